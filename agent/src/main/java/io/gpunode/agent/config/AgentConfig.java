@@ -1,0 +1,119 @@
+package io.gpunode.agent.config;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The effective configuration: immutable, complete, checked. The YAML file is a superset of the device plugin's version {@code v1} file; each
+ * record below is one block of it and each component one key. {@code ConfigSchema} holds the key's YAML path, flag, environment variable,
+ * default and text; the loader fills these records and keeps where each value came from.
+ *
+ * @param plugin {@code flags} and {@code flags.plugin}: what the device plugin serves
+ * @param host {@code host}: where the host's files are
+ * @param nvml {@code nvml}: library and deadlines
+ * @param sampling {@code sampling}: how often the picture is refreshed
+ * @param health {@code health}: which XIDs count and how a GPU comes back
+ * @param kubelet {@code kubelet}: its sockets
+ * @param cdi {@code cdi}: where specs are written
+ * @param metrics {@code metrics}: what {@code /metrics} shows
+ * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
+ * @param log {@code log}: how much is written to standard error
+ */
+public record AgentConfig(
+        Plugin plugin,
+        Host host,
+        Nvml nvml,
+        Sampling sampling,
+        Health health,
+        Kubelet kubelet,
+        Cdi cdi,
+        Metrics metrics,
+        Http http,
+        Log log) {
+
+    /**
+     * @param deviceListStrategies {@code flags.plugin.deviceListStrategy}
+     * @param deviceIdStrategy {@code flags.plugin.deviceIDStrategy}
+     * @param passDeviceSpecs {@code flags.plugin.passDeviceSpecs}
+     * @param driverRoot {@code flags.nvidiaDriverRoot}: the driver installation as the host sees it
+     * @param devRoot {@code flags.nvidiaDevRoot}: root of the device nodes as the host sees it; the driver root when not given
+     * @param cdiAnnotationPrefix {@code flags.plugin.cdiAnnotationPrefix}
+     * @param resourceName the extended resource of full GPUs, {@code nvidia.com/gpu}
+     */
+    public record Plugin(
+            Set<DeviceListStrategy> deviceListStrategies,
+            DeviceIdStrategy deviceIdStrategy,
+            boolean passDeviceSpecs,
+            Path driverRoot,
+            Path devRoot,
+            String cdiAnnotationPrefix,
+            String resourceName) {}
+
+    /** How a container is told which GPUs it holds; the texts are {@code envvar}, {@code cdi-annotations}, {@code cdi-cri}. */
+    public enum DeviceListStrategy {
+        ENVVAR,
+        CDI_ANNOTATIONS,
+        CDI_CRI
+    }
+
+    /** What names a GPU towards the container runtime; the texts are {@code uuid} and {@code index}. */
+    public enum DeviceIdStrategy {
+        UUID,
+        INDEX
+    }
+
+    /**
+     * @param root {@code host.root}: where this process sees the host's file system; {@code /} outside a container
+     * @param nodeName {@code host.nodeName}: the node's name in labels; NODE_NAME or the host name when not given
+     */
+    public record Host(Path root, String nodeName) {}
+
+    /**
+     * @param library {@code nvml.library}: absolute path of {@code libnvidia-ml.so.1}; empty to search under the driver root
+     * @param callDeadline {@code nvml.callDeadline}: after it a GPU whose call has not returned is unresponsive
+     * @param retryInterval {@code nvml.retryInterval}: how often a library or driver that is not there yet is looked for
+     */
+    public record Nvml(String library, Duration callDeadline, Duration retryInterval) {}
+
+    /** @param interval {@code sampling.interval}: from one sampling of all GPUs to the next */
+    public record Sampling(Duration interval) {}
+
+    /**
+     * @param xids {@code health.xids}: whether XIDs make a GPU unhealthy at all ({@code DP_DISABLE_HEALTHCHECKS=all|xids} turns it off)
+     * @param ignoredXids {@code health.ignoredXids}: added to the built-in list of application errors
+     * @param countedXids {@code health.countedXids}: count although ignored ({@code DP_ENABLE_HEALTHCHECKS})
+     * @param recoveryInterval {@code health.recoveryInterval}: how long a GPU must be free of new errors, answer all calls and need no
+     *     recovery action before it is healthy again
+     */
+    public record Health(boolean xids, Set<Long> ignoredXids, Set<Long> countedXids, Duration recoveryInterval) {}
+
+    /**
+     * @param devicePluginDirectory {@code kubelet.devicePluginDirectory}
+     * @param podResourcesSocket {@code kubelet.podResourcesSocket}
+     */
+    public record Kubelet(Path devicePluginDirectory, Path podResourcesSocket) {
+        /** The registration socket. */
+        public Path socket() {
+            return devicePluginDirectory.resolve("kubelet.sock");
+        }
+    }
+
+    /** @param directory {@code cdi.directory}: where specs are written, {@code /var/run/cdi} */
+    public record Cdi(Path directory) {}
+
+    /**
+     * @param fields {@code metrics.fields}: the DCGM field names to show; the default list is that of the newest default counters file
+     * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
+     */
+    public record Metrics(List<String> fields, boolean podAttribution) {}
+
+    /**
+     * @param listen {@code http.listen}: {@code host:port}; an empty host is every address
+     */
+    public record Http(String listen) {}
+
+    /** @param level {@code log.level}: {@code error}, {@code warn}, {@code info} or {@code debug} */
+    public record Log(String level) {}
+}

@@ -1,0 +1,70 @@
+package io.gpunode.agent.model;
+
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * One GPU in the picture.
+ *
+ * @param id {@code GPU-…}
+ * @param index NVML's index in the session that read it
+ * @param minor the N of {@code /dev/nvidiaN}
+ * @param pci its address
+ * @param name product name with unprintable characters replaced
+ * @param serial board serial
+ * @param vbiosVersion VBIOS version
+ * @param computeCapability for example {@code 9.0}
+ * @param architecture NVML's architecture number; 9 is Hopper
+ * @param memoryBytes total frame buffer
+ * @param persistenceMode whether persistence mode is on
+ * @param numaNode from {@code /sys/bus/pci/devices/…/numa_node}; absent when the kernel says -1 or nothing
+ * @param migEnabled whether MIG mode is in force
+ * @param migDevices in NVML's order; empty when MIG is off
+ * @param fabric fabric state for NVSwitch systems
+ * @param health whether containers may be given it
+ * @param lane whether NVML still answers for it
+ * @param lastXid the last XID seen since the agent started
+ * @param sample its last sampling
+ * @param processes processes on it when that was last read
+ */
+public record Gpu(
+        GpuId id,
+        int index,
+        int minor,
+        PciAddress pci,
+        String name,
+        Reading<String> serial,
+        Reading<String> vbiosVersion,
+        Reading<String> computeCapability,
+        OptionalInt architecture,
+        OptionalLong memoryBytes,
+        Reading<Boolean> persistenceMode,
+        OptionalInt numaNode,
+        boolean migEnabled,
+        List<MigDevice> migDevices,
+        Reading<FabricState> fabric,
+        GpuHealth health,
+        LaneState lane,
+        Reading<XidEvent> lastXid,
+        GpuSample sample,
+        Reading<List<ProcessUse>> processes) {
+    public Gpu {
+        migDevices = List.copyOf(migDevices);
+    }
+
+    /** Whether containers may be given it. */
+    public boolean healthy() {
+        return health instanceof GpuHealth.Healthy;
+    }
+
+    /** A process that holds GPU memory. {@code usedBytes} is absent where the driver cannot tell. */
+    public record ProcessUse(int pid, OptionalLong usedBytes) {}
+
+    /**
+     * NVSwitch fabric registration.
+     *
+     * @param state {@code not started}, {@code in progress} or {@code completed}
+     */
+    public record FabricState(String state, String clusterUuid, int cliqueId, String health) {}
+}

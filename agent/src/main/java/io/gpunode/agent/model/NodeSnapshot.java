@@ -1,0 +1,43 @@
+package io.gpunode.agent.model;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The picture of the node: immutable, published by the inventory alone, read by every feature.
+ *
+ * @param version grows by one with each publication; 0 is the picture before the first
+ * @param structureVersion grows when what consumers advertise may have changed: NVML state, the set of GPUs or MIG devices, their
+ *     identity, topology or health. Equal numbers mean that only samples differ
+ * @param takenAt wall time of publication
+ * @param nvml what stands between the agent and the GPUs
+ * @param gpus in PCI order; empty unless NVML is open
+ * @param topology in the same order
+ */
+public record NodeSnapshot(
+        long version, long structureVersion, Instant takenAt, NvmlState nvml, List<Gpu> gpus, Topology topology) {
+    public NodeSnapshot {
+        gpus = List.copyOf(gpus);
+    }
+
+    /** Whether NVML is open. */
+    public boolean open() {
+        return nvml instanceof NvmlState.Open;
+    }
+
+    /** The driver's version while NVML is open. */
+    public Optional<String> driverVersion() {
+        return nvml instanceof NvmlState.Open open ? Optional.of(open.driverVersion()) : Optional.empty();
+    }
+
+    /** The GPU with this id. */
+    public Optional<Gpu> gpu(GpuId id) {
+        for (Gpu gpu : gpus) {
+            if (gpu.id().equals(id)) {
+                return Optional.of(gpu);
+            }
+        }
+        return Optional.empty();
+    }
+}

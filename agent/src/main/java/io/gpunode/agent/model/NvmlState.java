@@ -1,0 +1,38 @@
+package io.gpunode.agent.model;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+
+/** What stands between the agent and the GPUs. */
+public sealed interface NvmlState {
+    /**
+     * NVML is open.
+     *
+     * @param generation counts openings in this process, from 1
+     * @param variants versioned call → symbol in use
+     * @param absent symbols that this library lacks
+     */
+    record Open(
+            String libraryPath,
+            String nvmlVersion,
+            String driverVersion,
+            int cudaDriverVersion,
+            long generation,
+            Map<String, String> variants,
+            List<String> absent,
+            Instant since)
+            implements NvmlState {}
+
+    /**
+     * Something is not there yet; the agent tries again by itself.
+     *
+     * @param kind a fixed word: {@code library-not-found}, {@code driver-not-loaded}, …
+     * @param reason one sentence
+     * @param nextStep what a person can do, with the command
+     */
+    record Waiting(String kind, String reason, String nextStep, Instant since) implements NvmlState {}
+
+    /** The agent let go of the GPUs on purpose. */
+    record Withdrawn(String reason, Instant since) implements NvmlState {}
+}

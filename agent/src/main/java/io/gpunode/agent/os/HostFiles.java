@@ -1,0 +1,41 @@
+package io.gpunode.agent.os;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The host's file system under a typed root: every path given is absolute as the host sees it ({@code /sys/…}, {@code /dev/nvidia0}) and is
+ * resolved under the root that this process sees it by. Reads are bounded. Any thread.
+ */
+public interface HostFiles {
+    /** Where this process sees a host path. */
+    Path resolve(Path hostPath);
+
+    /** Whether something is there (a dangling link is not). */
+    boolean exists(Path hostPath);
+
+    /**
+     * Reads a small text file such as those of sysfs and procfs, without the trailing newline.
+     *
+     * @param limitBytes how much is read at most; a longer file is refused
+     * @return empty when it does not exist
+     * @throws IOException when it exists and cannot be read, or is longer than the limit
+     */
+    Optional<String> readText(Path hostPath, int limitBytes) throws IOException;
+
+    /** Names of the entries of a directory, sorted; empty when it does not exist. */
+    List<String> list(Path hostDirectory) throws IOException;
+
+    /**
+     * Replaces a file in one step: written under a temporary name beside it, synced, renamed. Creates missing parent directories. A reader sees
+     * the old content or the new one.
+     *
+     * @param mode permission text such as {@code rw-r--r--}
+     */
+    void replace(Path hostPath, byte[] content, String mode) throws IOException;
+
+    /** Removes a file; nothing happens when it is not there. */
+    void delete(Path hostPath) throws IOException;
+}
