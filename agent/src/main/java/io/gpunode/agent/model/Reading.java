@@ -21,7 +21,7 @@ public sealed interface Reading<T> {
     }
 
     /** The value when there is one. */
-    default Optional<T> value() {
+    default Optional<T> asOptional() {
         return this instanceof Value<T>(T present) ? Optional.of(present) : Optional.empty();
     }
 
