@@ -35,8 +35,9 @@ public final class Log {
                 case "warn" -> WARN;
                 case "info" -> INFO;
                 case "debug" -> DEBUG;
-                default -> throw new IllegalArgumentException(
-                        "not a log level: \"" + text + "\"; use error, warn, info or debug");
+                default ->
+                    throw new IllegalArgumentException(
+                            "not a log level: \"" + text + "\"; use error, warn, info or debug");
             };
         }
     }

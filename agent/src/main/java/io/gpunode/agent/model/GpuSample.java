@@ -38,7 +38,9 @@ public final class GpuSample {
      */
     public static GpuSample copyOf(long[] values, byte[] statuses, long sampledAtEpochMillis) {
         return new GpuSample(
-                Arrays.copyOf(values, Quantity.count()), Arrays.copyOf(statuses, Quantity.count()), sampledAtEpochMillis);
+                Arrays.copyOf(values, Quantity.count()),
+                Arrays.copyOf(statuses, Quantity.count()),
+                sampledAtEpochMillis);
     }
 
     /** One of the four status constants. */

@@ -14,8 +14,8 @@ import java.util.Locale;
 public record PciAddress(int domain, int bus, int device, int function) implements Comparable<PciAddress> {
     public PciAddress {
         if (bus < 0 || bus > 0xff || device < 0 || device > 0x1f || function < 0 || function > 7) {
-            throw new IllegalArgumentException("not a PCI address: domain " + domain + " bus " + bus + " device " + device
-                    + " function " + function + "; bus is 0 to 255, device 0 to 31, function 0 to 7");
+            throw new IllegalArgumentException("not a PCI address: domain " + domain + " bus " + bus + " device "
+                    + device + " function " + function + "; bus is 0 to 255, device 0 to 31, function 0 to 7");
         }
     }
 
