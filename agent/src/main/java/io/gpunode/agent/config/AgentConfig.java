@@ -82,12 +82,18 @@ public record AgentConfig(
 
     /**
      * @param xids {@code health.xids}: whether XIDs make a GPU unhealthy at all ({@code DP_DISABLE_HEALTHCHECKS=all|xids} turns it off)
+     * @param everyXid {@code health.everyXid}: every XID counts, also those on the ignore lists ({@code DP_ENABLE_HEALTHCHECKS=all})
      * @param ignoredXids {@code health.ignoredXids}: added to the built-in list of application errors
      * @param countedXids {@code health.countedXids}: count although ignored ({@code DP_ENABLE_HEALTHCHECKS})
      * @param recoveryInterval {@code health.recoveryInterval}: how long a GPU must be free of new errors, answer all calls and need no
      *     recovery action before it is healthy again
      */
-    public record Health(boolean xids, Set<Long> ignoredXids, Set<Long> countedXids, Duration recoveryInterval) {}
+    public record Health(
+            boolean xids,
+            boolean everyXid,
+            Set<Long> ignoredXids,
+            Set<Long> countedXids,
+            Duration recoveryInterval) {}
 
     /**
      * @param devicePluginDirectory {@code kubelet.devicePluginDirectory}
