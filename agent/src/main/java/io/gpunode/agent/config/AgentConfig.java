@@ -89,11 +89,7 @@ public record AgentConfig(
      *     recovery action before it is healthy again
      */
     public record Health(
-            boolean xids,
-            boolean everyXid,
-            Set<Long> ignoredXids,
-            Set<Long> countedXids,
-            Duration recoveryInterval) {}
+            boolean xids, boolean everyXid, Set<Long> ignoredXids, Set<Long> countedXids, Duration recoveryInterval) {}
 
     /**
      * @param devicePluginDirectory {@code kubelet.devicePluginDirectory}
