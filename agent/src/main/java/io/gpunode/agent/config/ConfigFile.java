@@ -1,0 +1,176 @@
+package io.gpunode.agent.config;
+
+import io.gpunode.agent.config.RawValue.Kind;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** Reads the configuration file down to one raw value per setting. Knows the keys, not what their values mean. */
+final class ConfigFile {
+    private static final int MOST_BYTES = 1 << 20;
+
+    private final Map<String, Setting<?>> settings = new HashMap<>();
+    private final Set<String> blocks = new HashSet<>();
+    private final Map<Setting<?>, RawValue> values = new HashMap<>();
+    private final Report report;
+
+    private ConfigFile(Report report) {
+        this.report = report;
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            if (setting.inFile()) {
+                settings.put(setting.path(), setting);
+                for (int dot = setting.path().indexOf('.');
+                        dot > 0;
+                        dot = setting.path().indexOf('.', dot + 1)) {
+                    blocks.add(setting.path().substring(0, dot));
+                }
+            }
+        }
+    }
+
+    /** The values of the file; an empty file has none. What is wrong with the file itself or its keys is reported. */
+    static Map<Setting<?>, RawValue> read(Path file, Report report) {
+        ConfigFile reader = new ConfigFile(report);
+        String name = file.toString();
+        Optional<String> text = text(file, report);
+        if (text.isEmpty() || text.get().isBlank()) {
+            return reader.values;
+        }
+        Optional<RawValue> root = YamlFile.read(name, text.get(), report);
+        if (root.isEmpty() || root.get().is(Kind.NULL)) {
+            return reader.values;
+        }
+        if (!root.get().is(Kind.BLOCK)) {
+            report.problem(
+                    root.get().place(),
+                    "",
+                    "the file holds "
+                            + (root.get().is(Kind.LIST)
+                                    ? "a list"
+                                    : "only " + root.get().shown()),
+                    "write keys with values, such as log.level, as blocks");
+            return reader.values;
+        }
+        reader.block(root.get(), "");
+        return reader.values;
+    }
+
+    private void block(RawValue block, String prefix) {
+        for (int i = 0; i < block.keys().size(); i++) {
+            RawValue.Key key = block.keys().get(i);
+            RawValue value = block.items().get(i);
+            String path = prefix + key.name();
+            Setting<?> setting = settings.get(path);
+            if (value.is(Kind.NULL) && (setting != null || blocks.contains(path))) {
+                continue;
+            }
+            if (setting != null) {
+                values.put(setting, value);
+            } else if (!blocks.contains(path)) {
+                unknown(key, prefix);
+            } else if (value.is(Kind.BLOCK)) {
+                block(value, path + ".");
+            } else {
+                report.problem(
+                        value.place(),
+                        path,
+                        value.shown() + " stands where keys are expected",
+                        "write its keys below it");
+            }
+        }
+    }
+
+    private void unknown(RawValue.Key key, String prefix) {
+        List<String> siblings = new ArrayList<>();
+        List<String> namesakes = new ArrayList<>();
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            String path = setting.path();
+            if (!setting.inFile()) {
+                continue;
+            }
+            if (path.startsWith(prefix)) {
+                int end = path.indexOf('.', prefix.length());
+                siblings.add(path.substring(prefix.length(), end < 0 ? path.length() : end));
+            }
+            if (("." + path + ".").contains("." + key.name() + ".")) {
+                int end = ("." + path + ".").indexOf("." + key.name() + ".")
+                        + key.name().length();
+                namesakes.add(path.substring(0, end));
+            }
+        }
+        Optional<String> near = Suggestion.nearest(key.name(), siblings).map(name -> prefix + name);
+        if (near.isEmpty() && !namesakes.isEmpty()) {
+            near = Optional.of(namesakes.getFirst());
+        }
+        report.problem(
+                key.place(),
+                RawValue.printable(prefix + key.name()),
+                "unknown key",
+                near.isPresent()
+                        ? "did you mean \"" + near.get() + "\"?"
+                        : "remove it; all settings are listed by: gpu-node-agent config show");
+    }
+
+    private static Optional<String> text(Path file, Report report) {
+        Place place = new Place(file.toString(), "file " + file);
+        try {
+            if (Files.isDirectory(file)) {
+                report.problem(place, "", "is a directory", "name the file in it");
+                return Optional.empty();
+            }
+            // An empty configuration is often a link to the null device; other devices and pipes could block for ever.
+            if (file.toRealPath().equals(Path.of("/dev/null"))) {
+                return Optional.of("");
+            }
+            if (!Files.isRegularFile(file)) {
+                report.problem(place, "", "is not a regular file", "name a regular file");
+                return Optional.empty();
+            }
+            byte[] bytes;
+            try (InputStream in = Files.newInputStream(file)) {
+                bytes = in.readNBytes(MOST_BYTES + 1);
+            }
+            if (bytes.length > MOST_BYTES) {
+                report.problem(
+                        place,
+                        "",
+                        "is larger than " + (MOST_BYTES >> 20) + " MiB",
+                        "name the configuration file of the agent");
+                return Optional.empty();
+            }
+            String text = StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
+            return Optional.of(text.startsWith("\ufeff") ? text.substring(1) : text);
+        } catch (CharacterCodingException e) {
+            report.problem(place, "", "is not UTF-8 text", "save it as UTF-8");
+        } catch (AccessDeniedException e) {
+            report.problem(
+                    place,
+                    "",
+                    "may not be read by user " + System.getProperty("user.name"),
+                    "allow it, or run as another user: ls -l " + file);
+        } catch (IOException e) {
+            String why = e instanceof java.nio.file.FileSystemException f && f.getReason() != null
+                    ? f.getReason()
+                    : e instanceof java.nio.file.NoSuchFileException
+                            ? "it does not exist"
+                            : String.valueOf(e.getMessage());
+            report.problem(place, "", "cannot be read: " + why, "name a file that can be read");
+        }
+        return Optional.empty();
+    }
+}

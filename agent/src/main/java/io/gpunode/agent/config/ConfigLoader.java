@@ -1,0 +1,244 @@
+package io.gpunode.agent.config;
+
+import io.gpunode.agent.config.Support.NoEffect;
+import io.gpunode.agent.config.Support.OnlyOff;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
+
+/**
+ * Loads the configuration: command line over environment over file over default. Every source is read and checked whole, also where another
+ * one wins, and all problems are told at once. Stateless; loading again is a reload.
+ */
+public final class ConfigLoader {
+    /** {@code sun_path} of a unix socket address holds 108 bytes, the last one being zero. */
+    private static final int LONGEST_SOCKET = 107;
+
+    private final Map<String, String> environment;
+    private final Supplier<String> hostName;
+    private final Path defaultFile;
+    private final Supplier<? extends Collection<String>> fieldNames;
+
+    /**
+     * @param environment the process's environment variables
+     * @param hostName the host's name; asked only when no node name is set
+     * @param defaultFile read when it exists and no file is named
+     * @param fieldNames the metric fields that there are; asked only when the setting differs from its default
+     */
+    public ConfigLoader(
+            Map<String, String> environment,
+            Supplier<String> hostName,
+            Path defaultFile,
+            Supplier<? extends Collection<String>> fieldNames) {
+        this.environment = environment;
+        this.hostName = hostName;
+        this.defaultFile = defaultFile;
+        this.fieldNames = fieldNames;
+    }
+
+    /**
+     * Loads. Reads the file, and nothing else.
+     *
+     * @param flags settings of the command line, each at most once
+     * @param fileFlag the file that the command line names; empty to look at the environment and then at the default place
+     * @throws ConfigException with every problem
+     */
+    public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag) throws ConfigException {
+        Report report = new Report();
+        Optional<Path> file = file(fileFlag, report);
+        Map<Setting<?>, RawValue> inFile = file.isPresent() ? ConfigFile.read(file.get(), report) : Map.of();
+        Values values = new Values();
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            decide(setting, flags, inFile, values, report);
+        }
+        misspeltVariables(report);
+        fillIn(values);
+        checkTogether(values, report);
+        if (!report.problems().isEmpty()) {
+            throw new ConfigException(report.problems());
+        }
+        return new LoadedConfig(values.assemble(), values.served(), report.notices(), file);
+    }
+
+    private Optional<Path> file(Optional<String> fileFlag, Report report) {
+        String name = fileFlag.orElse("");
+        Place place = Place.flag(ConfigSchema.FILE_FLAGS.getFirst());
+        for (String variable : ConfigSchema.FILE_VARIABLES) {
+            if (fileFlag.isEmpty() && name.isEmpty()) {
+                name = environment.getOrDefault(variable, "");
+                place = Place.environment(variable);
+            }
+        }
+        if (name.isEmpty() && fileFlag.isEmpty()) {
+            return Files.exists(defaultFile, LinkOption.NOFOLLOW_LINKS) ? Optional.of(defaultFile) : Optional.empty();
+        }
+        Optional<String> path =
+                new SettingTypes.AbsolutePath(false).read(RawValue.untyped(absolute(name), place), "", report);
+        if (path.isEmpty()) {
+            return Optional.empty();
+        }
+        Path file = Path.of(path.get());
+        if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+            report.problem(
+                    place,
+                    "",
+                    "\"" + file + "\" does not exist",
+                    "name a file that does, or leave it out to use " + defaultFile);
+            return Optional.empty();
+        }
+        return Optional.of(file);
+    }
+
+    /** A file may be named from where one stands; every other path is the daemon's and must be absolute. */
+    private static String absolute(String name) {
+        return name.isEmpty() || name.startsWith("/") || name.indexOf('\0') >= 0
+                ? name
+                : Path.of(name).toAbsolutePath().toString();
+    }
+
+    private <T> void decide(
+            Setting<T> setting, List<FlagValue> flags, Map<Setting<?>, RawValue> inFile, Values values, Report report) {
+        RawValue written = inFile.get(setting);
+        if (written != null) {
+            take(setting, written, values, report);
+        }
+        for (int i = setting.environment().size() - 1; i >= 0; i--) {
+            Spelling variable = setting.environment().get(i);
+            // Manifests often set variables to nothing where they mean the default.
+            String text = environment.getOrDefault(variable.name(), "");
+            if (!text.isEmpty()) {
+                Place place = Place.environment(variable.name());
+                Optional<RawValue> meant = variable.translate(text, place, setting.path(), report);
+                meant.ifPresent(value -> take(setting, value, values, report));
+            }
+        }
+        for (FlagValue flag : flags) {
+            if (flag.setting() == setting) {
+                Place place = Place.flag(flag.flag().name());
+                Optional<RawValue> meant = flag.flag().translate(flag.text(), place, setting.path(), report);
+                meant.ifPresent(value -> take(setting, value, values, report));
+            }
+        }
+        if (!values.has(setting)) {
+            values.put(setting, setting.defaultValue(), Place.DEFAULT);
+        }
+    }
+
+    private static <T> void take(Setting<T> setting, RawValue raw, Values values, Report report) {
+        Optional<T> read = setting.type().read(raw, setting.path(), report);
+        if (read.isEmpty()) {
+            return;
+        }
+        switch (setting.support()) {
+            case Support.Served _ -> values.put(setting, read.get(), raw.place());
+            case NoEffect(String why) -> report.notice(raw.place(), setting.path(), "has no effect", why);
+            case OnlyOff(Set<String> accepted, String nextStep) -> {
+                String text = setting.type().text(read.get());
+                if (!accepted.contains(text)) {
+                    report.problem(
+                            raw.place(), setting.path(), "\"" + text + "\" is not served by this version", nextStep);
+                }
+            }
+        }
+    }
+
+    /**
+     * Unknown variables are left alone, since Kubernetes puts some of its own beside ours ({@code GPU_NODE_AGENT_PORT} for a service of that
+     * name); one that is nearly a setting is told.
+     */
+    private void misspeltVariables(Report report) {
+        List<String> candidates = new ArrayList<>();
+        for (String variable : environment.keySet()) {
+            if (variable.startsWith(ConfigSchema.ENVIRONMENT_PREFIX)) {
+                candidates.add(variable);
+            }
+        }
+        if (candidates.isEmpty()) {
+            return;
+        }
+        Set<String> known = new HashSet<>(ConfigSchema.FILE_VARIABLES);
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            for (Spelling variable : setting.environment()) {
+                known.add(variable.name());
+            }
+        }
+        for (String variable : candidates) {
+            if (known.contains(variable)) {
+                continue;
+            }
+            Optional<String> near = Suggestion.nearest(variable, known);
+            if (near.isPresent() && Suggestion.distance(variable, near.get()) <= 3) {
+                report.notice(
+                        Place.environment(variable), "", "is not a setting", "did you mean \"" + near.get() + "\"?");
+            }
+        }
+    }
+
+    /** Defaults that follow from other values or from the machine. */
+    private void fillIn(Values values) {
+        if (values.get(ConfigSchema.DEV_ROOT).isEmpty()) {
+            values.put(ConfigSchema.DEV_ROOT, values.get(ConfigSchema.DRIVER_ROOT), Place.DEFAULT);
+        }
+        if (values.get(ConfigSchema.NODE_NAME).isEmpty()) {
+            values.put(ConfigSchema.NODE_NAME, hostName.get(), Place.DEFAULT);
+        }
+    }
+
+    private void checkTogether(Values values, Report report) {
+        String resource = values.get(ConfigSchema.RESOURCE_NAME);
+        String directory = values.get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY);
+        String own = "nvidia-" + resource.substring(resource.indexOf('/') + 1) + ".sock";
+        String longer = own.length() > "kubelet.sock".length() ? own : "kubelet.sock";
+        checkSocket(ConfigSchema.DEVICE_PLUGIN_DIRECTORY, directory + "/" + longer, values, report);
+        checkSocket(ConfigSchema.POD_RESOURCES_SOCKET, values.get(ConfigSchema.POD_RESOURCES_SOCKET), values, report);
+        List<String> fields = values.get(ConfigSchema.METRICS_FIELDS);
+        if (!fields.equals(ConfigSchema.METRICS_FIELDS.defaultValue())) {
+            Collection<String> known = fieldNames.get();
+            for (String field : fields) {
+                if (!known.contains(field)) {
+                    Optional<String> near = Suggestion.nearest(field, known);
+                    report.problem(
+                            values.place(ConfigSchema.METRICS_FIELDS),
+                            ConfigSchema.METRICS_FIELDS.path(),
+                            "\"" + RawValue.printable(field) + "\" is not a field of this version",
+                            near.isPresent() ? "did you mean \"" + near.get() + "\"?" : "remove it");
+                }
+            }
+        }
+    }
+
+    private static void checkSocket(Setting<String> setting, String socket, Values values, Report report) {
+        int bytes = socket.getBytes(StandardCharsets.UTF_8).length;
+        if (bytes > LONGEST_SOCKET) {
+            report.problem(
+                    values.place(setting),
+                    setting.path(),
+                    "the socket \"…" + socket.substring(socket.length() - 40) + "\" has a path of " + bytes + " bytes",
+                    "shorten it to at most " + LONGEST_SOCKET + " bytes, which is what a unix socket can have");
+        }
+    }
+
+    /** The values of one load. */
+    private static final class Values extends SettingValues {
+        private final Map<Setting<?>, Place> places = new HashMap<>();
+
+        <T> void put(Setting<T> setting, T value, Place place) {
+            set(setting, value, place.sourceText());
+            places.put(setting, place);
+        }
+
+        Place place(Setting<?> setting) {
+            return places.getOrDefault(setting, Place.DEFAULT);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package io.gpunode.agent.config;
+
+/**
+ * Where a value stands.
+ *
+ * @param problemText as problems name it, with the column when it is in a file
+ * @param sourceText as {@code config show} names it
+ */
+record Place(String problemText, String sourceText) {
+    static final Place DEFAULT = new Place("default", "default");
+
+    static Place flag(String flag) {
+        return new Place("flag --" + flag, "flag --" + flag);
+    }
+
+    static Place environment(String variable) {
+        return new Place("environment " + variable, "environment " + variable);
+    }
+
+    /** Lines and columns count from 1. */
+    static Place file(String file, int line, int column) {
+        return new Place(file + ":" + line + ":" + column, "file " + file + ":" + line);
+    }
+}

@@ -1,0 +1,37 @@
+package io.gpunode.agent.config;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Collects what one load finds, so that everything can be told at once. Owned by one load. */
+final class Report {
+    /** A hostile file could have a problem on each line; nobody reads more than this. */
+    private static final int MOST = 100;
+
+    private final List<Problem> problems = new ArrayList<>();
+    private final List<Problem> notices = new ArrayList<>();
+
+    /** Something that keeps the configuration from being used. */
+    void problem(Place place, String setting, String what, String nextStep) {
+        add(problems, new Problem(place.problemText(), setting, what, nextStep));
+    }
+
+    /** Something that is accepted and that a person should know. */
+    void notice(Place place, String setting, String what, String nextStep) {
+        add(notices, new Problem(place.problemText(), setting, what, nextStep));
+    }
+
+    List<Problem> problems() {
+        return problems;
+    }
+
+    List<Problem> notices() {
+        return notices;
+    }
+
+    private static void add(List<Problem> list, Problem problem) {
+        if (list.size() < MOST) {
+            list.add(problem);
+        }
+    }
+}

@@ -1,0 +1,588 @@
+package io.gpunode.agent.config;
+
+import io.gpunode.agent.config.RawValue.Kind;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** The types that settings have. No regular expressions and no streams: they run before the agent listens. */
+final class SettingTypes {
+    private SettingTypes() {}
+
+    private static boolean wrongKind(RawValue value, String setting, String wanted, Report report) {
+        report.problem(
+                value.place(),
+                setting,
+                value.shown()
+                        + (value.items().isEmpty() && !value.text().isEmpty()
+                                ? " is " + value.kind().words()
+                                : ""),
+                "write " + wanted);
+        return true;
+    }
+
+    /** {@code true} or {@code false}. */
+    static final class TrueOrFalse implements SettingType<Boolean> {
+        @Override
+        public String describe() {
+            return "`true` or `false`";
+        }
+
+        @Override
+        public Optional<Boolean> read(RawValue value, String setting, Report report) {
+            if (value.is(Kind.BOOLEAN) || value.is(Kind.UNTYPED)) {
+                String text = value.text();
+                if (text.equalsIgnoreCase("true") || (value.is(Kind.UNTYPED) && text.equals("1"))) {
+                    return Optional.of(true);
+                }
+                if (text.equalsIgnoreCase("false") || (value.is(Kind.UNTYPED) && text.equals("0"))) {
+                    return Optional.of(false);
+                }
+            }
+            wrongKind(value, setting, "true or false", report);
+            return Optional.empty();
+        }
+
+        @Override
+        public String text(Boolean value) {
+            return value.toString();
+        }
+    }
+
+    /**
+     * One word of a list of words.
+     *
+     * @param notServed words that other components know → what to do about them here
+     */
+    record Choice<T>(Map<String, T> words, Map<String, String> notServed) implements SettingType<T> {
+        @Override
+        public String describe() {
+            return words.size() == 1 ? quoted(words.keySet()) : "one of " + quoted(words.keySet());
+        }
+
+        @Override
+        public Optional<T> read(RawValue value, String setting, Report report) {
+            if (!value.isText()) {
+                wrongKind(value, setting, "one of " + String.join(", ", words.keySet()), report);
+                return Optional.empty();
+            }
+            String word = value.text().strip();
+            T chosen = words.get(word);
+            if (chosen != null) {
+                return Optional.of(chosen);
+            }
+            String instead = notServed.get(word);
+            if (instead != null) {
+                report.problem(value.place(), setting, "\"" + word + "\" is not served by this version", instead);
+                return Optional.empty();
+            }
+            Optional<String> near = Suggestion.nearest(word, words.keySet());
+            report.problem(
+                    value.place(),
+                    setting,
+                    value.shown() + " is not known"
+                            + (near.isPresent() ? ", did you mean \"" + near.get() + "\"?" : ""),
+                    "write " + (words.size() == 1 ? "" : "one of ") + String.join(", ", words.keySet()));
+            return Optional.empty();
+        }
+
+        @Override
+        public String text(T value) {
+            for (Map.Entry<String, T> word : words.entrySet()) {
+                if (word.getValue().equals(value)) {
+                    return word.getKey();
+                }
+            }
+            throw new IllegalArgumentException("not a value of this setting: " + value);
+        }
+
+        private static String quoted(Collection<String> words) {
+            return "`" + String.join("`, `", words) + "`";
+        }
+    }
+
+    /** Some of a list of words, at least one: a list, or one text with commas. */
+    record Choices<T>(Choice<T> item) implements SettingType<Set<T>> {
+        @Override
+        public String describe() {
+            return "list of " + item.describe().replace("one of ", "");
+        }
+
+        @Override
+        public Optional<Set<T>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<T> chosen = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue each : items.get()) {
+                Optional<T> one = item.read(each, setting, report);
+                one.ifPresent(chosen::add);
+                good &= one.isPresent();
+            }
+            if (good && chosen.isEmpty()) {
+                report.problem(
+                        value.place(),
+                        setting,
+                        "the list is empty",
+                        "write at least one of "
+                                + String.join(", ", item.words().keySet()));
+                return Optional.empty();
+            }
+            return good ? Optional.of(Collections.unmodifiableSet(chosen)) : Optional.empty();
+        }
+
+        @Override
+        public String text(Set<T> value) {
+            List<String> texts = new ArrayList<>();
+            for (T each : value) {
+                texts.add(item.text(each));
+            }
+            return String.join(",", texts);
+        }
+    }
+
+    /** A duration within a range. {@code version1} also takes what the device plugin's file takes: bare nanoseconds and {@code infinite}. */
+    record Interval(Duration least, Duration most, boolean version1) implements SettingType<Duration> {
+        @Override
+        public String describe() {
+            return version1
+                    ? "duration, a number of nanoseconds, or `infinite`"
+                    : "duration from " + GoDuration.text(least) + " to " + GoDuration.text(most);
+        }
+
+        @Override
+        public Optional<Duration> read(RawValue value, String setting, Report report) {
+            String example = "write a duration from " + GoDuration.text(least) + " to " + GoDuration.text(most)
+                    + ", such as 5s, 1m30s or 250ms";
+            String text = value.text().strip();
+            if (version1 && value.isText() && text.equals("infinite")) {
+                return Optional.of(most);
+            }
+            if (value.is(Kind.NUMBER) && version1) {
+                text = text + "ns";
+            } else if (value.is(Kind.NUMBER)) {
+                report.problem(value.place(), setting, "\"" + text + "\" has no unit", example);
+                return Optional.empty();
+            } else if (!value.isText()) {
+                wrongKind(value, setting, example.substring("write ".length()), report);
+                return Optional.empty();
+            }
+            Optional<Duration> read = GoDuration.parse(text);
+            if (read.isEmpty()) {
+                report.problem(value.place(), setting, value.shown() + " is not a duration", example);
+                return Optional.empty();
+            }
+            Duration duration = read.get();
+            if (duration.compareTo(least) < 0 || duration.compareTo(most) > 0) {
+                String how = duration.isNegative()
+                        ? "negative"
+                        : duration.isZero() ? "zero" : duration.compareTo(least) < 0 ? "too short" : "too long";
+                report.problem(value.place(), setting, value.shown() + " is " + how, example);
+                return Optional.empty();
+            }
+            return read;
+        }
+
+        @Override
+        public String text(Duration value) {
+            return GoDuration.text(value);
+        }
+    }
+
+    /** An absolute path; empty text is a value of its own where {@code orEmpty} says so. */
+    record AbsolutePath(boolean orEmpty) implements SettingType<String> {
+        private static final int LONGEST = 4095;
+
+        @Override
+        public String describe() {
+            return orEmpty ? "absolute path, or empty" : "absolute path";
+        }
+
+        @Override
+        public Optional<String> read(RawValue value, String setting, Report report) {
+            if (!value.isText()) {
+                wrongKind(value, setting, "an absolute path, in quotes where it looks like something else", report);
+                return Optional.empty();
+            }
+            String text = value.text();
+            if (text.isEmpty() && orEmpty) {
+                return Optional.of("");
+            }
+            if (text.isEmpty() || text.charAt(0) != '/') {
+                report.problem(
+                        value.place(),
+                        setting,
+                        value.shown() + (text.isEmpty() ? " is empty" : " is not an absolute path"),
+                        "write a path that begins with /");
+                return Optional.empty();
+            }
+            if (text.length() > LONGEST) {
+                report.problem(
+                        value.place(),
+                        setting,
+                        "the path has " + text.length() + " characters",
+                        "write one of at most " + LONGEST);
+                return Optional.empty();
+            }
+            try {
+                return Optional.of(Path.of(text).normalize().toString());
+            } catch (InvalidPathException e) {
+                report.problem(
+                        value.place(),
+                        setting,
+                        value.shown() + " is not a path (" + e.getReason() + ")",
+                        "write a path without that character");
+                return Optional.empty();
+            }
+        }
+
+        @Override
+        public String text(String value) {
+            return value;
+        }
+    }
+
+    /** What a free text must look like. */
+    enum Form {
+        ANY("text"),
+        NODE_NAME("name of a Kubernetes node"),
+        RESOURCE("name of an extended resource, `domain/name`"),
+        ANNOTATION_PREFIX("prefix of an annotation key, `domain/`");
+
+        private final String words;
+
+        Form(String words) {
+            this.words = words;
+        }
+    }
+
+    /** A text. */
+    record Text(Form form) implements SettingType<String> {
+        @Override
+        public String describe() {
+            return form.words;
+        }
+
+        @Override
+        public Optional<String> read(RawValue value, String setting, Report report) {
+            if (!value.isText()) {
+                wrongKind(value, setting, "it in quotes if it is meant as text", report);
+                return Optional.empty();
+            }
+            String text = value.text();
+            boolean good = switch (form) {
+                case ANY -> true;
+                case NODE_NAME -> text.isEmpty() || isSubdomain(text);
+                case RESOURCE -> isResource(text);
+                case ANNOTATION_PREFIX -> text.endsWith("/") && isSubdomain(text.substring(0, text.length() - 1));
+            };
+            if (!good) {
+                String example = switch (form) {
+                    case RESOURCE -> ", such as nvidia.com/gpu: a domain, a slash and a name of at most 63 characters";
+                    case ANNOTATION_PREFIX -> ", such as cdi.k8s.io/";
+                    default -> ": lower-case letters, digits, dots and dashes";
+                };
+                report.problem(
+                        value.place(),
+                        setting,
+                        value.shown() + " is not the " + form.words.replace("`", ""),
+                        "write one" + example);
+                return Optional.empty();
+            }
+            return Optional.of(text);
+        }
+
+        @Override
+        public String text(String value) {
+            return value;
+        }
+
+        private static boolean isResource(String text) {
+            int slash = text.indexOf('/');
+            if (slash < 0 || !isSubdomain(text.substring(0, slash))) {
+                return false;
+            }
+            String name = text.substring(slash + 1);
+            String domain = text.substring(0, slash);
+            return name.length() <= 63
+                    && isSubdomain(name)
+                    && domain.indexOf('.') > 0
+                    && !domain.equals("kubernetes.io")
+                    && !domain.endsWith(".kubernetes.io");
+        }
+
+        /** RFC 1123, as Kubernetes checks names. */
+        private static boolean isSubdomain(String text) {
+            if (text.isEmpty() || text.length() > 253) {
+                return false;
+            }
+            for (int i = 0; i < text.length(); i++) {
+                char c = text.charAt(i);
+                boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+                boolean edge =
+                        i == 0 || i == text.length() - 1 || text.charAt(i - 1) == '.' || text.charAt(i + 1) == '.';
+                if (!alphanumeric && (edge || (c != '-' && c != '.'))) {
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+
+    /** {@code host:port}; an empty host is every address. */
+    static final class ListenAddress implements SettingType<String> {
+        @Override
+        public String describe() {
+            return "`host:port`; without a host every address, IPv6 in brackets";
+        }
+
+        @Override
+        public Optional<String> read(RawValue value, String setting, Report report) {
+            String text = value.text().strip();
+            String next = "write host:port, such as :9400, 127.0.0.1:9400 or [::1]:9400";
+            if (!value.isText()) {
+                wrongKind(value, setting, next.substring("write ".length()), report);
+                return Optional.empty();
+            }
+            int colon = text.lastIndexOf(':');
+            String why = colon < 0 ? "has no colon" : hostProblem(text.substring(0, colon));
+            if (why.isEmpty()) {
+                why = portProblem(text.substring(colon + 1));
+            }
+            if (!why.isEmpty()) {
+                report.problem(value.place(), setting, value.shown() + " " + why, next);
+                return Optional.empty();
+            }
+            return Optional.of(text);
+        }
+
+        @Override
+        public String text(String value) {
+            return value;
+        }
+
+        private static String hostProblem(String host) {
+            boolean brackets = host.length() > 2 && host.startsWith("[") && host.endsWith("]");
+            String inner = brackets ? host.substring(1, host.length() - 1) : host;
+            if (!brackets && inner.indexOf(':') >= 0) {
+                return "has more than one colon and no brackets";
+            }
+            for (int i = 0; i < inner.length(); i++) {
+                char c = inner.charAt(i);
+                boolean good = (c >= 'a' && c <= 'z')
+                        || (c >= 'A' && c <= 'Z')
+                        || (c >= '0' && c <= '9')
+                        || c == '.'
+                        || c == '-'
+                        || (brackets && (c == ':' || c == '%'));
+                if (!good) {
+                    return "has a host with the character '" + RawValue.printable(String.valueOf(c)) + "'";
+                }
+            }
+            return "";
+        }
+
+        private static String portProblem(String port) {
+            if (port.isEmpty() || port.length() > 5) {
+                return port.isEmpty() ? "has no port" : "has a port that is not a number from 0 to 65535";
+            }
+            for (int i = 0; i < port.length(); i++) {
+                if (port.charAt(i) < '0' || port.charAt(i) > '9') {
+                    return "has a port that is not a number from 0 to 65535";
+                }
+            }
+            return Integer.parseInt(port) > 65535 ? "has a port that is not a number from 0 to 65535" : "";
+        }
+    }
+
+    /**
+     * A set of numbers of 32 bits: a list, or one text with commas.
+     *
+     * @param least the smallest that is accepted
+     */
+    record Numbers(long least) implements SettingType<Set<Long>> {
+        private static final long MOST = 0xffff_ffffL;
+
+        @Override
+        public String describe() {
+            return "list of numbers";
+        }
+
+        @Override
+        public Optional<Set<Long>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<Long> numbers = new TreeSet<>();
+            boolean good = true;
+            for (RawValue item : items.get()) {
+                Optional<Long> number =
+                        item.is(Kind.NUMBER) || item.is(Kind.UNTYPED) ? number(item.text()) : Optional.empty();
+                if (number.isEmpty()) {
+                    report.problem(
+                            item.place(),
+                            setting,
+                            item.shown() + " is not a number from " + least + " to " + MOST,
+                            "write numbers such as [13, 94]");
+                    good = false;
+                } else {
+                    numbers.add(number.get());
+                }
+            }
+            return good ? Optional.of(Collections.unmodifiableSet(numbers)) : Optional.empty();
+        }
+
+        /** A decimal number in the range. */
+        Optional<Long> number(String text) {
+            String digits = text.strip();
+            if (digits.isEmpty() || digits.length() > 10) {
+                return Optional.empty();
+            }
+            long number = 0;
+            for (int i = 0; i < digits.length(); i++) {
+                int digit = digits.charAt(i) - '0';
+                if (digit < 0 || digit > 9) {
+                    return Optional.empty();
+                }
+                number = number * 10 + digit;
+            }
+            return number >= least && number <= MOST ? Optional.of(number) : Optional.empty();
+        }
+
+        @Override
+        public String text(Set<Long> value) {
+            List<String> texts = new ArrayList<>();
+            for (Long number : value) {
+                texts.add(number.toString());
+            }
+            return String.join(",", texts);
+        }
+    }
+
+    /** Names of metric fields, in order and without repetition: a list, or one text with commas. */
+    static final class FieldNames implements SettingType<List<String>> {
+        @Override
+        public String describe() {
+            return "list of field names";
+        }
+
+        @Override
+        public Optional<List<String>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<String> names = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue item : items.get()) {
+                if (item.isText() && isFieldName(item.text().strip())) {
+                    names.add(item.text().strip());
+                } else {
+                    report.problem(
+                            item.place(),
+                            setting,
+                            item.shown() + " is not a field name",
+                            "write names such as DCGM_FI_DEV_GPU_TEMP");
+                    good = false;
+                }
+            }
+            return good ? Optional.of(List.copyOf(names)) : Optional.empty();
+        }
+
+        private static boolean isFieldName(String text) {
+            if (!text.startsWith("DCGM_")) {
+                return false;
+            }
+            for (int i = 0; i < text.length(); i++) {
+                char c = text.charAt(i);
+                if ((c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_') {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        @Override
+        public String text(List<String> value) {
+            return String.join(",", value);
+        }
+    }
+
+    /**
+     * A list of blocks that this version does not serve. Entries that say what is the case anyway (pattern {@code *} for the default
+     * resource) are taken as none.
+     */
+    static final class Blocks implements SettingType<Integer> {
+        @Override
+        public String describe() {
+            return "list of blocks";
+        }
+
+        @Override
+        public Optional<Integer> read(RawValue value, String setting, Report report) {
+            boolean emptyText = value.is(Kind.UNTYPED) && value.text().isEmpty();
+            if (!value.is(Kind.LIST) && !emptyText) {
+                wrongKind(value, setting, "a list", report);
+                return Optional.empty();
+            }
+            int count = 0;
+            for (RawValue item : value.items()) {
+                count += saysTheDefault(item) ? 0 : 1;
+            }
+            return Optional.of(count);
+        }
+
+        private static boolean saysTheDefault(RawValue item) {
+            boolean all = false;
+            boolean usual = false;
+            for (int i = 0; i < item.keys().size(); i++) {
+                String key = item.keys().get(i).name();
+                String text = item.items().get(i).text();
+                all |= key.equals("pattern") && text.equals("*");
+                usual |= key.equals("name") && (text.equals("nvidia.com/gpu") || text.equals("gpu"));
+            }
+            return all && usual && item.keys().size() == 2;
+        }
+
+        @Override
+        public String text(Integer value) {
+            return value == 0 ? "" : value + (value == 1 ? " entry" : " entries");
+        }
+    }
+
+    /** The items of a list; a single value is a list of one, and text is split at commas. */
+    private static Optional<List<RawValue>> items(RawValue value, String setting, Report report) {
+        if (value.is(Kind.LIST)) {
+            return Optional.of(value.items());
+        }
+        if (value.is(Kind.BLOCK) || value.is(Kind.BOOLEAN)) {
+            wrongKind(value, setting, "a list", report);
+            return Optional.empty();
+        }
+        List<RawValue> items = new ArrayList<>();
+        int from = 0;
+        String text = value.text();
+        while (from <= text.length()) {
+            int comma = text.indexOf(',', from);
+            int to = comma < 0 ? text.length() : comma;
+            String item = text.substring(from, to).strip();
+            if (!item.isEmpty()) {
+                items.add(RawValue.scalar(value.is(Kind.STRING) ? Kind.UNTYPED : value.kind(), item, value.place()));
+            }
+            from = to + 1;
+        }
+        return Optional.of(items);
+    }
+}

@@ -1,0 +1,77 @@
+package io.gpunode.agent.config;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Values by setting, and the records that features read made from them. Owned by whoever makes it; not thread-safe. */
+class SettingValues {
+    private final Map<Setting<?>, EffectiveValue<?>> values = new HashMap<>();
+
+    final <T> void set(Setting<T> setting, T value, String source) {
+        values.put(setting, new EffectiveValue<>(setting, value, setting.type().text(value), source));
+    }
+
+    final void set(EffectiveValue<?> value) {
+        values.put(value.setting(), value);
+    }
+
+    final boolean has(Setting<?> setting) {
+        return values.containsKey(setting);
+    }
+
+    /** The value; only for a setting that was set. */
+    @SuppressWarnings("unchecked") // set() is the only way in and ties the value's type to the setting's.
+    final <T> T get(Setting<T> setting) {
+        EffectiveValue<?> value = values.get(setting);
+        if (value == null) {
+            throw new IllegalStateException("no value of " + setting);
+        }
+        return (T) value.value();
+    }
+
+    /** The values of the settings that are served, in the order of the schema. */
+    final List<EffectiveValue<?>> served() {
+        List<EffectiveValue<?>> served = new ArrayList<>();
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            EffectiveValue<?> value = values.get(setting);
+            if (value != null && setting.support() instanceof Support.Served && setting != ConfigSchema.VERSION) {
+                served.add(value);
+            }
+        }
+        return served;
+    }
+
+    final AgentConfig assemble() {
+        return new AgentConfig(
+                new AgentConfig.Plugin(
+                        get(ConfigSchema.DEVICE_LIST_STRATEGY),
+                        get(ConfigSchema.DEVICE_ID_STRATEGY),
+                        get(ConfigSchema.PASS_DEVICE_SPECS),
+                        Path.of(get(ConfigSchema.DRIVER_ROOT)),
+                        Path.of(get(ConfigSchema.DEV_ROOT)),
+                        get(ConfigSchema.CDI_ANNOTATION_PREFIX),
+                        get(ConfigSchema.RESOURCE_NAME)),
+                new AgentConfig.Host(Path.of(get(ConfigSchema.HOST_ROOT)), get(ConfigSchema.NODE_NAME)),
+                new AgentConfig.Nvml(
+                        get(ConfigSchema.NVML_LIBRARY),
+                        get(ConfigSchema.CALL_DEADLINE),
+                        get(ConfigSchema.RETRY_INTERVAL)),
+                new AgentConfig.Sampling(get(ConfigSchema.SAMPLING_INTERVAL)),
+                new AgentConfig.Health(
+                        get(ConfigSchema.HEALTH_XIDS),
+                        get(ConfigSchema.HEALTH_EVERY_XID),
+                        get(ConfigSchema.HEALTH_IGNORED_XIDS),
+                        get(ConfigSchema.HEALTH_COUNTED_XIDS),
+                        get(ConfigSchema.HEALTH_RECOVERY_INTERVAL)),
+                new AgentConfig.Kubelet(
+                        Path.of(get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY)),
+                        Path.of(get(ConfigSchema.POD_RESOURCES_SOCKET))),
+                new AgentConfig.Cdi(Path.of(get(ConfigSchema.CDI_DIRECTORY))),
+                new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
+                new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),
+                new AgentConfig.Log(get(ConfigSchema.LOG_LEVEL)));
+    }
+}
