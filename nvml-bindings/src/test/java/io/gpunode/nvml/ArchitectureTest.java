@@ -1,0 +1,84 @@
+package io.gpunode.nvml;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchRule;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The three floors of the binding: raw keeps C's names, session keeps the library, the public floor speaks records. */
+class ArchitectureTest {
+    private static JavaClasses production;
+
+    @BeforeAll
+    static void importClasses() {
+        production = new ClassFileImporter()
+                .withImportOption(new ImportOption.DoNotIncludeTests())
+                .importPackages("io.gpunode.nvml");
+    }
+
+    @Test
+    void noJnaTypeClimbs() {
+        check(noClasses()
+                .that()
+                .resideOutsideOfPackages("io.gpunode.nvml.raw..", "io.gpunode.nvml.session..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.sun.jna..")
+                .because("users of the binding see records and results: convert in session, keep layouts in raw"));
+    }
+
+    @Test
+    void rawIsUsedBySessionOnly() {
+        check(noClasses()
+                .that()
+                .resideOutsideOfPackages("io.gpunode.nvml.raw..", "io.gpunode.nvml.session..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.gpunode.nvml.raw..")
+                .because("raw is C's names and layouts without a decision in it: let session offer what is needed"));
+    }
+
+    @Test
+    void rawDecidesNothing() {
+        check(noClasses()
+                .that()
+                .resideInAPackage("io.gpunode.nvml.raw..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.gpunode.nvml.session..")
+                .because("raw is the lowest floor: move the decision up to session"));
+    }
+
+    @Test
+    void theBindingKnowsNothingOfTheAgent() {
+        check(noClasses()
+                .that()
+                .resideInAPackage("io.gpunode.nvml..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.gpunode.agent..")
+                .because("the binding is of use to others: let the agent's gpu package adapt it"));
+    }
+
+    @Test
+    void theBindingNeverSleepsOrPrints() {
+        check(noClasses()
+                .that()
+                .resideInAPackage("io.gpunode.nvml..")
+                .should()
+                .callMethod(Thread.class, "sleep", long.class)
+                .orShould()
+                .accessField(System.class, "out")
+                .orShould()
+                .accessField(System.class, "err")
+                .because("a binding has no time and no voice of its own: return a result or throw NvmlException"));
+    }
+
+    private static void check(ArchRule rule) {
+        rule.allowEmptyShould(true).check(production);
+    }
+}
