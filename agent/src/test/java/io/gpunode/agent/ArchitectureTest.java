@@ -34,7 +34,7 @@ class ArchitectureTest {
 
     /** Rooms that any package above model may use. They know nothing of the features that use them. */
     private static final List<String> SIDE_ROOMS =
-            List.of("config", "json", "kubernetes", "lifecycle", "log", "meters", "os", "podresources", "time");
+            List.of("config", "json", "kubernetes", "lifecycle", "log", "meters", "net", "os", "podresources", "time");
 
     private static JavaClasses production;
     private static JavaClasses everything;
@@ -63,8 +63,9 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(others)
-                .because("features meet in the NodeSnapshot: publish the fact through inventory and read it from the next"
-                        + " snapshot, or let cli hand over an interface that the other side owns"));
+                .because(
+                        "features meet in the NodeSnapshot: publish the fact through inventory and read it from the next"
+                                + " snapshot, or let cli hand over an interface that the other side owns"));
     }
 
     static Stream<String> features() {
@@ -73,12 +74,14 @@ class ArchitectureTest {
 
     @Test
     void modelNeedsNothingButTheLanguage() {
-        checkProduction(noClasses()
-                .that()
-                .resideInAPackage(packageOf("model"))
-                .should()
-                .dependOnClassesThat(resideOutsideOfPackages("java..", "org.jspecify..", packageOf("model")))
-                .because("model is the words of the domain: move what does I/O, logs or converts into the package that needs it"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideInAPackage(packageOf("model"))
+                        .should()
+                        .dependOnClassesThat(resideOutsideOfPackages("java..", "org.jspecify..", packageOf("model")))
+                        .because(
+                                "model is the words of the domain: move what does I/O, logs or converts into the package that needs it"));
     }
 
     @Test
@@ -100,7 +103,8 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(packagesOf(FEATURES))
-                .because("inventory publishes and does not ask who reads: let the feature subscribe to SnapshotSource"));
+                .because(
+                        "inventory publishes and does not ask who reads: let the feature subscribe to SnapshotSource"));
     }
 
     @Test
@@ -111,8 +115,9 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage(packageOf("gpu"))
-                .because("nobody but inventory, health, mig and driver asks NVML for anything: read the NodeSnapshot, and add to it"
-                        + " what is missing there"));
+                .because(
+                        "nobody but inventory, health, mig and driver asks NVML for anything: read the NodeSnapshot, and add to it"
+                                + " what is missing there"));
     }
 
     @Test
@@ -129,37 +134,44 @@ class ArchitectureTest {
 
     @Test
     void nvmlIsImportedByItsDoorOnly() {
-        checkProduction(noClasses()
-                .that()
-                .resideOutsideOfPackage(packageOf("gpu"))
-                .should()
-                .dependOnClassesThat(resideInAPackage("io.gpunode.nvml..")
-                        .and(resideOutsideOfPackages("io.gpunode.nvml.simulator..")))
-                .because("gpu is the one door to NVML, with a lane and a deadline for each GPU: ask it, in words of model"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackage(packageOf("gpu"))
+                        .should()
+                        .dependOnClassesThat(resideInAPackage("io.gpunode.nvml..")
+                                .and(resideOutsideOfPackages("io.gpunode.nvml.simulator..")))
+                        .because(
+                                "gpu is the one door to NVML, with a lane and a deadline for each GPU: ask it, in words of model"));
     }
 
     @Test
     void theSimulatorIsImportedBySimulationOnly() {
-        checkProduction(noClasses()
-                .that()
-                .resideOutsideOfPackage(packageOf("simulation"))
-                .should()
-                .dependOnClassesThat()
-                .resideInAPackage("io.gpunode.nvml.simulator..")
-                .because("the agent cannot tell a simulated node from a real one: it is given another driver root, nothing more"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackage(packageOf("simulation"))
+                        .should()
+                        .dependOnClassesThat()
+                        .resideInAPackage("io.gpunode.nvml.simulator..")
+                        .because(
+                                "the agent cannot tell a simulated node from a real one: it is given another driver root, nothing more"));
     }
 
     @Test
     void sideRoomsDoNotKnowTheHouse() {
-        checkProduction(noClasses()
-                .that()
-                .resideInAnyPackage(packagesOf(SIDE_ROOMS))
-                .should()
-                .dependOnClassesThat()
-                .resideInAnyPackage(Stream.concat(
-                                Stream.of(packagesOf("gpu", "inventory", "simulation", "cli")), Stream.of(packagesOf(FEATURES)))
-                        .toArray(String[]::new))
-                .because("a side room serves all and knows none: take what you need as a parameter or as an interface of your own"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideInAnyPackage(packagesOf(SIDE_ROOMS))
+                        .should()
+                        .dependOnClassesThat()
+                        .resideInAnyPackage(Stream.concat(
+                                        Stream.of(packagesOf("gpu", "inventory", "simulation", "cli")),
+                                        Stream.of(packagesOf(FEATURES)))
+                                .toArray(String[]::new))
+                        .because(
+                                "a side room serves all and knows none: take what you need as a parameter or as an interface of your own"));
     }
 
     @Test
@@ -256,13 +268,15 @@ class ArchitectureTest {
 
     @Test
     void processesAreStartedByOs() {
-        checkProduction(noClasses()
-                .that()
-                .resideOutsideOfPackage(packageOf("os"))
-                .should()
-                .accessTargetWhere(on("java.lang.ProcessBuilder", "start", "startPipeline", "<init>")
-                        .or(on("java.lang.Runtime", "exec")))
-                .because("a process needs a time limit, an output limit and its exit status read: use os.CommandRunner"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackage(packageOf("os"))
+                        .should()
+                        .accessTargetWhere(on("java.lang.ProcessBuilder", "start", "startPipeline", "<init>")
+                                .or(on("java.lang.Runtime", "exec")))
+                        .because(
+                                "a process needs a time limit, an output limit and its exit status read: use os.CommandRunner"));
     }
 
     @Test
@@ -270,8 +284,9 @@ class ArchitectureTest {
         checkEverything(noClasses()
                 .should()
                 .accessTargetWhere(on("java.lang.Thread", "sleep").or(on("java.util.concurrent.TimeUnit", "sleep")))
-                .because("a sleep cannot be woken or tested: wait on a condition with a deadline, or schedule through lifecycle;"
-                        + " a test drives ManualTime or awaits an event with a bound"));
+                .because(
+                        "a sleep cannot be woken or tested: wait on a condition with a deadline, or schedule through lifecycle;"
+                                + " a test drives ManualTime or awaits an event with a bound"));
     }
 
     @Test
@@ -285,8 +300,9 @@ class ArchitectureTest {
                         .or(on("java.time.InstantSource", "system"))
                         .or(argumentlessNow())
                         .or(on("java.util.Date", "<init>")))
-                .because("time is given, not taken: accept a time.MonotonicClock for deadlines and rates, a java.time.InstantSource for what"
-                        + " people read"));
+                .because(
+                        "time is given, not taken: accept a time.MonotonicClock for deadlines and rates, a java.time.InstantSource for what"
+                                + " people read"));
     }
 
     @Test
@@ -295,13 +311,14 @@ class ArchitectureTest {
                 .that()
                 .resideOutsideOfPackages(packagesOf("cli", "simulation"))
                 .should()
-                .accessTargetWhere(argumentless(
-                                on("java.util.concurrent.Future", "get").or(on("java.util.concurrent.CompletableFuture", "get", "join")))
+                .accessTargetWhere(argumentless(on("java.util.concurrent.Future", "get")
+                                .or(on("java.util.concurrent.CompletableFuture", "get", "join")))
                         .or(argumentless(on("java.util.concurrent.CountDownLatch", "await")))
                         .or(argumentless(on("java.lang.Thread", "join")))
                         .or(argumentless(on("java.lang.Process", "waitFor"))))
-                .because("every wait has a bound: pass a time limit and say what happens when it is reached (resultNow() reads a finished"
-                        + " future)"));
+                .because(
+                        "every wait has a bound: pass a time limit and say what happens when it is reached (resultNow() reads a finished"
+                                + " future)"));
     }
 
     @Test
@@ -320,19 +337,24 @@ class ArchitectureTest {
                 .that()
                 .resideOutsideOfPackages(packagesOf("cli", "log"))
                 .should()
-                .accessTargetWhere(on("java.lang.System", "out", "err").or(on("java.lang.Throwable", "printStackTrace")))
-                .because("standard output belongs to the commands: log through log.Log, with keys from its vocabulary"));
+                .accessTargetWhere(
+                        on("java.lang.System", "out", "err").or(on("java.lang.Throwable", "printStackTrace")))
+                .because(
+                        "standard output belongs to the commands: log through log.Log, with keys from its vocabulary"));
     }
 
     @Test
     void loggingGoesThroughTheLog() {
-        checkProduction(noClasses()
-                .that()
-                .resideOutsideOfPackages(packagesOf("cli", "log"))
-                .should()
-                .dependOnClassesThat(resideInAnyPackage("java.util.logging..", "org.slf4j..")
-                        .or(describe("System.Logger", type -> type.getName().startsWith("java.lang.System$Logger"))))
-                .because("there is one log with one format: use log.Log (what Netty and gRPC write is led there by cli)"));
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackages(packagesOf("cli", "log"))
+                        .should()
+                        .dependOnClassesThat(resideInAnyPackage("java.util.logging..", "org.slf4j..")
+                                .or(describe(
+                                        "System.Logger", type -> type.getName().startsWith("java.lang.System$Logger"))))
+                        .because(
+                                "there is one log with one format: use log.Log (what Netty and gRPC write is led there by cli)"));
     }
 
     // ---- helpers

@@ -21,8 +21,8 @@ public final class NvmlException extends Exception {
      * @param libraryVersion NVML's own version text; empty while it is not known
      */
     public NvmlException(String function, int code, String device, String libraryVersion) {
-        super(function + (device.isEmpty() ? "" : " for " + device) + " answered " + NvmlReturn.nameOf(code) + " (" + code + ")"
-                + (libraryVersion.isEmpty() ? "" : ", NVML " + libraryVersion));
+        super(function + (device.isEmpty() ? "" : " for " + device) + " answered " + NvmlReturn.nameOf(code) + " ("
+                + code + ")" + (libraryVersion.isEmpty() ? "" : ", NVML " + libraryVersion));
         this.function = function;
         this.code = code;
         this.device = device;

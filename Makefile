@@ -1,0 +1,35 @@
+# make test   build everything and run every test      make format   bring sources into the one format
+# make run    a simulated 8-GPU node, at work          make quick    only compile and package, no checks, no tests
+#
+# Each does the set-up that is missing. MVN_FLAGS is passed on to Maven, as in: make test MVN_FLAGS=-o
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := test
+.PHONY: setup test quick run format clean
+
+MVN_FLAGS ?=
+# Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
+# keep that JVM from warning about what Maven 3's libraries do.
+MVN = JAVA_HOME="$$(.ci/setup --print-jdk)" MAVEN_OPTS="$${MAVEN_OPTS:-} --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow" \
+	mvn -B -ntp $(MVN_FLAGS)
+
+setup:
+	@.ci/setup
+
+test: setup
+	$(MVN) verify || { status=$$?; .ci/skipped-tests; exit $$status; }
+	@.ci/skipped-tests
+
+quick: setup
+	$(MVN) -Dquick -DskipTests package
+
+run: setup
+	@$(MVN) -q -Dquick -DskipTests package
+	@agent/target/dist/bin/gpu-node-agent simulate
+
+format: setup
+	$(MVN) spotless:apply
+
+clean: setup
+	$(MVN) clean
