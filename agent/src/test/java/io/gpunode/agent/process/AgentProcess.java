@@ -1,0 +1,166 @@
+package io.gpunode.agent.process;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.HttpURLConnection;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The packaged agent as a process of its own: the jars of {@code target/dist/lib}, the flags of the launcher, real signals. Its log lines come
+ * through a queue, so a test waits for what the agent says instead of sleeping.
+ */
+final class AgentProcess implements AutoCloseable {
+    private final Process process;
+    private final LinkedBlockingQueue<String> lines = new LinkedBlockingQueue<>(100_000);
+    private final List<String> seen = new ArrayList<>();
+    private final Thread reader;
+
+    private AgentProcess(Process process) {
+        this.process = process;
+        this.reader = Thread.ofPlatform().daemon().name("agent-output").start(this::read);
+    }
+
+    static AgentProcess start(List<String> arguments) throws IOException {
+        Path libraries = Path.of("target", "dist", "lib").toAbsolutePath();
+        Path jar;
+        try (var files = Files.list(libraries)) {
+            jar = files.filter(file -> file.getFileName().toString().matches("gpu-node-agent-.*\\.jar"))
+                    .findFirst()
+                    .orElseThrow(() -> new IllegalStateException("no agent jar in " + libraries + ": run mvn package"));
+        }
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-Xmx24m",
+                "-Xss256k",
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
+                "-Dio.netty.noUnsafe=false",
+                "-jar",
+                jar.toString()));
+        command.addAll(arguments);
+        return new AgentProcess(
+                new ProcessBuilder(command).redirectErrorStream(true).start());
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    boolean alive() {
+        return process.isAlive();
+    }
+
+    /** Waits for a line that contains the text. Lines before it are consumed. */
+    String awaitLine(String text, int seconds) throws InterruptedException {
+        return awaitLine(line -> line.contains(text), "\"" + text + "\"", seconds);
+    }
+
+    String awaitLine(Predicate<String> wanted, String description, int seconds) throws InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+        while (true) {
+            String line = lines.poll(Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+            if (line == null) {
+                throw new AssertionError("no line with " + description + " within " + seconds + " s; the agent "
+                        + (process.isAlive() ? "is alive" : "ended with " + process.exitValue()) + " and said:\n"
+                        + String.join("\n", output()));
+            }
+            if (wanted.test(line)) {
+                return line;
+            }
+        }
+    }
+
+    /** All that it has said so far. */
+    List<String> output() {
+        synchronized (seen) {
+            return List.copyOf(seen);
+        }
+    }
+
+    /** Sends SIGTERM. */
+    void terminate() {
+        process.destroy();
+    }
+
+    /** Sends SIGKILL. */
+    void kill() {
+        process.destroyForcibly();
+    }
+
+    /** Sends another signal by name, for example {@code HUP}. */
+    void signal(String name) throws IOException, InterruptedException {
+        int status = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                .inheritIO()
+                .start()
+                .waitFor();
+        if (status != 0) {
+            throw new AssertionError("kill -" + name + " ended with " + status);
+        }
+    }
+
+    /** Waits for its end and gives the exit status. */
+    int awaitExit(int seconds) throws InterruptedException {
+        if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
+            throw new AssertionError(
+                    "the agent did not end within " + seconds + " s; it said:\n" + String.join("\n", output()));
+        }
+        reader.join(TimeUnit.SECONDS.toMillis(5));
+        return process.exitValue();
+    }
+
+    /** Asks its HTTP listener; gives status and body whatever the status is. */
+    static Answer get(String address, String path) throws IOException {
+        HttpURLConnection connection = (HttpURLConnection)
+                URI.create("http://" + address + path).toURL().openConnection();
+        connection.setConnectTimeout(2_000);
+        connection.setReadTimeout(10_000);
+        try {
+            int status = connection.getResponseCode();
+            var stream = status < 400 ? connection.getInputStream() : connection.getErrorStream();
+            String body = stream == null ? "" : new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+            return new Answer(status, body);
+        } finally {
+            connection.disconnect();
+        }
+    }
+
+    /** An HTTP answer. */
+    record Answer(int status, String body) {}
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+    }
+
+    private void read() {
+        try (BufferedReader output =
+                new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+            @Nullable String line;
+            while ((line = output.readLine()) != null) {
+                synchronized (seen) {
+                    seen.add(Objects.requireNonNull(line));
+                }
+                if (!lines.offer(line)) {
+                    throw new IllegalStateException("the agent writes more than a test can read");
+                }
+            }
+        } catch (IOException e) {
+            synchronized (seen) {
+                seen.add("(output ended: " + e.getMessage() + ")");
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+package io.gpunode.agent.process;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A real kubelet with containerd on this machine, driven by the scripts of a test bed: {@code up.sh}, {@code down.sh} and either built
+ * binaries in {@code KUBE_DIR} or an archive {@code kubetest-full.tar.xz} beside the scripts. The folder is named by the environment variable
+ * {@code KUBELET_BED}; the scripts need root.
+ */
+final class KubeletBed {
+    static final Path DEVICE_PLUGINS = Path.of("/var/lib/kubelet/device-plugins");
+    static final Path POD_RESOURCES = Path.of("/var/lib/kubelet/pod-resources/kubelet.sock");
+
+    private final Path scripts;
+    private final Path folder;
+
+    private KubeletBed(Path scripts, Path folder) {
+        this.scripts = scripts;
+        this.folder = folder;
+    }
+
+    /** Why there is no kubelet to test against, or empty when there is one. */
+    static Optional<String> missing() {
+        @Nullable String bed = System.getenv("KUBELET_BED");
+        if (bed == null || bed.isBlank()) {
+            return Optional.of("no real kubelet: set KUBELET_BED to the folder of a test bed (up.sh, down.sh)");
+        }
+        if (!Files.isExecutable(Path.of(bed, "up.sh"))) {
+            return Optional.of("no real kubelet: KUBELET_BED=" + bed + " holds no up.sh");
+        }
+        if (!"root".equals(System.getProperty("user.name"))) {
+            return Optional.of("no real kubelet: its test bed needs root");
+        }
+        return Optional.empty();
+    }
+
+    /** Unpacks what is not built yet and brings containerd and the kubelet up. */
+    static KubeletBed up() throws IOException, InterruptedException {
+        Path scripts = Path.of(Objects.requireNonNull(System.getenv("KUBELET_BED")));
+        @Nullable String named = System.getenv("KUBE_DIR");
+        Path folder = Path.of(named == null ? System.getProperty("java.io.tmpdir") + "/kubelet-bed" : named);
+        KubeletBed bed = new KubeletBed(scripts, folder);
+        if (!Files.isExecutable(folder.resolve("bin/kubelet"))) {
+            Files.createDirectories(folder);
+            bed.run(
+                    300,
+                    List.of(
+                            "tar",
+                            "-xJf",
+                            scripts.resolve("kubetest-full.tar.xz").toString(),
+                            "-C",
+                            folder.toString()));
+        }
+        bed.run(120, List.of(scripts.resolve("down.sh").toString()));
+        bed.run(180, List.of(scripts.resolve("up.sh").toString()));
+        return bed;
+    }
+
+    void restartKubelet() throws IOException, InterruptedException {
+        run(120, List.of(scripts.resolve("up.sh").toString(), "restart-kubelet"));
+    }
+
+    /** Starts a static pod with one container that prints its GPU environment and stays. */
+    void startPod(String name, int gpus) throws IOException {
+        Path draft = folder.resolve("run/" + name + ".yaml");
+        Files.writeString(draft, """
+                apiVersion: v1
+                kind: Pod
+                metadata: {name: %s, namespace: default}
+                spec:
+                  terminationGracePeriodSeconds: 1
+                  hostNetwork: true
+                  containers:
+                  - name: main
+                    image: docker.io/kubetest/busybox:1
+                    imagePullPolicy: Never
+                    command: [/bin/sh, -c, "echo VISIBLE=$NVIDIA_VISIBLE_DEVICES; trap exit TERM; while :; do sleep 1; done"]
+                    resources: {limits: {nvidia.com/gpu: %d}}
+                """.formatted(name, gpus));
+        Files.move(draft, folder.resolve("run/manifests/" + name + ".yaml"));
+    }
+
+    void endPod(String name) throws IOException {
+        Files.deleteIfExists(folder.resolve("run/manifests/" + name + ".yaml"));
+    }
+
+    /** What the pod's container has printed. The pods' log folder lives in the bed's own mount namespace, bound from the run folder. */
+    String podLog(String name) throws IOException {
+        Path logs = folder.resolve("run/own-var-log-pods");
+        if (!Files.isDirectory(logs)) {
+            return "";
+        }
+        try (var files = Files.walk(logs, 4)) {
+            for (Path file : files.filter(path -> path.toString().contains("default_" + name)
+                            && path.toString().endsWith(".log"))
+                    .toList()) {
+                return Files.readString(file);
+            }
+        }
+        return "";
+    }
+
+    /** Ends all of it and removes its state. */
+    void down() throws IOException, InterruptedException {
+        run(120, List.of(scripts.resolve("down.sh").toString()));
+    }
+
+    private void run(int seconds, List<String> command) throws IOException, InterruptedException {
+        Path log = Files.createTempFile("kubelet-bed", ".log");
+        try {
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+            builder.environment().put("KUBE_DIR", folder.toString());
+            Process process = builder.start();
+            if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
+                process.destroyForcibly();
+                throw new IOException(
+                        command + " did not end within " + seconds + " s; it said:\n" + Files.readString(log));
+            }
+            if (process.exitValue() != 0) {
+                throw new IOException(
+                        command + " ended with " + process.exitValue() + "; it said:\n" + Files.readString(log));
+            }
+        } finally {
+            Files.deleteIfExists(log);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Lays out the runnable agent in one folder, packaging/target/gpu-node-agent by default: launcher, jars, native libraries,
+# a linked Java runtime and the ahead-of-time cache. Packages are made from this folder, and `make run` starts it.
+#
+#   packaging/image.sh [FOLDER]     after `mvn package`; needs a JDK 25 (found under JAVA_HOME_25, JAVA_HOME, /usr/lib/jvm)
+#   SKIP_AOT=1                      leaves the cache out (it is remade by bin/gpu-node-agent-cache)
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+out=${1:-$root/packaging/target/gpu-node-agent}
+say() { printf '%s\n' "$*" >&2; }
+
+jdk=$("$root/packaging/find-jdk.sh")
+dist=$root/agent/target/dist/lib
+[ -d "$dist" ] || { say "$dist is not there: run 'mvn package' (or 'make build') first"; exit 1; }
+
+rm -rf "$out"
+mkdir -p "$out/bin" "$out/lib/native"
+cp "$dist"/*.jar "$out/lib/"
+agent=$(basename "$(ls "$out"/lib/gpu-node-agent-*.jar)")
+mv "$out/lib/$agent" "$out/lib/gpu-node-agent.jar"
+cp "$root/packaging/launcher/gpu-node-agent" "$out/bin/gpu-node-agent"
+cp "$root/packaging/launcher/gpu-node-agent-cache" "$out/bin/gpu-node-agent-cache"
+chmod 755 "$out"/bin/*
+cp "$root/LICENSE" "$out/LICENSE"
+
+# Native libraries beside the jars, so that nothing is unpacked to a temporary directory at run time.
+case $(uname -m) in
+x86_64) jna=linux-x86-64 netty=x86_64 ;;
+aarch64) jna=linux-aarch64 netty=aarch_64 ;;
+*) say "no native libraries for $(uname -m): x86_64 and aarch64 are built"; exit 1 ;;
+esac
+extract() { # JAR ENTRY
+	(cd "$out/lib/native" && "$jdk/bin/jar" xf "$1" "$2" && mv "$2" . && rm -rf "${2%%/*}")
+}
+extract "$(ls "$out"/lib/jna-[0-9]*.jar)" "com/sun/jna/$jna/libjnidispatch.so"
+extract "$(ls "$out"/lib/netty-transport-native-epoll-*-linux-$netty.jar)" "META-INF/native/libnetty_transport_native_epoll_$netty.so"
+for other in x86_64 aarch_64; do
+	[ $other = $netty ] || rm -f "$out"/lib/netty-transport-native-epoll-*-linux-$other.jar
+done
+
+# Four modules run everything; measured in docs/performance.md.
+"$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
+	--compress zip-0 --output "$out/runtime"
+
+[ -n "${SKIP_AOT:-}" ] || "$out/bin/gpu-node-agent-cache"
+say "$out: $(du -sm "$out" | cut -f1) MiB"
