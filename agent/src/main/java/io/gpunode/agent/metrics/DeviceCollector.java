@@ -1,0 +1,178 @@
+package io.gpunode.agent.metrics;
+
+import io.gpunode.agent.metrics.DeviceSeries.PodLabel;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidEvent;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The device metrics under DCGM's names: the chosen rows of the {@linkplain FieldCatalogue catalogue} for every GPU and GPU instance of the picture.
+ * A value that was not read emits nothing; so does a GPU that no longer answers, whose last numbers would only look like news.
+ */
+final class DeviceCollector implements Collector {
+    /** A row with its lines prepared. */
+    @SuppressWarnings("ArrayRecordComponent") // Prepared bytes; nobody compares two rows.
+    private record Row(Field field, byte[] header, byte[] name) {}
+
+    private final DeviceLabels labels;
+    private final LongFunction<String> xidText;
+    private final Row[] rows;
+    private @Nullable GpuSample[] samples = new GpuSample[0];
+
+    /**
+     * @param fields sorted by name
+     * @param labels whose series are written
+     * @param xidText what an XID's number means, in a few words
+     */
+    DeviceCollector(List<Field> fields, DeviceLabels labels, LongFunction<String> xidText) {
+        this.labels = labels;
+        this.xidText = xidText;
+        List<Row> prepared = new ArrayList<>();
+        for (Field field : fields) {
+            MetricType type =
+                    switch (field.source()) {
+                        case Field.Sampled sampled -> sampled.type();
+                        case Field.LastXid _ -> MetricType.GAUGE;
+                        case Field.Label _ -> null;
+                    };
+            if (type != null) {
+                prepared.add(new Row(
+                        field,
+                        type.header(field.name(), field.help()).getBytes(StandardCharsets.UTF_8),
+                        field.name().getBytes(StandardCharsets.UTF_8)));
+            }
+        }
+        rows = prepared.toArray(Row[]::new);
+    }
+
+    @Override
+    public String name() {
+        return "device";
+    }
+
+    @Override
+    public void collect(Scrape scrape, ExpositionWriter out) {
+        labels.update(scrape.snapshot(), scrape.pods());
+        List<DeviceSeries> series = labels.series();
+        gatherSamples(scrape.snapshot(), series);
+        for (Row row : rows) {
+            switch (row.field.source()) {
+                case Field.Sampled sampled -> writeSampled(row, sampled, series, out);
+                case Field.LastXid _ -> writeLastXid(row, scrape.snapshot(), series, out);
+                case Field.Label _ -> throw new IllegalStateException("a label is no row: " + row.field.name());
+            }
+        }
+    }
+
+    /** The sample of each series, {@code null} where its GPU does not answer. */
+    private void gatherSamples(NodeSnapshot snapshot, List<DeviceSeries> series) {
+        if (samples.length != series.size()) {
+            samples = new GpuSample[series.size()];
+        }
+        for (int i = 0; i < samples.length; i++) {
+            DeviceSeries device = series.get(i);
+            Gpu gpu = snapshot.gpus().get(device.gpuPlace());
+            if (!(gpu.lane() instanceof LaneState.Responsive)) {
+                samples[i] = null;
+            } else if (device.migPlace() < 0) {
+                samples[i] = gpu.sample();
+            } else {
+                samples[i] = gpu.migDevices().get(device.migPlace()).sample();
+            }
+        }
+    }
+
+    private void writeSampled(Row row, Field.Sampled source, List<DeviceSeries> series, ExpositionWriter out) {
+        boolean instanceScope = row.field.scope() == Field.Scope.INSTANCE;
+        boolean begun = false;
+        for (int i = 0; i < samples.length; i++) {
+            DeviceSeries device = series.get(i);
+            GpuSample sample = samples[i];
+            if (sample == null || (instanceScope ? device.split() : device.migPlace() >= 0)) {
+                continue;
+            }
+            byte status = sample.status(source.quantity());
+            boolean zero = status == GpuSample.UNSUPPORTED && source.unsupportedIsZero();
+            if (status != GpuSample.PRESENT && !zero) {
+                continue;
+            }
+            if (!begun) {
+                out.raw(row.header);
+                begun = true;
+            }
+            out.raw(row.name).raw(device.labels());
+            if (zero) {
+                out.value(0);
+            } else {
+                writeValue(source, sample, out);
+            }
+        }
+    }
+
+    private static void writeValue(Field.Sampled source, GpuSample sample, ExpositionWriter out) {
+        if (source.quantity().isFraction()) {
+            out.value(sample.fraction(source.quantity()));
+            return;
+        }
+        long value = sample.value(source.quantity());
+        switch (source.conversion()) {
+            case AS_IS -> out.value(value);
+            case THOUSANDTHS -> out.thousandths(value);
+            case MEBIBYTES -> out.value(value >> 20);
+        }
+    }
+
+    private void writeLastXid(Row row, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {
+        boolean begun = false;
+        for (DeviceSeries device : series) {
+            if (snapshot.gpus().get(device.gpuPlace()).lastXid() instanceof Reading.Value<XidEvent>(XidEvent event)
+                    && isAbout(event, device, series)) {
+                if (!begun) {
+                    out.raw(row.header);
+                    begun = true;
+                }
+                out.raw(row.name).text(device.deviceLabels());
+                podLabel(device, "container", out);
+                out.label("err_code", Long.toString(event.xid())).label("err_msg", xidText.apply(event.xid()));
+                podLabel(device, "namespace", out);
+                podLabel(device, "pod", out);
+                out.endLabels().value(event.xid());
+            }
+        }
+    }
+
+    /** An XID that names a GPU instance in the picture belongs to that; any other to the GPU. */
+    private static boolean isAbout(XidEvent event, DeviceSeries device, List<DeviceSeries> series) {
+        String instance = event.gpuInstanceId().isPresent()
+                ? Integer.toString(event.gpuInstanceId().getAsInt())
+                : "";
+        if (device.gpuInstanceId().equals(instance)) {
+            return true;
+        }
+        if (device.migPlace() >= 0) {
+            return false;
+        }
+        for (DeviceSeries other : series) {
+            if (other.gpuPlace() == device.gpuPlace() && other.gpuInstanceId().equals(instance)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static void podLabel(DeviceSeries device, String name, ExpositionWriter out) {
+        for (PodLabel label : device.podLabels()) {
+            if (label.name().equals(name)) {
+                out.label(label.name(), label.value());
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package io.gpunode.agent.metrics;
+
+import io.gpunode.agent.podresources.PodUse;
+import java.util.List;
+
+/**
+ * A GPU or GPU instance that device metrics are shown for, with its labels ready to copy.
+ *
+ * @param gpuPlace its GPU's place in the picture
+ * @param migPlace for a GPU instance, the place of its first MIG device in the GPU's list; -1 for a GPU
+ * @param split whether it is a GPU with GPU instances, which have the instance-scoped fields then
+ * @param gpu the value of label {@code gpu}
+ * @param uuid the GPU's UUID
+ * @param gpuInstanceId the value of label {@code GPU_I_ID}; empty for a GPU
+ * @param labels all labels with their braces, in UTF-8
+ * @param deviceLabels the labels up to those of the pod, with the opening brace
+ * @param podLabels the labels of the pod, in order
+ * @param holders the containers that hold it, each once
+ */
+@SuppressWarnings("ArrayRecordComponent") // Prepared bytes that the renderer copies; nobody compares two series.
+record DeviceSeries(
+        int gpuPlace,
+        int migPlace,
+        boolean split,
+        String gpu,
+        String uuid,
+        String gpuInstanceId,
+        byte[] labels,
+        String deviceLabels,
+        List<PodLabel> podLabels,
+        List<PodUse> holders) {
+
+    /** A label's name and its value before escaping. */
+    record PodLabel(String name, String value) {}
+}

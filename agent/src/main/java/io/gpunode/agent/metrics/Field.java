@@ -1,0 +1,66 @@
+package io.gpunode.agent.metrics;
+
+import io.gpunode.agent.model.Quantity;
+
+/**
+ * One row of the {@linkplain FieldCatalogue catalogue}: a metric (or label) under the name that DCGM gave it.
+ *
+ * @param name DCGM's field name, the metric's name
+ * @param id DCGM's field id
+ * @param help for the HELP line, with the unit
+ * @param source where its value comes from
+ * @param scope which device it is shown for when MIG is on
+ * @param byDefault whether it is shown when the configuration says nothing
+ */
+record Field(String name, int id, String help, Source source, Scope scope, boolean byDefault) {
+
+    /** What a value belongs to when a GPU is split. */
+    enum Scope {
+        /** The board: one series per physical GPU, MIG or not. */
+        GPU,
+        /** The GPU instance: one series each while MIG is on, one for the GPU otherwise. */
+        INSTANCE
+    }
+
+    /** Where a field's value comes from. */
+    sealed interface Source {}
+
+    /**
+     * A sampled number.
+     *
+     * @param unsupportedIsZero whether hardware without the feature shows 0, as the exporter does for this field, instead of nothing
+     */
+    record Sampled(MetricType type, Quantity quantity, Conversion conversion, boolean unsupportedIsZero) implements Source {}
+
+    /** The number of the last XID, with its labels. */
+    record LastXid() implements Source {}
+
+    /** A text that becomes a label of every series of the device. */
+    record Label(LabelText text) implements Source {}
+
+    /** From the quantity's unit to the metric's. */
+    enum Conversion {
+        AS_IS,
+        /** Milliwatts as watts. */
+        THOUSANDTHS,
+        /** Bytes as whole MiB, rounded down. */
+        MEBIBYTES
+    }
+
+    /** Which text a label field shows. */
+    enum LabelText {
+        DRIVER_VERSION,
+        NVML_VERSION,
+        SERIAL,
+        VBIOS_VERSION
+    }
+
+    /** What the reference's counters file would say in its type column. */
+    String typeText() {
+        return switch (source) {
+            case Sampled sampled -> sampled.type().text();
+            case LastXid _ -> MetricType.GAUGE.text();
+            case Label _ -> "label";
+        };
+    }
+}

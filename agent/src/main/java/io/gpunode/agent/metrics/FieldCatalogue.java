@@ -1,0 +1,231 @@
+package io.gpunode.agent.metrics;
+
+import static io.gpunode.agent.metrics.Field.Conversion.AS_IS;
+import static io.gpunode.agent.metrics.Field.Conversion.MEBIBYTES;
+import static io.gpunode.agent.metrics.Field.Conversion.THOUSANDTHS;
+import static io.gpunode.agent.metrics.Field.Scope.GPU;
+import static io.gpunode.agent.metrics.Field.Scope.INSTANCE;
+import static io.gpunode.agent.metrics.MetricType.COUNTER;
+import static io.gpunode.agent.metrics.MetricType.GAUGE;
+
+import io.gpunode.agent.config.Suggestion;
+import io.gpunode.agent.model.Quantity;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Every device metric that the agent knows, as data: names, ids and types are those of dcgm-exporter (types of the newest release, in which rates
+ * are gauges); rows that {@code on} begins are shown by default, as in the newest default counters file. {@code docs/metrics.md} is made from it.
+ */
+public final class FieldCatalogue {
+    private static final List<Field> FIELDS = List.of(
+            // Clocks
+            on("DCGM_FI_DEV_SM_CLOCK", 100, GAUGE, GPU, Quantity.SM_CLOCK_MHZ, AS_IS, "Clock of the streaming multiprocessors, in MHz."),
+            on("DCGM_FI_DEV_MEM_CLOCK", 101, GAUGE, GPU, Quantity.MEMORY_CLOCK_MHZ, AS_IS, "Clock of the memory, in MHz."),
+            off("DCGM_FI_DEV_VIDEO_CLOCK", 102, GAUGE, GPU, Quantity.VIDEO_CLOCK_MHZ, AS_IS, "Clock of the video engines, in MHz."),
+            off("DCGM_FI_DEV_CLOCKS_EVENT_REASONS", 112, GAUGE, GPU, Quantity.CLOCKS_EVENT_REASONS, AS_IS,
+                    "Reasons why the clocks are below their maximum, as NVML's bit mask."),
+            off("DCGM_FI_DEV_CLOCK_THROTTLE_REASONS", 112, GAUGE, GPU, Quantity.CLOCKS_EVENT_REASONS, AS_IS,
+                    "Older name of DCGM_FI_DEV_CLOCKS_EVENT_REASONS."),
+
+            // Temperature
+            on("DCGM_FI_DEV_MEMORY_TEMP", 140, GAUGE, GPU, Quantity.MEMORY_TEMPERATURE_CELSIUS, AS_IS, "Memory temperature, in degrees Celsius."),
+            on("DCGM_FI_DEV_GPU_TEMP", 150, GAUGE, GPU, Quantity.GPU_TEMPERATURE_CELSIUS, AS_IS, "GPU temperature, in degrees Celsius."),
+            off("DCGM_FI_DEV_SLOWDOWN_TEMP", 158, GAUGE, GPU, Quantity.SLOWDOWN_TEMPERATURE_CELSIUS, AS_IS,
+                    "Temperature from which the GPU slows itself down, in degrees Celsius."),
+            off("DCGM_FI_DEV_SHUTDOWN_TEMP", 159, GAUGE, GPU, Quantity.SHUTDOWN_TEMPERATURE_CELSIUS, AS_IS,
+                    "Temperature at which the GPU shuts itself down, in degrees Celsius."),
+
+            // Power
+            on("DCGM_FI_DEV_POWER_USAGE", 155, GAUGE, GPU, Quantity.POWER_MILLIWATTS, THOUSANDTHS, "Power drawn by the board, in watts."),
+            on("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", 156, COUNTER, GPU, Quantity.ENERGY_MILLIJOULES, AS_IS,
+                    "Energy used since the driver was loaded, in millijoules."),
+            off("DCGM_FI_DEV_POWER_USAGE_INSTANT", 157, GAUGE, GPU, Quantity.POWER_INSTANT_MILLIWATTS, THOUSANDTHS,
+                    "Power drawn by the board at this moment, not averaged, in watts."),
+            off("DCGM_FI_DEV_POWER_MGMT_LIMIT", 160, GAUGE, GPU, Quantity.POWER_LIMIT_MILLIWATTS, THOUSANDTHS, "Power limit that was asked for, in watts."),
+            off("DCGM_FI_DEV_ENFORCED_POWER_LIMIT", 164, GAUGE, GPU, Quantity.ENFORCED_POWER_LIMIT_MILLIWATTS, THOUSANDTHS, "Power limit in force, in watts."),
+            off("DCGM_FI_DEV_PSTATE", 190, GAUGE, GPU, Quantity.PERFORMANCE_STATE, AS_IS, "Performance state: 0 is the fastest, 15 the slowest."),
+            off("DCGM_FI_DEV_FAN_SPEED", 191, GAUGE, GPU, Quantity.FAN_SPEED_PERCENT, AS_IS, "Fan speed, in percent of its maximum."),
+
+            // PCIe
+            on("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", 202, COUNTER, GPU, Quantity.PCIE_REPLAYS, AS_IS, "PCIe packets that had to be sent again."),
+            off("DCGM_FI_DEV_PCIE_LINK_GEN", 237, GAUGE, GPU, Quantity.PCIE_LINK_GENERATION, AS_IS, "PCIe generation of the link at this moment."),
+            off("DCGM_FI_DEV_PCIE_LINK_WIDTH", 238, GAUGE, GPU, Quantity.PCIE_LINK_WIDTH, AS_IS, "PCIe lanes of the link at this moment."),
+
+            // Utilisation
+            on("DCGM_FI_DEV_GPU_UTIL", 203, GAUGE, GPU, Quantity.GPU_UTILIZATION_PERCENT, AS_IS, "Share of time in which a kernel was running, in percent."),
+            on("DCGM_FI_DEV_MEM_COPY_UTIL", 204, GAUGE, GPU, Quantity.MEMORY_COPY_UTILIZATION_PERCENT, AS_IS,
+                    "Share of time in which memory was read or written, in percent."),
+            on("DCGM_FI_DEV_ENC_UTIL", 206, GAUGE, GPU, Quantity.ENCODER_UTILIZATION_PERCENT, AS_IS, "Video encoder utilisation, in percent."),
+            on("DCGM_FI_DEV_DEC_UTIL", 207, GAUGE, GPU, Quantity.DECODER_UTILIZATION_PERCENT, AS_IS, "Video decoder utilisation, in percent."),
+
+            // Errors
+            new Field("DCGM_FI_DEV_XID_ERRORS", 230, "Number of the last XID error; no series until there was one.", new Field.LastXid(), INSTANCE, true),
+            off("DCGM_FI_DEV_GET_GPU_RECOVERY_ACTION", 1523, GAUGE, GPU, Quantity.RECOVERY_ACTION, AS_IS,
+                    "What the driver asks for: 0 nothing, 1 GPU reset, 2 node reboot, 3 drain peer-to-peer, 4 drain and reset."),
+
+            // Time spent below full clocks
+            off("DCGM_FI_DEV_POWER_VIOLATION", 240, COUNTER, GPU, Quantity.POWER_VIOLATION_NANOSECONDS, AS_IS, "Time slowed down by the power limit, in ns."),
+            off("DCGM_FI_DEV_THERMAL_VIOLATION", 241, COUNTER, GPU, Quantity.THERMAL_VIOLATION_NANOSECONDS, AS_IS, "Time slowed down by temperature, in ns."),
+            off("DCGM_FI_DEV_SYNC_BOOST_VIOLATION", 242, COUNTER, GPU, Quantity.SYNC_BOOST_VIOLATION_NANOSECONDS, AS_IS, "Time slowed down by sync boost, in ns."),
+            off("DCGM_FI_DEV_BOARD_LIMIT_VIOLATION", 243, COUNTER, GPU, Quantity.BOARD_LIMIT_VIOLATION_NANOSECONDS, AS_IS,
+                    "Time slowed down by a limit of the board, in ns."),
+            off("DCGM_FI_DEV_LOW_UTIL_VIOLATION", 244, COUNTER, GPU, Quantity.LOW_UTILIZATION_VIOLATION_NANOSECONDS, AS_IS,
+                    "Time at low clocks for want of work, in ns."),
+            off("DCGM_FI_DEV_RELIABILITY_VIOLATION", 245, COUNTER, GPU, Quantity.RELIABILITY_VIOLATION_NANOSECONDS, AS_IS,
+                    "Time slowed down by the reliability limit, in ns."),
+
+            // Memory
+            off("DCGM_FI_DEV_FB_TOTAL", 250, GAUGE, INSTANCE, Quantity.MEMORY_TOTAL_BYTES, MEBIBYTES, "Frame buffer, in MiB."),
+            on("DCGM_FI_DEV_FB_FREE", 251, GAUGE, INSTANCE, Quantity.MEMORY_FREE_BYTES, MEBIBYTES, "Free frame buffer, in MiB."),
+            on("DCGM_FI_DEV_FB_USED", 252, GAUGE, INSTANCE, Quantity.MEMORY_USED_BYTES, MEBIBYTES, "Used frame buffer, in MiB."),
+            on("DCGM_FI_DEV_FB_RESERVED", 253, GAUGE, INSTANCE, Quantity.MEMORY_RESERVED_BYTES, MEBIBYTES,
+                    "Frame buffer kept by driver and firmware, in MiB."),
+
+            // ECC and page retirement
+            off("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", 310, COUNTER, GPU, Quantity.ECC_CORRECTED_VOLATILE, AS_IS, "Corrected ECC errors since the driver was loaded."),
+            off("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 311, COUNTER, GPU, Quantity.ECC_UNCORRECTED_VOLATILE, AS_IS,
+                    "Uncorrected ECC errors since the driver was loaded."),
+            off("DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", 312, COUNTER, GPU, Quantity.ECC_CORRECTED_AGGREGATE, AS_IS, "Corrected ECC errors in the life of the board."),
+            off("DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", 313, COUNTER, GPU, Quantity.ECC_UNCORRECTED_AGGREGATE, AS_IS,
+                    "Uncorrected ECC errors in the life of the board."),
+            off("DCGM_FI_DEV_RETIRED_SBE", 390, COUNTER, GPU, Quantity.RETIRED_PAGES_SINGLE_BIT, AS_IS, "Pages retired for repeated single-bit errors."),
+            off("DCGM_FI_DEV_RETIRED_DBE", 391, COUNTER, GPU, Quantity.RETIRED_PAGES_DOUBLE_BIT, AS_IS, "Pages retired for double-bit errors."),
+            off("DCGM_FI_DEV_RETIRED_PENDING", 392, GAUGE, GPU, Quantity.RETIRED_PAGES_PENDING, AS_IS, "1 while pages wait for a reboot to be retired."),
+
+            // Row remapping
+            on("DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", 393, COUNTER, GPU, Quantity.REMAPPED_ROWS_UNCORRECTABLE, AS_IS,
+                    "Memory rows remapped for uncorrectable errors."),
+            on("DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", 394, COUNTER, GPU, Quantity.REMAPPED_ROWS_CORRECTABLE, AS_IS,
+                    "Memory rows remapped for correctable errors."),
+            on("DCGM_FI_DEV_ROW_REMAP_FAILURE", 395, GAUGE, GPU, Quantity.ROW_REMAP_FAILED, AS_IS, "1 when remapping a row failed."),
+            off("DCGM_FI_DEV_ROW_REMAP_PENDING", 396, GAUGE, GPU, Quantity.ROW_REMAP_PENDING, AS_IS, "1 while a row waits for a GPU reset to be remapped."),
+
+            // NVLink
+            off("DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", 409, COUNTER, GPU, Quantity.NVLINK_CRC_FLIT_ERRORS, AS_IS,
+                    "NVLink flow-control CRC errors over all links (before Hopper)."),
+            off("DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_TOTAL", 409, COUNTER, GPU, Quantity.NVLINK_CRC_FLIT_ERRORS, AS_IS,
+                    "Newer name of DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL."),
+            off("DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", 419, COUNTER, GPU, Quantity.NVLINK_CRC_DATA_ERRORS, AS_IS,
+                    "NVLink data CRC errors over all links (before Hopper)."),
+            off("DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_TOTAL", 419, COUNTER, GPU, Quantity.NVLINK_CRC_DATA_ERRORS, AS_IS,
+                    "Newer name of DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL."),
+            off("DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL", 429, COUNTER, GPU, Quantity.NVLINK_REPLAY_ERRORS, AS_IS,
+                    "NVLink replays over all links (before Hopper)."),
+            off("DCGM_FI_DEV_NVLINK_REPLAY_ERROR_TOTAL", 429, COUNTER, GPU, Quantity.NVLINK_REPLAY_ERRORS, AS_IS,
+                    "Newer name of DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL."),
+            off("DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL", 439, COUNTER, GPU, Quantity.NVLINK_RECOVERY_ERRORS, AS_IS,
+                    "NVLink recoveries over all links (before Hopper)."),
+            off("DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_TOTAL", 439, COUNTER, GPU, Quantity.NVLINK_RECOVERY_ERRORS, AS_IS,
+                    "Newer name of DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL."),
+            on("DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", 449, GAUGE, GPU, Quantity.NVLINK_BANDWIDTH_MEGABYTES_PER_SECOND, AS_IS,
+                    "Payload rate over all NVLinks, both directions, in MB/s."),
+
+            // vGPU
+            new Field("DCGM_FI_DEV_VGPU_LICENSE_STATUS", 526, "1 when a vGPU licence is held, 0 when not.",
+                    new Field.Sampled(GAUGE, Quantity.VGPU_LICENSED, AS_IS, true), GPU, true),
+
+            // Profiling
+            on("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 1001, GAUGE, INSTANCE, Quantity.GRAPHICS_ENGINE_ACTIVE, AS_IS,
+                    "Share of time in which the graphics or compute engine was busy, 0 to 1."),
+            off("DCGM_FI_PROF_SM_ACTIVE", 1002, GAUGE, INSTANCE, Quantity.SM_ACTIVE, AS_IS,
+                    "Share of cycles in which a multiprocessor had a warp, averaged over all, 0 to 1."),
+            off("DCGM_FI_PROF_SM_OCCUPANCY", 1003, GAUGE, INSTANCE, Quantity.SM_OCCUPANCY, AS_IS, "Resident warps as a share of the possible, 0 to 1."),
+            on("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", 1004, GAUGE, INSTANCE, Quantity.TENSOR_ACTIVE, AS_IS,
+                    "Share of cycles in which a tensor pipe was busy, 0 to 1."),
+            on("DCGM_FI_PROF_DRAM_ACTIVE", 1005, GAUGE, INSTANCE, Quantity.DRAM_ACTIVE, AS_IS,
+                    "Share of cycles in which the memory interface was busy, 0 to 1."),
+            off("DCGM_FI_PROF_PIPE_FP64_ACTIVE", 1006, GAUGE, INSTANCE, Quantity.FP64_ACTIVE, AS_IS, "Share of cycles in which the FP64 pipe was busy, 0 to 1."),
+            off("DCGM_FI_PROF_PIPE_FP32_ACTIVE", 1007, GAUGE, INSTANCE, Quantity.FP32_ACTIVE, AS_IS, "Share of cycles in which the FP32 pipe was busy, 0 to 1."),
+            off("DCGM_FI_PROF_PIPE_FP16_ACTIVE", 1008, GAUGE, INSTANCE, Quantity.FP16_ACTIVE, AS_IS, "Share of cycles in which the FP16 pipe was busy, 0 to 1."),
+            on("DCGM_FI_PROF_PCIE_TX_BYTES", 1009, GAUGE, GPU, Quantity.PCIE_SENT_BYTES_PER_SECOND, AS_IS,
+                    "Rate of bytes that the GPU sent over PCIe, headers included, in bytes per second."),
+            on("DCGM_FI_PROF_PCIE_RX_BYTES", 1010, GAUGE, GPU, Quantity.PCIE_RECEIVED_BYTES_PER_SECOND, AS_IS,
+                    "Rate of bytes that the GPU received over PCIe, headers included, in bytes per second."),
+
+            // Labels
+            label("DCGM_FI_DRIVER_VERSION", 1, Field.LabelText.DRIVER_VERSION, true, "Driver version."),
+            label("DCGM_FI_NVML_VERSION", 2, Field.LabelText.NVML_VERSION, false, "NVML version."),
+            label("DCGM_FI_DEV_SERIAL", 53, Field.LabelText.SERIAL, false, "Serial number of the board."),
+            label("DCGM_FI_DEV_VBIOS_VERSION", 85, Field.LabelText.VBIOS_VERSION, false, "VBIOS version of the board."));
+
+    private static final Map<String, Field> BY_NAME = byName();
+
+    private FieldCatalogue() {}
+
+    /** All names that {@code metrics.fields} may hold, in the catalogue's order. */
+    public static Collection<String> names() {
+        return BY_NAME.keySet();
+    }
+
+    /** The names shown by default, in the catalogue's order. */
+    public static List<String> defaultNames() {
+        return FIELDS.stream().filter(Field::byDefault).map(Field::name).toList();
+    }
+
+    /** Everything that is wrong with a list of field names, one sentence each, with a suggestion where there is one; empty when it is right. */
+    public static List<String> problems(List<String> names) {
+        List<String> problems = new ArrayList<>();
+        for (String name : names) {
+            if (!BY_NAME.containsKey(name)) {
+                problems.add("metrics.fields: unknown field \"" + name + "\""
+                        + Suggestion.nearest(name, BY_NAME.keySet())
+                                .map(near -> "; did you mean " + near + "?")
+                                .orElse("; docs/metrics.md lists all fields"));
+            }
+        }
+        return problems;
+    }
+
+    /** All rows. */
+    static List<Field> fields() {
+        return FIELDS;
+    }
+
+    /**
+     * The rows of these names, sorted by name, each once.
+     *
+     * @param names empty for the default
+     * @throws IllegalArgumentException when a name is unknown; the message names all unknown ones
+     */
+    static List<Field> select(List<String> names) {
+        List<String> problems = problems(names);
+        if (!problems.isEmpty()) {
+            throw new IllegalArgumentException(String.join("\n", problems));
+        }
+        List<Field> selected = new ArrayList<>();
+        for (Field field : FIELDS) {
+            if (names.isEmpty() ? field.byDefault() : names.contains(field.name())) {
+                selected.add(field);
+            }
+        }
+        selected.sort(Comparator.comparing(Field::name));
+        return List.copyOf(selected);
+    }
+
+    private static Field on(
+            String name, int id, MetricType type, Field.Scope scope, Quantity quantity, Field.Conversion conversion, String help) {
+        return new Field(name, id, help, new Field.Sampled(type, quantity, conversion, false), scope, true);
+    }
+
+    private static Field off(
+            String name, int id, MetricType type, Field.Scope scope, Quantity quantity, Field.Conversion conversion, String help) {
+        return new Field(name, id, help, new Field.Sampled(type, quantity, conversion, false), scope, false);
+    }
+
+    private static Field label(String name, int id, Field.LabelText text, boolean byDefault, String help) {
+        return new Field(name, id, help, new Field.Label(text), GPU, byDefault);
+    }
+
+    private static Map<String, Field> byName() {
+        Map<String, Field> fields = new LinkedHashMap<>();
+        for (Field field : FIELDS) {
+            fields.put(field.name(), field);
+        }
+        return fields;
+    }
+}

@@ -1,0 +1,180 @@
+package io.gpunode.agent.metrics;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.podresources.PodResourcesPicture;
+import io.gpunode.agent.podresources.PodResourcesSource;
+import io.gpunode.agent.time.MonotonicClock;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The page that {@code /metrics} answers with, in the Prometheus text format: the device metrics and the node's own, rendered by {@linkplain Collector
+ * collectors} straight from the newest picture, then the agent's meters as Micrometer last rendered them. No NVML call, no wait, and in the steady
+ * state next to no allocation; each collector is guarded, so a failing one costs its own series only and says so in
+ * {@code gpu_node_agent_collector_success}.
+ *
+ * <p>Owns the page's buffer and the collectors. Any thread; one page at a time.
+ */
+public final class MetricsExposition {
+    /** Content type of the page. */
+    public static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+    private static final Log LOG = Log.of(MetricsExposition.class);
+
+    /** Takes a finished page. */
+    @FunctionalInterface
+    public interface Sink {
+        /** The first {@code length} bytes are the page; they may change as soon as this returns. */
+        void accept(byte[] bytes, int length);
+    }
+
+    private final SnapshotSource snapshots;
+    private final PodResourcesSource pods;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final ExpositionWriter out = new ExpositionWriter();
+    private final String hostname;
+    private final String agentVersion;
+    private final LongFunction<String> xidText;
+    private final MicrometerMeters meters;
+    private boolean podAttribution;
+    private Guarded[] collectors;
+
+    /**
+     * @param config which fields are shown, and whether with pods
+     * @param hostname the value of label {@code hostname}
+     * @param agentVersion for the build metric
+     * @param xidText what an XID's number means, in a few words
+     * @throws IllegalArgumentException when the configuration names an unknown field
+     */
+    public MetricsExposition(
+            AgentConfig.Metrics config,
+            String hostname,
+            String agentVersion,
+            LongFunction<String> xidText,
+            MicrometerMeters meters,
+            SnapshotSource snapshots,
+            PodResourcesSource pods,
+            MonotonicClock clock,
+            InstantSource wall) {
+        this.hostname = hostname;
+        this.agentVersion = agentVersion;
+        this.xidText = xidText;
+        this.meters = meters;
+        this.snapshots = snapshots;
+        this.pods = pods;
+        this.clock = clock;
+        this.wall = wall;
+        this.podAttribution = config.podAttribution();
+        this.collectors = collectors(config);
+    }
+
+    /** For tests of the guard: these collectors and no others. */
+    MetricsExposition(
+            List<Collector> collectors,
+            SnapshotSource snapshots,
+            PodResourcesSource pods,
+            MonotonicClock clock,
+            InstantSource wall) {
+        this(
+                new AgentConfig.Metrics(List.of(), true),
+                "",
+                "",
+                Long::toString,
+                new MicrometerMeters(_ -> {}, clock, _ -> {}),
+                snapshots,
+                pods,
+                clock,
+                wall);
+        this.collectors = collectors.stream().map(Guarded::new).toArray(Guarded[]::new);
+    }
+
+    /**
+     * Shows what a new configuration asks for, from the next page on.
+     *
+     * @throws IllegalArgumentException when it names an unknown field; the page stays as it was
+     */
+    public synchronized void reconfigure(AgentConfig.Metrics config) {
+        collectors = collectors(config);
+        podAttribution = config.podAttribution();
+    }
+
+    /** Renders a page and hands it to the sink before it returns. */
+    public synchronized void render(Sink sink) {
+        PodResourcesPicture picture = podAttribution ? pods.current().orElse(null) : null;
+        Scrape scrape = new Scrape(snapshots.current(), picture, clock.now(), wall.millis());
+        out.truncate(0);
+        for (Guarded collector : collectors) {
+            collector.run(scrape);
+        }
+        reportCollectors();
+        sink.accept(out.bytes(), out.length());
+    }
+
+    /** Renders a page for nobody, so that the first one asked for finds code and buffers ready. */
+    public void warmUp() {
+        render((_, _) -> {});
+    }
+
+    private Guarded[] collectors(AgentConfig.Metrics config) {
+        List<Field> fields = FieldCatalogue.select(config.fields());
+        DeviceLabels labels = new DeviceLabels(fields, hostname);
+        return new Guarded[] {
+            new Guarded(new DeviceCollector(fields, labels, xidText)),
+            new Guarded(new HealthCollector()),
+            new Guarded(new NodeCollector(agentVersion)),
+            new Guarded(new PodCollector(labels)),
+            new Guarded(new MetersCollector(meters))
+        };
+    }
+
+    private void reportCollectors() {
+        out.family(OwnMetric.COLLECTOR_DURATION_SECONDS);
+        for (Guarded collector : collectors) {
+            out.series(OwnMetric.COLLECTOR_DURATION_SECONDS)
+                    .firstLabel("collector", collector.collector.name())
+                    .endLabels()
+                    .value(collector.nanos / 1e9);
+        }
+        out.family(OwnMetric.COLLECTOR_SUCCESS);
+        for (Guarded collector : collectors) {
+            out.series(OwnMetric.COLLECTOR_SUCCESS)
+                    .firstLabel("collector", collector.collector.name())
+                    .endLabels()
+                    .value(collector.failure == null ? 1 : 0);
+        }
+    }
+
+    /** A collector and how its last run went. */
+    private final class Guarded {
+        private final Collector collector;
+        private long nanos;
+        private @Nullable String failure;
+
+        private Guarded(Collector collector) {
+            this.collector = collector;
+        }
+
+        private void run(Scrape scrape) {
+            int start = out.length();
+            long from = clock.now().nanos();
+            try {
+                collector.collect(scrape, out);
+                failure = null;
+            } catch (RuntimeException e) {
+                out.truncate(start);
+                String text = e.toString();
+                // A scrape comes every few seconds: the same failure is news once.
+                if (!text.equals(failure)) {
+                    LOG.error("metrics collector failed, its series are missing", e, "collector", collector.name());
+                }
+                failure = text;
+            }
+            nanos = clock.now().nanos() - from;
+        }
+    }
+}

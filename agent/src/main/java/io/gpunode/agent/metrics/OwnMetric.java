@@ -1,0 +1,130 @@
+package io.gpunode.agent.metrics;
+
+import java.nio.charset.StandardCharsets;
+
+/**
+ * The metrics about the node and the agent that are rendered from the snapshot, under the agent's own names. Each is written by exactly one
+ * collector. {@code docs/metrics.md} lists them from here.
+ */
+enum OwnMetric {
+    BUILD_INFO("gpu_node_agent_build_info", MetricType.GAUGE, "Always 1; version says which agent this is.", "version"),
+    COLLECTOR_DURATION_SECONDS(
+            "gpu_node_agent_collector_duration_seconds",
+            MetricType.GAUGE,
+            "How long the collector took for this scrape, in seconds.",
+            "collector"),
+    COLLECTOR_SUCCESS(
+            "gpu_node_agent_collector_success",
+            MetricType.GAUGE,
+            "1 when the collector worked in this scrape, 0 when it failed and its series are missing.",
+            "collector"),
+    DEVICE_POD_INFO(
+            "gpu_node_agent_device_pod_info",
+            MetricType.GAUGE,
+            "Always 1; which container holds which GPU or GPU instance, one series for each of several holders.",
+            "gpu, UUID, GPU_I_ID, container, namespace, pod"),
+    GPU_FINDING(
+            "gpu_node_agent_gpu_finding",
+            MetricType.GAUGE,
+            "1 for each health check that has a finding about the GPU; severity is fatal or remark. The reason is in /state.",
+            "gpu, UUID, check, severity"),
+    GPU_HEALTHY("gpu_node_agent_gpu_healthy", MetricType.GAUGE, "1 while the GPU may be given to containers, else 0.", "gpu, UUID"),
+    GPU_LANE_RESPONSIVE(
+            "gpu_node_agent_gpu_lane_responsive",
+            MetricType.GAUGE,
+            "1 while NVML answers for the GPU within its deadline, else 0 and the GPU's device metrics are missing.",
+            "gpu, UUID"),
+    GPU_LAST_XID_TIMESTAMP_SECONDS(
+            "gpu_node_agent_gpu_last_xid_timestamp_seconds",
+            MetricType.GAUGE,
+            "When the last XID of the GPU was seen, in seconds since 1970; no series until there was one.",
+            "gpu, UUID"),
+    GPU_SAMPLE_AGE_SECONDS(
+            "gpu_node_agent_gpu_sample_age_seconds",
+            MetricType.GAUGE,
+            "How old the GPU's device metrics are, in seconds; no series before the first sampling.",
+            "gpu, UUID"),
+    GPUS("gpu_node_agent_gpus", MetricType.GAUGE, "GPUs in the picture of the node.", ""),
+    METERS_AGE_SECONDS(
+            "gpu_node_agent_meters_age_seconds",
+            MetricType.GAUGE,
+            "How old the agent's own meters at the end of this page are, in seconds.",
+            ""),
+    NVML_INFO(
+            "gpu_node_agent_nvml_info",
+            MetricType.GAUGE,
+            "Always 1 while NVML is open; its versions.",
+            "driver_version, nvml_version"),
+    NVML_OPEN("gpu_node_agent_nvml_open", MetricType.GAUGE, "1 while NVML is open, else 0.", ""),
+    NVML_WAITING(
+            "gpu_node_agent_nvml_waiting",
+            MetricType.GAUGE,
+            "1 while NVML is not open, with what is missing; the reason is in /state.",
+            "kind"),
+    POD_DEVICES("gpu_node_agent_pod_devices", MetricType.GAUGE, "GPUs, GPU instances and shares of them that containers hold.", ""),
+    POD_DEVICES_UNMATCHED(
+            "gpu_node_agent_pod_devices_unmatched",
+            MetricType.GAUGE,
+            "Device ids that the kubelet lists and that match no GPU in the picture.",
+            ""),
+    POD_PICTURE_AGE_SECONDS(
+            "gpu_node_agent_pod_picture_age_seconds",
+            MetricType.GAUGE,
+            "How long ago the kubelet last said which container holds which device, in seconds; no series before its first answer.",
+            ""),
+    POD_PICTURE_UP(
+            "gpu_node_agent_pod_picture_up",
+            MetricType.GAUGE,
+            "1 when the kubelet answered the last question for it, else 0 and the last good answer is used.",
+            ""),
+    SNAPSHOT_AGE_SECONDS(
+            "gpu_node_agent_snapshot_age_seconds",
+            MetricType.GAUGE,
+            "How old the picture of the node is that this page shows, in seconds.",
+            ""),
+    SNAPSHOT_VERSION(
+            "gpu_node_agent_snapshot_version", MetricType.GAUGE, "Version of the picture of the node that this page shows.", "");
+
+    private final String metricName;
+    private final MetricType type;
+    private final String help;
+    private final String labels;
+    private final byte[] header;
+    private final byte[] nameBytes;
+
+    OwnMetric(String metricName, MetricType type, String help, String labels) {
+        this.metricName = metricName;
+        this.type = type;
+        this.help = help;
+        this.labels = labels;
+        this.header = type.header(metricName, help).getBytes(StandardCharsets.UTF_8);
+        this.nameBytes = metricName.getBytes(StandardCharsets.UTF_8);
+    }
+
+    String metricName() {
+        return metricName;
+    }
+
+    MetricType type() {
+        return type;
+    }
+
+    String help() {
+        return help;
+    }
+
+    /** The names of its labels, for people. */
+    String labels() {
+        return labels;
+    }
+
+    /** Its HELP and TYPE lines; not to be changed. */
+    byte[] header() {
+        return header;
+    }
+
+    /** Its name; not to be changed. */
+    byte[] nameBytes() {
+        return nameBytes;
+    }
+}
