@@ -37,12 +37,11 @@ final class DeviceCollector implements Collector {
         this.xidText = xidText;
         List<Row> prepared = new ArrayList<>();
         for (Field field : fields) {
-            MetricType type =
-                    switch (field.source()) {
-                        case Field.Sampled sampled -> sampled.type();
-                        case Field.LastXid _ -> MetricType.GAUGE;
-                        case Field.Label _ -> null;
-                    };
+            MetricType type = switch (field.source()) {
+                case Field.Sampled sampled -> sampled.type();
+                case Field.LastXid _ -> MetricType.GAUGE;
+                case Field.Label _ -> null;
+            };
             if (type != null) {
                 prepared.add(new Row(
                         field,
@@ -91,7 +90,7 @@ final class DeviceCollector implements Collector {
     }
 
     private void writeSampled(Row row, Field.Sampled source, List<DeviceSeries> series, ExpositionWriter out) {
-        boolean instanceScope = row.field.scope() == Field.Scope.INSTANCE;
+        boolean instanceScope = row.field.scope() == Field.Scope.GPU_INSTANCE;
         boolean begun = false;
         for (int i = 0; i < samples.length; i++) {
             DeviceSeries device = series.get(i);

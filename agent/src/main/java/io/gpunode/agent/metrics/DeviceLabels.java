@@ -42,16 +42,16 @@ final class DeviceLabels {
      * @param hostname the value of label {@code hostname}
      */
     DeviceLabels(List<Field> fields, String hostname) {
-        this.labelFields =
-                fields.stream().filter(field -> field.source() instanceof Field.Label).toList();
+        this.labelFields = fields.stream()
+                .filter(field -> field.source() instanceof Field.Label)
+                .toList();
         this.hostname = hostname;
     }
 
     /** Brings itself up to date with the picture and the kubelet's answer, when there is one. */
     void update(NodeSnapshot snapshot, @Nullable PodResourcesPicture pods) {
         Map<String, List<PodUse>> newByDevice = pods == null ? Map.of() : pods.byDevice();
-        if (snapshot.structureVersion() == structureVersion
-                && (newByDevice == byDevice || newByDevice.equals(byDevice))) {
+        if (snapshot.structureVersion() == structureVersion && newByDevice.equals(byDevice)) {
             return;
         }
         PodAttribution newAttribution = new PodAttribution(snapshot.gpus(), newByDevice);
@@ -130,9 +130,8 @@ final class DeviceLabels {
     private static Optional<String> labelText(NodeSnapshot snapshot, Gpu gpu, Field.LabelText text) {
         return switch (text) {
             case DRIVER_VERSION -> snapshot.driverVersion();
-            case NVML_VERSION -> snapshot.nvml() instanceof NvmlState.Open open
-                    ? Optional.of(open.nvmlVersion())
-                    : Optional.empty();
+            case NVML_VERSION ->
+                snapshot.nvml() instanceof NvmlState.Open open ? Optional.of(open.nvmlVersion()) : Optional.empty();
             case SERIAL -> gpu.serial().asOptional();
             case VBIOS_VERSION -> gpu.vbiosVersion().asOptional();
         };
@@ -167,6 +166,9 @@ final class DeviceLabels {
         if (text.length() > 1) {
             text.append(',');
         }
-        text.append(name).append("=\"").append(ExpositionWriter.escapeLabelValue(value)).append('"');
+        text.append(name)
+                .append("=\"")
+                .append(ExpositionWriter.escapeLabelValue(value))
+                .append('"');
     }
 }

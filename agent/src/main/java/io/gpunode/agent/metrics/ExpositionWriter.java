@@ -82,7 +82,7 @@ final class ExpositionWriter {
         return raw(metric.nameBytes());
     }
 
-    /** Begins the first label of a series: {@code {name="value"}. */
+    /** Begins the labels of a series with the opening brace and the first of them. */
     ExpositionWriter firstLabel(String name, String value) {
         return character('{').pair(name, value);
     }
@@ -164,13 +164,12 @@ final class ExpositionWriter {
         StringBuilder escaped = null;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            String replacement =
-                    switch (c) {
-                        case '\\' -> "\\\\";
-                        case '\n' -> "\\n";
-                        case '"' -> quotes ? "\\\"" : "\"";
-                        default -> "";
-                    };
+            String replacement = switch (c) {
+                case '\\' -> "\\\\";
+                case '\n' -> "\\n";
+                case '"' -> quotes ? "\\\"" : "\"";
+                default -> "";
+            };
             if (!replacement.isEmpty() && escaped == null) {
                 escaped = new StringBuilder(text.length() + 16).append(text, 0, i);
             }

@@ -17,9 +17,9 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
     /** What a value belongs to when a GPU is split. */
     enum Scope {
         /** The board: one series per physical GPU, MIG or not. */
-        GPU,
+        BOARD,
         /** The GPU instance: one series each while MIG is on, one for the GPU otherwise. */
-        INSTANCE
+        GPU_INSTANCE
     }
 
     /** Where a field's value comes from. */
@@ -30,7 +30,8 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
      *
      * @param unsupportedIsZero whether hardware without the feature shows 0, as the exporter does for this field, instead of nothing
      */
-    record Sampled(MetricType type, Quantity quantity, Conversion conversion, boolean unsupportedIsZero) implements Source {}
+    record Sampled(MetricType type, Quantity quantity, Conversion conversion, boolean unsupportedIsZero)
+            implements Source {}
 
     /** The number of the last XID, with its labels. */
     record LastXid() implements Source {}

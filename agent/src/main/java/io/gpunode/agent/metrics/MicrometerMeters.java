@@ -92,18 +92,18 @@ public final class MicrometerMeters implements Meters {
 
     @Override
     public Counter counter(String name, String help, String... tags) {
-        return cell(Cell.Count.class, name, help, tags, () -> new Cell.Count(name, help, tags));
+        return cell(Cell.Count.class, name, tags, () -> new Cell.Count(name, help, tags));
     }
 
     @Override
     public Timer timer(String name, String help, String... tags) {
-        return cell(Cell.Durations.class, name, help, tags, () -> new Cell.Durations(name, help, tags));
+        return cell(Cell.Durations.class, name, tags, () -> new Cell.Durations(name, help, tags));
     }
 
     /** {@inheritDoc} Asked for a second time with the same name and tags, the first gauge stays. */
     @Override
     public void gauge(String name, String help, DoubleSupplier value, String... tags) {
-        cell(Cell.Asked.class, name, help, tags, () -> new Cell.Asked(name, help, tags, value));
+        cell(Cell.Asked.class, name, tags, () -> new Cell.Asked(name, help, tags, value));
     }
 
     /**
@@ -183,7 +183,7 @@ public final class MicrometerMeters implements Meters {
         }
     }
 
-    private <T extends Cell> T cell(Class<T> type, String name, String help, String[] tags, Supplier<T> create) {
+    private <T extends Cell> T cell(Class<T> type, String name, String[] tags, Supplier<T> create) {
         Key key = new Key(name, List.of(tags));
         synchronized (lock) {
             Cell known = cells.get(key);
@@ -194,7 +194,8 @@ public final class MicrometerMeters implements Meters {
                 unbound.add(known);
             }
             if (!type.isInstance(known)) {
-                throw new IllegalArgumentException("the meter " + name + " is already a " + known.getClass().getSimpleName());
+                throw new IllegalArgumentException("the meter " + name + " is already a "
+                        + known.getClass().getSimpleName());
             }
             return type.cast(known);
         }
@@ -203,10 +204,12 @@ public final class MicrometerMeters implements Meters {
     /** Refuses what would make a page that Prometheus cannot read. */
     private void checkShape(Class<? extends Cell> type, String name, String[] tags) {
         if (!NAME.matcher(name).matches()) {
-            throw new IllegalArgumentException("not a meter's name: \"" + name + "\"; use lower case, digits and single underscores");
+            throw new IllegalArgumentException(
+                    "not a meter's name: \"" + name + "\"; use lower case, digits and single underscores");
         }
         if (name.endsWith("_total")) {
-            throw new IllegalArgumentException("the meter " + name + " must not end with _total, the page adds that to counters");
+            throw new IllegalArgumentException(
+                    "the meter " + name + " must not end with _total, the page adds that to counters");
         }
         for (OwnMetric own : OwnMetric.values()) {
             if (own.metricName().equals(name) || own.metricName().equals(name + "_total")) {
@@ -214,7 +217,8 @@ public final class MicrometerMeters implements Meters {
             }
         }
         if (tags.length % 2 != 0) {
-            throw new IllegalArgumentException("the meter " + name + " has a tag without a value: " + Arrays.toString(tags));
+            throw new IllegalArgumentException(
+                    "the meter " + name + " has a tag without a value: " + Arrays.toString(tags));
         }
         StringBuilder shape = new StringBuilder(type.getSimpleName());
         for (int i = 0; i < tags.length; i += 2) {
@@ -226,7 +230,8 @@ public final class MicrometerMeters implements Meters {
                     + "\"; one name has one type and the same tag keys in the same order");
         }
         if (cells.size() >= LIMIT) {
-            throw new IllegalStateException("more than " + LIMIT + " meters; a tag of " + name + " or another takes endless values");
+            throw new IllegalStateException(
+                    "more than " + LIMIT + " meters; a tag of " + name + " or another takes endless values");
         }
     }
 }

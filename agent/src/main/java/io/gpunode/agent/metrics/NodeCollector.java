@@ -24,9 +24,7 @@ final class NodeCollector implements Collector {
                 .firstLabel("version", agentVersion)
                 .endLabels()
                 .value(1);
-        out.family(OwnMetric.GPUS)
-                .series(OwnMetric.GPUS)
-                .value(snapshot.gpus().size());
+        out.family(OwnMetric.GPUS).series(OwnMetric.GPUS).value(snapshot.gpus().size());
         if (snapshot.nvml() instanceof NvmlState.Open open) {
             out.family(OwnMetric.NVML_INFO)
                     .series(OwnMetric.NVML_INFO)

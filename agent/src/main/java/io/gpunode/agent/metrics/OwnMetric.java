@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
  * The metrics about the node and the agent that are rendered from the snapshot, under the agent's own names. Each is written by exactly one
  * collector. {@code docs/metrics.md} lists them from here.
  */
+@SuppressWarnings("ImmutableEnumChecker") // Prepared bytes that the renderer copies; they never leave the package.
 enum OwnMetric {
     BUILD_INFO("gpu_node_agent_build_info", MetricType.GAUGE, "Always 1; version says which agent this is.", "version"),
     COLLECTOR_DURATION_SECONDS(
@@ -28,7 +29,11 @@ enum OwnMetric {
             MetricType.GAUGE,
             "1 for each health check that has a finding about the GPU; severity is fatal or remark. The reason is in /state.",
             "gpu, UUID, check, severity"),
-    GPU_HEALTHY("gpu_node_agent_gpu_healthy", MetricType.GAUGE, "1 while the GPU may be given to containers, else 0.", "gpu, UUID"),
+    GPU_HEALTHY(
+            "gpu_node_agent_gpu_healthy",
+            MetricType.GAUGE,
+            "1 while the GPU may be given to containers, else 0.",
+            "gpu, UUID"),
     GPU_LANE_RESPONSIVE(
             "gpu_node_agent_gpu_lane_responsive",
             MetricType.GAUGE,
@@ -61,7 +66,11 @@ enum OwnMetric {
             MetricType.GAUGE,
             "1 while NVML is not open, with what is missing; the reason is in /state.",
             "kind"),
-    POD_DEVICES("gpu_node_agent_pod_devices", MetricType.GAUGE, "GPUs, GPU instances and shares of them that containers hold.", ""),
+    POD_DEVICES(
+            "gpu_node_agent_pod_devices",
+            MetricType.GAUGE,
+            "GPUs, GPU instances and shares of them that containers hold.",
+            ""),
     POD_DEVICES_UNMATCHED(
             "gpu_node_agent_pod_devices_unmatched",
             MetricType.GAUGE,
@@ -83,7 +92,10 @@ enum OwnMetric {
             "How old the picture of the node is that this page shows, in seconds.",
             ""),
     SNAPSHOT_VERSION(
-            "gpu_node_agent_snapshot_version", MetricType.GAUGE, "Version of the picture of the node that this page shows.", "");
+            "gpu_node_agent_snapshot_version",
+            MetricType.GAUGE,
+            "Version of the picture of the node that this page shows.",
+            "");
 
     private final String metricName;
     private final MetricType type;

@@ -48,18 +48,53 @@ public final class ProcessMeters implements MeterBinder {
                     .register(registry);
         }
         ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-        gauge(registry, "jvm_threads_live", "Threads of the JVM, without virtual ones.", threads, ThreadMXBean::getThreadCount);
-        gauge(registry, "jvm_threads_peak", "Most threads at one time since the start.", threads, ThreadMXBean::getPeakThreadCount);
+        gauge(
+                registry,
+                "jvm_threads_live",
+                "Threads of the JVM, without virtual ones.",
+                threads,
+                ThreadMXBean::getThreadCount);
+        gauge(
+                registry,
+                "jvm_threads_peak",
+                "Most threads at one time since the start.",
+                threads,
+                ThreadMXBean::getPeakThreadCount);
         RuntimeMXBean runtime = ManagementFactory.getRuntimeMXBean();
-        gauge(registry, "process_start_time_seconds", "When the process started, in seconds since 1970.", runtime, bean -> bean.getStartTime() / 1e3);
-        gauge(registry, "process_resident_memory_bytes", "Resident memory.", this, meters -> meters.statusKibibytes("VmRSS:") * 1024);
-        gauge(registry, "process_virtual_memory_bytes", "Virtual memory.", this, meters -> meters.statusKibibytes("VmSize:") * 1024);
+        gauge(
+                registry,
+                "process_start_time_seconds",
+                "When the process started, in seconds since 1970.",
+                runtime,
+                bean -> bean.getStartTime() / 1e3);
+        gauge(
+                registry,
+                "process_resident_memory_bytes",
+                "Resident memory.",
+                this,
+                meters -> meters.statusKibibytes("VmRSS:") * 1024);
+        gauge(
+                registry,
+                "process_virtual_memory_bytes",
+                "Virtual memory.",
+                this,
+                meters -> meters.statusKibibytes("VmSize:") * 1024);
         if (ManagementFactory.getOperatingSystemMXBean() instanceof UnixOperatingSystemMXBean system) {
             FunctionCounter.builder("process_cpu_seconds", system, bean -> bean.getProcessCpuTime() / 1e9)
                     .description("Processor time used, user and system.")
                     .register(registry);
-            gauge(registry, "process_open_fds", "Open file descriptors.", system, UnixOperatingSystemMXBean::getOpenFileDescriptorCount);
-            gauge(registry, "process_max_fds", "Most file descriptors that may be open.", system, UnixOperatingSystemMXBean::getMaxFileDescriptorCount);
+            gauge(
+                    registry,
+                    "process_open_fds",
+                    "Open file descriptors.",
+                    system,
+                    UnixOperatingSystemMXBean::getOpenFileDescriptorCount);
+            gauge(
+                    registry,
+                    "process_max_fds",
+                    "Most file descriptors that may be open.",
+                    system,
+                    UnixOperatingSystemMXBean::getMaxFileDescriptorCount);
         }
     }
 
@@ -82,6 +117,9 @@ public final class ProcessMeters implements MeterBinder {
 
     private static <T> void gauge(
             MeterRegistry registry, String name, String help, T subject, ToDoubleFunction<T> value) {
-        Gauge.builder(name, subject, value).description(help).strongReference(true).register(registry);
+        Gauge.builder(name, subject, value)
+                .description(help)
+                .strongReference(true)
+                .register(registry);
     }
 }

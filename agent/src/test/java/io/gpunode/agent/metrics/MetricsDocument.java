@@ -1,0 +1,92 @@
+package io.gpunode.agent.metrics;
+
+import java.util.List;
+
+/** Writes {@code docs/metrics.md} from the catalogue and the list of own metrics. */
+final class MetricsDocument {
+    private static final String HEAD = """
+            # Metrics
+
+            `GET /metrics` answers in the Prometheus text format, version 0.0.4. This page is made from the field catalogue by
+            `MetricsDocumentTest`; run it with `-Dgolden.update=true` after a change.
+
+            Every page is rendered from the newest picture of the node. A scrape makes no NVML call and never waits for a GPU, the driver or
+            the kubelet.
+
+            ## Rules
+
+            - A value that could not be read has no series: unsupported, failed and not yet read are told apart in `/state`, never by a number.
+            - A GPU that does not answer loses its device metrics at once and keeps `gpu_node_agent_gpu_healthy` and
+              `gpu_node_agent_gpu_lane_responsive`, both 0.
+            - While MIG is on, fields of scope *board* have one series per physical GPU and fields of scope *instance* one per GPU instance
+              (`GPU_I_PROFILE`, `GPU_I_ID`). Sums are right in both cases.
+            - A GPU or GPU instance has one set of series, however many containers share it. The series carries those of the labels
+              `container`, `namespace` and `pod` on which all holders agree; `gpu_node_agent_device_pod_info` has one series for each holder.
+              To show a value for each of them:
+
+              ```
+              DCGM_FI_DEV_GPU_UTIL * on (UUID) group_right () gpu_node_agent_device_pod_info
+              ```
+            - Numbers have the shortest form that reads back as the same number; from a million on they have an exponent.
+            - A collector that fails costs its own series of that scrape, sets its `gpu_node_agent_collector_success` to 0 and is logged once.
+
+            ## Labels of device metrics
+
+            In this order: `gpu`, `UUID`, `pci_bus_id`, `device`, `modelName`, for GPU instances `GPU_I_PROFILE` and `GPU_I_ID`, `hostname`,
+            the label fields that are chosen, by name, then `container`, `namespace`, `pod`. `DCGM_FI_DEV_XID_ERRORS` also has `err_code` and
+            `err_msg`. `UUID` and `gpu` are those of the physical GPU for GPU instances too.
+
+            """;
+
+    private static final String OWN = """
+
+            ## The node and the agent
+
+            """;
+
+    private static final String METERS = """
+
+            ## The agent's own meters
+
+            At the end of the page stand the meters that the agent keeps about its own work (gRPC calls, NVML calls, sampling and others, all beginning with
+            `gpu_node_agent_`) and those of its process and JVM (`process_…`, `jvm_…`). They are rendered ahead, at each sampling while somebody
+            scrapes and once a minute otherwise; `gpu_node_agent_meters_age_seconds` says how old they are. A timer shows how many, their sum, and
+            as `…_max` the largest of the last one to two minutes. The first page after a start may come without them.
+            """;
+
+    private MetricsDocument() {}
+
+    static String text() {
+        StringBuilder text = new StringBuilder(HEAD);
+        text.append("## Device metrics shown by default\n\n");
+        table(text, FieldCatalogue.fields().stream().filter(Field::byDefault).toList());
+        text.append("\n## Device metrics that `metrics.fields` can choose\n\n");
+        text.append("`metrics.fields` replaces the default list: name every field that is wanted.\n\n");
+        table(
+                text,
+                FieldCatalogue.fields().stream()
+                        .filter(field -> !field.byDefault())
+                        .toList());
+        text.append(OWN);
+        text.append("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n");
+        for (OwnMetric metric : OwnMetric.values()) {
+            row(text, "`" + metric.metricName() + "`", metric.type().text(), metric.labels(), metric.help());
+        }
+        return text.append(METERS).toString();
+    }
+
+    private static void table(StringBuilder text, List<Field> fields) {
+        text.append("| Field | DCGM id | Type | Scope | Meaning |\n|---|---|---|---|---|\n");
+        for (Field field : fields) {
+            String scope = field.scope() == Field.Scope.BOARD ? "board" : "instance";
+            row(text, "`" + field.name() + "`", String.valueOf(field.id()), field.typeText(), scope, field.help());
+        }
+    }
+
+    private static void row(StringBuilder text, String... cells) {
+        for (String cell : cells) {
+            text.append("| ").append(cell).append(cell.isEmpty() ? "" : " ");
+        }
+        text.append("|\n");
+    }
+}
