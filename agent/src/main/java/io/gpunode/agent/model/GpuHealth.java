@@ -27,8 +27,8 @@ public sealed interface GpuHealth {
     /** The findings of either. */
     default List<Finding> all() {
         return switch (this) {
-            case Healthy(List < Finding > remarks) -> remarks;
-            case Unhealthy(List < Finding > findings) -> findings;
+            case Healthy(List<Finding> remarks) -> remarks;
+            case Unhealthy(List<Finding> findings) -> findings;
         };
     }
 }
