@@ -2,6 +2,7 @@ package io.gpunode.nvml;
 
 import io.gpunode.nvml.session.LibrarySearch;
 import io.gpunode.nvml.session.NvmlSession;
+import io.gpunode.nvml.typed.OpenNvml;
 import java.nio.file.Path;
 import java.util.List;
 

@@ -1,5 +1,6 @@
-package io.gpunode.nvml;
+package io.gpunode.nvml.typed;
 
+import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.raw.NativeBlock;
 import io.gpunode.nvml.raw.NvmlApi;
 import io.gpunode.nvml.raw.NvmlFunction;

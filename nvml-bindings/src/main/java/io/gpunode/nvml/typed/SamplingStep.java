@@ -1,5 +1,7 @@
-package io.gpunode.nvml;
+package io.gpunode.nvml.typed;
 
+import io.gpunode.nvml.NvmlQuery;
+import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.raw.NativeBlock;
 import io.gpunode.nvml.raw.NvmlApi;
 import io.gpunode.nvml.raw.NvmlFunction;

@@ -1,5 +1,9 @@
-package io.gpunode.nvml;
+package io.gpunode.nvml.typed;
 
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlGpmSampler;
+import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.raw.NativeBlock;
 import io.gpunode.nvml.raw.NvmlApi;
 import io.gpunode.nvml.raw.NvmlFunction;

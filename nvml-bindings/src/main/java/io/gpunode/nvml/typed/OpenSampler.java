@@ -1,5 +1,9 @@
-package io.gpunode.nvml;
+package io.gpunode.nvml.typed;
 
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlQuery;
+import io.gpunode.nvml.NvmlReturn;
+import io.gpunode.nvml.NvmlSampler;
 import io.gpunode.nvml.session.Lease;
 import java.util.Arrays;
 import java.util.List;

@@ -1,5 +1,14 @@
-package io.gpunode.nvml;
+package io.gpunode.nvml.typed;
 
+import io.gpunode.nvml.Nvml;
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlEventSet;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlGpmSampler;
+import io.gpunode.nvml.NvmlLibrary;
+import io.gpunode.nvml.NvmlQuery;
+import io.gpunode.nvml.NvmlReturn;
+import io.gpunode.nvml.NvmlSampler;
 import io.gpunode.nvml.raw.NativeBlock;
 import io.gpunode.nvml.raw.NvmlApi;
 import io.gpunode.nvml.raw.NvmlFunction;
@@ -21,7 +30,7 @@ import java.util.Collections;
 import java.util.List;
 
 /** {@link Nvml} over one session. Each call takes a lease, so its memory is its own and the library stays mapped until it returns. */
-final class OpenNvml implements Nvml {
+public final class OpenNvml implements Nvml {
     /** Longer than any text that NVML documents. */
     private static final int TEXT = 256;
 
@@ -43,7 +52,8 @@ final class OpenNvml implements Nvml {
     private final NvmlCalls calls;
     private final NvmlLibrary library;
 
-    OpenNvml(NvmlSession session) {
+    /** Speaks for a session, which it also closes. */
+    public OpenNvml(NvmlSession session) {
         this.session = session;
         this.api = session.api();
         this.calls = new NvmlCalls(session);
