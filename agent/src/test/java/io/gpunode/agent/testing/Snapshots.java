@@ -15,7 +15,6 @@ import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.Topology;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -241,7 +240,7 @@ public final class Snapshots {
     public static GpuSample sampleOf(Map<Quantity, ? extends Number> numbers) {
         long[] values = new long[Quantity.count()];
         byte[] statuses = new byte[Quantity.count()];
-        new EnumMap<Quantity, Number>(numbers).forEach((quantity, number) -> {
+        numbers.forEach((quantity, number) -> {
             values[quantity.ordinal()] =
                     quantity.isFraction() ? Double.doubleToRawLongBits(number.doubleValue()) : number.longValue();
             statuses[quantity.ordinal()] = GpuSample.PRESENT;

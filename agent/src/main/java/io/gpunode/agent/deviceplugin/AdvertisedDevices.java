@@ -1,0 +1,92 @@
+package io.gpunode.agent.deviceplugin;
+
+import io.gpunode.deviceplugin.v1beta1.Device;
+import io.gpunode.deviceplugin.v1beta1.ListAndWatchResponse;
+import io.gpunode.deviceplugin.v1beta1.NUMANode;
+import io.gpunode.deviceplugin.v1beta1.TopologyInfo;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What one resource offers at one moment: immutable, made once per change of structure, read by every call and stream. Holds the message for
+ * the kubelet ready-made, so that a stream compares and sends without building anything.
+ */
+final class AdvertisedDevices {
+    /** Nothing was ever seen. */
+    static final AdvertisedDevices NONE =
+            new AdvertisedDevices("the GPUs have not been read yet", List.of(), PairScores.NONE);
+
+    // The kubelet compares with exactly these words (deviceplugin v1beta1).
+    private static final String HEALTHY = "Healthy";
+    private static final String UNHEALTHY = "Unhealthy";
+
+    private final String notReady;
+    private final List<AdvertisedDevice> devices;
+    private final Map<String, Integer> places;
+    private final PairScores scores;
+    private final ListAndWatchResponse message;
+
+    /**
+     * @param notReady why no device can be given to containers now; empty when they can
+     * @param devices in PCI order
+     * @param scores in the same order
+     */
+    AdvertisedDevices(String notReady, List<AdvertisedDevice> devices, PairScores scores) {
+        this.notReady = notReady;
+        this.devices = List.copyOf(devices);
+        this.scores = scores;
+        this.places = HashMap.newHashMap(devices.size());
+        for (int i = 0; i < devices.size(); i++) {
+            places.put(devices.get(i).id(), i);
+        }
+        this.message = message(devices);
+    }
+
+    /** Why no device can be given to containers now; empty when they can. */
+    String notReady() {
+        return notReady;
+    }
+
+    /** In PCI order. */
+    List<AdvertisedDevice> devices() {
+        return devices;
+    }
+
+    /** The place of a device in {@link #devices()}; -1 when the id is unknown. */
+    int placeOf(String id) {
+        Integer place = places.get(id);
+        return place == null ? -1 : place;
+    }
+
+    /** How the devices are connected, in the order of {@link #devices()}. */
+    PairScores scores() {
+        return scores;
+    }
+
+    /** The complete list for the kubelet. */
+    ListAndWatchResponse message() {
+        return message;
+    }
+
+    int healthyCount() {
+        int healthy = 0;
+        for (AdvertisedDevice device : devices) {
+            healthy += device.healthy() ? 1 : 0;
+        }
+        return healthy;
+    }
+
+    private static ListAndWatchResponse message(List<AdvertisedDevice> devices) {
+        ListAndWatchResponse.Builder message = ListAndWatchResponse.newBuilder();
+        for (AdvertisedDevice device : devices) {
+            Device.Builder entry =
+                    Device.newBuilder().setID(device.id()).setHealth(device.healthy() ? HEALTHY : UNHEALTHY);
+            device.numaNode()
+                    .ifPresent(node -> entry.setTopology(TopologyInfo.newBuilder()
+                            .addNodes(NUMANode.newBuilder().setID(node))));
+            message.addDevices(entry);
+        }
+        return message.build();
+    }
+}

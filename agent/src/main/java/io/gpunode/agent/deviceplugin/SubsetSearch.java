@@ -1,0 +1,149 @@
+package io.gpunode.agent.deviceplugin;
+
+import java.util.Arrays;
+
+/**
+ * Finds the set of GPUs to give, exactly, for up to 16 GPUs. A set is a bit mask; bit <i>i</i> is the <i>i</i>-th GPU in PCI order.
+ *
+ * <p>What is best: the free GPUs are thought of as divided into sets of the wanted size (and one rest), and the division with the highest sum
+ * over the pairs within its sets leaves the node best connected for whoever comes next. Of all sets that are part of such a division the one
+ * with the best connections within wins; then the one that leaves the best connected rest; then the lowest PCI addresses. For size 1 this
+ * means: the GPU that the free ones miss least.
+ *
+ * <p>The value of dividing a mask is computed from smaller masks and kept, one table of 2<sup>n</sup> numbers a size: 2 KiB at 8 GPUs,
+ * 256 KiB at 16. Calls may come from any thread, one at a time.
+ */
+final class SubsetSearch {
+    /** Beyond it the tables outgrow their use. */
+    static final int MOST_GPUS = 16;
+
+    private final int count;
+    /** By mask: the sum over its pairs. */
+    private final int[] within;
+    /** By size, by mask: the best sum over a division into sets of that size; -1 is not computed yet. */
+    private final int[][] divided;
+
+    // The search in progress.
+    private int size;
+    private int available;
+    private int best;
+    private int bestTotal;
+    private int bestWithin;
+    private int bestRest;
+
+    SubsetSearch(PairScores scores) {
+        if (scores.count() > MOST_GPUS) {
+            throw new IllegalArgumentException(
+                    "the exact search takes up to " + MOST_GPUS + " GPUs, not " + scores.count());
+        }
+        this.count = scores.count();
+        this.divided = new int[count + 1][0];
+        this.within = new int[1 << count];
+        for (int mask = 1; mask < within.length; mask++) {
+            int lowest = Integer.numberOfTrailingZeros(mask);
+            int others = mask & (mask - 1);
+            int sum = within[others];
+            for (int left = others; left != 0; left &= left - 1) {
+                sum += scores.between(lowest, Integer.numberOfTrailingZeros(left));
+            }
+            within[mask] = sum;
+        }
+    }
+
+    /**
+     * The best set.
+     *
+     * @param available what may be given
+     * @param required part of it that must be given
+     * @param size how many to give in all: at least the required, at most the available
+     */
+    synchronized int best(int available, int required, int size) {
+        if ((required & ~available) != 0
+                || available >>> count != 0
+                || size < Integer.bitCount(required)
+                || size > Integer.bitCount(available)) {
+            throw new IllegalArgumentException("no set of " + size + " with " + Integer.toBinaryString(required)
+                    + " in " + Integer.toBinaryString(available) + " of " + count);
+        }
+        this.size = size;
+        this.available = available;
+        this.best = 0;
+        this.bestTotal = -1;
+        int free = available & ~required;
+        tryAll(free, Integer.bitCount(free), size - Integer.bitCount(required), required);
+        return best;
+    }
+
+    /** Tries the chosen ones with each choice of {@code need} more, lowest addresses first. */
+    private void tryAll(int candidates, int candidateCount, int need, int chosen) {
+        if (need == 0) {
+            tryOne(chosen);
+            return;
+        }
+        int left = candidates;
+        for (int leftCount = candidateCount; leftCount >= need; leftCount--) {
+            int next = left & -left;
+            left ^= next;
+            tryAll(left, leftCount - 1, need - 1, chosen | next);
+        }
+    }
+
+    private void tryOne(int chosen) {
+        int rest = available ^ chosen;
+        int chosenWithin = within[chosen];
+        int total = size == 1 ? 0 : chosenWithin + divide(rest);
+        if (total < bestTotal) {
+            return;
+        }
+        if (total == bestTotal) {
+            if (chosenWithin < bestWithin || (chosenWithin == bestWithin && within[rest] <= bestRest)) {
+                return;
+            }
+        }
+        best = chosen;
+        bestTotal = total;
+        bestWithin = chosenWithin;
+        bestRest = within[rest];
+    }
+
+    /** The best sum over a division of a mask into sets of the size and a smaller rest. */
+    private int divide(int mask) {
+        int members = Integer.bitCount(mask);
+        if (members <= size) {
+            return within[mask];
+        }
+        int[] known = divided[size];
+        if (known.length == 0) {
+            known = new int[within.length];
+            Arrays.fill(known, -1);
+            divided[size] = known;
+        }
+        int sum = known[mask];
+        if (sum < 0) {
+            // The lowest member is in some set: a full one, or the rest.
+            int lowest = mask & -mask;
+            sum = bestSplit(mask ^ lowest, members - 1, size - 1, lowest, mask);
+            int rest = members % size;
+            if (rest > 0) {
+                sum = Math.max(sum, bestSplit(mask ^ lowest, members - 1, rest - 1, lowest, mask));
+            }
+            known[mask] = sum;
+        }
+        return sum;
+    }
+
+    /** The best sum over splitting off the set so far and {@code need} more, and dividing what is left. */
+    private int bestSplit(int candidates, int candidateCount, int need, int set, int whole) {
+        if (need == 0) {
+            return within[set] + divide(whole ^ set);
+        }
+        int sum = -1;
+        int left = candidates;
+        for (int leftCount = candidateCount; leftCount >= need; leftCount--) {
+            int next = left & -left;
+            left ^= next;
+            sum = Math.max(sum, bestSplit(left, leftCount - 1, need - 1, set | next, whole));
+        }
+        return sum;
+    }
+}
