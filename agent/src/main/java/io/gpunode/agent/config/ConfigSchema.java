@@ -110,6 +110,7 @@ public final class ConfigSchema {
             .describedAs("Where this process sees the host's file system; `/` outside a container.");
 
     static final Setting<String> NODE_NAME = own("host.nodeName", new Text(Form.NODE_NAME), "")
+            .flag("node-name")
             .environment("NODE_NAME")
             .defaultWords("the host's name in lower case")
             .describedAs("The node's name in metrics and labels.");
@@ -345,6 +346,11 @@ public final class ConfigSchema {
                     .describedAs("Whether a missing IMEX channel keeps the plugin from starting."));
 
     private ConfigSchema() {}
+
+    /** The metric fields that are shown when nothing else is set. */
+    public static List<String> defaultFields() {
+        return METRICS_FIELDS.defaultValue();
+    }
 
     private static OnlyOff onlyOff(String accepted, String nextStep) {
         return new OnlyOff(Set.of(accepted), nextStep);

@@ -1,0 +1,76 @@
+package io.gpunode.agent.cli;
+
+import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.time.SystemTime;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Options of the commands that ask the running agent. */
+final class AgentAddress {
+    private static final String DEFAULT = "127.0.0.1:9400";
+    private static final Duration LIMIT = Duration.ofSeconds(5);
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec spec = CommandSpec.create();
+
+    @Option(
+            names = "--address",
+            paramLabel = "HOST:PORT",
+            description = "Where the agent listens. Default: http.listen of its configuration.")
+    private @Nullable String address;
+
+    @Option(
+            names = {"--config", "--config-file"},
+            paramLabel = "FILE",
+            description = "The configuration that the agent runs with.")
+    private @Nullable String config;
+
+    /**
+     * Asks for the state. Empty when nobody answers; standard error then has what to do.
+     *
+     * @throws ParameterException when the address cannot be one
+     */
+    Optional<JsonValue> state(Shell shell) {
+        StateClient client;
+        try {
+            client = new StateClient(listening(shell), LIMIT, SystemTime.monotonic());
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), "--address: " + e.getMessage(), e);
+        }
+        try {
+            return Optional.of(client.state());
+        } catch (IOException e) {
+            shell.err()
+                    .println(Main.NAME + ": no agent answers at " + client.url() + ": "
+                            + Text.printable(String.valueOf(e.getMessage())));
+            shell.err().println("start it with: systemctl start gpu-node-agent (or: " + Main.NAME + " run)");
+            shell.err().println("if it listens elsewhere: --address HOST:PORT");
+            return Optional.empty();
+        }
+    }
+
+    private String listening(Shell shell) {
+        if (address != null) {
+            return address;
+        }
+        try {
+            return shell.loader()
+                    .load(List.of(), Optional.ofNullable(config))
+                    .config()
+                    .http()
+                    .listen();
+        } catch (ConfigException e) {
+            shell.err()
+                    .println("the configuration cannot be used (" + e.problems().getFirst() + "); asking " + DEFAULT);
+            return DEFAULT;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+package io.gpunode.agent.cli;
+
+import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.config.ConfigSchema;
+import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.json.JsonWriter;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
+
+/** {@code config check}. */
+@Command(
+        name = "check",
+        description = {
+            "Checks a configuration file and tells every problem in it. Flags and environment variables are left out of it."
+        })
+final class ConfigCheckCommand implements Callable<Integer> {
+    private final Shell shell;
+
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "FILE",
+            description = "The file. Default: " + ConfigSchema.DEFAULT_FILE + ".")
+    private @Nullable String file;
+
+    @Mixin
+    private Commands.OutputOption output = new Commands.OutputOption();
+
+    ConfigCheckCommand(Shell shell) {
+        this.shell = shell;
+    }
+
+    @Override
+    public Integer call() {
+        String name = file == null ? ConfigSchema.DEFAULT_FILE : file;
+        try {
+            LoadedConfig config = shell.fileLoader().load(List.of(), Optional.of(name));
+            if (output.json()) {
+                shell.out().println(json(name, List.of(), config.notices()));
+                return ExitCode.OK.code();
+            }
+            for (Problem notice : config.notices()) {
+                shell.out().println(notice);
+            }
+            shell.out().println(Text.printable(name) + ": good");
+            return ExitCode.OK.code();
+        } catch (ConfigException e) {
+            if (output.json()) {
+                shell.out().println(json(name, e.problems(), List.of()));
+            } else {
+                shell.problems(e);
+            }
+            return ExitCode.USAGE.code();
+        }
+    }
+
+    private static String json(String file, List<Problem> problems, List<Problem> notices) {
+        JsonWriter out = JsonWriter.pretty().beginObject();
+        out.member("file", file).member("good", problems.isEmpty());
+        list(out.name("problems"), problems);
+        list(out.name("notices"), notices);
+        return out.endObject().toString();
+    }
+
+    private static void list(JsonWriter out, List<Problem> problems) {
+        out.beginArray();
+        for (Problem problem : problems) {
+            out.beginObject()
+                    .member("place", problem.place())
+                    .member("setting", problem.setting())
+                    .member("what", problem.what())
+                    .member("nextStep", problem.nextStep())
+                    .endObject();
+        }
+        out.endArray();
+    }
+}

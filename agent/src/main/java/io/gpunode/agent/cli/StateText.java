@@ -1,0 +1,120 @@
+package io.gpunode.agent.cli;
+
+import io.gpunode.agent.json.JsonValue;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The agent's state in words. Reads {@code /state} by member names and leaves out what is not there, so that an older command can show the
+ * state of a newer agent and the other way round.
+ */
+final class StateText {
+    private static final String NOTHING = "-";
+
+    private StateText() {}
+
+    /** Whether the agent says that it is ready. */
+    static boolean ready(JsonValue state) {
+        return state.member("ready").isTrue();
+    }
+
+    /** Everything that {@code status} shows. */
+    static String status(JsonValue state) {
+        StringBuilder out = new StringBuilder();
+        line(out, "Node", text(state, "node") + (ready(state) ? ", ready" : ", NOT READY"));
+        line(out, "Agent", text(state, "version"));
+        driver(out, state.member("nvml"));
+        for (JsonValue condition : state.member("readiness").elements()) {
+            String reason = condition.member("reason").textOr("");
+            String nextStep = condition.member("nextStep").textOr("");
+            line(
+                    out,
+                    condition.member("name").textOr(NOTHING),
+                    (condition.member("ok").isTrue() ? "yes" : "NO") + (reason.isEmpty() ? "" : ": " + reason));
+            if (!nextStep.isEmpty()) {
+                line(out, "", "next step: " + nextStep);
+            }
+        }
+        int healthy = 0;
+        List<JsonValue> gpus = state.member("gpus").elements();
+        for (JsonValue gpu : gpus) {
+            healthy += gpu.member("healthy").isTrue() ? 1 : 0;
+        }
+        line(out, "GPUs", gpus.size() + (gpus.isEmpty() ? "" : ", " + healthy + " healthy"));
+        if (!gpus.isEmpty()) {
+            out.append('\n').append(gpus(state));
+        }
+        return out.toString();
+    }
+
+    /** The table of GPUs, and below it the findings. */
+    static String gpus(JsonValue state) {
+        List<JsonValue> gpus = state.member("gpus").elements();
+        if (gpus.isEmpty()) {
+            return "no GPUs: "
+                    + Text.printable(state.member("nvml").member("reason").textOr("NVML lists none")) + "\n";
+        }
+        Text.Table table = new Text.Table("GPU", "PCI ADDRESS", "UUID", "NAME", "HEALTH", "PODS");
+        StringBuilder findings = new StringBuilder();
+        for (JsonValue gpu : gpus) {
+            table.row(text(gpu, "index"), text(gpu, "pci"), text(gpu, "id"), text(gpu, "name"), health(gpu), pods(gpu));
+            findings(findings, gpu);
+        }
+        return findings.isEmpty() ? table.toString() : table + "\n" + findings;
+    }
+
+    private static void driver(StringBuilder out, JsonValue nvml) {
+        String state = text(nvml, "state");
+        if (state.equals("open")) {
+            line(out, "Driver", text(nvml, "driverVersion") + ", NVML " + text(nvml, "nvmlVersion"));
+            line(out, "Library", text(nvml, "libraryPath"));
+            return;
+        }
+        line(out, "Driver", state + ": " + text(nvml, "reason"));
+        if (!nvml.member("nextStep").absent()) {
+            line(out, "", "next step: " + text(nvml, "nextStep"));
+        }
+    }
+
+    private static String health(JsonValue gpu) {
+        if (!gpu.member("healthy").isTrue()) {
+            return "UNHEALTHY";
+        }
+        return gpu.member("findings").elements().isEmpty() ? "healthy" : "healthy, see below";
+    }
+
+    private static String pods(JsonValue gpu) {
+        List<String> pods = new ArrayList<>();
+        for (JsonValue pod : gpu.member("pods").elements()) {
+            pods.add(text(pod, "namespace") + "/" + text(pod, "pod") + "/" + text(pod, "container"));
+        }
+        return pods.isEmpty() ? NOTHING : String.join(" ", pods);
+    }
+
+    private static void findings(StringBuilder out, JsonValue gpu) {
+        for (JsonValue finding : gpu.member("findings").elements()) {
+            line(out, "GPU " + text(gpu, "index"), text(finding, "reason"));
+            part(out, "since", finding, "since");
+            part(out, "repair", finding, "repair");
+            part(out, "recovers", finding, "recovery");
+        }
+    }
+
+    private static void part(StringBuilder out, String title, JsonValue from, String member) {
+        String text = from.member(member).textOr("");
+        if (!text.isEmpty()) {
+            line(out, "", title + ": " + text);
+        }
+    }
+
+    private static String text(JsonValue from, String member) {
+        return from.member(member).textOr(NOTHING);
+    }
+
+    private static void line(StringBuilder out, String title, String text) {
+        out.append(title)
+                .repeat(' ', Math.max(1, 10 - title.length()))
+                .append(Text.printable(text))
+                .append('\n');
+    }
+}

@@ -1,0 +1,42 @@
+package io.gpunode.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.testing.Golden;
+import java.util.List;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Timeout(30)
+class HelpTest {
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "run",
+                "status",
+                "gpus",
+                "config",
+                "config check",
+                "config show",
+                "version",
+                "generate-completion"
+            })
+    void everyCommandExplainsItselfWithin80Columns(String command) {
+        // Given
+        Terminal terminal = new Terminal();
+        List<String> words = new java.util.ArrayList<>(command.isEmpty() ? List.of() : List.of(command.split(" ", -1)));
+        words.add("--help");
+
+        // When
+        ExitCode code = terminal.execute(words.toArray(new String[0]));
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out().lines())
+                .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
+        Golden.check(
+                "help/" + (command.isEmpty() ? "gpu-node-agent" : command.replace(' ', '-')) + ".txt", terminal.out());
+    }
+}

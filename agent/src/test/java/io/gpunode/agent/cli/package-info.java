@@ -1,0 +1,4 @@
+@NullMarked
+package io.gpunode.agent.cli;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,89 @@
+package io.gpunode.agent.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
+import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(10)
+class ConfigDefaultsTest {
+    @TempDir
+    private Path directory = Path.of("");
+
+    @Test
+    void withoutAnySourceEverySettingHasItsDefault() throws Exception {
+        // When
+        LoadedConfig loaded = new Loading(directory).load();
+
+        // Then
+        AgentConfig config = loaded.config();
+        assertThat(config.plugin())
+                .isEqualTo(new AgentConfig.Plugin(
+                        Set.of(DeviceListStrategy.ENVVAR),
+                        DeviceIdStrategy.UUID,
+                        false,
+                        Path.of("/"),
+                        Path.of("/"),
+                        "cdi.k8s.io/",
+                        "nvidia.com/gpu"));
+        assertThat(config.host()).isEqualTo(new AgentConfig.Host(Path.of("/"), "node-a"));
+        assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(10), Duration.ofSeconds(2)));
+        assertThat(config.sampling()).isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5)));
+        assertThat(config.health())
+                .isEqualTo(new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5)));
+        assertThat(config.kubelet())
+                .isEqualTo(new AgentConfig.Kubelet(
+                        Path.of("/var/lib/kubelet/device-plugins"),
+                        Path.of("/var/lib/kubelet/pod-resources/kubelet.sock")));
+        assertThat(config.cdi()).isEqualTo(new AgentConfig.Cdi(Path.of("/var/run/cdi")));
+        assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
+        assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
+        assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));
+        assertThat(loaded.file()).isEmpty();
+        assertThat(loaded.notices()).isEmpty();
+        assertThat(loaded.values())
+                .allSatisfy(value -> assertThat(value.source()).isEqualTo("default"));
+    }
+
+    @Test
+    void everyDefaultReadsAsItself() {
+        // Given
+        Report report = new Report();
+
+        // When
+        List<String> changed = ConfigSchema.ALL.stream()
+                .filter(setting -> !roundTrips(setting, report))
+                .map(Setting::path)
+                .toList();
+
+        // Then
+        assertThat(changed).isEmpty();
+        assertThat(report.problems()).isEmpty();
+    }
+
+    private static <T> boolean roundTrips(Setting<T> setting, Report report) {
+        RawValue raw = RawValue.untyped(setting.defaultText(), Place.DEFAULT);
+        return setting.type().read(raw, setting.path(), report).equals(java.util.Optional.of(setting.defaultValue()));
+    }
+
+    @Test
+    void noTwoSettingsShareAFlagOrAPath() {
+        // When
+        List<String> flags = ConfigSchema.ALL.stream()
+                .flatMap(setting -> setting.flags().stream())
+                .map(Spelling::name)
+                .toList();
+        List<String> paths = ConfigSchema.ALL.stream().map(Setting::path).toList();
+
+        // Then
+        assertThat(flags).doesNotHaveDuplicates();
+        assertThat(paths).doesNotHaveDuplicates();
+    }
+}

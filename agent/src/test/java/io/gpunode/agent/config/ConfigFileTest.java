@@ -1,0 +1,462 @@
+package io.gpunode.agent.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
+import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Timeout(10)
+class ConfigFileTest {
+    @TempDir
+    private Path directory = Path.of("");
+
+    @Test
+    void everyKeyOfTheFileReachesItsPlace() throws Exception {
+        // Given
+        String file = """
+                version: v1
+                flags:
+                  nvidiaDriverRoot: /run/nvidia/driver
+                  nvidiaDevRoot: /
+                  plugin:
+                    deviceListStrategy: [envvar, cdi-cri]
+                    deviceIDStrategy: index
+                    passDeviceSpecs: true
+                    cdiAnnotationPrefix: cdi.example.org/
+                    resourceName: example.org/accelerator
+                host:
+                  root: /host
+                  nodeName: node-b
+                nvml:
+                  library: /opt/nvidia/libnvidia-ml.so.1
+                  callDeadline: 1m30s
+                  retryInterval: 250ms
+                sampling: {interval: 1s}
+                health:
+                  xids: false
+                  everyXid: true
+                  ignoredXids: [94, 13]
+                  countedXids: 31
+                  recoveryInterval: 1.5h
+                kubelet:
+                  devicePluginDirectory: /var/lib/k/device-plugins
+                  podResourcesSocket: /var/lib/k/pod.sock
+                cdi: {directory: /etc/cdi}
+                metrics:
+                  fields:
+                    - DCGM_FI_DEV_GPU_TEMP
+                    - DCGM_FI_DEV_POWER_USAGE
+                  podAttribution: false
+                http: {listen: "[::1]:9500"}
+                log: {level: debug}
+                """;
+
+        // When
+        AgentConfig config = new Loading(directory).file(file).load().config();
+
+        // Then
+        assertThat(config)
+                .isEqualTo(new AgentConfig(
+                        new AgentConfig.Plugin(
+                                Set.of(DeviceListStrategy.ENVVAR, DeviceListStrategy.CDI_CRI),
+                                DeviceIdStrategy.INDEX,
+                                true,
+                                Path.of("/run/nvidia/driver"),
+                                Path.of("/"),
+                                "cdi.example.org/",
+                                "example.org/accelerator"),
+                        new AgentConfig.Host(Path.of("/host"), "node-b"),
+                        new AgentConfig.Nvml(
+                                "/opt/nvidia/libnvidia-ml.so.1", Duration.ofSeconds(90), Duration.ofMillis(250)),
+                        new AgentConfig.Sampling(Duration.ofSeconds(1)),
+                        new AgentConfig.Health(false, true, Set.of(13L, 94L), Set.of(31L), Duration.ofMinutes(90)),
+                        new AgentConfig.Kubelet(Path.of("/var/lib/k/device-plugins"), Path.of("/var/lib/k/pod.sock")),
+                        new AgentConfig.Cdi(Path.of("/etc/cdi")),
+                        new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
+                        new AgentConfig.Http("[::1]:9500"),
+                        new AgentConfig.Log("debug")));
+    }
+
+    @Test
+    void theDevicePluginsOwnFileIsAcceptedWithNoticesAboutWhatIsNotOurs() throws Exception {
+        // Given
+        String file = """
+                version: v1
+                flags:
+                  migStrategy: none
+                  failOnInitError: true
+                  nvidiaDriverRoot: /
+                  gdsEnabled: false
+                  mofedEnabled: false
+                  useNodeFeatureAPI: false
+                  deviceDiscoveryStrategy: auto
+                  mpsRoot: /run/nvidia/mps
+                  plugin:
+                    passDeviceSpecs: false
+                    deviceListStrategy: envvar
+                    deviceIDStrategy: uuid
+                    nvidiaCTKPath: /usr/bin/nvidia-ctk
+                    containerDriverRoot: /driver-root
+                  gfd:
+                    oneshot: false
+                    noTimestamp: false
+                    sleepInterval: 60000000000
+                    outputFile: /etc/kubernetes/node-feature-discovery/features.d/gfd
+                resources:
+                  gpus:
+                    - pattern: "*"
+                      name: nvidia.com/gpu
+                sharing:
+                  timeSlicing: {}
+                imex:
+                  channelIDs: []
+                  required: false
+                """;
+
+        // When
+        List<String> notices = new Loading(directory).file(file).notices();
+
+        // Then
+        assertThat(notices)
+                .contains(
+                        "config.yaml:4:20: flags.failOnInitError: has no effect; the agent waits for a driver that is not"
+                                + " there yet, and says so in status and readiness")
+                .hasSize(9);
+    }
+
+    @Test
+    void everythingThatIsNotServedIsRefusedPlainlyAndAtOnce() {
+        // Given
+        Loading loading = new Loading(directory).file("""
+                        flags:
+                          migStrategy: mixed
+                          gdsEnabled: true
+                          deviceDiscoveryStrategy: tegra
+                          plugin:
+                            deviceListStrategy: [envvar, volume-mounts]
+                        resources:
+                          gpus: [{pattern: "*A100*", name: nvidia.com/a100}]
+                        sharing:
+                          timeSlicing:
+                            resources:
+                              - {name: nvidia.com/gpu, replicas: 4}
+                        imex:
+                          channelIDs: [0]
+                        """);
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactlyInAnyOrder(
+                        "config.yaml:2:16: flags.migStrategy: \"mixed\" is not served by this version; set it to none; MIG"
+                                + " devices are then not offered",
+                        "config.yaml:3:15: flags.gdsEnabled: \"true\" is not served by this version; set it to false or"
+                                + " remove it",
+                        "config.yaml:4:28: flags.deviceDiscoveryStrategy: \"tegra\" is not served by this version; set it to"
+                                + " auto or nvml; GPUs are found through NVML",
+                        "config.yaml:6:34: flags.plugin.deviceListStrategy: \"volume-mounts\" is not served by this version;"
+                                + " use cdi-cri, which needs no trust in the container's environment either",
+                        "config.yaml:8:9: resources.gpus: \"1 entry\" is not served by this version; remove it; full GPUs are"
+                                + " offered as flags.plugin.resourceName",
+                        "config.yaml:12:7: sharing.timeSlicing.resources: \"1 entry\" is not served by this version; remove"
+                                + " the entries, or keep the device plugin on nodes that share GPUs",
+                        "config.yaml:14:15: imex.channelIDs: \"0\" is not served by this version; write an empty list or"
+                                + " remove it");
+    }
+
+    @Test
+    void unknownKeysAreRefusedWithTheNearestOne() {
+        // Given
+        Loading loading = new Loading(directory).file("""
+                        flags:
+                          plugin:
+                            deviceIdStrategi: uuid
+                        plugin:
+                          passDeviceSpecs: true
+                        sampling:
+                          intervall: 5s
+                        frobnicate: 1
+                        """);
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly(
+                        "config.yaml:3:5: flags.plugin.deviceIdStrategi: unknown key; did you mean"
+                                + " \"flags.plugin.deviceIDStrategy\"?",
+                        "config.yaml:4:1: plugin: unknown key; did you mean \"flags.plugin\"?",
+                        "config.yaml:7:3: sampling.intervall: unknown key; did you mean \"sampling.interval\"?",
+                        "config.yaml:8:1: frobnicate: unknown key; remove it; all settings are listed by: gpu-node-agent"
+                                + " config show");
+    }
+
+    @Test
+    void wrongValuesAreToldWithValuePlaceAndNextStep() {
+        // Given
+        Loading loading = new Loading(directory).file("""
+                        version: v2
+                        flags:
+                          nvidiaDriverRoot: run/nvidia/driver
+                          plugin:
+                            passDeviceSpecs: "true"
+                            deviceIDStrategy: uid
+                            deviceListStrategy: []
+                            resourceName: gpu
+                        host:
+                          nodeName: 17
+                        nvml:
+                          callDeadline: -5s
+                          retryInterval: 0s
+                        sampling:
+                          interval: 5
+                        health:
+                          ignoredXids: [13, many, -1]
+                          recoveryInterval: 1000h
+                        metrics:
+                          fields: [DCGM_FI_DEV_GPU_TMP, gpu temperature]
+                        http:
+                          listen: 9400
+                        log:
+                          level: [info]
+                        kubelet: 1
+                        """);
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactlyInAnyOrder(
+                        "config.yaml:1:10: version: \"v2\" is not known, did you mean \"v1\"?; write v1",
+                        "config.yaml:3:21: flags.nvidiaDriverRoot: \"run/nvidia/driver\" is not an absolute path; write a path"
+                                + " that begins with /",
+                        "config.yaml:5:22: flags.plugin.passDeviceSpecs: \"true\" is a string; write true or false",
+                        "config.yaml:6:23: flags.plugin.deviceIDStrategy: \"uid\" is not known, did you mean \"uuid\"?; write"
+                                + " one of uuid, index",
+                        "config.yaml:7:25: flags.plugin.deviceListStrategy: the list is empty; write at least one of envvar,"
+                                + " cdi-annotations, cdi-cri",
+                        "config.yaml:8:19: flags.plugin.resourceName: \"gpu\" is not the name of an extended resource,"
+                                + " domain/name; write one, such as nvidia.com/gpu: a domain, a slash and a name of at most 63"
+                                + " characters",
+                        "config.yaml:10:13: host.nodeName: \"17\" is a number; write it in quotes if it is meant as text",
+                        "config.yaml:12:17: nvml.callDeadline: \"-5s\" is negative; write a duration from 50ms to 5m, such as"
+                                + " 5s, 1m30s or 250ms",
+                        "config.yaml:13:18: nvml.retryInterval: \"0s\" is zero; write a duration from 50ms to 1h, such as 5s,"
+                                + " 1m30s or 250ms",
+                        "config.yaml:15:13: sampling.interval: \"5\" has no unit; write a duration from 100ms to 1h, such as"
+                                + " 5s, 1m30s or 250ms",
+                        "config.yaml:17:21: health.ignoredXids: \"many\" is not a number from 1 to 4294967295; write numbers"
+                                + " such as [13, 94]",
+                        "config.yaml:17:27: health.ignoredXids: \"-1\" is not a number from 1 to 4294967295; write numbers such"
+                                + " as [13, 94]",
+                        "config.yaml:18:21: health.recoveryInterval: \"1000h\" is too long; write a duration from 1s to 168h,"
+                                + " such as 5s, 1m30s or 250ms",
+                        "config.yaml:20:33: metrics.fields: \"gpu temperature\" is not a field name; write names such as"
+                                + " DCGM_FI_DEV_GPU_TEMP",
+                        "config.yaml:22:11: http.listen: \"9400\" is a number; write host:port, such as :9400, 127.0.0.1:9400"
+                                + " or [::1]:9400",
+                        "config.yaml:24:10: log.level: a list; write one of error, warn, info, debug",
+                        "config.yaml:25:10: kubelet: \"1\" stands where keys are expected; write its keys below it");
+    }
+
+    @Test
+    void aFieldThatDoesNotExistIsToldWithTheNearestOne() {
+        // Given
+        Loading loading = new Loading(directory).file("metrics: {fields: [DCGM_FI_DEV_GPU_TMP]}");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly(
+                        "config.yaml:1:19: metrics.fields: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; did"
+                                + " you mean \"DCGM_FI_DEV_GPU_TEMP\"?");
+    }
+
+    @Test
+    void aSocketPathThatNoSocketCanHaveIsRefused() {
+        // Given
+        String directoryName = "/var/lib/" + "k".repeat(90);
+        Loading loading = new Loading(directory).file("kubelet: {devicePluginDirectory: " + directoryName + "}");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .singleElement()
+                .asString()
+                .contains("has a path of 115 bytes; shorten it to at most 107 bytes");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"", "   \n", "# only a comment\n", "---\n", "null\n", "{}", "flags:\n", "flags:\n  plugin:\n"})
+    void aFileThatSaysNothingIsValid(String text) throws Exception {
+        // When
+        LoadedConfig loaded = new Loading(directory).file(text).load();
+
+        // Then
+        assertThat(loaded.config().http().listen()).isEqualTo(":9400");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "- a list",
+                "just text",
+                "log: {level: info",
+                "log: level: info",
+                "log:\n\tlevel: info",
+                "a: &a [*a]",
+                "a: *missing",
+                "log: !!java.io.File [x]",
+                "log: {level: !!int info}",
+                "? [a, b]\n: c",
+                "log: {level: info}\nlog: {level: warn}",
+                "log: {level: info}\n---\nlog: {level: warn}",
+                "\"unfinished",
+                "\u0000"
+            })
+    void whatIsNotOneBlockOfKeysIsRefusedWithItsPlace(String text) {
+        // When
+        List<String> problems = new Loading(directory).file(text).problems();
+
+        // Then
+        assertThat(problems)
+                .isNotEmpty()
+                .allSatisfy(problem -> assertThat(problem).matches("(?s)config\\.yaml:\\d+:\\d+: .+; .+"));
+    }
+
+    @Test
+    void deepNestingIsRefused() {
+        // Given
+        Loading loading = new Loading(directory).file("log: " + "[".repeat(100_000));
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).singleElement().asString().contains("nested more than 32 deep");
+    }
+
+    @Test
+    void aliasesThatWouldGrowWithoutBoundAreRefused() {
+        // Given
+        Loading loading = new Loading(directory).file("a: &a [1]\nb: [" + "*a,".repeat(101) + "]");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).singleElement().asString().contains("there are more than 100 aliases");
+    }
+
+    @Test
+    void anAliasStandsForItsAnchor() throws Exception {
+        // Given
+        Loading loading = new Loading(directory).file("nvml: {callDeadline: &d 3s, retryInterval: *d}");
+
+        // When
+        AgentConfig config = loading.load().config();
+
+        // Then
+        assertThat(config.nvml().retryInterval()).isEqualTo(Duration.ofSeconds(3));
+    }
+
+    @Test
+    void aFileLargerThanTheBoundIsRefused() {
+        // Given
+        Loading loading = new Loading(directory).file("#".repeat((1 << 20) + 1));
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly("config.yaml: is larger than 1 MiB; name the configuration file of the agent");
+    }
+
+    @Test
+    void bytesThatAreNotUtf8AreRefused() {
+        // Given
+        Loading loading = new Loading(directory).file(new byte[] {'a', ':', (byte) 0xff});
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).containsExactly("config.yaml: is not UTF-8 text; save it as UTF-8");
+    }
+
+    @Test
+    void aDirectoryIsRefused() {
+        // Given
+        Loading loading = new Loading(directory).named(directory.toString());
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).containsExactly(directory + ": is a directory; name the file in it");
+    }
+
+    @Test
+    void aNamedFileThatIsMissingIsRefused() {
+        // Given
+        Loading loading = new Loading(directory).environment("CONFIG_FILE", directory + "/absent.yaml");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly(
+                        "environment CONFIG_FILE: \"absent.yaml\" does not exist; name a file that does, or leave it"
+                                + " out to use default.yaml");
+    }
+
+    @Test
+    void aFileThatMayNotBeReadIsRefused() throws Exception {
+        // Given
+        Loading loading = new Loading(directory).file("log: {level: info}");
+        java.nio.file.Files.setPosixFilePermissions(loading.path(), Set.of());
+        org.junit.jupiter.api.Assumptions.assumeFalse(
+                java.nio.file.Files.isReadable(loading.path()), "root may read every file");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).singleElement().asString().contains("may not be read by user");
+    }
+
+    @Test
+    void theNullDeviceIsAnEmptyFile() throws Exception {
+        // Given
+        java.nio.file.Files.createSymbolicLink(directory.resolve("config.yaml"), Path.of("/dev/null"));
+        Loading loading =
+                new Loading(directory).named(directory.resolve("config.yaml").toString());
+
+        // When
+        LoadedConfig loaded = loading.load();
+
+        // Then
+        assertThat(loaded.values())
+                .allSatisfy(value -> assertThat(value.source()).isEqualTo("default"));
+    }
+}

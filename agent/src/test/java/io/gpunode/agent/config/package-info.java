@@ -1,0 +1,4 @@
+@NullMarked
+package io.gpunode.agent.config;
+
+import org.jspecify.annotations.NullMarked;
