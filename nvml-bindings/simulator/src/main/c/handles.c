@@ -1,0 +1,85 @@
+/*
+ * Handles are blocks with a magic word, what they mean, and the generation of the session that gave them out. A caller's pointer is
+ * checked to be one of the blocks before it is read. Blocks are handed out in turn and never given back, so that a handle kept over
+ * a shutdown is recognised instead of meaning something else by accident.
+ */
+#include "sim.h"
+
+#define MAGIC 0x4E564D48u
+#define CAPACITY 65536u
+
+static struct handle handles[CAPACITY];
+static unsigned next;
+static struct handle *of_gpu[MAX_GPUS];
+static struct handle *of_mig[3][MAX_GPUS][MAX_MIG_DEVICES]; /* device, GPU instance, compute instance */
+
+static bool live(const struct handle *handle)
+{
+    return handle->magic == MAGIC && handle->generation == generation && handle->kind != HANDLE_FREE;
+}
+
+static struct handle *take(enum handle_kind kind, unsigned gpu, unsigned slot)
+{
+    for (unsigned tries = 0; tries < CAPACITY; tries++) {
+        struct handle *handle = &handles[next++ % CAPACITY];
+        if (live(handle))
+            continue;
+        handle->magic = MAGIC;
+        handle->kind = (uint16_t) kind;
+        handle->gpu = (uint16_t) gpu;
+        handle->generation = generation;
+        handle->slot = slot;
+        return handle;
+    }
+    return NULL;
+}
+
+static struct handle **place_of(enum handle_kind kind, unsigned gpu, unsigned slot)
+{
+    return kind == HANDLE_GPU ? &of_gpu[gpu] : &of_mig[kind - HANDLE_MIG][gpu][slot];
+}
+
+void *handle_for(enum handle_kind kind, unsigned gpu, unsigned slot)
+{
+    struct handle **place = place_of(kind, gpu, slot);
+    if (!*place || !live(*place) || (*place)->kind != kind || (*place)->gpu != gpu || (*place)->slot != slot)
+        *place = take(kind, gpu, slot);
+    return *place;
+}
+
+void *handle_new(enum handle_kind kind, unsigned slot)
+{
+    return take(kind, 0, slot);
+}
+
+void handle_retire(void *handle)
+{
+    ((struct handle *) handle)->kind = HANDLE_FREE;
+}
+
+void handles_retire_mig(unsigned gpu)
+{
+    for (unsigned kind = 0; kind < 3; kind++)
+        for (unsigned slot = 0; slot < MAX_MIG_DEVICES; slot++)
+            if (of_mig[kind][gpu][slot]) {
+                of_mig[kind][gpu][slot]->kind = HANDLE_FREE;
+                of_mig[kind][gpu][slot] = NULL;
+            }
+}
+
+const struct handle *handle_lookup(const void *pointer, enum function_id function)
+{
+    uintptr_t address = (uintptr_t) pointer, first = (uintptr_t) handles;
+    if (!pointer)
+        return NULL;
+    if (address < first || address >= first + sizeof handles || (address - first) % sizeof(struct handle) != 0) {
+        violation("%s was given a handle that this library never gave out", function_names[function]);
+        return NULL;
+    }
+    const struct handle *handle = pointer;
+    if (!live(handle)) {
+        violation("%s was given a stale handle", function_names[function]);
+        return NULL;
+    }
+    return handle;
+}
