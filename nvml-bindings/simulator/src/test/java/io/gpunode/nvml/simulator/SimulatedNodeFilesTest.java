@@ -1,0 +1,44 @@
+package io.gpunode.nvml.simulator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(30)
+class SimulatedNodeFilesTest {
+    @TempDir
+    Path root;
+
+    @Test
+    void nodeOfAProfileHasItsPciDevicesNodesAndDriverFiles() throws Exception {
+        // When
+        SimulatedNodeFiles files = SimulatedNodeFiles.create(root, "8xh100");
+        // Then
+        assertThat(root.resolve("sys/bus/pci/devices/0000:9d:00.0/numa_node")).hasContent("1");
+        assertThat(root.resolve("sys/bus/pci/devices/0000:9d:00.0/device")).hasContent("0x2330");
+        assertThat(root.resolve("proc/driver/nvidia/gpus/0000:9d:00.0/information"))
+                .content()
+                .contains("NVIDIA H100 80GB HBM3", "Device Minor: \t 4");
+        for (String node :
+                new String[] {"nvidia0", "nvidia7", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset"}) {
+            assertThat(root.resolve("dev").resolve(node)).exists();
+        }
+        Path libraries = SimulatedDriver.libraryDirectory(files.driverRoot());
+        assertThat(libraries.resolve("libcuda.so.580.95.05")).exists();
+        assertThat(Files.readSymbolicLink(libraries.resolve("libcuda.so.1"))).hasToString("libcuda.so.580.95.05");
+        assertThat(root.resolve("usr/bin/nvidia-smi")).isExecutable();
+    }
+
+    @Test
+    void nodeWithoutALoadedDriverHasNoProcEntries() {
+        // When
+        SimulatedNodeFiles.create(root, "no-driver");
+        // Then
+        assertThat(root.resolve("proc/driver/nvidia")).doesNotExist();
+        assertThat(root.resolve("sys/bus/pci/devices/0000:31:00.0/vendor")).hasContent("0x10de");
+    }
+}

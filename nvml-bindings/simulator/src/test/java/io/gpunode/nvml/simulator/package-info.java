@@ -1,0 +1,4 @@
+@NullMarked
+package io.gpunode.nvml.simulator;
+
+import org.jspecify.annotations.NullMarked;
