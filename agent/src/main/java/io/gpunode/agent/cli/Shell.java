@@ -4,6 +4,7 @@ import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.metrics.FieldCatalogue;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -25,13 +26,13 @@ record Shell(Map<String, String> environment, PrintStream out, PrintStream err) 
     /** A loader that looks at every source. */
     ConfigLoader loader() {
         return new ConfigLoader(
-                environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), ConfigSchema::defaultFields);
+                environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
     }
 
     /** A loader that looks at a file only. */
     ConfigLoader fileLoader() {
         return new ConfigLoader(
-                Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), ConfigSchema::defaultFields);
+                Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
     }
 
     /** Tells every problem of a configuration. */

@@ -2,8 +2,11 @@ package io.gpunode.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.config.ConfigSchema;
+import io.gpunode.agent.metrics.FieldCatalogue;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -223,6 +226,28 @@ class CommandsTest {
                               "reload": true
                             }\
                         """);
+    }
+
+    @Test
+    void theDefaultFieldsAreThoseThatTheCatalogueMarks() {
+        // When
+        List<String> fields = ConfigSchema.defaultFields();
+
+        // Then
+        assertThat(fields).containsExactlyInAnyOrderElementsOf(FieldCatalogue.defaultNames());
+    }
+
+    @Test
+    void anyFieldOfTheCatalogueMayBeShown() {
+        // Given
+        Terminal terminal = new Terminal();
+
+        // When
+        ExitCode code = terminal.execute("config", "show", "--metrics-fields", String.join(",", FieldCatalogue.names()));
+
+        // Then
+        assertThat(terminal.err()).isEmpty();
+        assertThat(code).isEqualTo(ExitCode.OK);
     }
 
     @Test
