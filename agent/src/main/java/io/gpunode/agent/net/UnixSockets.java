@@ -2,6 +2,7 @@ package io.gpunode.agent.net;
 
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.NettyServerBuilder;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.epoll.EpollDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerDomainSocketChannel;
 import io.netty.channel.unix.DomainSocketAddress;
@@ -45,6 +46,8 @@ public final class UnixSockets {
                 .channelType(EpollServerDomainSocketChannel.class)
                 .bossEventLoopGroup(loops.group())
                 .workerEventLoopGroup(loops.group())
+                // See the client's.
+                .withChildOption(ChannelOption.SO_KEEPALIVE, null)
                 .permitKeepAliveTime(0, TimeUnit.NANOSECONDS)
                 .permitKeepAliveWithoutCalls(true)
                 .directExecutor();
@@ -55,6 +58,8 @@ public final class UnixSockets {
         return NettyChannelBuilder.forAddress(new DomainSocketAddress(socket.toString()))
                 .channelType(EpollDomainSocketChannel.class)
                 .eventLoopGroup(loops.group())
+                // gRPC's default is TCP's; with none in its place Netty does not warn at each connection.
+                .withOption(ChannelOption.SO_KEEPALIVE, null)
                 .overrideAuthority("localhost")
                 .usePlaintext()
                 .directExecutor();
