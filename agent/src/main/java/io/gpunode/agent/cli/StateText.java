@@ -35,6 +35,15 @@ final class StateText {
                 line(out, "", "next step: " + nextStep);
             }
         }
+        for (JsonValue loop : state.member("loops").elements()) {
+            if (!loop.member("ok").isTrue()) {
+                line(out, "Loop", text(loop, "name") + " has not turned for " + text(loop, "ageMillis") + " ms");
+            }
+        }
+        String podsError = state.member("pods").member("error").textOr("");
+        if (!podsError.isEmpty()) {
+            line(out, "Pods", podsError);
+        }
         int healthy = 0;
         List<JsonValue> gpus = state.member("gpus").elements();
         for (JsonValue gpu : gpus) {
@@ -58,6 +67,9 @@ final class StateText {
         StringBuilder findings = new StringBuilder();
         for (JsonValue gpu : gpus) {
             table.row(text(gpu, "index"), text(gpu, "pci"), text(gpu, "id"), text(gpu, "name"), health(gpu), pods(gpu));
+            for (JsonValue mig : gpu.member("migDevices").elements()) {
+                table.row(text(mig, "index"), "", text(mig, "id"), "MIG " + text(mig, "profile"), "", pods(mig));
+            }
             findings(findings, gpu);
         }
         return findings.isEmpty() ? table.toString() : table + "\n" + findings;
@@ -113,7 +125,7 @@ final class StateText {
 
     private static void line(StringBuilder out, String title, String text) {
         out.append(title)
-                .repeat(' ', Math.max(1, 10 - title.length()))
+                .repeat(' ', Math.max(1, 12 - title.length()))
                 .append(Text.printable(text))
                 .append('\n');
     }

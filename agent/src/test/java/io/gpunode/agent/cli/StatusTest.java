@@ -29,9 +29,11 @@ class StatusTest {
                        "libraryPath": "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"},
               "gpus": [
                 {"index": 0, "id": "GPU-1111", "pci": "0000:1b:00.0", "name": "NVIDIA H100 80GB HBM3", "healthy": true,
-                 "findings": [], "pods": [{"namespace": "ml", "pod": "train-0", "container": "main"}]},
+                 "findings": [], "pods": [],
+                 "migDevices": [{"id": "MIG-3333", "index": "0:0", "profile": "3g.40gb",
+                                 "pods": [{"namespace": "ml", "pod": "train-0", "container": "main"}]}]},
                 {"index": 1, "id": "GPU-2222", "pci": "0000:43:00.0", "name": "NVIDIA H100\\u001b[31m", "healthy": false,
-                 "findings": [{"check": "xid", "severity": "FATAL", "reason": "XID 79: the GPU has fallen off the bus",
+                 "findings": [{"check": "xid", "severity": "fatal", "reason": "XID 79: the GPU has fallen off the bus",
                                "repair": "reset it: nvidia-smi --gpu-reset -i 1", "recovery": "5m without new errors",
                                "since": "2026-01-02T03:04:05Z"}], "pods": []}
               ]
@@ -42,6 +44,8 @@ class StatusTest {
             {
               "version": "0.1.0", "node": "node-a", "ready": false,
               "readiness": [{"name": "kubelet", "ok": false, "reason": "no kubelet.sock", "nextStep": "start the kubelet"}],
+              "loops": [{"name": "inventory", "ok": true, "ageMillis": 12}, {"name": "metrics", "ok": false, "ageMillis": 31000}],
+              "pods": {"error": "the kubelet has not said yet which container holds which device"},
               "nvml": {"state": "waiting", "kind": "driver-not-loaded", "reason": "the NVIDIA kernel module is not loaded",
                        "nextStep": "modprobe nvidia"},
               "gpus": []
