@@ -103,7 +103,8 @@ final class Commands {
     private static int usage(Shell shell, ParameterException exception) {
         CommandSpec spec = exception.getCommandLine().getCommandSpec();
         List<String> problems = new ArrayList<>();
-        if (exception instanceof UnmatchedArgumentException unmatched && !unmatched.getUnmatched().isEmpty()) {
+        if (exception instanceof UnmatchedArgumentException unmatched
+                && !unmatched.getUnmatched().isEmpty()) {
             for (String argument : unmatched.getUnmatched()) {
                 problems.add(unknown(spec, argument));
             }
@@ -120,13 +121,16 @@ final class Commands {
     private static String unknown(CommandSpec spec, String argument) {
         boolean option = argument.startsWith("-");
         List<String> known = new ArrayList<>();
-        for (String name : option ? spec.optionsMap().keySet() : spec.subcommands().keySet()) {
+        for (String name :
+                option ? spec.optionsMap().keySet() : spec.subcommands().keySet()) {
             known.add(name);
         }
         String plain = option && argument.indexOf('=') > 0 ? argument.substring(0, argument.indexOf('=')) : argument;
         String what = option ? "unknown option" : known.isEmpty() ? "unexpected argument" : "unknown command";
         return what + " \"" + Text.printable(plain) + "\""
-                + Suggestion.nearest(plain, known).map(near -> "; did you mean " + near + "?").orElse("");
+                + Suggestion.nearest(plain, known)
+                        .map(near -> "; did you mean " + near + "?")
+                        .orElse("");
     }
 
     /** The program itself. */
@@ -137,10 +141,7 @@ final class Commands {
             },
             footer = {"", "Each command has its own help: gpu-node-agent COMMAND --help"})
     static final class Root implements Callable<Integer> {
-        @Option(
-                names = "--verbose",
-                scope = ScopeType.INHERIT,
-                description = "Tells a failure with its stack trace.")
+        @Option(names = "--verbose", scope = ScopeType.INHERIT, description = "Tells a failure with its stack trace.")
         private boolean verbose;
 
         @Spec

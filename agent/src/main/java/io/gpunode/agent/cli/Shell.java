@@ -31,8 +31,7 @@ record Shell(Map<String, String> environment, PrintStream out, PrintStream err) 
 
     /** A loader that looks at a file only. */
     ConfigLoader fileLoader() {
-        return new ConfigLoader(
-                Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
+        return new ConfigLoader(Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
     }
 
     /** Tells every problem of a configuration. */

@@ -27,7 +27,8 @@ class CommandsTest {
 
         // Then
         assertThat(code).isEqualTo(ExitCode.OK);
-        assertThat(Objects.requireNonNull(terminal.started()).config().http().listen()).isEqualTo(":9401");
+        assertThat(Objects.requireNonNull(terminal.started()).config().http().listen())
+                .isEqualTo(":9401");
         assertThat(terminal.started().config().sampling().interval()).hasSeconds(1);
     }
 
@@ -43,9 +44,7 @@ class CommandsTest {
         // Then
         assertThat(code).isEqualTo(ExitCode.USAGE);
         assertThat(terminal.started()).isNull();
-        assertThat(terminal.err().replace(directory + "/", ""))
-                .isEqualTo(
-                        """
+        assertThat(terminal.err().replace(directory + "/", "")).isEqualTo("""
                         c.yaml:2:12: sampling.intervall: unknown key; did you mean "sampling.interval"?
                         flag --http-listen: http.listen: "9400" has no colon; write host:port, such as :9400, 127.0.0.1:9400 or [::1]:9400
                         c.yaml:1:14: log.level: "loud" is not known; write one of error, warn, info, debug
@@ -110,9 +109,7 @@ class CommandsTest {
 
         // Then
         assertThat(code).isEqualTo(ExitCode.USAGE);
-        assertThat(terminal.err())
-                .isEqualTo(
-                        """
+        assertThat(terminal.err()).isEqualTo("""
                         gpu-node-agent: unknown command "statsu"; did you mean status?
                         see: gpu-node-agent --help
                         """);
@@ -128,9 +125,7 @@ class CommandsTest {
 
         // Then
         assertThat(code).isEqualTo(ExitCode.USAGE);
-        assertThat(terminal.err())
-                .isEqualTo(
-                        """
+        assertThat(terminal.err()).isEqualTo("""
                         gpu-node-agent status: unknown option "--adress"; did you mean --address?
                         see: gpu-node-agent status --help
                         """);
@@ -216,9 +211,7 @@ class CommandsTest {
         terminal.execute("config", "show", "--output=json", "--log-level=debug");
 
         // Then
-        assertThat(terminal.out())
-                .contains(
-                        """
+        assertThat(terminal.out()).contains("""
                             {
                               "setting": "log.level",
                               "value": "debug",
@@ -243,7 +236,8 @@ class CommandsTest {
         Terminal terminal = new Terminal();
 
         // When
-        ExitCode code = terminal.execute("config", "show", "--metrics-fields", String.join(",", FieldCatalogue.names()));
+        ExitCode code =
+                terminal.execute("config", "show", "--metrics-fields", String.join(",", FieldCatalogue.names()));
 
         // Then
         assertThat(terminal.err()).isEmpty();
@@ -273,6 +267,7 @@ class CommandsTest {
 
         // Then
         assertThat(code).isEqualTo(ExitCode.OK);
-        assertThat(terminal.out()).contains("complete -F", "gpu-node-agent", "--sampling-interval", "generate-completion");
+        assertThat(terminal.out())
+                .contains("complete -F", "gpu-node-agent", "--sampling-interval", "generate-completion");
     }
 }

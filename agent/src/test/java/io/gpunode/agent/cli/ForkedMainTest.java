@@ -25,7 +25,8 @@ class ForkedMainTest {
 
         public static void main(String[] arguments) {
             Shell shell = new Shell(System.getenv(), System.out, System.err);
-            System.exit(Main.execute(List.of(arguments), shell, (_, _) -> ExitCode.OK).code());
+            System.exit(Main.execute(List.of(arguments), shell, (_, _) -> ExitCode.OK)
+                    .code());
         }
     }
 
@@ -50,7 +51,8 @@ class ForkedMainTest {
     @Test
     void runWithoutAFileLoadsNeitherTheCommandLineLibraryNorTheYamlLibrary() throws Exception {
         // When
-        Ended ended = start(WithoutAgent.class, List.of("-Xlog:class+load"), "run --log-level info --pass-device-specs");
+        Ended ended =
+                start(WithoutAgent.class, List.of("-Xlog:class+load"), "run --log-level info --pass-device-specs");
 
         // Then
         assertThat(ended.status()).isZero();
@@ -77,7 +79,8 @@ class ForkedMainTest {
     private Ended start(Class<?> main, List<String> options, String command) throws Exception {
         List<String> words = new ArrayList<>();
         words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        words.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path")));
+        words.addAll(
+                List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path")));
         words.addAll(options);
         words.add(main.getName());
         words.addAll(List.of(command.split(" ", -1)));

@@ -19,8 +19,7 @@ class ConfigurationDocumentTest {
     }
 
     private static String document() {
-        StringBuilder out = new StringBuilder(
-                """
+        StringBuilder out = new StringBuilder("""
                 # Configuration
 
                 Made from the schema (`ConfigSchema`) by a test; `-Dgolden.update=true` writes it again.
@@ -57,7 +56,9 @@ class ConfigurationDocumentTest {
                 out.append("| [`")
                         .append(setting.path())
                         .append("`](#")
-                        .append(setting.path().toLowerCase(java.util.Locale.ROOT).replace(".", ""))
+                        .append(setting.path()
+                                .toLowerCase(java.util.Locale.ROOT)
+                                .replace(".", ""))
                         .append(") | ")
                         .append(defaultText(setting))
                         .append(" | ")
@@ -68,7 +69,11 @@ class ConfigurationDocumentTest {
     }
 
     private static void entry(StringBuilder out, Setting<?> setting) {
-        out.append("\n## ").append(setting.path()).append("\n\n").append(setting.description()).append("\n\n");
+        out.append("\n## ")
+                .append(setting.path())
+                .append("\n\n")
+                .append(setting.description())
+                .append("\n\n");
         out.append("- Value: ").append(setting.typeText()).append('\n');
         out.append("- Default: ").append(defaultText(setting)).append('\n');
         if (!setting.defaultWords().isEmpty() && !setting.defaultText().isEmpty()) {
@@ -88,7 +93,11 @@ class ConfigurationDocumentTest {
             texts.add("`" + prefix + spelling.name() + "`" + (words.isEmpty() ? "" : " (" + words + ")"));
         }
         if (!texts.isEmpty()) {
-            out.append("- ").append(title).append(": ").append(String.join(", ", texts)).append('\n');
+            out.append("- ")
+                    .append(title)
+                    .append(": ")
+                    .append(String.join(", ", texts))
+                    .append('\n');
         }
     }
 
@@ -100,8 +109,7 @@ class ConfigurationDocumentTest {
     }
 
     private static void others(StringBuilder out) {
-        out.append(
-                """
+        out.append("""
 
                 ## Settings of the device plugin that this version does not serve
 
@@ -112,16 +120,15 @@ class ConfigurationDocumentTest {
                 |---|---|---|---|
                 """);
         for (Setting<?> setting : ConfigSchema.ALL) {
-            String accepted =
-                    switch (setting.support()) {
-                        case Support.Served _ -> "";
-                        case Support.NoEffect(String why) -> "anything; no effect: " + why;
-                        case Support.OnlyOff off ->
-                            off.accepted().stream()
-                                    .sorted()
-                                    .map(text -> text.isEmpty() ? "nothing" : "`" + text + "`")
-                                    .collect(java.util.stream.Collectors.joining(", "));
-                    };
+            String accepted = switch (setting.support()) {
+                case Support.Served _ -> "";
+                case Support.NoEffect(String why) -> "anything; no effect: " + why;
+                case Support.OnlyOff off ->
+                    off.accepted().stream()
+                            .sorted()
+                            .map(text -> text.isEmpty() ? "nothing" : "`" + text + "`")
+                            .collect(java.util.stream.Collectors.joining(", "));
+            };
             if (!accepted.isEmpty()) {
                 out.append("| ")
                         .append(setting.inFile() ? "`" + setting.path() + "`" : "not in the file")

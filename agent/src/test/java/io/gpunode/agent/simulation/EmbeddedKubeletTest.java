@@ -625,7 +625,7 @@ class EmbeddedKubeletTest {
         List<PodResources> pods = listed();
 
         // Then
-        assertThat(pods.getFirst().getContainers(0).getDevicesList()).singleElement();
+        assertThat(pods.getFirst().getContainers(0).getDevicesList()).hasSize(1);
     }
 
     @Test
