@@ -139,7 +139,7 @@ static unsigned long long supported_types(const struct gpu *g)
         return 0;
     if (gpu_mig_table(g))
         types |= (long long) NVML_EVENT_MIG_CONFIG;
-    if (world.branch >= 580)
+    if (world.branch >= 570)
         types |= (long long) (NVML_EVENT_GPU_UNAVAILABLE | NVML_EVENT_RECOVERY_ACTION);
     return (unsigned long long) types;
 }

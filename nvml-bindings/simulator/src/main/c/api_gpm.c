@@ -17,7 +17,7 @@ struct sample {
 };
 
 static struct sample samples[MAX_SAMPLES];
-static unsigned open_samples;
+static unsigned open_samples, highest_sample; /* no slot above has been used */
 
 unsigned samples_open(void)
 {
@@ -26,7 +26,8 @@ unsigned samples_open(void)
 
 void samples_forget_all(void)
 {
-    memset(samples, 0, sizeof samples);
+    for (unsigned i = 0; i < highest_sample; i++)
+        samples[i].open = false;
     open_samples = 0;
 }
 
@@ -77,6 +78,7 @@ nvmlReturn_t nvmlGpmSampleAlloc(nvmlGpmSample_t *gpmSample)
             break;
         samples[i] = (struct sample){.open = true, .handle = handle};
         open_samples++;
+        highest_sample = i >= highest_sample ? i + 1 : highest_sample;
         *gpmSample = handle;
         LEAVE(NVML_SUCCESS);
     }

@@ -23,7 +23,7 @@ static nvmlReturn_t initialize(enum function_id function)
     struct call call;
     if (!gate_enter_uninitialized(&call, function))
         return call.result;
-    gate_leave(&call, NVML_SUCCESS);
+    pthread_mutex_unlock(&sim_lock); /* in the order of the two locks */
     pthread_mutex_lock(&lifecycle_lock);
     pthread_mutex_lock(&sim_lock);
     nvmlReturn_t result = scenario_failure() ? NVML_ERROR_UNKNOWN : world.driver_loaded ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
@@ -32,7 +32,7 @@ static nvmlReturn_t initialize(enum function_id function)
         generation++;
         ever_initialized = true;
     }
-    pthread_mutex_unlock(&sim_lock);
+    gate_leave(&call, result);
     if (first)
         control_start();
     pthread_mutex_unlock(&lifecycle_lock);
@@ -60,14 +60,14 @@ nvmlReturn_t nvmlShutdown(void)
     struct call call;
     if (!gate_enter_uninitialized(&call, FN_nvmlShutdown))
         return call.result;
-    gate_leave(&call, NVML_SUCCESS);
+    pthread_mutex_unlock(&sim_lock);
     pthread_mutex_lock(&lifecycle_lock);
     pthread_mutex_lock(&sim_lock);
     bool last = init_count == 1;
     nvmlReturn_t result = NVML_SUCCESS;
     if (init_count == 0) {
         violation("nvmlShutdown without a matching init");
-        result = NVML_ERROR_UNINITIALIZED;
+        result = world.driver_loaded ? NVML_ERROR_UNINITIALIZED : NVML_SUCCESS; /* the real one does not mind without a driver */
     } else {
         init_count--;
     }
@@ -76,13 +76,13 @@ nvmlReturn_t nvmlShutdown(void)
             violation("%u event sets were not freed before the last shutdown", events_open_sets());
         if (samples_open() > 0)
             violation("%u GPM samples were not freed before the last shutdown", samples_open());
-        if (in_flight > 0)
-            violation("%u calls were running at the last shutdown", in_flight);
+        if (in_flight > 1) /* one is this call */
+            violation("%u calls were running at the last shutdown", in_flight - 1);
         events_forget_all();
         samples_forget_all();
         generation++;
     }
-    pthread_mutex_unlock(&sim_lock);
+    gate_leave(&call, result);
     if (last)
         control_stop();
     pthread_mutex_unlock(&lifecycle_lock);
@@ -100,9 +100,12 @@ const char *nvmlErrorString(nvmlReturn_t result)
         "Argument version mismatch", "Deprecated", "Not Ready", "No supported GPUs found", "Invalid state",
     };
     struct call call;
-    if (gate_enter_uninitialized(&call, FN_nvmlErrorString))
+    unsigned known = sizeof texts / sizeof texts[0];
+    if (gate_enter_uninitialized(&call, FN_nvmlErrorString)) {
+        known = world.branch < 550 ? NVML_ERROR_GPU_NOT_FOUND : known; /* the last two came with R550 */
         gate_leave(&call, NVML_SUCCESS);
-    return (unsigned) result < sizeof texts / sizeof texts[0] ? texts[result] : "Unknown Error";
+    }
+    return (unsigned) result < known ? texts[result] : "Unknown Error";
 }
 
 /* ---- system */

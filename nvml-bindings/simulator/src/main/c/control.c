@@ -150,7 +150,7 @@ void control_poll(void)
     size_t length;
     char *text = read_whole("nvmlsim.control", &length);
     if (!text)
-        return;
+        return; /* there is none yet, or it is beyond what the writer keeps it to */
     unsigned long long replay_until = polled_once ? 0 : acknowledged_by_others();
     polled_once = true;
     char *at = text;
@@ -271,6 +271,7 @@ unsigned nvmlsim_report(char *buffer, unsigned size)
 double nvmlsim_time(void)
 {
     pthread_mutex_lock(&sim_lock);
+    time_passes();
     double now = virtual_seconds();
     pthread_mutex_unlock(&sim_lock);
     return now;

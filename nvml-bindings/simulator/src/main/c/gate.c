@@ -24,7 +24,7 @@ static unsigned calls_of_gpu[FUNCTION_COUNT][MAX_GPUS];
 
 #define TRACE_SIZE 1024
 static struct trace_entry {
-    double when;
+    unsigned seconds, microseconds; /* of the system's monotonic clock */
     int gpu;
     enum function_id function;
     nvmlReturn_t result;
@@ -80,7 +80,10 @@ static void count_call(struct call *call, int gpu)
         max_in_flight = in_flight;
     call->trace_index = traced++;
     struct trace_entry *entry = &trace[call->trace_index % TRACE_SIZE];
-    entry->when = virtual_seconds();
+    struct timespec now; /* a coarse clock: this is paid by every call */
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    entry->seconds = (unsigned) now.tv_sec;
+    entry->microseconds = (unsigned) now.tv_nsec / 1000;
     entry->gpu = gpu;
     entry->function = call->function;
     entry->finished = false;
@@ -95,11 +98,11 @@ static bool refuse(struct call *call, nvmlReturn_t result)
 
 struct fault *fault_match(enum function_id function, int gpu, int mig, int field, bool count)
 {
-    for (unsigned i = 0; i < MAX_FAULTS; i++) {
+    for (unsigned i = 0; i < world.fault_end; i++) {
         struct fault *fault = &world.fault[i];
         if (!fault->active || fault->field != field)
             continue;
-        if (fault->function >= 0 ? fault->function != (int) function : fault->group >= 0 && fault->group != function_groups[function])
+        if (fault->function >= 0 ? fault->function != (int) function : !(fault->groups >> function_groups[function] & 1))
             continue;
         if ((fault->gpu >= 0 && fault->gpu != gpu) || (fault->mig >= 0 && fault->mig != mig))
             continue;
@@ -145,6 +148,7 @@ static void wait_outside(struct fault *fault)
             ;
         pthread_mutex_lock(&sim_lock);
     }
+    time_passes();
 }
 
 /* Applies a matching rule; false when the rule, or what happened while it held the call, decided the answer. */
@@ -178,6 +182,7 @@ static void begin(struct call *call, enum function_id function)
     call->fault = NULL;
     pthread_mutex_lock(&sim_lock);
     call->generation = generation;
+    time_passes();
 }
 
 static bool initialized(struct call *call)
@@ -422,7 +427,7 @@ unsigned nvmlsim_trace(char *buffer, unsigned size)
     unsigned long long first = traced > TRACE_SIZE ? traced - TRACE_SIZE : 0;
     for (unsigned long long i = first; i < traced; i++) {
         const struct trace_entry *entry = &trace[i % TRACE_SIZE];
-        append(buffer, size, &used, "%.6f %s ", entry->when, function_names[entry->function]);
+        append(buffer, size, &used, "%u.%06u %s ", entry->seconds, entry->microseconds, function_names[entry->function]);
         if (entry->gpu >= 0)
             append(buffer, size, &used, "gpu=%d ", entry->gpu);
         append(buffer, size, &used, "%s\n", entry->finished ? result_name(entry->result) : "running");

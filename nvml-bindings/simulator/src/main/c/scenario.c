@@ -719,12 +719,32 @@ static const char *choice(struct line *line, const char *key, const char *const 
     return word->value;
 }
 
+_Static_assert(GROUP_COUNT <= 32, "groups fit a word");
+
+/* A group of symbols.txt, all of them, or all that a sampler reads. Zero when unknown. */
+static unsigned groups_by_name(const char *name)
+{
+    static const char *const telemetry[] = {"clocks", "ecc", "field", "gpm", "memory", "nvlink", "pcie", "power", "process", "thermal",
+        "utilization"};
+    unsigned groups = 0;
+    if (strcmp(name, "all") == 0)
+        return ~0u;
+    for (int g = 0; g < GROUP_COUNT; g++) {
+        if (strcmp(group_names[g], name) == 0)
+            return 1u << g;
+        for (size_t t = 0; t < sizeof telemetry / sizeof telemetry[0]; t++)
+            if (strcmp(group_names[g], telemetry[t]) == 0)
+                groups |= 1u << g;
+    }
+    return strcmp(name, "telemetry") == 0 ? groups : 0;
+}
+
 static bool do_fault(struct change *change, struct line *line)
 {
     static const char *const values[] = {"", "not-available", "zero", "maximum", NULL};
     static const char *const strings[] = {"", "unterminated", "odd-bytes", "empty", "full", NULL};
     static const char *const sizes[] = {"", "insufficient", "growing", NULL};
-    struct fault fault = {.active = true, .function = -1, .group = -1, .gpu = -1, .count = UNSUPPORTED};
+    struct fault fault = {.active = true, .function = -1, .gpu = -1, .count = UNSUPPORTED};
     if (line->words < 2 || line->word[1].has_value)
         return fail(line, "fault needs a name before its conditions");
     line->word[1].used = true;
@@ -735,13 +755,8 @@ static bool do_fault(struct change *change, struct line *line)
         return fail(line, "fault needs either call=<function> or group=<group>");
     if (call && (fault.function = function_by_name(call->value)) < 0)
         return fail(line, "there is no function '%s'", call->value);
-    if (group && strcmp(group->value, "all") != 0) {
-        for (int i = 0; i < GROUP_COUNT && fault.group < 0; i++)
-            if (strcmp(group_names[i], group->value) == 0)
-                fault.group = i;
-        if (fault.group < 0)
-            return fail(line, "there is no group '%s'", group->value);
-    }
+    if (group && (fault.groups = groups_by_name(group->value)) == 0)
+        return fail(line, "there is no group '%s'", group->value);
     if (gpu && strcmp(gpu->value, "any") != 0) {
         unsigned mask;
         if (!select_gpus(change, line, &mask, true))
@@ -1048,6 +1063,7 @@ unsigned scenario_apply(const char *text, size_t length, bool initial, bool stat
     change->next = next;
     change->initial = initial;
     change->state_only = state_only;
+    time_passes();
     change->now = virtual_seconds();
     line->error = error;
     line->error_size = error_size;
@@ -1070,7 +1086,11 @@ unsigned scenario_apply(const char *text, size_t length, bool initial, bool stat
             refused = first;
     }
     if (refused == 0) {
+        next->fault_end = MAX_FAULTS;
+        while (next->fault_end > 0 && !next->fault[next->fault_end - 1].active)
+            next->fault_end--;
         world = *next;
+        time_passes();
         for (unsigned n = 0; n < world.gpus; n++)
             if (change->mig_changed & 1u << n)
                 handles_retire_mig(n);

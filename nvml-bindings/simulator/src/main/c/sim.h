@@ -115,7 +115,7 @@ struct fault {
     bool active;
     char name[NAME_SIZE];
     int function;            /* -1: by group */
-    int group;               /* -1: any */
+    unsigned groups;         /* bit n: group n; used where function is -1 */
     int gpu;                 /* -1: any */
     int mig;                 /* -1: any */
     int field;               /* -1: the whole call; otherwise one entry of nvmlDeviceGetFieldValues */
@@ -149,6 +149,7 @@ struct world {
     struct model model[MAX_MODELS];
     unsigned models;
     struct fault fault[MAX_FAULTS];
+    unsigned fault_end;      /* no slot from here on is active */
     bool stubs_are_violations;
     bool time_frozen;
     double time_offset;      /* virtual = real + offset, or the frozen moment */
@@ -160,6 +161,7 @@ extern struct world world;
 /* ---- time (world.c) */
 double real_seconds(void);                    /* since the library was loaded */
 double virtual_seconds(void);                 /* locked; the same, frozen or advanced as rules want */
+void time_passes(void);                       /* locked; whoever takes the lock says so before the time is read */
 long long virtual_epoch_microseconds(void);   /* locked; wall clock plus what was advanced */
 void deadline_after_ms(struct timespec *deadline, unsigned long long milliseconds);
 

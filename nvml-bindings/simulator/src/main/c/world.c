@@ -32,9 +32,22 @@ double real_seconds(void)
     return monotonic_seconds() - loaded_at;
 }
 
+/* One moment for all that a call reads: the clock is asked once, and the readings of one call fit together. */
+static double moment;
+static bool moment_known;
+
+void time_passes(void)
+{
+    moment_known = false;
+}
+
 double virtual_seconds(void)
 {
-    return world.time_frozen ? world.time_offset : real_seconds() + world.time_offset;
+    if (!moment_known) {
+        moment = world.time_frozen ? world.time_offset : real_seconds() + world.time_offset;
+        moment_known = true;
+    }
+    return moment;
 }
 
 long long virtual_epoch_microseconds(void)

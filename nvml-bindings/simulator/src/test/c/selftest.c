@@ -161,6 +161,7 @@ static void rules_are_strict(void)
     refuse("set gpu=8 temperature=1", "there is no gpu 8, only 0 to 7");
     refuse("set gpu=0 temprature=1", "unknown property 'temprature'");
     refuse("set gpu=0 temperature=warm", "not a whole number");
+    apply("fault wide group=telemetry return=UNKNOWN\nclear wide");
     refuse("frobnicate", "unknown directive 'frobnicate'");
     refuse("clear nothing", "there is no fault 'nothing'");
     refuse("workload gpu=0 kind=mine", "kind=mine is not one of");
@@ -587,6 +588,12 @@ static void the_control_file_reaches_a_waiting_process(void)
     ack = contents(path);
     CHECK(strncmp(ack, "generation 3\nerror line 1: unknown property 'temperatur'", 40) == 0);
     free(ack);
+    OK(nvmlShutdown());
+    /* also where no thread watches, because init never succeeded */
+    load("no-driver");
+    CHECK(nvmlInit_v2() == NVML_ERROR_DRIVER_NOT_LOADED);
+    put("nvmlsim.control", "generation 4\ndriver loaded=yes\n");
+    OK(nvmlInit_v2());
     OK(nvmlShutdown());
     no_violations();
 }

@@ -11,17 +11,21 @@ import java.nio.file.StandardWatchEventKinds;
 import java.nio.file.WatchKey;
 import java.nio.file.WatchService;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /**
  * Controls a simulated NVML in another process, through files beside the library: {@code nvmlsim.control} carries rules there,
  * {@code nvmlsim.ack} an acknowledgement back. Rules reach a process that has NVML initialised at once, also when its only call waits
  * for events; a process that has not reads them at its next init.
  *
- * <p>Every accepted rule that describes a state stays in the file, so a process that is restarted meets the node as rules left it;
- * events and other things that happen once are not repeated for it.
+ * <p>Every accepted rule that describes a state stays in the file until another replaces it, so a process that is restarted meets the
+ * node as rules left it; events and other things that happen once are not repeated for it.
  */
 public final class ControlFile implements SimulatorControl {
     /** Directives that change no state; once acknowledged they need not be kept for a process that starts later. */
@@ -33,9 +37,63 @@ public final class ControlFile implements SimulatorControl {
     private final Path library;
     private final SimulatedProfile profile;
     private final Duration bound;
-    private final StringBuilder kept = new StringBuilder();
+    private final List<Section> kept = new ArrayList<>();
     private long generation;
     private boolean closed;
+
+    /**
+     * Rules that went out together.
+     *
+     * @param keys what each line decides, for example the workload of one GPU; empty when a line decides something that a later one
+     *     of its kind does not replace
+     */
+    private record Section(long generation, String rules, Set<String> keys) {
+        static Section of(long generation, String rules) {
+            Set<String> keys = new HashSet<>();
+            for (String line : lines(rules)) {
+                String key = key(line);
+                if (key.isEmpty()) {
+                    return new Section(generation, rules, Set.of());
+                }
+                keys.add(key);
+            }
+            return new Section(generation, rules, Set.copyOf(keys));
+        }
+
+        private static String key(String line) {
+            String[] words = line.split("\\s+", -1);
+            return switch (words[0]) {
+                case "fault" -> words.length > 1 ? "fault " + words[1] : "";
+                case "workload" ->
+                    Arrays.stream(words)
+                            .filter(word -> word.startsWith("gpu=") || word.startsWith("mig="))
+                            .sorted()
+                            .collect(Collectors.joining(" ", "workload ", ""));
+                case "set" ->
+                    Arrays.stream(words)
+                            .map(word -> word.startsWith("gpu=") ? word : word.replaceFirst("=.*", ""))
+                            .sorted()
+                            .collect(Collectors.joining(" "));
+                default -> "";
+            };
+        }
+
+        boolean replacedBy(Section later) {
+            return generation < later.generation && !keys.isEmpty() && later.keys.containsAll(keys);
+        }
+
+        boolean onlyOnce() {
+            return lines(rules).stream().allMatch(line -> ONCE.contains(line.split("\\s", 2)[0]));
+        }
+
+        private static List<String> lines(String rules) {
+            return rules.replace("\\\n", " ")
+                    .lines()
+                    .map(String::strip)
+                    .filter(line -> !line.isEmpty() && !line.startsWith("#"))
+                    .toList();
+        }
+    }
 
     private ControlFile(Path driverRoot, Path library, SimulatedProfile profile, Duration bound) {
         this.driverRoot = driverRoot;
@@ -87,9 +145,7 @@ public final class ControlFile implements SimulatorControl {
     /** Leaves rules for the next process that initialises the library, without waiting for anybody. */
     public synchronized void post(String rules) {
         checkOpen();
-        generation++;
-        kept.append(section(rules));
-        write(kept.toString());
+        keep(Section.of(++generation, rules));
     }
 
     /** Counts, open event sets and samples, and violations of the other process, as text. */
@@ -120,9 +176,8 @@ public final class ControlFile implements SimulatorControl {
             return;
         }
         closed = true;
-        generation++;
-        kept.append(section("release all")); // whoever hangs must get out; nobody may be there to acknowledge it
-        write(kept.toString());
+        keep(Section.of(
+                ++generation, "release all")); // whoever hangs must get out; nobody may be there to acknowledge it
         List<String> violations = violations();
         if (!violations.isEmpty()) {
             throw new IllegalStateException(
@@ -135,18 +190,18 @@ public final class ControlFile implements SimulatorControl {
         Path directory = library.resolveSibling("");
         try (WatchService watcher = directory.getFileSystem().newWatchService()) {
             directory.register(watcher, StandardWatchEventKinds.ENTRY_CREATE, StandardWatchEventKinds.ENTRY_MODIFY);
-            generation++;
-            int before = kept.length();
-            kept.append(section(rules));
-            write(kept.toString());
+            Section section = Section.of(++generation, rules);
+            keep(section);
             List<String> answer = await(watcher); // without an answer the rules stay for a process that comes later
             if (answer.get(1).startsWith("error ")) {
-                kept.setLength(before);
-                write(kept.toString());
+                kept.remove(section);
+                write();
                 throw new IllegalArgumentException(answer.get(1).substring("error ".length()));
             }
-            if (onlyOnce(rules)) {
-                kept.setLength(before);
+            if (section.onlyOnce()) {
+                kept.remove(section);
+            } else {
+                kept.removeIf(earlier -> earlier.replacedBy(section));
             }
             return String.join("\n", answer.subList(2, answer.size()));
         } catch (IOException e) {
@@ -176,11 +231,20 @@ public final class ControlFile implements SimulatorControl {
                 + ": is it running, and has it initialised NVML?");
     }
 
-    private String section(String rules) {
-        return "generation " + generation + "\n" + rules.strip() + "\n";
+    private void keep(Section section) {
+        kept.add(section);
+        write();
     }
 
-    private void write(String text) {
+    private void write() {
+        StringBuilder text = new StringBuilder();
+        for (Section section : kept) {
+            text.append("generation ")
+                    .append(section.generation())
+                    .append('\n')
+                    .append(section.rules().strip())
+                    .append('\n');
+        }
         try {
             Path fresh = Files.createTempFile(library.resolveSibling(""), "nvmlsim", ".part");
             Files.writeString(fresh, text, StandardCharsets.UTF_8);
@@ -192,13 +256,6 @@ public final class ControlFile implements SimulatorControl {
         } catch (IOException e) {
             throw new UncheckedIOException("cannot write rules beside " + library, e);
         }
-    }
-
-    private static boolean onlyOnce(String rules) {
-        return rules.lines()
-                .map(String::strip)
-                .filter(line -> !line.isEmpty() && !line.startsWith("#"))
-                .allMatch(line -> ONCE.contains(line.split("\\s", 2)[0]));
     }
 
     private void checkOpen() {

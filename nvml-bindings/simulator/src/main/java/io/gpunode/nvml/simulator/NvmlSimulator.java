@@ -57,6 +57,14 @@ public final class NvmlSimulator implements SimulatorControl {
         return SimulatedProfile.names();
     }
 
+    /**
+     * The layouts of NVML's structures as this machine's C compiler sees them, one {@code structure field offset size} or
+     * {@code structure - - size} a line.
+     */
+    public static String layouts() {
+        return SimulatedProfile.resource("layouts.txt");
+    }
+
     @Override
     public Path library() {
         return library;
@@ -138,7 +146,7 @@ public final class NvmlSimulator implements SimulatorControl {
         }
     }
 
-    /** The last calls, oldest first, one a line: virtual seconds, function, GPU, result. */
+    /** The last calls, oldest first, one a line: seconds of the monotonic clock, function, GPU, result. */
     public String trace() {
         return textOf("nvmlsim_trace");
     }

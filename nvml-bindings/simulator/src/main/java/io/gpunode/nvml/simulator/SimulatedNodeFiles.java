@@ -22,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDeviceNodes) {
     private static final int NVIDIA_MAJOR = 195;
     private static final int UVM_MAJOR = 510;
+    private static final int CAPABILITIES_MAJOR = 511;
     private static final int CONTROL_MINOR = 255;
     private static final int MODESET_MINOR = 254;
     private static final long MKNOD_SECONDS = 10;
@@ -74,7 +75,9 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
             sysfs(root, profile);
             procfs(root, profile);
             driverFiles(root, profile);
-            return new SimulatedNodeFiles(root, root, deviceNodes(root, profile));
+            boolean devices = deviceNodes(root, profile);
+            boolean capabilities = migCapabilities(root, profile);
+            return new SimulatedNodeFiles(root, root, devices && capabilities);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot lay out the simulated node below " + root, e);
         }
@@ -125,6 +128,35 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
                             + "\nDevice Minor: \t "
                             + gpu.minor() + "\nGPU Firmware: \t " + profile.driverVersion() + "\nGPU Excluded:\t No\n");
         }
+    }
+
+    /** Capability files and nodes of MIG, numbered as the kernel module numbers them. */
+    private static boolean migCapabilities(Path root, SimulatedProfile profile) throws IOException {
+        if (profile.migInstances().isEmpty()) {
+            return true;
+        }
+        Path capabilities = root.resolve("proc/driver/nvidia/capabilities");
+        Files.createDirectories(root.resolve("dev/nvidia-caps"));
+        StringBuilder minors = new StringBuilder("config 1\nmonitor 2\n");
+        boolean real = capability(root, capabilities.resolve("mig/config"), 1, 256);
+        real &= capability(root, capabilities.resolve("mig/monitor"), 2, 292);
+        for (SimulatedProfile.MigInstance instance : profile.migInstances()) {
+            int gpu = profile.gpus().get(instance.gpu()).minor();
+            String name = "gpu" + gpu + "/gi" + instance.id();
+            int number = 3 + 135 * gpu + 9 * instance.id();
+            minors.append(name).append("/access ").append(number).append('\n');
+            minors.append(name).append("/ci0/access ").append(number + 1).append('\n');
+            Path directory = capabilities.resolve("gpu" + gpu + "/mig/gi" + instance.id());
+            real &= capability(root, directory.resolve("access"), number, 292);
+            real &= capability(root, directory.resolve("ci0/access"), number + 1, 292);
+        }
+        write(root.resolve("proc/driver/nvidia-caps/mig-minors"), minors.toString());
+        return real;
+    }
+
+    private static boolean capability(Path root, Path file, int number, int mode) throws IOException {
+        write(file, "DeviceFileMinor: " + number + "\nDeviceFileMode: " + mode + "\nDeviceFileModify: 1\n");
+        return node(root.resolve("dev/nvidia-caps/nvidia-cap" + number), CAPABILITIES_MAJOR, number);
     }
 
     private static void driverFiles(Path root, SimulatedProfile profile) throws IOException {

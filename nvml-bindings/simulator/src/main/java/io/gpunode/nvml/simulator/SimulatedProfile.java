@@ -17,8 +17,15 @@ import java.util.Map;
  * @param driverVersion for example {@code 580.95.05}
  * @param driverLoaded false when the library answers "driver not loaded"
  * @param gpus in the order of their numbers
+ * @param migInstances GPU instances that the profile lays out, each with one compute instance, number 0
  */
-public record SimulatedProfile(String name, String text, String driverVersion, boolean driverLoaded, List<Gpu> gpus) {
+public record SimulatedProfile(
+        String name,
+        String text,
+        String driverVersion,
+        boolean driverLoaded,
+        List<Gpu> gpus,
+        List<MigInstance> migInstances) {
 
     /**
      * One GPU.
@@ -41,11 +48,21 @@ public record SimulatedProfile(String name, String text, String driverVersion, b
             String productName,
             String vbiosVersion) {}
 
+    /**
+     * One GPU instance.
+     *
+     * @param gpu number of its GPU
+     * @param id NVML's GPU instance id, which encodes the place
+     * @param profile for example {@code 1g.10gb}
+     */
+    public record MigInstance(int gpu, int id, String profile) {}
+
     private static final List<String> NAMES = List.of(
             "1xt4", "4xl4", "8xa100-40gb", "8xa100-80gb-mig", "8xh100", "4xgb200", "old-driver-470", "no-driver");
 
     public SimulatedProfile {
         gpus = List.copyOf(gpus);
+        migInstances = List.copyOf(migInstances);
     }
 
     /** The names of the profiles that come with the simulator. */
@@ -76,6 +93,7 @@ public record SimulatedProfile(String name, String text, String driverVersion, b
         boolean driverLoaded = true;
         Map<String, Map<String, String>> models = new LinkedHashMap<>();
         List<Gpu> gpus = new ArrayList<>();
+        List<MigInstance> instances = new ArrayList<>();
         for (String line : text.replace("\\\n", " ").split("\n", -1)) {
             List<String> words = words(line);
             if (words.isEmpty()) {
@@ -90,6 +108,7 @@ public record SimulatedProfile(String name, String text, String driverVersion, b
                 }
                 case "model" -> models.put(words.get(1), values);
                 case "gpu" -> gpus.add(gpu(Integer.parseInt(words.get(1)), models, values));
+                case "mig" -> instances.add(instance(values));
                 default -> {
                     // The library's business.
                 }
@@ -98,7 +117,7 @@ public record SimulatedProfile(String name, String text, String driverVersion, b
         if (driverVersion.isEmpty()) {
             throw new IllegalArgumentException("the profile " + name + " has no line 'driver version=…'");
         }
-        return new SimulatedProfile(name, text, driverVersion, driverLoaded, gpus);
+        return new SimulatedProfile(name, text, driverVersion, driverLoaded, gpus, instances);
     }
 
     /** The first number of the driver version, for example 580. */
@@ -118,6 +137,20 @@ public record SimulatedProfile(String name, String text, String driverVersion, b
                 Long.decode(values.getOrDefault("device-id", "0x20B010DE")),
                 values.getOrDefault("name", ""),
                 values.getOrDefault("vbios", ""));
+    }
+
+    /** Needs gpu, profile and start, as the profiles that come with the simulator have them. */
+    private static MigInstance instance(Map<String, String> values) {
+        int gpu = Integer.parseInt(values.getOrDefault("gpu", ""));
+        String profile = required(gpu, values, "profile");
+        int start = Integer.parseInt(required(gpu, values, "start"));
+        int id = switch (profile.charAt(0)) {
+            case '7' -> 0;
+            case '3', '4' -> start == 4 ? 1 : 2;
+            case '2' -> 3 + start / 2;
+            default -> 7 + start;
+        };
+        return new MigInstance(gpu, id, profile);
     }
 
     private static String required(int number, Map<String, String> values, String key) {

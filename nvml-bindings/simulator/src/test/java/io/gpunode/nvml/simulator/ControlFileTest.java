@@ -3,6 +3,7 @@ package io.gpunode.nvml.simulator;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -100,6 +101,28 @@ class ControlFileTest {
             assertThatThrownBy(() -> control.apply("set gpu=0 temperature=50"))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("is it running, and has it initialised NVML?");
+        }
+    }
+
+    @Test
+    void replacedRulesDoNotPileUp() throws Exception {
+        // Given
+        try (ControlFile control = ControlFile.install(root, "8xh100", BOUND);
+                OtherProcess other = new OtherProcess(control.library(), "wait")) {
+            assertThat(other.nextLine()).isEqualTo("waiting");
+            control.apply("workload gpu=1 kind=idle");
+            // When
+            for (int i = 0; i < 20; i++) {
+                control.apply("workload gpu=0 kind=train period=" + (i + 1));
+            }
+            // Then
+            control.injectXid(0, 1);
+            other.rest();
+            assertThat(Files.readString(control.library().resolveSibling("nvmlsim.control"))
+                            .lines())
+                    .filteredOn(line -> line.startsWith("workload"))
+                    .hasSizeLessThanOrEqualTo(3)
+                    .contains("workload gpu=1 kind=idle", "workload gpu=0 kind=train period=20");
         }
     }
 

@@ -34,6 +34,20 @@ class SimulatedNodeFilesTest {
     }
 
     @Test
+    void migInstancesHaveTheirCapabilityFilesAndNodes() {
+        // When
+        SimulatedNodeFiles.create(root, "8xa100-80gb-mig");
+        // Then
+        assertThat(root.resolve("proc/driver/nvidia/capabilities/gpu0/mig/gi7/ci0/access"))
+                .content()
+                .startsWith("DeviceFileMinor: 67\n");
+        assertThat(root.resolve("proc/driver/nvidia-caps/mig-minors"))
+                .content()
+                .contains("gpu0/gi7/access 66\n", "gpu6/gi0/access 813\n");
+        assertThat(root.resolve("dev/nvidia-caps/nvidia-cap67")).exists();
+    }
+
+    @Test
     void nodeWithoutALoadedDriverHasNoProcEntries() {
         // When
         SimulatedNodeFiles.create(root, "no-driver");
