@@ -23,6 +23,7 @@ import io.grpc.Server;
 import io.grpc.ServerTransportFilter;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -305,9 +306,12 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         return podResources.calls();
     }
 
-    /** Connections to the PodResources socket that are open now. */
-    public int podResourcesConnections() {
-        return podResources.open();
+    /** Waits until this many connections to the PodResources socket are open. */
+    public void awaitPodResourcesConnections(int open, Duration limit) throws InterruptedException, TimeoutException {
+        await(
+                () -> podResources.open() == open,
+                limit,
+                () -> podResources.open() + " PodResources connections are open, not " + open);
     }
 
     // ---- Pods
@@ -409,6 +413,8 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         @Override
         public void register(RegisterRequest request, StreamObserver<Empty> observer) {
             Tick receivedAt = clock.now();
+            // A plugin that gives up does not stop the kubelet: what follows goes on, and its answer goes nowhere.
+            ((ServerCallStreamObserver<Empty>) observer).setOnCancelHandler(() -> {});
             boolean hang;
             Status refuse;
             lock.lock();

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** PodResources of the embedded kubelet: answers from its containers, or misbehaves as told. Thread-safe. */
 final class PodResourcesServer extends PodResourcesListerGrpc.PodResourcesListerImplBase {
@@ -68,9 +69,13 @@ final class PodResourcesServer extends PodResourcesListerGrpc.PodResourcesLister
             }
 
             @Override
-            public void transportTerminated(Attributes attributes) {
-                open.decrementAndGet();
-                called.run();
+            public void transportTerminated(@Nullable Attributes attributes) {
+                // Without attributes: it never became ready, as when somebody only looked whether the socket is
+                // listened on.
+                if (attributes != null) {
+                    open.decrementAndGet();
+                    called.run();
+                }
             }
         };
     }

@@ -166,6 +166,22 @@ class EmbeddedKubeletTest {
     }
 
     @Test
+    void aPluginThatGivesUpRegisteringIsConnectedAllTheSame() throws Exception {
+        // Given: the kubelet dials before the plugin serves
+        kubelet.start();
+        plugin.send(device("a", "Healthy"));
+        assertThatThrownBy(() -> plugin.register("v1beta1", Duration.ofMillis(100)))
+                .hasMessageStartingWith("DEADLINE_EXCEEDED");
+
+        // When
+        plugin.serve();
+
+        // Then
+        kubelet.awaitDevices(devices -> devices.allocatable() == 1, Duration.ofSeconds(10));
+        assertThat(kubelet.registrations()).hasSize(1);
+    }
+
+    @Test
     void anOldKubeletAnswersBeforeItDials() throws Exception {
         // Given
         use(options().withVersion(KubeletVersion.V1_20).withDialLimit(Duration.ofMillis(200)));

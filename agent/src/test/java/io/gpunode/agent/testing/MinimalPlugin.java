@@ -25,6 +25,7 @@ import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -96,11 +97,16 @@ public final class MinimalPlugin extends DevicePluginGrpc.DevicePluginImplBase i
 
     /** Registers; gives up after 5 s. */
     public void register(String version) throws InterruptedException {
+        register(version, Duration.ofSeconds(5));
+    }
+
+    /** Registers; gives up after the limit. */
+    public void register(String version, Duration limit) throws InterruptedException {
         ManagedChannel channel =
                 UnixSockets.channel(directory.resolve("kubelet.sock"), loops).build();
         try {
             var _ = RegistrationGrpc.newBlockingStub(channel)
-                    .withDeadlineAfter(5, TimeUnit.SECONDS)
+                    .withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS)
                     .register(RegisterRequest.newBuilder()
                             .setVersion(version)
                             .setEndpoint(endpoint)

@@ -1,0 +1,278 @@
+package io.gpunode.agent.podresources;
+
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.lifecycle.DutyCycle;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.lifecycle.Service;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.net.UnixSockets;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import io.gpunode.podresources.v1.ContainerDevices;
+import io.gpunode.podresources.v1.ContainerResources;
+import io.gpunode.podresources.v1.ListPodResourcesRequest;
+import io.gpunode.podresources.v1.ListPodResourcesResponse;
+import io.gpunode.podresources.v1.PodResources;
+import io.gpunode.podresources.v1.PodResourcesListerGrpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Asks the kubelet's PodResources API who holds which devices, once per interval, and keeps the last good answer. It has one channel at a time:
+ * a failed call closes it, and the next turn opens another when somebody listens again, so a restarted kubelet is found without gRPC's own
+ * back-off. While nobody listens it looks at the socket at growing intervals, up to the interval.
+ *
+ * <p>The loop's thread owns everything but what {@link #current()} and {@link #error()} read.
+ */
+public final class PodResourcesClient implements Service, PodResourcesSource {
+    private static final Log LOG = Log.of(PodResourcesClient.class);
+
+    /** gRPC's default of 4 MiB is too little for a node of many pods; the kubelet's own client takes this much. */
+    private static final int LARGEST_ANSWER_BYTES = 16 << 20;
+
+    private static final Duration CALL_LIMIT = Duration.ofSeconds(5);
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(250);
+    /** A turn is one call; more than that, and the loop is stuck. */
+    private static final Duration BOUND = CALL_LIMIT.multipliedBy(3);
+
+    private static final Duration CHANNEL_END = Duration.ofSeconds(1);
+
+    private enum State {
+        /** Nothing is known yet, and nothing was said. */
+        NEW,
+        /** Nobody listens. */
+        ABSENT,
+        /** The last call failed. */
+        FAILING,
+        /** The last call worked. */
+        ANSWERING
+    }
+
+    private final Path socket;
+    private final Duration interval;
+    private final Predicate<String> resources;
+    private final EventLoops loops;
+    private final MonotonicClock clock;
+    private final DutyCycle cycle;
+    private final Backoff backoff;
+    private final Meters.Counter answers;
+    private final Meters.Counter failures;
+    private final Meters.Timer callTime;
+    private State state = State.NEW;
+    private volatile @Nullable ManagedChannel channel;
+    private volatile boolean stopping;
+    private volatile @Nullable PodResourcesPicture picture;
+    private volatile String error = "";
+
+    /**
+     * @param socket {@code kubelet.podResourcesSocket}
+     * @param interval from one call to the next, more than zero
+     * @param resources which resources' devices are collected, by resource name
+     * @throws IllegalArgumentException when the socket's path is too long or the interval is not more than zero
+     */
+    public PodResourcesClient(
+            Path socket,
+            Duration interval,
+            Predicate<String> resources,
+            EventLoops loops,
+            MonotonicClock clock,
+            Heartbeats heartbeats,
+            Meters meters) {
+        UnixSockets.checkPath(socket, "kubelet.podResourcesSocket");
+        this.socket = socket;
+        this.interval = interval;
+        this.resources = resources;
+        this.loops = loops;
+        this.clock = clock;
+        this.backoff = new Backoff(
+                FIRST_PAUSE.compareTo(interval) < 0 ? FIRST_PAUSE : interval, interval, new SplittableRandom());
+        this.cycle = new DutyCycle("podresources", BOUND, heartbeats, this::turn);
+        String calls = "gpu_node_agent_pod_resources_calls";
+        String callsHelp = "Calls of the kubelet's PodResources API by how they ended.";
+        this.answers = meters.counter(calls, callsHelp, "result", "ok");
+        this.failures = meters.counter(calls, callsHelp, "result", "error");
+        this.callTime = meters.timer(
+                "gpu_node_agent_pod_resources_call_seconds",
+                "How long calls of the kubelet's PodResources API took, failed ones too.");
+    }
+
+    @Override
+    public String name() {
+        return "podresources";
+    }
+
+    @Override
+    public void start() {
+        cycle.start();
+    }
+
+    @Override
+    public void stop(Duration limit) throws Exception {
+        stopping = true;
+        ManagedChannel open = channel;
+        if (open != null) {
+            // Ends a call in flight, so the loop ends at once.
+            open.shutdownNow();
+        }
+        cycle.stop(limit);
+        close();
+    }
+
+    @Override
+    public Optional<PodResourcesPicture> current() {
+        return Optional.ofNullable(picture);
+    }
+
+    /** Why there is no fresh answer; empty when the last call worked and before the first one. Any thread. */
+    public String error() {
+        return error;
+    }
+
+    /** One call, when somebody listens. Only the loop's thread, or a test's before {@link #start}. */
+    Duration turn() throws InterruptedException {
+        if (stopping) {
+            return interval;
+        }
+        ManagedChannel open = channel;
+        if (open == null) {
+            if (!UnixSockets.isListening(socket)) {
+                absent();
+                return backoff.next();
+            }
+            open = open();
+        }
+        Tick before = clock.now();
+        try {
+            ListPodResourcesResponse response = PodResourcesListerGrpc.newBlockingStub(open)
+                    .withDeadlineAfter(CALL_LIMIT.toNanos(), TimeUnit.NANOSECONDS)
+                    .list(ListPodResourcesRequest.getDefaultInstance());
+            Tick now = clock.now();
+            callTime.record(now.since(before).toNanos());
+            answers.increment();
+            backoff.reset();
+            answered(response, now);
+            return interval;
+        } catch (StatusRuntimeException e) {
+            callTime.record(clock.now().since(before).toNanos());
+            failures.increment();
+            close();
+            if (Thread.interrupted()) {
+                throw new InterruptedException("the PodResources client was stopped during a call");
+            }
+            failed(e.getStatus());
+            return backoff.next();
+        }
+    }
+
+    private ManagedChannel open() {
+        ManagedChannel opened = UnixSockets.channel(socket, loops)
+                .maxInboundMessageSize(LARGEST_ANSWER_BYTES)
+                .disableRetry()
+                .build();
+        channel = opened;
+        if (stopping) {
+            opened.shutdownNow();
+        }
+        return opened;
+    }
+
+    /** Waits for its end, so that there is never more than one connection. */
+    private void close() throws InterruptedException {
+        ManagedChannel open = channel;
+        channel = null;
+        if (open != null) {
+            open.shutdownNow();
+            if (!open.awaitTermination(CHANNEL_END.toNanos(), TimeUnit.NANOSECONDS)) {
+                LOG.warn("a connection did not end in time", "socket", socket, "limit", CHANNEL_END);
+            }
+        }
+    }
+
+    private void answered(ListPodResourcesResponse response, Tick now) {
+        Map<String, List<PodUse>> users = users(response);
+        PodResourcesPicture last = picture;
+        // The same picture keeps the same map: its readers see that nothing moved, and the copy is garbage at once.
+        picture = new PodResourcesPicture(
+                last != null && last.byDevice().equals(users) ? last.byDevice() : users, now, "");
+        error = "";
+        if (state != State.ANSWERING) {
+            LOG.info("the kubelet answers PodResources", "socket", socket);
+        }
+        state = State.ANSWERING;
+    }
+
+    /** A device that is listed again for the same container, as one of several NUMA nodes is, has one user. */
+    private Map<String, List<PodUse>> users(ListPodResourcesResponse response) {
+        Map<String, List<PodUse>> byDevice = new HashMap<>();
+        for (PodResources pod : response.getPodResourcesList()) {
+            for (ContainerResources container : pod.getContainersList()) {
+                PodUse use = null;
+                for (ContainerDevices devices : container.getDevicesList()) {
+                    if (!resources.test(devices.getResourceName())) {
+                        continue;
+                    }
+                    if (use == null) {
+                        use = new PodUse(pod.getNamespace(), pod.getName(), container.getName());
+                    }
+                    for (String id : devices.getDeviceIdsList()) {
+                        List<PodUse> users = byDevice.computeIfAbsent(id, _ -> new ArrayList<>(1));
+                        if (!users.contains(use)) {
+                            users.add(use);
+                        }
+                    }
+                }
+            }
+        }
+        byDevice.replaceAll((_, users) -> List.copyOf(users));
+        return Map.copyOf(byDevice);
+    }
+
+    private void absent() {
+        fail(
+                State.ABSENT,
+                Files.exists(socket)
+                        ? "nobody listens on " + socket + "; is the kubelet running?"
+                        : "there is no socket " + socket + "; is the kubelet running, and is its directory mounted?");
+    }
+
+    private void failed(Status status) {
+        StringBuilder text = new StringBuilder("PodResources List on ")
+                .append(socket)
+                .append(" failed: ")
+                .append(status.getCode());
+        if (status.getDescription() != null) {
+            text.append(": ").append(status.getDescription());
+        }
+        if (status.getCause() != null && status.getCause().getMessage() != null) {
+            text.append(" (").append(status.getCause().getMessage()).append(')');
+        }
+        fail(State.FAILING, text.toString());
+    }
+
+    private void fail(State how, String why) {
+        error = why;
+        PodResourcesPicture last = picture;
+        if (last != null) {
+            picture = new PodResourcesPicture(last.byDevice(), last.readAt(), why);
+        }
+        if (state != how && !stopping) {
+            LOG.warn("the kubelet does not answer PodResources", "error", why);
+        }
+        state = how;
+    }
+}
