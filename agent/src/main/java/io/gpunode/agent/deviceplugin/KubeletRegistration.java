@@ -37,6 +37,8 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
     /** A failed bind is known at once; more steps than this in one turn would be a loop in the states. */
     private static final int MOST_STEPS = 8;
 
+    private static final int PREPARED_A_TURN = 1024;
+
     private final String resource;
     private final Path kubeletSocket;
     private final Path ownSocket;
@@ -104,11 +106,19 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
             apply(step.state());
             if (!step.register()) {
                 publish(devices);
-                return step.pause();
+                return moreToPrepare(devices) ? Duration.ZERO : step.pause();
             }
             register(devices);
         }
         throw new IllegalStateException("registration of " + resource + " does not come to rest in state " + state);
+    }
+
+    /** Readies the search for the next GetPreferredAllocation, a slice of some milliseconds a turn, when there is nothing else to do. */
+    private static boolean moreToPrepare(AdvertisedDevices devices) {
+        int count = devices.devices().size();
+        return count > 0
+                && count <= SubsetSearch.MOST_GPUS
+                && devices.scores().search().prepare(PREPARED_A_TURN);
     }
 
     /** The newest for {@code status}. Any thread. */
