@@ -130,9 +130,12 @@ public final class DevicePlugin implements Service {
         if (subscription != null) {
             subscription.close();
         }
-        watch.close();
-        duty.stop(limit);
-        registration.close();
+        try {
+            duty.stop(limit);
+        } finally {
+            watch.close();
+            registration.close();
+        }
     }
 
     /** What container runtimes can resolve from now on; only matters when devices are handed out by CDI name. Never blocks, any thread. */
