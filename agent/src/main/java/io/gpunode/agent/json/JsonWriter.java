@@ -1,6 +1,7 @@
 package io.gpunode.agent.json;
 
 import java.util.Arrays;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -177,6 +178,32 @@ public final class JsonWriter {
             value(value);
         }
         return endArray();
+    }
+
+    /**
+     * Name and a value that somebody else writes. When that fails or leaves the value unfinished, what it wrote is taken back and the value is
+     * {@code {"error": …}}, so that the document stays whole.
+     */
+    public JsonWriter guardedMember(String name, Consumer<JsonWriter> value) {
+        name(name);
+        int length = out.length();
+        int level = depth;
+        String error = "";
+        try {
+            value.accept(this);
+            if (depth != level - 1) {
+                error = "the value was left unfinished";
+            }
+        } catch (RuntimeException e) {
+            error = e.toString();
+        }
+        if (!error.isEmpty()) {
+            out.setLength(length);
+            depth = level;
+            places[depth] = Place.MEMBER;
+            beginObject().member("error", error).endObject();
+        }
+        return this;
     }
 
     /** Whether the document is complete. */

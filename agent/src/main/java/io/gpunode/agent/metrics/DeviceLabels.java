@@ -5,6 +5,7 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.podresources.DeviceHolders;
 import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodUse;
 import java.nio.charset.StandardCharsets;
@@ -35,7 +36,7 @@ final class DeviceLabels {
     private long structureVersion = -1;
     private Map<String, List<PodUse>> byDevice = Map.of();
     private List<DeviceSeries> series = List.of();
-    private PodAttribution attribution = new PodAttribution(List.of(), Map.of());
+    private DeviceHolders attribution = new DeviceHolders(List.of(), Map.of());
 
     /**
      * @param fields of these the label fields count
@@ -54,7 +55,7 @@ final class DeviceLabels {
         if (snapshot.structureVersion() == structureVersion && newByDevice.equals(byDevice)) {
             return;
         }
-        PodAttribution newAttribution = new PodAttribution(snapshot.gpus(), newByDevice);
+        DeviceHolders newAttribution = new DeviceHolders(snapshot.gpus(), newByDevice);
         series = build(snapshot, newAttribution);
         attribution = newAttribution;
         byDevice = newByDevice;
@@ -67,11 +68,11 @@ final class DeviceLabels {
     }
 
     /** Who holds what. */
-    PodAttribution attribution() {
+    DeviceHolders attribution() {
         return attribution;
     }
 
-    private List<DeviceSeries> build(NodeSnapshot snapshot, PodAttribution pods) {
+    private List<DeviceSeries> build(NodeSnapshot snapshot, DeviceHolders pods) {
         List<DeviceSeries> built = new ArrayList<>();
         for (int place = 0; place < snapshot.gpus().size(); place++) {
             Gpu gpu = snapshot.gpus().get(place);

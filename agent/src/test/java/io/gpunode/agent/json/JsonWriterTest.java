@@ -155,4 +155,26 @@ class JsonWriterTest {
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("nested deeper");
     }
+
+    @Test
+    void staysWholeWhenAGuardedMemberFails() {
+        // Given
+        JsonWriter json = JsonWriter.compact().beginObject();
+
+        // When
+        json.guardedMember("good", value -> value.value(1))
+                .guardedMember("bad", value -> {
+                    value.beginObject().name("half").beginArray().value(1);
+                    throw new IllegalStateException("a fault of the test");
+                })
+                .guardedMember("unfinished", value -> value.beginArray())
+                .guardedMember("nothing", _ -> {})
+                .endObject();
+
+        // Then
+        assertThat(json.toString())
+                .isEqualTo("{\"good\":1,\"bad\":{\"error\":\"java.lang.IllegalStateException: a fault of the test\"},"
+                        + "\"unfinished\":{\"error\":\"the value was left unfinished\"},"
+                        + "\"nothing\":{\"error\":\"the value was left unfinished\"}}");
+    }
 }

@@ -1,8 +1,7 @@
-package io.gpunode.agent.metrics;
+package io.gpunode.agent.podresources;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
-import io.gpunode.agent.podresources.PodUse;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -16,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * of device id that device plugins for NVIDIA GPUs use: {@code GPU-…}, {@code MIG-…}, {@code MIG-GPU-…/gi/ci}, an index {@code N} or {@code N:M},
  * {@code nvidiaN} and {@code nvidiaN/giK}, each also as a share ({@code ::n} or {@code /vgpuN}).
  */
-final class PodAttribution {
+public final class DeviceHolders {
     /** A place for the holders: the GPU's place in the picture, and a GPU instance's id or -1 for the GPU as a whole. */
     private record Target(int gpuPlace, int gpuInstanceId) {}
 
@@ -28,7 +27,7 @@ final class PodAttribution {
      * @param gpus as in the picture
      * @param byDevice device id → its users
      */
-    PodAttribution(List<Gpu> gpus, Map<String, List<PodUse>> byDevice) {
+    public DeviceHolders(List<Gpu> gpus, Map<String, List<PodUse>> byDevice) {
         for (Map.Entry<String, List<PodUse>> entry : byDevice.entrySet()) {
             devices++;
             Target target = resolve(gpus, withoutShare(entry.getKey()));
@@ -41,26 +40,26 @@ final class PodAttribution {
     }
 
     /** The containers that hold a GPU, each once. */
-    List<PodUse> holders(int gpuPlace) {
-        return holders(new Target(gpuPlace, -1));
+    public List<PodUse> holders(int gpuPlace) {
+        return at(new Target(gpuPlace, -1));
     }
 
     /** The containers that hold a device of a GPU instance, each once. */
-    List<PodUse> holders(int gpuPlace, int gpuInstanceId) {
-        return holders(new Target(gpuPlace, gpuInstanceId));
+    public List<PodUse> holders(int gpuPlace, int gpuInstanceId) {
+        return at(new Target(gpuPlace, gpuInstanceId));
     }
 
     /** How many device ids containers hold. */
-    int devices() {
+    public int devices() {
         return devices;
     }
 
     /** How many of them match no GPU in the picture. */
-    int unmatched() {
+    public int unmatched() {
         return unmatched;
     }
 
-    private List<PodUse> holders(Target target) {
+    private List<PodUse> at(Target target) {
         Set<PodUse> found = holders.get(target);
         return found == null ? List.of() : new ArrayList<>(found);
     }

@@ -1,0 +1,34 @@
+package io.gpunode.agent.admin;
+
+import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.podresources.PodResourcesSource;
+import io.gpunode.agent.time.MonotonicClock;
+import java.util.List;
+
+/**
+ * What the pages look at.
+ *
+ * @param version of the agent
+ * @param node the node's name
+ * @param snapshots the picture
+ * @param pods who holds what
+ * @param heartbeats the loops of the process
+ * @param readiness the conditions of readiness, in the order in which people look for the cause
+ * @param sections further members of {@code /state}
+ * @param clock for ages
+ */
+public record AdminState(
+        String version,
+        String node,
+        SnapshotSource snapshots,
+        PodResourcesSource pods,
+        Heartbeats heartbeats,
+        List<ReadinessCheck> readiness,
+        List<StateSection> sections,
+        MonotonicClock clock) {
+    public AdminState {
+        readiness = List.copyOf(readiness);
+        sections = List.copyOf(sections);
+    }
+}

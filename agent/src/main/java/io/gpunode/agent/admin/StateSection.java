@@ -1,0 +1,12 @@
+package io.gpunode.agent.admin;
+
+import io.gpunode.agent.json.JsonWriter;
+
+/** A part of {@code /state} that another room of the agent writes. */
+public interface StateSection {
+    /** The member's name. */
+    String name();
+
+    /** Writes the member's value. Never blocks, any thread; what it throws is shown in its place. */
+    void write(JsonWriter json);
+}

@@ -1,0 +1,194 @@
+package io.gpunode.agent.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.admin.ReadinessCheck.Condition;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.model.Quantity;
+import io.gpunode.agent.testing.Golden;
+import io.gpunode.agent.testing.Snapshots;
+import java.time.Duration;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(30)
+class PagesTest {
+    @Test
+    void showsTheWholeStateAsJson() {
+        // Given
+        Snapshots node = Snapshots.pcie(2).unhealthy(1);
+        node.mig(0, mig(Snapshots.migDevice(0, 7, 0, "1g.10gb")));
+        AdminStates states = new AdminStates(node.build())
+                .holder(Snapshots.uuid(1), "ml", "job", "train")
+                .holder(Snapshots.migDevice(0, 7, 0, "").id().uuid(), "lab", "nb", "nb")
+                .condition("NVML", Condition.met("open"))
+                .condition("Registered", Condition.unmet("the kubelet is not listening", "systemctl status kubelet"));
+        states.heartbeats.register("inventory", Duration.ofSeconds(10));
+        states.sections.add(section(
+                "devicePlugin", json -> json.beginObject().member("streams", 1).endObject()));
+        states.sections.add(section("broken", json -> {
+            json.beginObject().name("half");
+            throw new IllegalStateException("a fault of the test");
+        }));
+        StatePage page = new StatePage(states.build());
+        states.now = states.now.plus(Duration.ofSeconds(61));
+
+        // When
+        String state = AdminStates.body(page);
+
+        // Then
+        Golden.check("admin/state.json", state);
+    }
+
+    @Test
+    void showsInTheStateWhatTheAgentWaitsFor() {
+        // Given
+        StatePage page = new StatePage(new AdminStates(Snapshots.t4().waiting().build()).build());
+
+        // When
+        String state = AdminStates.body(page);
+
+        // Then
+        Golden.check("admin/state-waiting.json", state);
+    }
+
+    @Test
+    void showsTheNodeToPeople() {
+        // Given
+        Snapshots node = Snapshots.h100x8().unhealthy(3);
+        AdminStates states = new AdminStates(node.build())
+                .holder(Snapshots.uuid(0), "ml", "job", "train")
+                .condition("NVML", Condition.met("open"))
+                .condition("Registered", Condition.unmet("the kubelet is not listening", "systemctl status kubelet"));
+
+        // When
+        String html = AdminStates.body(new StatusPage(states.build()));
+
+        // Then
+        Golden.check("admin/status.html", html);
+    }
+
+    @Test
+    void escapesEverythingThatItShows() {
+        // Given
+        String hostile = "<script>alert(\"1\")</script>&'\u0007";
+        AdminStates states = new AdminStates(Snapshots.t4()
+                        .nvml(new NvmlState.Waiting(hostile, hostile, hostile, Snapshots.AT))
+                        .build())
+                .condition(hostile, Condition.unmet(hostile, hostile));
+
+        // When
+        String html = AdminStates.body(new StatusPage(states.build()));
+
+        // Then
+        assertThat(html)
+                .doesNotContain("<script")
+                .contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\uFFFD");
+    }
+
+    @Test
+    void isAliveWhileAllLoopsTurn() {
+        // Given
+        AdminStates states = new AdminStates(Snapshots.t4().build());
+        states.heartbeats.register("inventory", Duration.ofSeconds(10));
+        HealthPage page = new HealthPage(states.heartbeats);
+
+        // When
+        int status = AdminStates.status(page);
+
+        // Then
+        assertThat(status).isEqualTo(200);
+        assertThat(AdminStates.body(page)).isEqualTo("ok\ninventory: ok, turned 0 ms ago, bound 10000 ms\n");
+    }
+
+    @Test
+    void namesTheLoopThatIsLate() {
+        // Given
+        AdminStates states = new AdminStates(Snapshots.t4().build());
+        states.heartbeats.register("inventory", Duration.ofSeconds(10));
+        states.heartbeats.register("pods", Duration.ofSeconds(60));
+        states.now = states.now.plus(Duration.ofSeconds(11));
+        HealthPage page = new HealthPage(states.heartbeats);
+
+        // When
+        int status = AdminStates.status(page);
+
+        // Then
+        assertThat(status).isEqualTo(503);
+        assertThat(AdminStates.body(page)).isEqualTo("""
+                        not ok
+                        inventory: LATE, last turned 11000 ms ago, bound 10000 ms
+                        pods: ok, turned 11000 ms ago, bound 60000 ms
+                        """);
+    }
+
+    @Test
+    void isReadyWhenAllConditionsAreMet() {
+        // Given
+        AdminStates states = new AdminStates(Snapshots.t4().build()).condition("NVML", Condition.met("open"));
+
+        // When
+        int status = AdminStates.status(new ReadyPage(states.readiness));
+
+        // Then
+        assertThat(status).isEqualTo(200);
+    }
+
+    @Test
+    void saysOfEachUnmetConditionWhyAndWhatToDo() {
+        // Given
+        AdminStates states = new AdminStates(Snapshots.t4().build())
+                .condition("NVML", Condition.met("open"))
+                .condition("Registered", Condition.unmet("the kubelet is not listening", "systemctl status kubelet"));
+        states.readiness.add(new ReadinessCheck() {
+            @Override
+            public String name() {
+                return "CDI";
+            }
+
+            @Override
+            public Condition check() {
+                throw new IllegalStateException("a fault of the test");
+            }
+        });
+        ReadyPage page = new ReadyPage(states.readiness);
+
+        // When
+        int status = AdminStates.status(page);
+
+        // Then
+        assertThat(status).isEqualTo(503);
+        assertThat(AdminStates.body(page)).isEqualTo("""
+                not ready
+                NVML: yes, open
+                Registered: NO, the kubelet is not listening
+                  next step: systemctl status kubelet
+                CDI: NO, asking failed: java.lang.IllegalStateException: a fault of the test
+                """);
+    }
+
+    private static MigDevice mig(MigDevice device) {
+        GpuSample sample = Snapshots.sampleOf(
+                Map.of(Quantity.MEMORY_USED_BYTES, 1_048_576_000L, Quantity.GRAPHICS_ENGINE_ACTIVE, Double.NaN));
+        return new MigDevice(device.id(), 0, 7, 0, device.profile(), 1, 1, 9_728, sample);
+    }
+
+    private static StateSection section(String name, Consumer<JsonWriter> writer) {
+        return new StateSection() {
+            @Override
+            public String name() {
+                return name;
+            }
+
+            @Override
+            public void write(JsonWriter json) {
+                writer.accept(json);
+            }
+        };
+    }
+}
