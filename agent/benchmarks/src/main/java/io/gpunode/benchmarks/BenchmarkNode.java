@@ -1,0 +1,193 @@
+package io.gpunode.benchmarks;
+
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.simulation.Admission;
+import io.gpunode.agent.simulation.DeviceList;
+import io.gpunode.agent.simulation.EmbeddedKubelet;
+import io.gpunode.agent.simulation.KubeletOptions;
+import io.gpunode.agent.simulation.Registration;
+import io.gpunode.agent.time.SystemTime;
+import io.gpunode.nvml.simulator.ControlFile;
+import io.gpunode.nvml.simulator.SimulatedNodeFiles;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
+
+/**
+ * A simulated node in a temporary folder: its files, its driver that is controlled by file, and a kubelet in this process. The packaged agent runs
+ * on it in a process of its own.
+ */
+final class BenchmarkNode implements AutoCloseable {
+    private static final Duration ACKNOWLEDGED = Duration.ofSeconds(10);
+    private static final Duration REGISTERED = Duration.ofSeconds(30);
+
+    final Path root;
+    final ControlFile driver;
+    final EmbeddedKubelet kubelet;
+    final int port;
+    private final NodeSettings settings;
+    private final Path devicePlugins;
+    private final Path config;
+    private final EventLoops loops;
+
+    private BenchmarkNode(Path root, NodeSettings settings) throws IOException {
+        this.root = root;
+        this.settings = settings;
+        SimulatedNodeFiles.create(root, settings.profile());
+        this.driver = ControlFile.install(root, settings.profile(), ACKNOWLEDGED);
+        this.devicePlugins = root.resolve("var/lib/kubelet/device-plugins");
+        Path podResources = root.resolve("var/lib/kubelet/pod-resources/kubelet.sock");
+        this.loops = EventLoops.open("kubelet");
+        this.kubelet =
+                new EmbeddedKubelet(KubeletOptions.of(devicePlugins, podResources), loops, SystemTime.monotonic());
+        this.port = freePort();
+        this.config = Files.writeString(root.resolve("config.yaml"), """
+                version: v1
+                flags:
+                  plugin:
+                    deviceListStrategy: [envvar, cdi-cri]
+                host:
+                  root: %1$s
+                  nodeName: benchmark
+                kubelet:
+                  devicePluginDirectory: %2$s
+                  podResourcesSocket: %3$s
+                nvml:
+                  callDeadline: %4$dms
+                sampling:
+                  interval: %5$dms
+                health:
+                  recoveryInterval: %6$dms
+                %7$shttp:
+                  listen: 127.0.0.1:%8$d
+                """.formatted(
+                        root,
+                        devicePlugins,
+                        podResources,
+                        settings.callDeadline().toMillis(),
+                        settings.samplingInterval().toMillis(),
+                        settings.recoveryInterval().toMillis(),
+                        settings.fields().isEmpty()
+                                ? ""
+                                : "metrics:\n  fields: [" + String.join(", ", settings.fields()) + "]\n",
+                        port));
+    }
+
+    /** Lays it out and starts its kubelet. */
+    static BenchmarkNode open(NodeSettings settings) throws IOException {
+        // Short: the path of a unix socket has 107 bytes at most.
+        BenchmarkNode node = new BenchmarkNode(Files.createTempDirectory("gpu-bench-"), settings);
+        node.kubelet.start();
+        return node;
+    }
+
+    /** Starts the agent and returns at once. */
+    PackagedAgent startAgent(Settings benchmark, String javaOptions) throws IOException {
+        return startAgent(benchmark, javaOptions, Map.of());
+    }
+
+    PackagedAgent startAgent(Settings benchmark, String javaOptions, Map<String, String> environment)
+            throws IOException {
+        return PackagedAgent.start(benchmark.launcher(), config, root.resolve("agent.log"), javaOptions, environment);
+    }
+
+    /** Starts the agent and waits until the kubelet has its devices. */
+    PackagedAgent startRegistered(Settings benchmark) throws Exception {
+        CompletableFuture<Registration> registered = kubelet.nextRegistration().toCompletableFuture();
+        PackagedAgent agent = startAgent(benchmark, "");
+        awaitRegistered(agent, registered);
+        awaitList(agent);
+        return agent;
+    }
+
+    /** Waits for a registration that was asked for before the agent was started. */
+    Registration awaitRegistered(PackagedAgent agent, CompletableFuture<Registration> registered) throws Exception {
+        try {
+            Registration registration = registered.get(REGISTERED.toNanos(), TimeUnit.NANOSECONDS);
+            if (!registration.accepted()) {
+                throw new IllegalStateException("the kubelet refused the agent: " + registration.refusal());
+            }
+            return registration;
+        } catch (TimeoutException | ExecutionException e) {
+            throw new IllegalStateException(
+                    "the agent did not register within " + REGISTERED + "; it said:\n" + agent.output(), e);
+        }
+    }
+
+    /** The first device list that came after this agent was started, with every GPU healthy. */
+    DeviceList awaitList(PackagedAgent agent) throws Exception {
+        int gpus = settings.profile().gpus().size();
+        try {
+            return kubelet.awaitDevices(
+                    list -> list.connected()
+                            && list.allocatable() == gpus
+                            && list.changedAt().nanos() - agent.startedAt() > 0,
+                    REGISTERED);
+        } catch (TimeoutException e) {
+            throw new IllegalStateException("no full device list; the agent said:\n" + agent.output(), e);
+        }
+    }
+
+    /** The socket of the plugin that registered last. */
+    Path pluginSocket() {
+        return devicePlugins.resolve(kubelet.registrations().getLast().endpoint());
+    }
+
+    /** The device id of a GPU by its number. */
+    String id(int gpu) {
+        return settings.profile().gpus().get(gpu).uuid();
+    }
+
+    /** All device ids. */
+    List<String> ids() {
+        return settings.profile().gpus().stream().map(gpu -> gpu.uuid()).toList();
+    }
+
+    /** Three pods that hold four GPUs, so that there is something to attribute. */
+    void runPods() throws InterruptedException {
+        int[] sizes = {2, 1, 1};
+        for (int i = 0; i < sizes.length; i++) {
+            Admission admission = kubelet.runPod("default", "training-" + i, "main", sizes[i]);
+            if (admission instanceof Admission.Refused refused) {
+                throw new IllegalStateException("the kubelet refused a pod: " + refused.message());
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            kubelet.close();
+        } finally {
+            loops.close();
+        }
+        driver.close();
+        try (Stream<Path> files = Files.walk(root)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> {
+                try {
+                    Files.deleteIfExists(file);
+                } catch (IOException e) {
+                    throw new UncheckedIOException("cannot remove " + file, e);
+                }
+            });
+        }
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        }
+    }
+}

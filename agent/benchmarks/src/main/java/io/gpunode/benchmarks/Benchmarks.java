@@ -1,0 +1,98 @@
+package io.gpunode.benchmarks;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/** The program: measures what its arguments name, or everything, and prints tables in Markdown. */
+public final class Benchmarks {
+    private static final Map<String, Benchmark> ALL = new LinkedHashMap<>();
+
+    static {
+        ALL.put("start", new StartBenchmark());
+        ALL.put("allocate", new AllocateBenchmark());
+        ALL.put("preferred", new PreferredBenchmark());
+        ALL.put("scrape", new ScrapeBenchmark());
+        ALL.put("xid", new XidBenchmark());
+        ALL.put("reregister", new ReregisterBenchmark());
+        ALL.put("memory", new MemoryBenchmark());
+        ALL.put("nvml-call", new NvmlCallBenchmark());
+        ALL.put("sigterm", new TerminationBenchmark());
+        ALL.put("hung", new HungGpuBenchmark());
+        ALL.put("flags", new FlagsBenchmark());
+    }
+
+    private static final String USAGE = """
+            usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--agent FILE] [NAME...]
+
+              --quick           a tenth of the samples and a short idle time: shows that everything works
+              --idle-minutes N  how long the agent is left alone in `memory` (default 10)
+              --agent FILE      the packaged agent's launcher
+
+            Without a name all but `flags` are run:
+            """;
+
+    private Benchmarks() {}
+
+    /** Exit status 0 whether budgets are met or not: a missed budget is a figure, not a failure of the program. */
+    public static void main(String[] arguments) throws Exception {
+        Path launcher = Path.of("packaging/target/gpu-node-agent/bin/gpu-node-agent");
+        Duration idle = Duration.ofMinutes(10);
+        boolean quick = false;
+        List<String> names = new ArrayList<>();
+        for (int i = 0; i < arguments.length; i++) {
+            switch (arguments[i]) {
+                case "--quick" -> {
+                    quick = true;
+                    idle = Duration.ofSeconds(20);
+                }
+                case "--idle-minutes" -> idle = Duration.ofMinutes(Long.parseLong(value(arguments, ++i)));
+                case "--agent" -> launcher = Path.of(value(arguments, ++i));
+                case "--help" -> {
+                    printUsage();
+                    return;
+                }
+                default -> names.add(arguments[i]);
+            }
+        }
+        for (String name : names) {
+            if (!ALL.containsKey(name)) {
+                printUsage();
+                throw new IllegalArgumentException("there is no benchmark named " + name);
+            }
+        }
+        if (names.isEmpty()) {
+            names.addAll(ALL.keySet());
+            names.remove("flags");
+        }
+        run(new Settings(launcher, idle, quick), names);
+    }
+
+    private static void run(Settings settings, List<String> names) throws Exception {
+        Report report = new Report(System.out);
+        report.note(Machine.describe(settings) + (settings.quick() ? ". Quick run: not for publication." : "."));
+        for (String name : names) {
+            Objects.requireNonNull(ALL.get(name)).run(settings, report);
+        }
+        report.note(
+                report.missed() == 0 ? "Every budget was met." : report.missed() + " figures were over their budgets.");
+        // Event loops' threads are daemons, JMH's are not always.
+        System.exit(0);
+    }
+
+    private static String value(String[] arguments, int index) {
+        if (index >= arguments.length) {
+            throw new IllegalArgumentException(arguments[index - 1] + " needs a value");
+        }
+        return arguments[index];
+    }
+
+    private static void printUsage() {
+        System.out.print(USAGE);
+        ALL.forEach((name, benchmark) -> System.out.printf("  %-12s %s%n", name, benchmark.describe()));
+    }
+}

@@ -1,0 +1,62 @@
+package io.gpunode.benchmarks;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** GetPreferredAllocation over the unix socket for every size. */
+final class PreferredBenchmark implements Benchmark {
+    private static final int CALLS = 2_000;
+    private static final long BUDGET = TimeUnit.MICROSECONDS.toNanos(300);
+
+    @Override
+    public String describe() {
+        return "GetPreferredAllocation of 8 and of 16 GPUs, all sizes, over a null RPC";
+    }
+
+    @Override
+    public void run(Settings settings, Report report) throws Exception {
+        report.begin(
+                "preferred",
+                "All devices available, none required; each row is the size with the largest p50 of all sizes. Over a null RPC: p50 less the p50 of a null RPC on the same connection.");
+        measure(settings, report, NodeSettings.eightGpus());
+        measure(settings, report, NodeSettings.eightGpus().withSixteenGpus());
+        report.end();
+    }
+
+    private static void measure(Settings settings, Report report, NodeSettings nodeSettings) throws Exception {
+        try (BenchmarkNode node = BenchmarkNode.open(nodeSettings);
+                PackagedAgent agent = node.startRegistered(settings);
+                PluginClient client = new PluginClient(node.pluginSocket())) {
+            List<String> ids = node.ids();
+            int calls = settings.samples(CALLS);
+            client.nothing(1, calls);
+            Latencies nothing = client.nothing(1, calls);
+            Latencies first = new Latencies(ids.size());
+            for (int size = 1; size <= ids.size(); size++) {
+                first.add(client.preferredOnce(ids, size));
+            }
+            for (int size = 1; size <= ids.size(); size++) {
+                client.preferred(ids, size, calls);
+            }
+            Latencies worst = new Latencies(0);
+            int worstSize = 0;
+            for (int size = 1; size <= ids.size(); size++) {
+                Latencies latencies = client.preferred(ids, size, calls);
+                if (latencies.p50() > worst.p50()) {
+                    worst = latencies;
+                    worstSize = size;
+                }
+            }
+            long over = worst.p50() - nothing.p50();
+            report.row("null RPC with " + ids.size() + " GPUs", nothing);
+            report.row(
+                    "GetPreferredAllocation of " + ids.size() + " GPUs, size " + worstSize,
+                    worst.describe() + "; over a null RPC " + Latencies.time(over),
+                    worst.count(),
+                    "≤ 300 µs over a null RPC",
+                    over <= BUDGET);
+            report.row("the first GetPreferredAllocation of each size, " + ids.size() + " GPUs", first);
+            agent.terminate();
+        }
+    }
+}
