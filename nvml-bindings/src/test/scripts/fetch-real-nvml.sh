@@ -6,8 +6,9 @@
 # Prints one directory per branch. RealLibraryTest takes them from NVML_REAL_LIBRARIES, separated by colons.
 # Needs apt with a Debian mirror in the machine's own setup (or DEBIAN_MIRROR) and no root.
 #
-# Note: as root, NVML's init creates /dev/nvidiactl even where there is no driver. Run the test as another user:
-#   NVML_REAL_LIBRARIES=$(fetch-real-nvml.sh | paste -sd:) setpriv --reuid=65534 --clear-groups mvn ... -Dtest=RealLibraryTest
+#   NVML_REAL_LIBRARIES=$(fetch-real-nvml.sh | paste -sd:) mvn -pl nvml-bindings -am test -Dtest=RealLibraryTest -Dsurefire.failIfNoSpecifiedTests=false
+#
+# As root put in-private-dev.sh before mvn: NVML's init creates /dev/nvidiactl even where there is no driver.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

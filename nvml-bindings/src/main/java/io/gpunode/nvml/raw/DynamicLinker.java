@@ -21,6 +21,8 @@ final class DynamicLinker {
 
     /** {@code RTLD_DEFAULT}: the handle that stands for everything the process has loaded. */
     static final long WHOLE_PROCESS = 0;
+    /** Bytes that hold the longest symbol with its end mark. */
+    static final int LONGEST_SYMBOL = 128;
 
     private static final int MESSAGE_LENGTH = 1024;
 
@@ -77,11 +79,16 @@ final class DynamicLinker {
         }
     }
 
-    /** The address of a symbol; 0 when there is none. */
-    static long symbol(long handle, String name) {
-        try (NativeBlock text = text(name, StandardCharsets.US_ASCII)) {
-            return dlsym(handle, text.address());
-        }
+    /**
+     * The address of a symbol; 0 when there is none.
+     *
+     * @param scratch memory for the name, so that looking up many costs one allocation
+     */
+    static long symbol(long handle, String name, NativeBlock scratch) {
+        byte[] bytes = name.getBytes(StandardCharsets.US_ASCII);
+        scratch.put(0, bytes);
+        scratch.putByte(bytes.length, 0);
+        return dlsym(handle, scratch.address());
     }
 
     /** Drops the handle. Whether the library is unmapped is the linker's decision: {@link #isMapped} tells. */

@@ -62,13 +62,13 @@ public final class MappedLibrary {
             throw new IOException(e.getMessage(), e);
         }
         boolean opened = false;
-        try {
+        try (NativeBlock scratch = new NativeBlock(DynamicLinker.LONGEST_SYMBOL)) {
             NvmlFunction[] functions = NvmlFunction.values();
             @Nullable String[] symbols = new String[functions.length];
             Map<String, Long> addresses = new HashMap<>();
             for (NvmlFunction function : functions) {
                 for (String symbol : function.symbols()) {
-                    long address = DynamicLinker.symbol(handle, symbol);
+                    long address = DynamicLinker.symbol(handle, symbol, scratch);
                     if (address != 0) {
                         symbols[function.ordinal()] = symbol;
                         addresses.put(function.name(), address);
@@ -81,7 +81,7 @@ public final class MappedLibrary {
                     throw new MissingEntryPointException(function.name());
                 }
             }
-            Class<? extends NvmlApi> boundClass = bind(addresses);
+            Class<? extends NvmlApi> boundClass = bind(addresses, scratch);
             MappedLibrary library = new MappedLibrary(path, handle, boundClass, instanceOf(boundClass), symbols);
             opened = true;
             return library;
@@ -92,8 +92,8 @@ public final class MappedLibrary {
         }
     }
 
-    private static Class<? extends NvmlApi> bind(Map<String, Long> addresses) {
-        long harmless = DynamicLinker.symbol(DynamicLinker.WHOLE_PROCESS, "getpid");
+    private static Class<? extends NvmlApi> bind(Map<String, Long> addresses, NativeBlock scratch) {
+        long harmless = DynamicLinker.symbol(DynamicLinker.WHOLE_PROCESS, "getpid", scratch);
         SymbolProvider provider = (handle, name, parent) -> addresses.getOrDefault(name, harmless);
         Class<? extends NvmlApi> target = takeClass();
         boolean bound = false;
@@ -174,10 +174,12 @@ public final class MappedLibrary {
     /** Every symbol that the binding knows and this library does not export, older variants included. */
     public SortedSet<String> absentSymbols() {
         SortedSet<String> absent = new TreeSet<>();
-        for (NvmlFunction function : NvmlFunction.values()) {
-            for (String symbol : function.symbols()) {
-                if (!symbol.equals(symbol(function)) && DynamicLinker.symbol(handle, symbol) == 0) {
-                    absent.add(symbol);
+        try (NativeBlock scratch = new NativeBlock(DynamicLinker.LONGEST_SYMBOL)) {
+            for (NvmlFunction function : NvmlFunction.values()) {
+                for (String symbol : function.symbols()) {
+                    if (!symbol.equals(symbol(function)) && DynamicLinker.symbol(handle, symbol, scratch) == 0) {
+                        absent.add(symbol);
+                    }
                 }
             }
         }
