@@ -1,0 +1,237 @@
+package io.gpunode.agent.gpu;
+
+import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.Quantity;
+import io.gpunode.nvml.Nvml;
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlGpmSampler;
+import io.gpunode.nvml.NvmlQuery;
+import io.gpunode.nvml.NvmlReturn;
+import io.gpunode.nvml.NvmlSampler;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Samples one GPU or MIG device again and again; owned by its GPU's lane. Reading allocates the sample and nothing else. Rules that turn
+ * NVML's answers into a sample are here: sentinels, rates from counters, GPM's units.
+ */
+final class DeviceSampler implements AutoCloseable {
+    /** Boards without a working sensor answer temperatures beyond this; dcgm-exporter has the same limit. */
+    private static final long BELIEVABLE_CELSIUS = 200;
+    /** GPM's averages over a shorter time than this mean nothing (nvml.h, nvmlGpmMetricsGet). */
+    private static final long GPM_SHORTEST_NANOS = 100_000_000;
+
+    private static final int[] GPM_METRICS =
+            Quantities.OF_GPM.stream().mapToInt(Quantities.GpmSource::metricId).toArray();
+
+    private final Lane lane;
+    private final CallRecord record;
+    private final InstantSource wall;
+    private final NvmlDevice device;
+    private final List<Quantities.Source> sources;
+    private final NvmlSampler sampler;
+    private final @Nullable NvmlGpmSampler gpm;
+    private final long[] raw;
+    private final int[] codes;
+    private final double[] gpmRaw = new double[GPM_METRICS.length];
+    private final int[] gpmCodes = new int[GPM_METRICS.length];
+    private final long[] values = new long[Quantity.count()];
+    private final byte[] statuses = new byte[Quantity.count()];
+    private GpuCondition condition = GpuCondition.Answering.INSTANCE;
+    private int presentCount;
+    private long linkKibibytes = -1;
+    private long linkNanos;
+    private long gpmNanos;
+
+    /**
+     * @param gpuInstanceId of a MIG device, else -1
+     * @param parent the GPU; the device itself when it is none of MIG
+     */
+    DeviceSampler(
+            Lane lane,
+            CallRecord record,
+            InstantSource wall,
+            Nvml nvml,
+            NvmlDevice device,
+            NvmlDevice parent,
+            int gpuInstanceId,
+            boolean gpmSupported) {
+        this.lane = lane;
+        this.record = record;
+        this.wall = wall;
+        this.device = device;
+        this.sources = gpuInstanceId < 0 ? Quantities.OF_GPU : Quantities.OF_MIG_DEVICE;
+        this.raw = new long[sources.size()];
+        this.codes = new int[sources.size()];
+        List<NvmlQuery> queries = new ArrayList<>(sources.size());
+        for (Quantities.Source source : sources) {
+            queries.add(source.query());
+        }
+        this.sampler = nvml.sampler(queries);
+        this.gpm = gpmSupported ? openGpm(nvml, parent, gpuInstanceId) : null;
+        if (gpm == null) {
+            for (Quantities.GpmSource source : Quantities.OF_GPM) {
+                statuses[source.quantity().ordinal()] = GpuSample.UNSUPPORTED;
+            }
+        }
+    }
+
+    private @Nullable NvmlGpmSampler openGpm(Nvml nvml, NvmlDevice parent, int gpuInstanceId) {
+        try {
+            return lane.call(
+                    CallGroup.GPM, "nvmlGpmSampleAlloc", () -> nvml.gpmSampler(parent, gpuInstanceId, GPM_METRICS));
+        } catch (NvmlException e) {
+            // Recorded by the lane; the quantities are then unsupported until the GPU is opened anew.
+            return null;
+        }
+    }
+
+    /** Reads everything once. On the lane. */
+    GpuSample read() {
+        long began = lane.enter("nvmlDeviceGetFieldValues and the other sampled calls");
+        sampler.read(device, raw, codes);
+        lane.leave(CallGroup.SAMPLING, began);
+        takeReadings();
+        takeLinkRate(began);
+        if (gpm != null && began - gpmNanos >= GPM_SHORTEST_NANOS) {
+            takeGpm(gpm);
+            gpmNanos = began;
+        }
+        return GpuSample.copyOf(values, statuses, wall.millis());
+    }
+
+    /** What the last answers say about the GPU. */
+    GpuCondition condition() {
+        return condition;
+    }
+
+    /** How many numbers the last reading gave, without GPM's. */
+    int presentCount() {
+        return presentCount;
+    }
+
+    private void takeReadings() {
+        int present = 0;
+        int failed = 0;
+        int gone = 0;
+        int lastFailure = 0;
+        GpuCondition verdict = GpuCondition.Answering.INSTANCE;
+        for (int i = 0; i < codes.length; i++) {
+            Quantities.Source source = sources.get(i);
+            int place = source.quantity().ordinal();
+            int code = codes[i];
+            if (code == 0) {
+                long value = sampler.isDouble(i) ? Math.round(Double.longBitsToDouble(raw[i])) : raw[i];
+                boolean believable = value <= BELIEVABLE_CELSIUS || !isTemperature(source.quantity());
+                values[place] = believable ? value : 0;
+                statuses[place] = believable ? GpuSample.PRESENT : GpuSample.UNSUPPORTED;
+                present++;
+                continue;
+            }
+            values[place] = 0;
+            ReturnMeaning meaning = ReturnMeaning.of(code);
+            if (meaning == ReturnMeaning.UNSUPPORTED) {
+                statuses[place] = GpuSample.UNSUPPORTED;
+                continue;
+            }
+            statuses[place] = GpuSample.FAILED;
+            record.failed(CallGroup.SAMPLING, Quantities.functionOf(source.query()), code, device.label());
+            failed++;
+            lastFailure = code;
+            if (meaning == ReturnMeaning.DRIVER_GONE) {
+                gone++;
+            } else if (meaning == ReturnMeaning.LOST) {
+                verdict = new GpuCondition.Lost("NVML answers " + NvmlReturn.nameOf(code));
+            } else if (meaning == ReturnMeaning.RESET_NEEDED) {
+                verdict = new GpuCondition.Lost(
+                        "NVML answers " + NvmlReturn.nameOf(code) + ": the GPU works again only after a reset");
+            }
+        }
+        if (present == 0 && failed > 0 && verdict instanceof GpuCondition.Answering) {
+            String name = NvmlReturn.nameOf(lastFailure);
+            verdict = gone == failed
+                    ? new GpuCondition.DriverGone(name)
+                    : new GpuCondition.Lost("no reading of it succeeds; NVML answers " + name);
+        }
+        presentCount = present;
+        condition = verdict;
+    }
+
+    private static boolean isTemperature(Quantity quantity) {
+        return quantity == Quantity.GPU_TEMPERATURE_CELSIUS || quantity == Quantity.MEMORY_TEMPERATURE_CELSIUS;
+    }
+
+    /** The rate of both directions since the last sampling. A counter that went back was reset: no rate this time. */
+    private void takeLinkRate(long nowNanos) {
+        int sent = Quantity.NVLINK_SENT_KIBIBYTES.ordinal();
+        int received = Quantity.NVLINK_RECEIVED_KIBIBYTES.ordinal();
+        int rate = Quantity.NVLINK_BANDWIDTH_MEGABYTES_PER_SECOND.ordinal();
+        values[rate] = 0;
+        if (statuses[sent] != GpuSample.PRESENT || statuses[received] != GpuSample.PRESENT) {
+            statuses[rate] = statuses[sent] == GpuSample.PRESENT ? statuses[received] : statuses[sent];
+            linkKibibytes = -1;
+            return;
+        }
+        long total = values[sent] + values[received];
+        long elapsed = nowNanos - linkNanos;
+        if (linkKibibytes >= 0 && total >= linkKibibytes && elapsed > 0) {
+            values[rate] = linkRate(total - linkKibibytes, elapsed);
+            statuses[rate] = GpuSample.PRESENT;
+        } else {
+            statuses[rate] = GpuSample.NOT_READ;
+        }
+        linkKibibytes = total;
+        linkNanos = nowNanos;
+    }
+
+    /** KiB per nanosecond as DCGM's "MB/s": thousands of KiB per second, without the fraction. */
+    static long linkRate(long kibibytes, long nanos) {
+        return (long) (kibibytes / (nanos / 1e9) / 1000);
+    }
+
+    private void takeGpm(NvmlGpmSampler open) {
+        byte absent = GpuSample.NOT_READ;
+        boolean compared = false;
+        long began = lane.enter("nvmlGpmSampleGet");
+        try {
+            compared = open.read(gpmRaw, gpmCodes);
+        } catch (NvmlException e) {
+            record.failed(CallGroup.GPM, e);
+            absent = ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED ? GpuSample.UNSUPPORTED : GpuSample.FAILED;
+        } finally {
+            lane.leave(CallGroup.GPM, began);
+        }
+        for (int i = 0; i < gpmCodes.length; i++) {
+            Quantities.GpmSource source = Quantities.OF_GPM.get(i);
+            int place = source.quantity().ordinal();
+            values[place] = 0;
+            if (!compared) {
+                statuses[place] = absent;
+            } else if (gpmCodes[i] != 0) {
+                statuses[place] = ReturnMeaning.of(gpmCodes[i]) == ReturnMeaning.UNSUPPORTED
+                        ? GpuSample.UNSUPPORTED
+                        : GpuSample.FAILED;
+            } else if (Double.isNaN(gpmRaw[i])) {
+                statuses[place] = GpuSample.FAILED;
+            } else {
+                double value = gpmRaw[i] * source.factor();
+                values[place] = source.quantity().isFraction() ? Double.doubleToRawLongBits(value) : (long) value;
+                statuses[place] = GpuSample.PRESENT;
+            }
+        }
+    }
+
+    /** Frees the native buffers. On the lane. */
+    @Override
+    public void close() {
+        sampler.close();
+        if (gpm != null) {
+            gpm.close();
+        }
+        Arrays.fill(statuses, GpuSample.NOT_READ);
+    }
+}

@@ -1,0 +1,41 @@
+package io.gpunode.agent.gpu;
+
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.PciAddress;
+import io.gpunode.agent.model.Reading;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/** What a GPU is, as NVML told: everything of {@link Gpu} that does not change from one sampling to the next. */
+public record GpuIdentity(
+        GpuId id,
+        int index,
+        int minor,
+        PciAddress pci,
+        String name,
+        Reading<String> serial,
+        Reading<String> vbiosVersion,
+        Reading<String> computeCapability,
+        OptionalInt architecture,
+        OptionalLong memoryBytes,
+        Reading<Boolean> persistenceMode,
+        boolean migEnabled,
+        List<Mig> migDevices,
+        Reading<Gpu.FabricState> fabric) {
+    public GpuIdentity {
+        migDevices = List.copyOf(migDevices);
+    }
+
+    /** What a MIG device is; the components are those of {@link io.gpunode.agent.model.MigDevice}. */
+    public record Mig(
+            GpuId id,
+            int index,
+            int gpuInstanceId,
+            int computeInstanceId,
+            String profile,
+            int gpuSlices,
+            int computeSlices,
+            long memoryMebibytes) {}
+}

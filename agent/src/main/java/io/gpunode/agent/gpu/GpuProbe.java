@@ -1,0 +1,262 @@
+package io.gpunode.agent.gpu;
+
+import io.gpunode.agent.model.Gpu.ProcessUse;
+import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.time.Tick;
+import io.gpunode.nvml.Nvml;
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlReturn;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One NVML index and its lane. The owner asks it to identify or to sample and collects the newest results, which are immutable; everything
+ * native happens on the lane, whose thread owns handle and samplers.
+ */
+public final class GpuProbe {
+    /** Who is at this index. */
+    public sealed interface Identification {
+        /** The round that asked. */
+        long round();
+
+        /**
+         * A GPU.
+         *
+         * @param deviceAddress NVML's handle, which events carry
+         */
+        record Identified(long round, GpuIdentity identity, long deviceAddress) implements Identification {}
+
+        /** Nobody that could be identified. */
+        record Refused(long round, GpuCondition condition) implements Identification {}
+    }
+
+    private final int index;
+    private final Nvml nvml;
+    private final Lane lane;
+    private final CallRecord record;
+    private final InstantSource wall;
+    private final IdentityReader reader;
+
+    // Owned by the lane's thread.
+    private @Nullable DeviceSampler sampler;
+    private List<DeviceSampler> migSamplers = List.of();
+    private List<NvmlDevice> migDevices = List.of();
+    private List<Integer> migPlaces = List.of();
+    private int presentBefore;
+
+    private volatile @Nullable NvmlDevice device;
+    private volatile @Nullable Identification identification;
+    private volatile @Nullable GpuReading reading;
+
+    GpuProbe(int index, Nvml nvml, Lane lane, CallRecord record, InstantSource wall) {
+        this.index = index;
+        this.nvml = nvml;
+        this.lane = lane;
+        this.record = record;
+        this.wall = wall;
+        this.reader = new IdentityReader(nvml, lane);
+    }
+
+    /** The NVML index. */
+    public int index() {
+        return index;
+    }
+
+    /** The call that is past its deadline, if one is. */
+    public Lane.@Nullable Overdue overdue(Tick now) {
+        return lane.overdue(now);
+    }
+
+    /** Asks for a new identification; false when the lane takes no work. */
+    public boolean identify(long round) {
+        return lane.submit(() -> identifyNow(round));
+    }
+
+    /** Asks for a new reading; false when the lane takes no work. */
+    public boolean sample(long round) {
+        return lane.submit(() -> sampleNow(round));
+    }
+
+    /** The newest identification. */
+    public @Nullable Identification identification() {
+        return identification;
+    }
+
+    /** The newest reading. */
+    public @Nullable GpuReading reading() {
+        return reading;
+    }
+
+    Lane lane() {
+        return lane;
+    }
+
+    /** The handle of the last identification. */
+    @Nullable NvmlDevice device() {
+        return device;
+    }
+
+    private void identifyNow(long round) {
+        try {
+            NvmlDevice handle =
+                    lane.call(CallGroup.IDENTITY, "nvmlDeviceGetHandleByIndex", () -> nvml.deviceByIndex(index));
+            IdentityReader.Identified found = reader.read(index, handle);
+            if (sampler == null || !found.device().equals(device)) {
+                openSampler(found.device());
+            }
+            if (!found.migDevices().equals(migDevices)) {
+                openMigSamplers(found);
+            }
+            device = found.device();
+            identification = new Identification.Identified(
+                    round, found.identity(), found.device().address());
+        } catch (NvmlException e) {
+            identification = new Identification.Refused(round, conditionOf(e));
+        } catch (IdentityReader.IdentityRefused e) {
+            identification = new Identification.Refused(round, new GpuCondition.Lost(String.valueOf(e.getMessage())));
+        }
+    }
+
+    private static GpuCondition conditionOf(NvmlException failure) {
+        String name = NvmlReturn.nameOf(failure.code());
+        return switch (ReturnMeaning.of(failure.code())) {
+            case DRIVER_GONE -> new GpuCondition.DriverGone(name);
+            case SUCCESS, UNSUPPORTED, LOST, RESET_NEEDED, TRANSIENT ->
+                new GpuCondition.Lost("it cannot be identified: " + failure.function() + " answers " + name);
+        };
+    }
+
+    private void openSampler(NvmlDevice found) {
+        closeSampler();
+        boolean gpm = gpmSupported(found);
+        sampler = new DeviceSampler(lane, record, wall, nvml, found, found, -1, gpm);
+        presentBefore = 0;
+    }
+
+    private void openMigSamplers(IdentityReader.Identified found) {
+        migSamplers.forEach(DeviceSampler::close);
+        boolean gpm = !found.migDevices().isEmpty() && gpmSupported(found.device());
+        List<DeviceSampler> opened = new ArrayList<>(found.migDevices().size());
+        for (int i = 0; i < found.migDevices().size(); i++) {
+            int gpuInstance = found.identity().migDevices().get(i).gpuInstanceId();
+            opened.add(new DeviceSampler(
+                    lane, record, wall, nvml, found.migDevices().get(i), found.device(), gpuInstance, gpm));
+        }
+        migSamplers = opened;
+        migDevices = found.migDevices();
+        migPlaces = found.identity().migDevices().stream()
+                .map(GpuIdentity.Mig::index)
+                .toList();
+    }
+
+    private boolean gpmSupported(NvmlDevice found) {
+        try {
+            return lane.call(CallGroup.GPM, "nvmlGpmQueryDeviceSupport", () -> nvml.gpmSupported(found));
+        } catch (NvmlException e) {
+            return false;
+        }
+    }
+
+    private void sampleNow(long round) {
+        DeviceSampler own = sampler;
+        NvmlDevice target = device;
+        if (own == null || target == null) {
+            return;
+        }
+        GpuSample sample = own.read();
+        boolean stale = own.presentCount() == 0 && presentBefore > 0;
+        presentBefore = own.presentCount();
+        List<GpuSample> migSamples = new ArrayList<>(migSamplers.size());
+        if (layoutStands(target)) {
+            for (DeviceSampler mig : migSamplers) {
+                migSamples.add(mig.read());
+                stale |= mig.presentCount() == 0;
+            }
+        } else {
+            stale = true;
+        }
+        GpuCondition condition = own.condition();
+        Reading<List<ProcessUse>> processes = condition instanceof GpuCondition.Answering
+                ? processes(target)
+                : new Reading.Failed<>("the GPU does not answer");
+        reading = new GpuReading(round, sample, migSamples, processes, condition, stale);
+    }
+
+    /** Whether the MIG devices are still those that were identified: a handle of an instance that was destroyed must not be used. */
+    private boolean layoutStands(NvmlDevice target) {
+        for (int i = 0; i < migSamplers.size(); i++) {
+            NvmlDevice mig = migDevices.get(i);
+            int place = migPlaces.get(i);
+            try {
+                NvmlDevice there = lane.call(
+                        CallGroup.SAMPLING, "nvmlDeviceGetMigDeviceHandleByIndex", () -> nvml.migDevice(target, place));
+                if (there.address() != mig.address()) {
+                    return false;
+                }
+            } catch (NvmlException e) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private Reading<List<ProcessUse>> processes(NvmlDevice target) {
+        List<Nvml.GpuProcess> found;
+        try {
+            found = lane.call(
+                    CallGroup.PROCESSES, "nvmlDeviceGetComputeRunningProcesses", () -> nvml.processes(target));
+        } catch (NvmlException e) {
+            String name = NvmlReturn.nameOf(e.code());
+            return ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED
+                    ? new Reading.Unsupported<>(name)
+                    : new Reading.Failed<>(name);
+        }
+        return Reading.of(uses(found));
+    }
+
+    /** One entry per process: it may be on several lists, each with all of its memory. */
+    static List<ProcessUse> uses(List<Nvml.GpuProcess> found) {
+        if (found.isEmpty()) {
+            return List.of();
+        }
+        Map<Integer, Integer> placeOfPid = new HashMap<>();
+        List<ProcessUse> uses = new ArrayList<>();
+        for (Nvml.GpuProcess process : found) {
+            Integer place = placeOfPid.get(process.pid());
+            OptionalLong used = process.usedMemory() < 0 ? OptionalLong.empty() : OptionalLong.of(process.usedMemory());
+            if (place == null) {
+                if (uses.size() == GpuReading.PROCESS_LIMIT) {
+                    break;
+                }
+                placeOfPid.put(process.pid(), uses.size());
+                uses.add(new ProcessUse(process.pid(), used));
+            } else if (used.orElse(-1) > uses.get(place).usedBytes().orElse(-1)) {
+                uses.set(place, new ProcessUse(process.pid(), used));
+            }
+        }
+        return List.copyOf(uses);
+    }
+
+    private void closeSampler() {
+        if (sampler != null) {
+            sampler.close();
+            sampler = null;
+        }
+    }
+
+    /** Asks the lane to free what it holds and to end, when a running call lets it. */
+    void close() {
+        lane.close(() -> {
+            closeSampler();
+            migSamplers.forEach(DeviceSampler::close);
+            migSamplers = List.of();
+        });
+    }
+}

@@ -1,0 +1,320 @@
+package io.gpunode.agent.gpu;
+
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import io.gpunode.nvml.Nvml;
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlEventSet;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlLibrary;
+import io.gpunode.nvml.NvmlReturn;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One opened NVML with its lanes: one per index, and one for calls about the whole system. Its owner asks for steps and collects what came
+ * of them; nothing here waits for a native call but {@link #openEvents}, which has a bound.
+ */
+public final class GpuSession {
+    private static final Log LOG = Log.of(GpuSession.class);
+    /** Every error that makes a GPU unfit, and the two changes that the picture has to follow. */
+    private static final long EVENTS = NvmlEventSet.XID_CRITICAL_ERROR
+            | NvmlEventSet.MIG_CONFIG_CHANGE
+            | NvmlEventSet.GPU_UNAVAILABLE
+            | NvmlEventSet.GPU_RECOVERY_ACTION;
+
+    private static final Duration EVER = Duration.ofDays(365);
+
+    private final Nvml nvml;
+    private final Lane system;
+    private final Duration callDeadline;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final CallRecord record;
+    private final Runnable changed;
+    private final Consumer<GpuSession> onClosing;
+    private final List<GpuProbe> probes = new ArrayList<>();
+    private volatile Map<Long, GpuId> members = Map.of();
+    private volatile List<GpuProbe> watchable = List.of();
+    private volatile boolean closing;
+    private int openEventSets;
+
+    GpuSession(
+            Nvml nvml,
+            Lane system,
+            Duration callDeadline,
+            MonotonicClock clock,
+            InstantSource wall,
+            CallRecord record,
+            Runnable changed,
+            Consumer<GpuSession> onClosing) {
+        this.nvml = nvml;
+        this.system = system;
+        this.callDeadline = callDeadline;
+        this.clock = clock;
+        this.wall = wall;
+        this.record = record;
+        this.changed = changed;
+        this.onClosing = onClosing;
+    }
+
+    /** What the picture says of this session. */
+    public NvmlState.Open state(Instant since) {
+        NvmlLibrary library = nvml.library();
+        return new NvmlState.Open(
+                library.path().toString(),
+                library.nvmlVersion(),
+                library.driverVersion(),
+                library.cudaDriverVersion(),
+                library.generation(),
+                Map.copyOf(library.variants()),
+                List.copyOf(library.absent()),
+                since);
+    }
+
+    /** NVML's word for it when a step failed since the driver is gone; null when it failed for another reason. */
+    public static @Nullable String driverGone(Exception failure) {
+        return failure instanceof NvmlException refused && ReturnMeaning.of(refused.code()) == ReturnMeaning.DRIVER_GONE
+                ? NvmlReturn.nameOf(refused.code())
+                : null;
+    }
+
+    /** Asks how many GPUs NVML lists. */
+    public Step<Integer> count() {
+        return onSystem(() -> system.call(CallGroup.IDENTITY, "nvmlDeviceGetCount", nvml::deviceCount));
+    }
+
+    /** The call about the whole system that is past its deadline, if one is. */
+    public Lane.@Nullable Overdue overdue(Tick now) {
+        return system.overdue(now);
+    }
+
+    /** The probe of an index; a new one gets its lane now. Owner only. */
+    public GpuProbe probe(int index) {
+        while (probes.size() <= index) {
+            int next = probes.size();
+            Lane lane = new Lane("gpu-" + next, callDeadline, clock, record, changed);
+            probes.add(new GpuProbe(next, nvml, lane, record, wall));
+        }
+        return probes.get(index);
+    }
+
+    /** Says which GPUs were identified: whose events are wanted. An open event stream notices the change. Owner only. */
+    public void identified(List<GpuProbe> current) {
+        Map<Long, GpuId> found = new HashMap<>();
+        for (GpuProbe probe : current) {
+            if (probe.identification() instanceof GpuProbe.Identification.Identified identified) {
+                found.put(identified.deviceAddress(), identified.identity().id());
+            }
+        }
+        watchable = List.copyOf(current);
+        if (!found.equals(members)) {
+            members = Map.copyOf(found);
+        }
+    }
+
+    /** Asks how these GPUs are connected; rows are in the order given. Those that are overdue stay unknown. */
+    public Step<Topology> topology(List<GpuProbe> order) {
+        List<TopologyReader.Member> rows = new ArrayList<>(order.size());
+        for (GpuProbe probe : order) {
+            if (probe.identification() instanceof GpuProbe.Identification.Identified identified) {
+                boolean answers = probe.overdue(clock.now()) == null;
+                rows.add(new TopologyReader.Member(
+                        identified.identity().id(), identified.identity().pci(), answers ? probe.device() : null));
+            }
+        }
+        return onSystem(() -> new TopologyReader(nvml, system).read(rows));
+    }
+
+    private <T> Step<T> onSystem(Step.Work<T> work) {
+        Step<T> step = new Step<>();
+        if (!system.submit(() -> step.run(work))) {
+            step.run(() -> {
+                throw new IllegalStateException("the NVML thread takes no work");
+            });
+        }
+        return step;
+    }
+
+    /** Whether there are GPUs whose events can be watched. Any thread. */
+    public boolean hasIdentified() {
+        return !members.isEmpty();
+    }
+
+    Map<Long, GpuId> members() {
+        return members;
+    }
+
+    boolean isClosing() {
+        return closing;
+    }
+
+    /**
+     * Opens a stream of events of the GPUs that are identified now. Waits for their lanes to register, at most one call deadline; those that do
+     * not answer are left out. Not on the owner's thread.
+     */
+    public GpuEvents openEvents() throws EventChannelException, InterruptedException {
+        synchronized (this) {
+            if (closing) {
+                throw new EventChannelException(
+                        new NvmlException("nvmlEventSetCreate", NvmlReturn.UNINITIALIZED.code(), "", ""));
+            }
+            openEventSets++;
+        }
+        NvmlEventSet set;
+        try {
+            set = nvml.createEventSet();
+        } catch (NvmlException e) {
+            record.failed(CallGroup.EVENTS, e);
+            eventsClosed();
+            throw new EventChannelException(e);
+        }
+        List<GpuProbe> wanted = watchable;
+        GpuEvents events = new GpuEvents(this, set, members, clock, record);
+        CountDownLatch answers = new CountDownLatch(wanted.size());
+        for (GpuProbe probe : wanted) {
+            NvmlDevice device = probe.device();
+            if (device == null
+                    || !probe.lane().submit(() -> {
+                        register(events, probe, device);
+                        answers.countDown();
+                    })) {
+                events.missed(probe);
+                answers.countDown();
+            }
+        }
+        if (!answers.await(callDeadline.toNanos(), TimeUnit.NANOSECONDS)) {
+            for (GpuProbe probe : wanted) {
+                if (!events.watches(probe)) {
+                    events.missed(probe);
+                }
+            }
+        }
+        return events;
+    }
+
+    /** On the GPU's lane. */
+    private void register(GpuEvents events, GpuProbe probe, NvmlDevice device) {
+        if (!events.beginRegistering()) {
+            return;
+        }
+        try {
+            long offered = probe.lane()
+                    .call(CallGroup.EVENTS, "nvmlDeviceGetSupportedEventTypes", () -> nvml.supportedEventTypes(device));
+            if ((offered & EVENTS) != 0) {
+                probe.lane().call(CallGroup.EVENTS, "nvmlDeviceRegisterEvents", () -> {
+                    events.set().register(device, offered & EVENTS);
+                    return offered;
+                });
+            }
+            if ((offered & NvmlEventSet.XID_CRITICAL_ERROR) == 0) {
+                LOG.warn("the driver reports no XIDs of a GPU", "gpu", device.label());
+            }
+            events.watching(probe);
+        } catch (NvmlException e) {
+            if (ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED) {
+                LOG.warn("the driver reports no XIDs of a GPU", "gpu", device.label(), "error", e);
+                events.watching(probe);
+            } else {
+                events.missed(probe);
+            }
+        } finally {
+            events.endRegistering();
+        }
+    }
+
+    /** A stream has freed its set. */
+    synchronized void eventsClosed() {
+        openEventSets--;
+        notifyAll();
+    }
+
+    /**
+     * Ends the session: event streams are asked to close, lanes end, NVML is shut down. Happens on a thread of its own, since any part of it may
+     * be kept by a call that does not return; within the limit there is an outcome. After {@code WEDGED} that thread goes on: when the last call
+     * has returned after all, NVML is shut down.
+     */
+    public Step<CloseOutcome> close(Duration limit) {
+        synchronized (this) {
+            closing = true;
+        }
+        onClosing.accept(this);
+        Step<CloseOutcome> step = new Step<>();
+        Thread.ofPlatform().daemon().name("nvml-close").start(() -> {
+            try {
+                boolean drained = drain(clock.now().plus(limit));
+                step.run(() -> drained ? shutDown(limit) : CloseOutcome.WEDGED);
+                changed.run();
+                if (!drained) {
+                    drain(clock.now().plus(EVER));
+                    LOG.info("the last call into NVML has returned", "outcome", shutDown(limit));
+                }
+            } catch (InterruptedException e) {
+                step.run(() -> CloseOutcome.WEDGED);
+                changed.run();
+            }
+        });
+        return step;
+    }
+
+    private CloseOutcome shutDown(Duration limit) {
+        return nvml.close(limit) == Nvml.CloseOutcome.CLOSED ? CloseOutcome.CLOSED : CloseOutcome.WEDGED;
+    }
+
+    /** Waits until no call is in flight and none can begin; false when that took longer. */
+    private boolean drain(Tick deadline) throws InterruptedException {
+        List<String> kept = new ArrayList<>();
+        if (!eventsClosedBy(deadline)) {
+            kept.add("events");
+        }
+        for (GpuProbe probe : probes) {
+            probe.close();
+        }
+        for (GpuProbe probe : probes) {
+            if (!probe.lane().join(patience(deadline))) {
+                kept.add("gpu-" + probe.index());
+            }
+        }
+        if (system.overdue(clock.now()) != null) {
+            // The next session gets a lane of its own.
+            system.close(() -> {});
+        }
+        if (system.closed() && !system.join(patience(deadline))) {
+            kept.add("nvml");
+        }
+        if (!kept.isEmpty()) {
+            LOG.warn("calls into NVML have not returned: it is not shut down", "by", String.join(",", kept));
+        }
+        return kept.isEmpty();
+    }
+
+    private synchronized boolean eventsClosedBy(Tick deadline) throws InterruptedException {
+        while (openEventSets > 0) {
+            long millis = deadline.since(clock.now()).toMillis();
+            if (millis <= 0) {
+                return false;
+            }
+            wait(millis);
+        }
+        return true;
+    }
+
+    /** At least a millisecond: no time at all would find no thread ended. */
+    private Duration patience(Tick deadline) {
+        Duration left = deadline.since(clock.now());
+        return left.toMillis() < 1 ? Duration.ofMillis(1) : left;
+    }
+}

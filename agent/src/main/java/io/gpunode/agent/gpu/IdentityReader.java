@@ -1,0 +1,192 @@
+package io.gpunode.agent.gpu;
+
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.PciAddress;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.nvml.Nvml;
+import io.gpunode.nvml.NvmlDevice;
+import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlReturn;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.regex.Pattern;
+
+/**
+ * Reads what a GPU is, call by call, on its lane. UUID, PCI address and minor number must be there, since nothing can be advertised without
+ * them; everything else may be absent.
+ */
+final class IdentityReader {
+    private static final Pattern UUID = Pattern.compile("(GPU|MIG)-[0-9A-Za-z/-]{1,90}");
+    private static final int NAME_LIMIT = 96;
+    /** More compute instances than any GPU has. */
+    private static final int MIG_DEVICE_LIMIT = 64;
+
+    private final Nvml nvml;
+    private final Lane lane;
+
+    IdentityReader(Nvml nvml, Lane lane) {
+        this.nvml = nvml;
+        this.lane = lane;
+    }
+
+    /** A GPU, its handle under its own name, and the handles of its MIG devices in their order. */
+    record Identified(GpuIdentity identity, NvmlDevice device, List<NvmlDevice> migDevices) {}
+
+    /** @throws IdentityRefused when the GPU answers something that cannot be its identity */
+    Identified read(int index, NvmlDevice handle) throws NvmlException, IdentityRefused {
+        GpuId id = id(call("nvmlDeviceGetUUID", () -> nvml.uuid(handle)));
+        NvmlDevice device = handle.named(id.uuid());
+        PciAddress pci = address(call("nvmlDeviceGetPciInfo", () -> nvml.pciInfo(device)));
+        int minor = call("nvmlDeviceGetMinorNumber", () -> nvml.minorNumber(device));
+        Reading<String> name = reading("nvmlDeviceGetName", () -> printable(nvml.name(device)));
+        Reading<Nvml.MemoryInfo> memory = reading("nvmlDeviceGetMemoryInfo", () -> nvml.memory(device));
+        OptionalLong memoryBytes =
+                memory.asOptional().map(info -> OptionalLong.of(info.total())).orElse(OptionalLong.empty());
+        Reading<Integer> architecture = reading("nvmlDeviceGetArchitecture", () -> nvml.architecture(device));
+        Reading<Nvml.Mode> migMode = reading("nvmlDeviceGetMigMode", () -> nvml.migMode(device));
+        boolean migEnabled = migMode instanceof Reading.Value<Nvml.Mode>(Nvml.Mode mode) && mode.current();
+        List<GpuIdentity.Mig> migDevices = new ArrayList<>();
+        List<NvmlDevice> migHandles = new ArrayList<>();
+        if (migEnabled) {
+            readMigDevices(device, memoryBytes.orElse(0), migDevices, migHandles);
+        }
+        GpuIdentity identity = new GpuIdentity(
+                id,
+                index,
+                minor,
+                pci,
+                name.asOptional().orElse("unknown"),
+                reading("nvmlDeviceGetSerial", () -> printable(nvml.serial(device))),
+                reading("nvmlDeviceGetVbiosVersion", () -> printable(nvml.vbiosVersion(device))),
+                reading("nvmlDeviceGetCudaComputeCapability", () -> {
+                    Nvml.ComputeCapability capability = nvml.computeCapability(device);
+                    return capability.major() + "." + capability.minor();
+                }),
+                architecture.asOptional().map(OptionalInt::of).orElse(OptionalInt.empty()),
+                memoryBytes,
+                reading("nvmlDeviceGetPersistenceMode", () -> nvml.persistenceMode(device)),
+                migEnabled,
+                migDevices,
+                fabric(device));
+        return new Identified(identity, device, List.copyOf(migHandles));
+    }
+
+    private void readMigDevices(
+            NvmlDevice device, long gpuMemoryBytes, List<GpuIdentity.Mig> devices, List<NvmlDevice> handles)
+            throws NvmlException, IdentityRefused {
+        int places = Math.min(
+                MIG_DEVICE_LIMIT, call("nvmlDeviceGetMaxMigDeviceCount", () -> nvml.maxMigDeviceCount(device)));
+        for (int place = 0; place < places; place++) {
+            int index = place;
+            try {
+                NvmlDevice handle = call("nvmlDeviceGetMigDeviceHandleByIndex", () -> nvml.migDevice(device, index));
+                GpuId id = id(call("nvmlDeviceGetUUID", () -> nvml.uuid(handle)));
+                NvmlDevice mig = handle.named(id.uuid());
+                int gpuInstance = call("nvmlDeviceGetGpuInstanceId", () -> nvml.gpuInstanceId(mig));
+                int computeInstance = call("nvmlDeviceGetComputeInstanceId", () -> nvml.computeInstanceId(mig));
+                Nvml.MigAttributes attributes = call("nvmlDeviceGetAttributes", () -> nvml.migAttributes(mig));
+                int profileId = reading("nvmlGpuInstanceGetInfo", () -> nvml.gpuInstanceProfileId(device, gpuInstance))
+                        .asOptional()
+                        .orElse(-1);
+                devices.add(new GpuIdentity.Mig(
+                        id,
+                        index,
+                        gpuInstance,
+                        computeInstance,
+                        MigProfiles.text(
+                                attributes.computeInstanceSlices(),
+                                attributes.gpuInstanceSlices(),
+                                attributes.memoryMiB(),
+                                gpuMemoryBytes,
+                                profileId),
+                        attributes.gpuInstanceSlices(),
+                        attributes.computeInstanceSlices(),
+                        attributes.memoryMiB()));
+                handles.add(mig);
+            } catch (NvmlException e) {
+                // An empty place, or an instance that was destroyed between two calls.
+                if (ReturnMeaning.of(e.code()) != ReturnMeaning.UNSUPPORTED) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private Reading<Gpu.FabricState> fabric(NvmlDevice device) {
+        return switch (reading("nvmlDeviceGetGpuFabricInfo", () -> nvml.fabricInfo(device))) {
+            case Reading.Value<Nvml.FabricInfo>(Nvml.FabricInfo info) ->
+                info.state() == 0
+                        ? new Reading.Unsupported<>("not on an NVSwitch fabric")
+                        : Reading.of(new Gpu.FabricState(
+                                switch (info.state()) {
+                                    case 1 -> "not started";
+                                    case 2 -> "in progress";
+                                    case 3 -> "completed";
+                                    default -> "state " + info.state();
+                                },
+                                printable(info.clusterUuid()),
+                                info.cliqueId(),
+                                switch (info.healthSummary()) {
+                                    case 1 -> "healthy";
+                                    case 2 -> "unhealthy";
+                                    case 3 -> "limited capacity";
+                                    default -> "unknown";
+                                }));
+            case Reading.Unsupported<Nvml.FabricInfo>(String why) -> new Reading.Unsupported<>(why);
+            case Reading.Failed<Nvml.FabricInfo>(String why) -> new Reading.Failed<>(why);
+            case Reading.NotRead<Nvml.FabricInfo> _ -> new Reading.NotRead<>();
+        };
+    }
+
+    private <T> T call(String function, Lane.NativeCall<T> call) throws NvmlException {
+        return lane.call(CallGroup.IDENTITY, function, call);
+    }
+
+    private <T> Reading<T> reading(String function, Lane.NativeCall<T> call) {
+        try {
+            return Reading.of(call(function, call));
+        } catch (NvmlException e) {
+            String name = NvmlReturn.nameOf(e.code());
+            return ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED
+                    ? new Reading.Unsupported<>(name)
+                    : new Reading.Failed<>(name);
+        }
+    }
+
+    private static GpuId id(String uuid) throws IdentityRefused {
+        if (!UUID.matcher(uuid).matches()) {
+            throw new IdentityRefused("NVML gives it the UUID \"" + printable(uuid) + "\", which is not one");
+        }
+        return new GpuId(uuid);
+    }
+
+    private static PciAddress address(Nvml.PciInfo info) throws IdentityRefused {
+        try {
+            return new PciAddress(info.domain(), info.bus(), info.device(), 0);
+        } catch (IllegalArgumentException e) {
+            throw new IdentityRefused("NVML gives it an impossible PCI address: " + e.getMessage());
+        }
+    }
+
+    /** Text from the library goes into labels, logs and terminals: what is not printable becomes {@code ?}, and it has a bound. */
+    static String printable(String text) {
+        StringBuilder clean = new StringBuilder(Math.min(text.length(), NAME_LIMIT));
+        for (int i = 0; i < text.length() && clean.length() < NAME_LIMIT; i++) {
+            char c = text.charAt(i);
+            clean.append(c >= ' ' && c < 0x7f ? c : '?');
+        }
+        return clean.toString().strip();
+    }
+
+    /** A GPU answered something that cannot be its identity. */
+    static final class IdentityRefused extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        IdentityRefused(String message) {
+            super(message);
+        }
+    }
+}
