@@ -1,0 +1,690 @@
+package io.gpunode.agent.inventory;
+
+import io.gpunode.agent.gpu.CloseOutcome;
+import io.gpunode.agent.gpu.GpuAccess;
+import io.gpunode.agent.gpu.GpuCondition;
+import io.gpunode.agent.gpu.GpuProbe;
+import io.gpunode.agent.gpu.GpuReading;
+import io.gpunode.agent.gpu.GpuSession;
+import io.gpunode.agent.gpu.Lane;
+import io.gpunode.agent.gpu.NvmlWaits;
+import io.gpunode.agent.gpu.Step;
+import io.gpunode.agent.lifecycle.DutyCycle;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.lifecycle.Service;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.NvmlFault;
+import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.model.XidEvent;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Owns the picture of the node: opens NVML, finds out which GPUs there are, samples them and publishes. One thread, the loop
+ * {@code inventory}, owns everything here but what is marked otherwise; it never waits for a native call. What it is about to do next is its
+ * {@link Activity}; a turn takes in what others reported, moves the activity on as far as it goes, and publishes if anything changed.
+ */
+public final class Inventory implements SnapshotSource, HealthReports, Service {
+    private static final Log LOG = Log.of(Inventory.class);
+    /** Turns do not block, so a turn that is late by this much is stuck. */
+    private static final Duration STUCK = Duration.ofSeconds(30);
+
+    private static final Duration FOREVER = Duration.ofHours(1);
+    /** An open call that takes longer is told of; it is not given up, since nothing ends it. */
+    private static final Duration OPEN_PATIENCE = Duration.ofSeconds(10);
+    /** Between two looks that were asked for, so that a burst of events costs one. */
+    private static final Duration LOOK_SPACING = Duration.ofMillis(250);
+    /** How many times the count may change under an enumeration before its result is taken as it is. */
+    private static final int COUNT_TRIES = 3;
+    /** The identity of every GPU is read again after this many samplings, whether or not anything hinted at a change. */
+    private static final int SAMPLINGS_PER_LOOK = 12;
+    /** A lane begins a little after it was asked to. */
+    private static final Duration ROUND_SLACK = Duration.ofMillis(10);
+
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(3);
+
+    /** What the inventory does between two turns. */
+    private sealed interface Activity {
+        /** Nothing is open; a try follows. */
+        record Waiting(Tick nextTry) implements Activity {}
+
+        /** NVML is being opened. */
+        record Opening(Step<GpuSession> step, Tick since) implements Activity {}
+
+        /** The GPUs are being counted, before or after they are identified. */
+        record Counting(GpuSession session, Step<Integer> step, Tick deadline, int before, int tries)
+                implements Activity {}
+
+        /** Each index is asked who it is. */
+        record Identifying(GpuSession session, long round, int count, int tries, Tick deadline) implements Activity {}
+
+        /** The GPUs are known; how they are connected is being read. */
+        record Connecting(GpuSession session, Step<Topology> step, Tick deadline) implements Activity {}
+
+        /** All lanes sample. */
+        record Sampling(GpuSession session, long round, Step<Integer> count, Tick deadline) implements Activity {}
+
+        /** Until the next sampling. */
+        record Resting(GpuSession session) implements Activity {}
+
+        /** A session is being closed. */
+        record Closing(Step<CloseOutcome> step) implements Activity {}
+
+        /** Somebody has asked for the GPUs to be let go; they have been. */
+        record Withdrawn() implements Activity {}
+    }
+
+    private record Suspension(String reason, Duration limit, CompletableFuture<CloseOutcome> done) {}
+
+    private final GpuAccess access;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final Duration retryInterval;
+    private final DutyCycle cycle;
+    private final Subscribers subscribers;
+    private final Meters.Timer samplingTimer;
+    private final Roster roster;
+
+    // Written by any thread under the mailbox's lock.
+    private final Object mailbox = new Object();
+    private Map<GpuId, GpuHealth> reportedHealth = new HashMap<>();
+    private Map<GpuId, XidEvent> reportedXids = new HashMap<>();
+    private @Nullable Suspension suspension;
+    private boolean lookWanted;
+
+    // Read by any thread.
+    private volatile NodeSnapshot current;
+    private volatile Duration samplingInterval;
+    private volatile Map<Integer, String> unidentified = Map.of();
+
+    // Owned by the loop.
+    private Activity activity;
+    private NvmlState nvml;
+    private Topology topology = Topology.EMPTY;
+    private int listedCount = -1;
+    private long round;
+    private Tick nextSampling;
+    private Tick samplingBegan;
+    private Tick nextLook;
+    private Tick nextReopening;
+    private int samplingsUntilLook;
+    private boolean lookDue;
+    private boolean structureRead;
+    private boolean changed;
+
+    /**
+     * @param access the door; this inventory becomes its owner
+     * @param hostFiles for the NUMA nodes of sysfs
+     * @param retryInterval how often a library or driver that is not there yet is looked for
+     * @param samplingInterval from one sampling to the next; can be changed later
+     */
+    public Inventory(
+            GpuAccess access,
+            HostFiles hostFiles,
+            Duration retryInterval,
+            Duration samplingInterval,
+            MonotonicClock clock,
+            InstantSource wall,
+            Heartbeats heartbeats,
+            Meters meters) {
+        this.access = access;
+        this.clock = clock;
+        this.wall = wall;
+        this.retryInterval = retryInterval;
+        this.samplingInterval = samplingInterval;
+        this.cycle = new DutyCycle("inventory", STUCK, heartbeats, this::turn);
+        this.subscribers = new Subscribers(meters);
+        this.samplingTimer = meters.timer(
+                "gpu_node_agent_sampling_seconds", "Time from asking all GPUs for a sampling to having it.");
+        this.roster = new Roster(hostFiles);
+        this.nvml = NvmlWaits.starting(wall.instant());
+        this.current = new NodeSnapshot(0, 0, wall.instant(), nvml, List.of(), Topology.EMPTY);
+        Tick now = clock.now();
+        this.activity = new Activity.Waiting(now);
+        this.nextSampling = now;
+        this.samplingBegan = now;
+        this.nextLook = now;
+        this.nextReopening = now;
+    }
+
+    // --- any thread ---
+
+    @Override
+    public String name() {
+        return cycle.name();
+    }
+
+    @Override
+    public void start() {
+        cycle.start();
+    }
+
+    /** Lets go of the GPUs and ends the loop; a call that does not return cannot hold it up beyond the limit. */
+    @Override
+    public void stop(Duration limit) throws InterruptedException, TimeoutException {
+        Tick deadline = clock.now().plus(limit);
+        try {
+            suspend("the agent is stopping", limit.multipliedBy(3).dividedBy(4));
+        } finally {
+            Duration left = deadline.since(clock.now());
+            cycle.stop(left.isNegative() ? Duration.ZERO : left);
+        }
+    }
+
+    @Override
+    public NodeSnapshot current() {
+        return current;
+    }
+
+    @Override
+    public Subscription subscribe(String name, Consumer<NodeSnapshot> consumer) {
+        return subscribers.add(name, consumer);
+    }
+
+    @Override
+    public void health(GpuId gpu, GpuHealth health) {
+        synchronized (mailbox) {
+            reportedHealth.put(gpu, health);
+        }
+        cycle.wake();
+    }
+
+    @Override
+    public void xid(XidEvent event, GpuHealth health) {
+        synchronized (mailbox) {
+            reportedXids.put(event.gpu(), event);
+            reportedHealth.put(event.gpu(), health);
+        }
+        cycle.wake();
+    }
+
+    /** Asks for every GPU's identity to be read again soon: something hinted at a change. */
+    public void lookAgain() {
+        synchronized (mailbox) {
+            lookWanted = true;
+        }
+        cycle.wake();
+    }
+
+    /**
+     * Lets go of the GPUs: publishes that they are withdrawn, drains the lanes and closes NVML. They stay withdrawn until {@link #resume()}.
+     *
+     * @param reason in words, shown in the picture
+     * @param limit how long to wait for it
+     * @return {@code WEDGED} when a call did not return in time: the driver cannot be unloaded then
+     */
+    public CloseOutcome suspend(String reason, Duration limit) throws InterruptedException {
+        Suspension asked = new Suspension(reason, limit, new CompletableFuture<>());
+        synchronized (mailbox) {
+            if (suspension != null) {
+                asked = new Suspension(reason, limit, suspension.done());
+            }
+            suspension = asked;
+        }
+        cycle.wake();
+        try {
+            return asked.done().get(limit.toMillis() + 200, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            return CloseOutcome.WEDGED;
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("withdrawing the GPUs failed", e.getCause());
+        }
+    }
+
+    /** Ends {@link #suspend}: NVML is opened again, at once and then at the retry interval. */
+    public void resume() {
+        synchronized (mailbox) {
+            suspension = null;
+        }
+        cycle.wake();
+    }
+
+    /** Changes the time from one sampling to the next, from the next one on. */
+    public void samplingInterval(Duration interval) {
+        samplingInterval = interval;
+        cycle.wake();
+    }
+
+    /** The faults that NVML answered last. */
+    public List<NvmlFault> recentFaults() {
+        return access.record().recentFaults();
+    }
+
+    /** NVML indices at which no GPU could be identified, with the reason; such a GPU cannot be in the picture. */
+    public Map<Integer, String> unidentified() {
+        return unidentified;
+    }
+
+    // --- the loop's thread ---
+
+    private Duration turn() {
+        takeReports();
+        Activity before;
+        do {
+            before = activity;
+            activity = step(before);
+        } while (!activity.equals(before));
+        publishIfChanged();
+        return untilDue();
+    }
+
+    private void takeReports() {
+        Map<GpuId, GpuHealth> healths;
+        Map<GpuId, XidEvent> xids;
+        synchronized (mailbox) {
+            if (lookWanted) {
+                lookWanted = false;
+                lookDue = true;
+            }
+            if (reportedHealth.isEmpty() && reportedXids.isEmpty()) {
+                return;
+            }
+            healths = reportedHealth;
+            xids = reportedXids;
+            reportedHealth = new HashMap<>();
+            reportedXids = new HashMap<>();
+        }
+        for (Map.Entry<GpuId, GpuHealth> report : healths.entrySet()) {
+            changed |= roster.health(report.getKey(), report.getValue());
+        }
+        for (XidEvent event : xids.values()) {
+            changed |= roster.xid(event);
+        }
+    }
+
+    /** Moves the activity on by one step; the same object when it has to wait. */
+    private Activity step(Activity now) {
+        Suspension asked = suspension();
+        GpuSession open = sessionOf(now);
+        if (asked != null && open != null) {
+            return withdraw(open, asked);
+        }
+        return switch (now) {
+            case Activity.Waiting waiting -> stepWaiting(waiting, asked);
+            case Activity.Opening opening -> stepOpening(opening);
+            case Activity.Counting counting -> stepCounting(counting);
+            case Activity.Identifying identifying -> stepIdentifying(identifying);
+            case Activity.Connecting connecting -> stepConnecting(connecting);
+            case Activity.Sampling sampling -> stepSampling(sampling);
+            case Activity.Resting resting -> stepResting(resting);
+            case Activity.Closing closing -> stepClosing(closing, asked);
+            case Activity.Withdrawn withdrawn -> asked == null ? new Activity.Waiting(clock.now()) : withdrawn;
+        };
+    }
+
+    private @Nullable Suspension suspension() {
+        synchronized (mailbox) {
+            return suspension;
+        }
+    }
+
+    private static @Nullable GpuSession sessionOf(Activity activity) {
+        return switch (activity) {
+            case Activity.Counting counting -> counting.session();
+            case Activity.Identifying identifying -> identifying.session();
+            case Activity.Connecting connecting -> connecting.session();
+            case Activity.Sampling sampling -> sampling.session();
+            case Activity.Resting resting -> resting.session();
+            case Activity.Waiting _, Activity.Opening _, Activity.Closing _, Activity.Withdrawn _ -> null;
+        };
+    }
+
+    private Activity withdraw(GpuSession session, Suspension asked) {
+        become(new NvmlState.Withdrawn(asked.reason(), wall.instant()));
+        forgetGpus();
+        // Told before the lanes drain: consumers let go of the GPUs first.
+        publishIfChanged();
+        return new Activity.Closing(session.close(asked.limit()));
+    }
+
+    private Activity stepWaiting(Activity.Waiting waiting, @Nullable Suspension asked) {
+        if (asked != null) {
+            become(new NvmlState.Withdrawn(asked.reason(), wall.instant()));
+            asked.done().complete(CloseOutcome.CLOSED);
+            return new Activity.Withdrawn();
+        }
+        Tick now = clock.now();
+        return now.reached(waiting.nextTry()) ? new Activity.Opening(access.open(cycle::wake), now) : waiting;
+    }
+
+    private Activity stepOpening(Activity.Opening opening) {
+        return switch (opening.step().outcome()) {
+            case null -> {
+                if (clock.now().since(opening.since()).compareTo(OPEN_PATIENCE) >= 0) {
+                    waitFor(NvmlWaits.openHangs(wall.instant()));
+                }
+                yield opening;
+            }
+            case Step.Outcome.Done<GpuSession>(GpuSession session) -> opened(session);
+            case Step.Outcome.Failed<GpuSession>(Exception cause) -> {
+                waitFor(NvmlWaits.failed(cause, wall.instant()));
+                yield new Activity.Waiting(clock.now().plus(retryInterval));
+            }
+        };
+    }
+
+    private Activity opened(GpuSession session) {
+        NvmlState.Open open = session.state(wall.instant());
+        LOG.info(
+                "NVML is open",
+                "driver",
+                open.driverVersion(),
+                "library",
+                open.libraryPath(),
+                "generation",
+                open.generation(),
+                "absentSymbols",
+                open.absent().size());
+        listedCount = -1;
+        structureRead = false;
+        nextSampling = clock.now();
+        return look(session, COUNT_TRIES);
+    }
+
+    private Activity look(GpuSession session, int tries) {
+        lookDue = false;
+        samplingsUntilLook = SAMPLINGS_PER_LOOK;
+        nextLook = clock.now().plus(LOOK_SPACING);
+        return new Activity.Counting(session, session.count(), deadline(), -1, tries);
+    }
+
+    private Tick deadline() {
+        return clock.now().plus(access.callDeadline()).plus(ROUND_SLACK);
+    }
+
+    private Activity stepCounting(Activity.Counting counting) {
+        GpuSession session = counting.session();
+        return switch (counting.step().outcome()) {
+            case null -> {
+                Lane.Overdue overdue = session.overdue(clock.now());
+                if (overdue == null) {
+                    yield counting;
+                }
+                if (roster.gpus().isEmpty()) {
+                    waitFor(NvmlWaits.unresponsive(overdue.function(), wall.instant()));
+                    yield counting;
+                }
+                // The GPUs that are known can be sampled without it.
+                yield sample(session);
+            }
+            case Step.Outcome.Done<Integer>(Integer count) -> {
+                if (counting.before() < 0) {
+                    yield identify(session, count, counting.tries());
+                }
+                if (count != counting.before() && counting.tries() > 1) {
+                    LOG.info(
+                            "the number of GPUs changed while they were identified",
+                            "before",
+                            counting.before(),
+                            "now",
+                            count);
+                    yield identify(session, count, counting.tries() - 1);
+                }
+                yield identified(session, counting.before());
+            }
+            case Step.Outcome.Failed<Integer>(Exception cause) -> {
+                String returned = GpuSession.driverGone(cause);
+                if (returned != null) {
+                    yield giveUp(session, NvmlWaits.driverGone(returned, wall.instant()));
+                }
+                LOG.warn("the GPUs cannot be counted", "error", cause);
+                yield roster.gpus().isEmpty()
+                        ? giveUp(session, NvmlWaits.failed(cause, wall.instant()))
+                        : sample(session);
+            }
+        };
+    }
+
+    private Activity identify(GpuSession session, int count, int tries) {
+        round++;
+        for (int index = 0; index < count; index++) {
+            session.probe(index).identify(round);
+        }
+        return new Activity.Identifying(session, round, count, tries, deadline());
+    }
+
+    private Activity stepIdentifying(Activity.Identifying identifying) {
+        GpuSession session = identifying.session();
+        Tick now = clock.now();
+        if (!now.reached(identifying.deadline())) {
+            for (int index = 0; index < identifying.count(); index++) {
+                GpuProbe probe = session.probe(index);
+                GpuProbe.Identification found = probe.identification();
+                if ((found == null || found.round() < identifying.round()) && probe.overdue(now) == null) {
+                    return identifying;
+                }
+            }
+        }
+        roster.take(session, identifying.count(), identifying.round());
+        return new Activity.Counting(session, session.count(), deadline(), identifying.count(), identifying.tries());
+    }
+
+    private Activity identified(GpuSession session, int count) {
+        listedCount = count;
+        roster.settle();
+        unidentified = roster.unidentified();
+        List<GpuProbe> probes = new ArrayList<>();
+        List<GpuId> ids = new ArrayList<>();
+        for (KnownGpu gpu : roster.gpus()) {
+            ids.add(gpu.id());
+            if (gpu.probe() != null) {
+                probes.add(gpu.probe());
+            }
+        }
+        session.identified(probes);
+        if (structureRead && ids.equals(topology.gpus())) {
+            return becomeOpen(session);
+        }
+        return new Activity.Connecting(session, session.topology(probes), deadline());
+    }
+
+    private Activity stepConnecting(Activity.Connecting connecting) {
+        Step.Outcome<Topology> outcome = connecting.step().outcome();
+        if (outcome == null && !clock.now().reached(connecting.deadline())) {
+            return connecting;
+        }
+        List<GpuId> ids = new ArrayList<>();
+        roster.gpus().forEach(gpu -> ids.add(gpu.id()));
+        if (outcome instanceof Step.Outcome.Done<Topology>(Topology read)) {
+            topology = Topologies.ordered(read, ids);
+        } else {
+            LOG.warn("how the GPUs are connected could not be read", "outcome", String.valueOf(outcome));
+            topology = Topologies.ordered(Topology.EMPTY, ids);
+        }
+        structureRead = true;
+        return becomeOpen(connecting.session());
+    }
+
+    private Activity becomeOpen(GpuSession session) {
+        if (!(nvml instanceof NvmlState.Open)) {
+            become(session.state(wall.instant()));
+            // The first picture does not wait for the first sampling: what registers with the kubelet needs no numbers.
+            publishIfChanged();
+        }
+        changed = true;
+        return sample(session);
+    }
+
+    private Activity sample(GpuSession session) {
+        round++;
+        Tick now = clock.now();
+        samplingBegan = now;
+        for (KnownGpu gpu : roster.gpus()) {
+            GpuProbe probe = gpu.probe();
+            if (probe != null) {
+                probe.sample(round);
+            }
+        }
+        return new Activity.Sampling(session, round, session.count(), deadline());
+    }
+
+    private Activity stepSampling(Activity.Sampling sampling) {
+        Tick now = clock.now();
+        if (!now.reached(sampling.deadline())) {
+            for (KnownGpu gpu : roster.gpus()) {
+                if (!gpu.doneWith(sampling.round(), now)) {
+                    return sampling;
+                }
+            }
+            if (sampling.count().outcome() == null && sampling.session().overdue(now) == null) {
+                return sampling;
+            }
+        }
+        samplingTimer.record(now.since(samplingBegan).toNanos());
+        collect();
+        changed = true;
+        GpuSession session = sampling.session();
+        Step.Outcome<Integer> count = sampling.count().outcome();
+        String gone =
+                count instanceof Step.Outcome.Failed<Integer>(Exception cause) ? GpuSession.driverGone(cause) : null;
+        gone = gone == null ? roster.driverGone() : gone;
+        if (gone != null) {
+            return giveUp(session, NvmlWaits.driverGone(gone, wall.instant()));
+        }
+        if (count instanceof Step.Outcome.Done<Integer>(Integer listed) && listed != listedCount) {
+            LOG.info("the number of GPUs changed", "before", listedCount, "now", listed);
+            lookDue = true;
+        }
+        samplingsUntilLook--;
+        Tick next = nextSampling.plus(samplingInterval);
+        nextSampling = next.reached(now) ? next : now.plus(samplingInterval);
+        return new Activity.Resting(session);
+    }
+
+    private void collect() {
+        for (KnownGpu gpu : roster.gpus()) {
+            boolean answered = gpu.condition() instanceof GpuCondition.Answering;
+            gpu.collect();
+            boolean answers = gpu.condition() instanceof GpuCondition.Answering;
+            GpuReading reading = gpu.probe() == null ? null : gpu.probe().reading();
+            // A change of condition is looked into once; a GPU that stays lost is looked at with all the others.
+            boolean stale = reading != null && reading.round() == round && reading.identityStale();
+            lookDue |= answered != answers || stale;
+        }
+    }
+
+    private Activity stepResting(Activity.Resting resting) {
+        Tick now = clock.now();
+        if (lookDue && now.reached(nextLook)) {
+            return look(resting.session(), COUNT_TRIES);
+        }
+        if (!now.reached(nextSampling)) {
+            return resting;
+        }
+        return samplingsUntilLook <= 0 ? look(resting.session(), COUNT_TRIES) : sample(resting.session());
+    }
+
+    private Activity giveUp(GpuSession session, NvmlState.Waiting why) {
+        waitFor(why);
+        forgetGpus();
+        publishIfChanged();
+        return new Activity.Closing(session.close(CLOSE_LIMIT));
+    }
+
+    private Activity stepClosing(Activity.Closing closing, @Nullable Suspension asked) {
+        Step.Outcome<CloseOutcome> outcome = closing.step().outcome();
+        if (outcome == null) {
+            return closing;
+        }
+        CloseOutcome closed =
+                outcome instanceof Step.Outcome.Done<CloseOutcome>(CloseOutcome done) ? done : CloseOutcome.WEDGED;
+        LOG.info("NVML is closed", "outcome", closed);
+        if (asked != null) {
+            if (!(nvml instanceof NvmlState.Withdrawn)) {
+                become(new NvmlState.Withdrawn(asked.reason(), wall.instant()));
+            }
+            asked.done().complete(closed);
+            return new Activity.Withdrawn();
+        }
+        // At once, since a driver that was replaced is usually there already; but not again and again.
+        Tick now = clock.now();
+        Tick next = now.reached(nextReopening) ? now : nextReopening;
+        nextReopening = now.plus(retryInterval);
+        return new Activity.Waiting(next);
+    }
+
+    private void forgetGpus() {
+        roster.clear();
+        unidentified = Map.of();
+        topology = Topology.EMPTY;
+        changed = true;
+    }
+
+    /** Goes on waiting; the time since when it waits for the same thing is kept. */
+    private void waitFor(NvmlState.Waiting waiting) {
+        if (nvml instanceof NvmlState.Waiting before && before.kind().equals(waiting.kind())) {
+            if (before.reason().equals(waiting.reason())) {
+                return;
+            }
+            become(new NvmlState.Waiting(waiting.kind(), waiting.reason(), waiting.nextStep(), before.since()));
+            return;
+        }
+        LOG.warn("waiting for NVML", "kind", waiting.kind(), "reason", waiting.reason(), "next", waiting.nextStep());
+        become(waiting);
+    }
+
+    private void become(NvmlState state) {
+        nvml = state;
+        changed = true;
+    }
+
+    private void publishIfChanged() {
+        Tick now = clock.now();
+        Instant wallNow = wall.instant();
+        boolean open = nvml instanceof NvmlState.Open;
+        for (KnownGpu gpu : roster.gpus()) {
+            changed |= gpu.updateLane(now, wallNow);
+        }
+        if (!changed) {
+            return;
+        }
+        changed = false;
+        List<Gpu> gpus = new ArrayList<>(open ? roster.gpus().size() : 0);
+        if (open) {
+            roster.gpus().forEach(gpu -> gpus.add(gpu.picture()));
+        }
+        NodeSnapshot next = PicturePublisher.next(current, wallNow, nvml, gpus, open ? topology : Topology.EMPTY);
+        current = next;
+        subscribers.tell(next);
+    }
+
+    private Duration untilDue() {
+        Tick now = clock.now();
+        return switch (activity) {
+            case Activity.Waiting waiting -> until(waiting.nextTry(), now);
+            case Activity.Opening _ -> OPEN_PATIENCE;
+            case Activity.Counting counting -> until(counting.deadline(), now);
+            case Activity.Identifying identifying -> until(identifying.deadline(), now);
+            case Activity.Connecting connecting -> until(connecting.deadline(), now);
+            case Activity.Sampling sampling -> until(sampling.deadline(), now);
+            case Activity.Resting _ -> until(lookDue && nextSampling.reached(nextLook) ? nextLook : nextSampling, now);
+            case Activity.Closing _, Activity.Withdrawn _ -> FOREVER;
+        };
+    }
+
+    /** At least a little: a deadline that has passed without moving anything on must not become a spin. */
+    private static Duration until(Tick due, Tick now) {
+        Duration left = due.since(now);
+        return left.toNanos() > 1_000_000 ? left : Duration.ofMillis(1);
+    }
+}

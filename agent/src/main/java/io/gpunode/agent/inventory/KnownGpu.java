@@ -1,0 +1,192 @@
+package io.gpunode.agent.inventory;
+
+import io.gpunode.agent.gpu.GpuCondition;
+import io.gpunode.agent.gpu.GpuIdentity;
+import io.gpunode.agent.gpu.GpuProbe;
+import io.gpunode.agent.gpu.GpuReading;
+import io.gpunode.agent.gpu.Lane;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidEvent;
+import io.gpunode.agent.time.Tick;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+
+/** What the inventory remembers of one GPU. Owned by the inventory's thread. */
+final class KnownGpu {
+    private static final GpuCondition ANSWERING = new GpuCondition.Answering();
+
+    private GpuIdentity identity;
+    private final OptionalInt numaNode;
+    private @Nullable GpuProbe probe;
+    private long newestRound;
+    private GpuCondition condition = new GpuCondition.Lost("it was not asked yet");
+    private LaneState lane = LaneState.Responsive.INSTANCE;
+    private GpuHealth health = GpuHealth.Healthy.CLEAN;
+    private Reading<XidEvent> lastXid = new Reading.NotRead<>();
+    private @Nullable GpuReading reading;
+
+    KnownGpu(GpuIdentity identity, OptionalInt numaNode) {
+        this.identity = identity;
+        this.numaNode = numaNode;
+    }
+
+    GpuId id() {
+        return identity.id();
+    }
+
+    GpuIdentity identity() {
+        return identity;
+    }
+
+    @Nullable GpuProbe probe() {
+        return probe;
+    }
+
+    GpuCondition condition() {
+        return condition;
+    }
+
+    GpuHealth health() {
+        return health;
+    }
+
+    Reading<XidEvent> lastXid() {
+        return lastXid;
+    }
+
+    void health(GpuHealth verdict) {
+        health = verdict;
+    }
+
+    void lastXid(Reading<XidEvent> event) {
+        lastXid = event;
+    }
+
+    /** It was identified at this probe. */
+    void identified(GpuProbe at, GpuIdentity found, long round) {
+        if (!found.equals(identity)) {
+            if (!found.migDevices().equals(identity.migDevices())) {
+                // The samples of the old layout belong to nothing of the new one.
+                reading = null;
+            }
+            identity = found;
+        }
+        probe = at;
+        if (round > newestRound) {
+            newestRound = round;
+            // Answering the identifying calls ends "lost"; a sampling that fails says so again.
+            condition = ANSWERING;
+        }
+    }
+
+    /** Its probe could not identify it, or no probe has it any more. */
+    void lost(@Nullable GpuProbe at, GpuCondition why, long round) {
+        probe = at;
+        newestRound = round;
+        condition = why;
+    }
+
+    /** Takes over its probe's newest reading. */
+    void collect() {
+        GpuReading newest = probe == null ? null : probe.reading();
+        if (newest != null && newest.round() > newestRound) {
+            newestRound = newest.round();
+            reading = newest;
+            condition = newest.condition();
+        }
+    }
+
+    /** Whether it needs no further waiting in this round. */
+    boolean doneWith(long round, Tick now) {
+        GpuReading newest = probe == null ? null : probe.reading();
+        boolean answered = newest != null && newest.round() >= round;
+        return answered || probe == null || probe.overdue(now) != null;
+    }
+
+    /** Looks at its lane and its answers; true when they say something new. {@code since} of a state that goes on is kept. */
+    boolean updateLane(Tick now, Instant wallNow) {
+        LaneState before = lane;
+        lane = laneNow(now, wallNow);
+        return !lane.equals(before);
+    }
+
+    private LaneState laneNow(Tick now, Instant wallNow) {
+        Lane.Overdue overdue = probe == null ? null : probe.overdue(now);
+        if (overdue != null) {
+            return lane instanceof LaneState.Unresponsive(String function, Instant _)
+                            && function.equals(overdue.function())
+                    ? lane
+                    : new LaneState.Unresponsive(overdue.function(), wallNow.minus(now.since(overdue.since())));
+        }
+        return switch (condition) {
+            case GpuCondition.Answering _ -> LaneState.Responsive.INSTANCE;
+            case GpuCondition.Lost(String reason) -> lost(reason, wallNow);
+            case GpuCondition.DriverGone(String returned) -> lost("NVML answers " + returned, wallNow);
+        };
+    }
+
+    private LaneState lost(String reason, Instant wallNow) {
+        return lane instanceof LaneState.Lost(String before, Instant _) && before.equals(reason)
+                ? lane
+                : new LaneState.Lost(reason, wallNow);
+    }
+
+    Gpu picture() {
+        GpuReading newest = reading;
+        return new Gpu(
+                identity.id(),
+                identity.index(),
+                identity.minor(),
+                identity.pci(),
+                identity.name(),
+                identity.serial(),
+                identity.vbiosVersion(),
+                identity.computeCapability(),
+                identity.architecture(),
+                identity.memoryBytes(),
+                identity.persistenceMode(),
+                numaNode,
+                identity.migEnabled(),
+                migDevices(newest),
+                identity.fabric(),
+                health,
+                lane,
+                lastXid,
+                newest == null ? GpuSample.EMPTY : newest.sample(),
+                newest == null ? new Reading.NotRead<>() : newest.processes());
+    }
+
+    private List<MigDevice> migDevices(@Nullable GpuReading newest) {
+        List<GpuIdentity.Mig> layout = identity.migDevices();
+        if (layout.isEmpty()) {
+            return List.of();
+        }
+        boolean sameLayout = newest != null && newest.migSamples().size() == layout.size();
+        List<MigDevice> devices = new ArrayList<>(layout.size());
+        for (int i = 0; i < layout.size(); i++) {
+            GpuIdentity.Mig mig = layout.get(i);
+            GpuSample sample =
+                    sameLayout && newest != null ? newest.migSamples().get(i) : GpuSample.EMPTY;
+            devices.add(new MigDevice(
+                    mig.id(),
+                    mig.index(),
+                    mig.gpuInstanceId(),
+                    mig.computeInstanceId(),
+                    mig.profile(),
+                    mig.gpuSlices(),
+                    mig.computeSlices(),
+                    mig.memoryMebibytes(),
+                    sample));
+        }
+        return devices;
+    }
+}

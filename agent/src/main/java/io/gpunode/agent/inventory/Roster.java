@@ -1,0 +1,212 @@
+package io.gpunode.agent.inventory;
+
+import io.gpunode.agent.gpu.GpuCondition;
+import io.gpunode.agent.gpu.GpuIdentity;
+import io.gpunode.agent.gpu.GpuProbe;
+import io.gpunode.agent.gpu.GpuSession;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.PciAddress;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidEvent;
+import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The GPUs of the open session, by identity: who is at which index, and who was seen and does not answer any more. A GPU that was seen in a
+ * session stays on the roster until the session ends, so a broken one is withheld and not forgotten. Verdicts and XIDs outlive sessions.
+ * Owned by the inventory's thread.
+ */
+final class Roster {
+    private static final Log LOG = Log.of(Inventory.class);
+    private static final int NUMA_LIMIT_BYTES = 32;
+
+    private final HostFiles hostFiles;
+    private final Map<GpuId, KnownGpu> known = new HashMap<>();
+    private final Map<GpuId, GpuHealth> healths = new HashMap<>();
+    private final Map<GpuId, Reading<XidEvent>> xids = new HashMap<>();
+    private List<KnownGpu> order = List.of();
+    private Map<Integer, String> refusedNow = Map.of();
+    private Map<Integer, String> unidentified = Map.of();
+
+    Roster(HostFiles hostFiles) {
+        this.hostFiles = hostFiles;
+    }
+
+    /** All GPUs in PCI order. */
+    List<KnownGpu> gpus() {
+        return order;
+    }
+
+    /** The session has ended. */
+    void clear() {
+        known.clear();
+        order = List.of();
+        unidentified = Map.of();
+    }
+
+    /** Keeps a verdict; false when the GPU is not known. */
+    boolean health(GpuId id, GpuHealth verdict) {
+        KnownGpu gpu = known.get(id);
+        if (gpu == null && !healths.containsKey(id)) {
+            return false;
+        }
+        healths.put(id, verdict);
+        if (gpu != null) {
+            gpu.health(verdict);
+        }
+        return true;
+    }
+
+    /** Keeps an XID; false when the GPU is not known. */
+    boolean xid(XidEvent event) {
+        KnownGpu gpu = known.get(event.gpu());
+        if (gpu == null) {
+            return false;
+        }
+        Reading<XidEvent> last = Reading.of(event);
+        xids.put(event.gpu(), last);
+        gpu.lastXid(last);
+        return true;
+    }
+
+    /**
+     * Takes over what the probes of a round found.
+     *
+     * @param count how many GPUs NVML lists
+     */
+    void take(GpuSession session, int count, long round) {
+        Set<GpuId> claimed = new HashSet<>();
+        Map<Integer, String> refused = new HashMap<>();
+        // Those that answered in this round come first: a probe that did not may hold the identity of a GPU that has
+        // moved.
+        for (int index = 0; index < count; index++) {
+            GpuProbe probe = session.probe(index);
+            if (probe.identification() instanceof GpuProbe.Identification.Identified found
+                    && found.round() == round
+                    && !claim(probe, found, claimed)) {
+                refused.put(
+                        index,
+                        "it has the UUID of another GPU: " + found.identity().id());
+            }
+        }
+        for (int index = 0; index < count; index++) {
+            takeUnanswered(session.probe(index), round, claimed, refused);
+        }
+        for (KnownGpu gpu : known.values()) {
+            if (!claimed.contains(gpu.id())) {
+                gpu.lost(null, new GpuCondition.Lost("NVML does not list it any more"), round);
+            }
+        }
+        refusedNow = Map.copyOf(refused);
+        sort();
+    }
+
+    private boolean claim(GpuProbe probe, GpuProbe.Identification.Identified found, Set<GpuId> claimed) {
+        GpuIdentity identity = found.identity();
+        if (!claimed.add(identity.id())) {
+            return false;
+        }
+        known.computeIfAbsent(identity.id(), id -> add(identity)).identified(probe, identity, found.round());
+        return true;
+    }
+
+    private KnownGpu add(GpuIdentity identity) {
+        KnownGpu gpu = new KnownGpu(identity, numaNode(identity.pci()));
+        gpu.health(healths.computeIfAbsent(identity.id(), _ -> GpuHealth.Healthy.CLEAN));
+        gpu.lastXid(xids.getOrDefault(identity.id(), new Reading.NotRead<>()));
+        LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());
+        return gpu;
+    }
+
+    private void takeUnanswered(GpuProbe probe, long round, Set<GpuId> claimed, Map<Integer, String> refused) {
+        switch (probe.identification()) {
+            case GpuProbe.Identification.Identified found
+            when found.round() < round -> {
+                // The lane has not come to it: the GPU is still the one that it was, as far as anybody knows.
+                KnownGpu gpu = known.get(found.identity().id());
+                if (gpu != null && probe.equals(gpu.probe())) {
+                    claimed.add(gpu.id());
+                }
+            }
+            case GpuProbe.Identification.Refused(long _, GpuCondition condition) -> {
+                Optional<KnownGpu> last = known.values().stream()
+                        .filter(gpu -> gpu.identity().index() == probe.index() && !claimed.contains(gpu.id()))
+                        .findFirst();
+                last.ifPresent(gpu -> {
+                    claimed.add(gpu.id());
+                    gpu.lost(probe, condition, round);
+                });
+                if (last.isEmpty()) {
+                    refused.put(probe.index(), describe(condition));
+                }
+            }
+            case null -> refused.put(probe.index(), "it has not answered yet");
+            default -> {}
+        }
+    }
+
+    private static String describe(GpuCondition condition) {
+        return switch (condition) {
+            case GpuCondition.Answering _ -> "it answers";
+            case GpuCondition.Lost(String reason) -> reason;
+            case GpuCondition.DriverGone(String returned) -> "NVML answers " + returned;
+        };
+    }
+
+    /** The last round counts: NVML lists as many GPUs as before it. Says what could not be identified, when that is news. */
+    void settle() {
+        if (!refusedNow.equals(unidentified)) {
+            refusedNow.forEach((index, why) -> LOG.error(
+                    "a GPU that NVML lists cannot be identified and is not offered", "index", index, "error", why));
+            unidentified = refusedNow;
+        }
+    }
+
+    private void sort() {
+        List<KnownGpu> sorted = new ArrayList<>(known.values());
+        sorted.sort(Comparator.comparing((KnownGpu gpu) -> gpu.identity().pci()).thenComparing(KnownGpu::id));
+        order = List.copyOf(sorted);
+    }
+
+    /** NVML indices at which nobody could be identified, with the reason. */
+    Map<Integer, String> unidentified() {
+        return unidentified;
+    }
+
+    /** Whether every GPU says that the driver is gone; the words of one of them, or null. */
+    @Nullable String driverGone() {
+        String returned = null;
+        for (KnownGpu gpu : order) {
+            if (!(gpu.condition() instanceof GpuCondition.DriverGone(String answer))) {
+                return null;
+            }
+            returned = answer;
+        }
+        return returned;
+    }
+
+    private OptionalInt numaNode(PciAddress pci) {
+        Path file = Path.of("/sys/bus/pci/devices", pci.sysfsName(), "numa_node");
+        try {
+            Optional<String> text = hostFiles.readText(file, NUMA_LIMIT_BYTES);
+            int node = text.isEmpty() ? -1 : Integer.parseInt(text.get().strip());
+            return node < 0 ? OptionalInt.empty() : OptionalInt.of(node);
+        } catch (IOException | NumberFormatException e) {
+            LOG.warn("the NUMA node of a GPU cannot be read", "pci", pci, "error", e);
+            return OptionalInt.empty();
+        }
+    }
+}
