@@ -16,6 +16,9 @@ sealed interface RegistrationState {
     /** Files are looked at this often; inotify tells earlier. */
     Duration POLL = Duration.ofSeconds(1);
 
+    /** Nobody refused anything: it is served again in quick succession. */
+    Outcome OWN_REMOVED = new Outcome("the plugin's own socket was removed", true);
+
     /** A fixed word for {@code status} and metrics. */
     String word();
 
@@ -44,7 +47,12 @@ sealed interface RegistrationState {
             String notReady,
             int streams,
             long streamsOpened,
-            @Nullable Outcome outcome) {}
+            @Nullable Outcome outcome) {
+        /** Whether the socket that is served on is no longer at its place. */
+        boolean ownRemoved() {
+            return served instanceof SocketFile.Present && !own.equals(served);
+        }
+    }
 
     /**
      * How Register, or serving before it, ended.
@@ -129,6 +137,10 @@ sealed interface RegistrationState {
                 return begin(seen, Attempts.FIRST);
             }
             Outcome outcome = seen.outcome();
+            if (outcome == null && seen.ownRemoved()) {
+                // The kubelet could not dial back, and would try for 10 s.
+                return failed(OWN_REMOVED, seen);
+            }
             if (outcome == null) {
                 return seen.now().reached(since.plus(LIMIT))
                         ? failed(
@@ -207,32 +219,34 @@ sealed interface RegistrationState {
             if (!seen.kubelet().equals(kubelet)) {
                 return begin(seen, Attempts.FIRST);
             }
-            if (!seen.own().equals(seen.served())) {
-                return lost("the plugin's own socket was removed", seen);
+            if (seen.ownRemoved()) {
+                return lost(OWN_REMOVED, seen);
             }
             if (seen.streams() > 0) {
                 return Step.to(watched ? this : new Registered(kubelet, at, attempts, openedBefore, true));
             }
             if (watched || seen.streamsOpened() > openedBefore) {
-                return lost("the kubelet ended its ListAndWatch stream", seen);
+                return lost(new Outcome("the kubelet ended its ListAndWatch stream", false), seen);
             }
             Tick limit = at.plus(STREAM_LIMIT);
             if (seen.now().reached(limit)) {
                 return lost(
-                        "the kubelet took the registration and did not ask for the devices within "
-                                + STREAM_LIMIT.toSeconds() + " s",
+                        new Outcome(
+                                "the kubelet took the registration and did not ask for the devices within "
+                                        + STREAM_LIMIT.toSeconds() + " s",
+                                false),
                         seen);
             }
             return Step.to(this);
         }
 
         /** The first loss is repaired at once. Losses in quick succession are a quarrel with another plugin or a sick kubelet. */
-        private Step lost(String why, Observation seen) {
+        private Step lost(Outcome why, Observation seen) {
             if (seen.now().reached(at.plus(SETTLED)) || attempts.failures() == 0) {
                 Attempts next = seen.now().reached(at.plus(SETTLED)) ? Attempts.FIRST : attempts;
                 return begin(seen, next.failed(seen.now()));
             }
-            return Retrying.after(new Outcome(why, false), kubelet, attempts, seen.now());
+            return Retrying.after(why, kubelet, attempts, seen.now());
         }
     }
 

@@ -192,6 +192,16 @@ class RegistrationStateTest {
     }
 
     @Test
+    void anOwnSocketThatVanishesDuringTheCallIsServedAgainSoon() {
+        own = new SocketFile.Missing();
+
+        Step step = next(registering());
+
+        assertThat(step.state()).isInstanceOf(Retrying.class);
+        assertThat(step.pause()).isEqualTo(Duration.ofMillis(1));
+    }
+
+    @Test
     void aCancelledStreamIsRegisteredAgainAtOnce() {
         assertThat(next(registered(true)).register()).isTrue();
     }
