@@ -23,6 +23,12 @@ public interface NvmlSampler extends AutoCloseable {
     /** Whether the last {@link #read} gave this query as a {@code double}. */
     boolean isDouble(int query);
 
+    /**
+     * The query whose call is in flight, the first of its batch; -1 when no {@link #read} is running. For whoever watches a read that does not
+     * return, on any thread.
+     */
+    int inFlight();
+
     /** Frees the native buffers. Not while a {@link #read} is running. */
     @Override
     void close();

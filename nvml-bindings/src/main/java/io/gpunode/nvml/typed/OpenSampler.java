@@ -18,7 +18,10 @@ final class OpenSampler implements NvmlSampler {
     private final SamplingStep[] steps;
     private final int size;
 
+    private final int firstField;
+
     private volatile boolean reading;
+    private volatile int inFlight = -1;
     private volatile boolean closed;
 
     OpenSampler(OpenNvml nvml, List<NvmlQuery> queries) {
@@ -26,6 +29,11 @@ final class OpenSampler implements NvmlSampler {
         this.size = queries.size();
         this.fields = new FieldBatch(queries);
         this.steps = SamplingStep.compile(queries);
+        int field = 0;
+        while (field < size && !(queries.get(field) instanceof NvmlQuery.Field)) {
+            field++;
+        }
+        this.firstField = field < size ? field : -1;
     }
 
     @Override
@@ -45,8 +53,10 @@ final class OpenSampler implements NvmlSampler {
         }
         reading = true;
         try {
+            inFlight = firstField;
             fields.read(nvml.session(), device.address(), values, codes);
             for (SamplingStep step : steps) {
+                inFlight = step.firstPlace();
                 // A close that is waiting for this batch shall not wait for all of it.
                 if (nvml.session().isClosed()) {
                     step.fail(NvmlReturn.UNINITIALIZED.code(), codes);
@@ -55,6 +65,7 @@ final class OpenSampler implements NvmlSampler {
                 }
             }
         } finally {
+            inFlight = -1;
             reading = false;
             lease.release();
         }
@@ -63,6 +74,11 @@ final class OpenSampler implements NvmlSampler {
     @Override
     public boolean isDouble(int query) {
         return fields.isDouble(query);
+    }
+
+    @Override
+    public int inFlight() {
+        return inFlight;
     }
 
     @Override

@@ -58,6 +58,11 @@ abstract sealed class SamplingStep {
         values[place] = number(memory, offset);
     }
 
+    /** The first of the queries that it answers. */
+    final int firstPlace() {
+        return places[0];
+    }
+
     final void fail(int code, int[] codes) {
         for (int place : places) {
             codes[place] = code;
