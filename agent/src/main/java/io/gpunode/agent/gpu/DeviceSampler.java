@@ -13,6 +13,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,8 @@ final class DeviceSampler implements AutoCloseable {
     /** GPM's averages over a shorter time than this mean nothing (nvml.h, nvmlGpmMetricsGet). */
     private static final long GPM_SHORTEST_NANOS = 100_000_000;
 
+    private static final String WHOLE_BATCH = "the sampled calls";
+
     private static final int[] GPM_METRICS =
             Quantities.OF_GPM.stream().mapToInt(Quantities.GpmSource::metricId).toArray();
 
@@ -34,6 +37,7 @@ final class DeviceSampler implements AutoCloseable {
     private final NvmlDevice device;
     private final List<Quantities.Source> sources;
     private final NvmlSampler sampler;
+    private final Supplier<String> callInFlight = this::callInFlight;
     private final @Nullable NvmlGpmSampler gpm;
     private final long[] raw;
     private final int[] codes;
@@ -92,7 +96,7 @@ final class DeviceSampler implements AutoCloseable {
 
     /** Reads everything once. On the lane. */
     GpuSample read() {
-        long began = lane.enter("nvmlDeviceGetFieldValues and the other sampled calls");
+        long began = lane.enter(WHOLE_BATCH, callInFlight);
         sampler.read(device, raw, codes);
         lane.leave(CallGroup.SAMPLING, began);
         takeReadings();
@@ -102,6 +106,13 @@ final class DeviceSampler implements AutoCloseable {
             gpmNanos = began;
         }
         return GpuSample.copyOf(values, statuses, wall.millis());
+    }
+
+    private String callInFlight() {
+        int query = sampler.inFlight();
+        return query < 0
+                ? WHOLE_BATCH
+                : Quantities.functionOf(sources.get(query).query());
     }
 
     /** What the last answers say about the GPU. */

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +44,8 @@ public final class GpuProbe {
     private final CallRecord record;
     private final InstantSource wall;
     private final IdentityReader reader;
+    private final AtomicBoolean identifying = new AtomicBoolean();
+    private final AtomicBoolean sampling = new AtomicBoolean();
 
     // Owned by the lane's thread.
     private @Nullable DeviceSampler sampler;
@@ -74,14 +77,37 @@ public final class GpuProbe {
         return lane.overdue(now);
     }
 
-    /** Asks for a new identification; false when the lane takes no work. */
-    public boolean identify(long round) {
-        return lane.submit(() -> identifyNow(round));
+    /** When the call in flight becomes overdue; null when none is in flight. */
+    public @Nullable Tick overdueAt() {
+        return lane.overdueAt();
     }
 
-    /** Asks for a new reading; false when the lane takes no work. */
+    /** Asks for a new identification; false when the last one is still under way, or the lane takes no work. Owner only. */
+    public boolean identify(long round) {
+        return submit(identifying, () -> identifyNow(round));
+    }
+
+    /** Asks for a new reading; false when the last one is still under way, or the lane takes no work. Owner only. */
     public boolean sample(long round) {
-        return lane.submit(() -> sampleNow(round));
+        return submit(sampling, () -> sampleNow(round));
+    }
+
+    /** At most one piece of work of each kind waits or runs: those behind a slow one would only make it slower. */
+    private boolean submit(AtomicBoolean pending, Runnable work) {
+        if (!pending.compareAndSet(false, true)) {
+            return false;
+        }
+        boolean accepted = lane.submit(() -> {
+            try {
+                work.run();
+            } finally {
+                pending.set(false);
+            }
+        });
+        if (!accepted) {
+            pending.set(false);
+        }
+        return accepted;
     }
 
     /** The newest identification. */

@@ -9,6 +9,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +37,7 @@ public final class Lane {
     private @Nullable Runnable last;
     private volatile long callStartedNanos;
     private volatile @Nullable String callInFlight;
+    private volatile @Nullable Supplier<String> callWithinBatch;
 
     /** A call that has passed its deadline and has not returned, and when it began. */
     public record Overdue(String function, Tick since) {}
@@ -84,9 +86,17 @@ public final class Lane {
     public @Nullable Overdue overdue(Tick now) {
         String function = callInFlight;
         long started = callStartedNanos;
-        return function != null && now.nanos() - started >= deadlineNanos
-                ? new Overdue(function, new Tick(started))
-                : null;
+        if (function == null || now.nanos() - started < deadlineNanos) {
+            return null;
+        }
+        Supplier<String> within = callWithinBatch;
+        return new Overdue(within == null ? function : within.get(), new Tick(started));
+    }
+
+    /** When the call in flight becomes overdue; null when none is in flight. */
+    @Nullable Tick overdueAt() {
+        String function = callInFlight;
+        return function == null ? null : new Tick(callStartedNanos + deadlineNanos);
     }
 
     /** Makes a call under this lane's deadline, and records it. Only on the lane's thread. */
@@ -104,8 +114,14 @@ public final class Lane {
 
     /** The first half of {@link #call} for callers that must not allocate. */
     long enter(String function) {
+        return enter(function, null);
+    }
+
+    /** The same for a batch of calls: {@code within} names the one that is in flight, to whoever asks on any thread. */
+    long enter(String function, @Nullable Supplier<String> within) {
         long now = clock.now().nanos();
         callStartedNanos = now;
+        callWithinBatch = within;
         callInFlight = function;
         return now;
     }

@@ -58,6 +58,8 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private static final int COUNT_TRIES = 3;
     /** The identity of every GPU is read again after this many samplings, whether or not anything hinted at a change. */
     private static final int SAMPLINGS_PER_LOOK = 12;
+    /** How long a round waits for those that are late, once there is a picture: they are taken in when they come. */
+    private static final Duration LATE = Duration.ofMillis(500);
     /** A lane begins a little after it was asked to. */
     private static final Duration ROUND_SLACK = Duration.ofMillis(10);
 
@@ -408,20 +410,26 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         return new Activity.Counting(session, session.count(), deadline(), -1, tries);
     }
 
+    /** Until when a round waits: before the first picture as long as a call may take, then not long enough to hold up the others. */
     private Tick deadline() {
-        return clock.now().plus(access.callDeadline()).plus(ROUND_SLACK);
+        Duration patience = access.callDeadline().plus(ROUND_SLACK);
+        boolean shortened = nvml instanceof NvmlState.Open && LATE.compareTo(patience) < 0;
+        return clock.now().plus(shortened ? LATE : patience);
     }
 
     private Activity stepCounting(Activity.Counting counting) {
         GpuSession session = counting.session();
         return switch (counting.step().outcome()) {
             case null -> {
-                Lane.Overdue overdue = session.overdue(clock.now());
-                if (overdue == null) {
+                Tick now = clock.now();
+                Lane.Overdue overdue = session.overdue(now);
+                if (roster.gpus().isEmpty()) {
+                    if (overdue != null) {
+                        waitFor(NvmlWaits.unresponsive(overdue.function(), wall.instant()));
+                    }
                     yield counting;
                 }
-                if (roster.gpus().isEmpty()) {
-                    waitFor(NvmlWaits.unresponsive(overdue.function(), wall.instant()));
+                if (overdue == null && !now.reached(counting.deadline())) {
                     yield counting;
                 }
                 // The GPUs that are known can be sampled without it.
@@ -507,11 +515,13 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         roster.gpus().forEach(gpu -> ids.add(gpu.id()));
         if (outcome instanceof Step.Outcome.Done<Topology>(Topology read)) {
             topology = Topologies.ordered(read, ids);
+            structureRead = true;
         } else {
             LOG.warn("how the GPUs are connected could not be read", "outcome", String.valueOf(outcome));
-            topology = Topologies.ordered(Topology.EMPTY, ids);
+            // Asked for again at the next look.
+            structureRead = false;
+            topology = Topologies.ordered(topology, ids);
         }
-        structureRead = true;
         return becomeOpen(connecting.session());
     }
 
@@ -530,10 +540,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         Tick now = clock.now();
         samplingBegan = now;
         for (KnownGpu gpu : roster.gpus()) {
-            GpuProbe probe = gpu.probe();
-            if (probe != null) {
-                probe.sample(round);
-            }
+            gpu.sample(round);
         }
         return new Activity.Sampling(session, round, session.count(), deadline());
     }
@@ -571,19 +578,38 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         return new Activity.Resting(session);
     }
 
-    private void collect() {
+    /** Takes in what the lanes have read; whether there was anything new. */
+    private boolean collect() {
+        boolean any = false;
         for (KnownGpu gpu : roster.gpus()) {
             boolean answered = gpu.condition() instanceof GpuCondition.Answering;
-            gpu.collect();
+            if (!gpu.collect()) {
+                continue;
+            }
+            any = true;
             boolean answers = gpu.condition() instanceof GpuCondition.Answering;
-            GpuReading reading = gpu.probe() == null ? null : gpu.probe().reading();
+            GpuReading reading = gpu.reading();
             // A change of condition is looked into once; a GPU that stays lost is looked at with all the others.
-            boolean stale = reading != null && reading.round() == round && reading.identityStale();
-            lookDue |= answered != answers || stale;
+            lookDue |= answered != answers || (reading != null && reading.identityStale());
         }
+        return any;
+    }
+
+    /** A GPU that had not said who it is when the others did, and has now. */
+    private boolean someoneIdentifiedLate(GpuSession session) {
+        for (Integer index : unidentified.keySet()) {
+            if (session.probe(index).identification() instanceof GpuProbe.Identification.Identified found
+                    && found.round() > roster.lastIdentified(found.identity().id())) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private Activity stepResting(Activity.Resting resting) {
+        // Those that were late for their round.
+        changed |= collect();
+        lookDue |= someoneIdentifiedLate(resting.session());
         Tick now = clock.now();
         if (lookDue && now.reached(nextLook)) {
             return look(resting.session(), COUNT_TRIES);
@@ -670,6 +696,19 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private Duration untilDue() {
         Tick now = clock.now();
+        Duration next = untilNextStep(now);
+        for (KnownGpu gpu : roster.gpus()) {
+            Tick overdueAt = gpu.probe() == null ? null : gpu.probe().overdueAt();
+            // A lane that is overdue already has been told of; it wakes the loop when its call returns.
+            if (overdueAt != null && !now.reached(overdueAt)) {
+                Duration left = until(overdueAt, now);
+                next = left.compareTo(next) < 0 ? left : next;
+            }
+        }
+        return next;
+    }
+
+    private Duration untilNextStep(Tick now) {
         return switch (activity) {
             case Activity.Waiting waiting -> until(waiting.nextTry(), now);
             case Activity.Opening _ -> OPEN_PATIENCE;

@@ -28,6 +28,8 @@ final class KnownGpu {
     private final OptionalInt numaNode;
     private @Nullable GpuProbe probe;
     private long newestRound;
+    private long askedRound;
+    private long identifiedRound;
     private GpuCondition condition = new GpuCondition.Lost("it was not asked yet");
     private LaneState lane = LaneState.Responsive.INSTANCE;
     private GpuHealth health = GpuHealth.Healthy.CLEAN;
@@ -53,6 +55,10 @@ final class KnownGpu {
 
     GpuCondition condition() {
         return condition;
+    }
+
+    long identifiedRound() {
+        return identifiedRound;
     }
 
     GpuHealth health() {
@@ -81,6 +87,7 @@ final class KnownGpu {
             identity = found;
         }
         probe = at;
+        identifiedRound = round;
         if (round > newestRound) {
             newestRound = round;
             // Answering the identifying calls ends "lost"; a sampling that fails says so again.
@@ -95,21 +102,35 @@ final class KnownGpu {
         condition = why;
     }
 
-    /** Takes over its probe's newest reading. */
-    void collect() {
-        GpuReading newest = probe == null ? null : probe.reading();
-        if (newest != null && newest.round() > newestRound) {
-            newestRound = newest.round();
-            reading = newest;
-            condition = newest.condition();
+    /** Asks its probe for a sampling, unless the last one is still under way. */
+    void sample(long round) {
+        if (probe != null && probe.sample(round)) {
+            askedRound = round;
         }
+    }
+
+    /** Takes over its probe's newest reading; false when there is none that is new. */
+    boolean collect() {
+        GpuReading newest = probe == null ? null : probe.reading();
+        if (newest == null || newest.round() <= newestRound) {
+            return false;
+        }
+        newestRound = newest.round();
+        reading = newest;
+        condition = newest.condition();
+        return true;
+    }
+
+    /** The reading that was taken over last. */
+    @Nullable GpuReading reading() {
+        return reading;
     }
 
     /** Whether it needs no further waiting in this round. */
     boolean doneWith(long round, Tick now) {
         GpuReading newest = probe == null ? null : probe.reading();
         boolean answered = newest != null && newest.round() >= round;
-        return answered || probe == null || probe.overdue(now) != null;
+        return answered || probe == null || askedRound < round || probe.overdue(now) != null;
     }
 
     /** Looks at its lane and its answers; true when they say something new. {@code since} of a state that goes on is kept. */

@@ -181,6 +181,12 @@ final class Roster {
         order = List.copyOf(sorted);
     }
 
+    /** The round in which a GPU was identified last; -1 when it never was. */
+    long lastIdentified(GpuId id) {
+        KnownGpu gpu = known.get(id);
+        return gpu == null ? -1 : gpu.identifiedRound();
+    }
+
     /** NVML indices at which nobody could be identified, with the reason. */
     Map<Integer, String> unidentified() {
         return unidentified;

@@ -149,7 +149,10 @@ class InventoryTest {
             // Then
             assertThat(hung.gpus()).hasSize(8).allSatisfy(gpu -> {
                 if (gpu.id().uuid().equals(stuck)) {
-                    assertThat(gpu.lane()).isInstanceOf(LaneState.Unresponsive.class);
+                    assertThat(gpu.lane())
+                            .isInstanceOfSatisfying(
+                                    LaneState.Unresponsive.class,
+                                    lane -> assertThat(lane.function()).isEqualTo("nvmlDeviceGetTemperature"));
                 } else {
                     assertThat(gpu.lane()).isEqualTo(LaneState.Responsive.INSTANCE);
                 }
@@ -159,6 +162,44 @@ class InventoryTest {
                     0,
                     "further samplings of the others",
                     gpu -> gpu.sample().sampledAtEpochMillis() > sampled + 3 * SimulatedNode.SAMPLING.toMillis());
+        }
+    }
+
+    @Test
+    void othersAreSampledBeforeAHungCallIsOverdue() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100", Duration.ofSeconds(30)).started()) {
+            // Given
+            node.simulator().apply("fault stuck call=nvmlDeviceGetPowerUsage gpu=3 hang=until-released");
+            node.simulator().awaitHung(1, Duration.ofSeconds(10));
+            long hungAt = SystemTime.wall().millis();
+
+            // When
+            NodeSnapshot picture = node.await(
+                    "two further samplings of the others",
+                    candidate -> candidate.gpus().stream()
+                                    .filter(gpu -> gpu.sample().sampledAtEpochMillis()
+                                            > hungAt + SimulatedNode.SAMPLING.toMillis())
+                                    .count()
+                            == 7);
+
+            // Then
+            assertThat(SystemTime.wall().millis() - hungAt).isLessThan(10_000);
+            assertThat(picture.gpus()).noneMatch(gpu -> gpu.lane() instanceof LaneState.Unresponsive);
+        }
+    }
+
+    @Test
+    void aSlowGpuIsShownWhenItsAnswersCome() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4", Duration.ofSeconds(30)).started()) {
+            // Given
+            String slow = node.simulator().profile().gpus().get(1).uuid();
+            long before = sampledAt(node.inventory().current(), slow);
+
+            // When
+            node.simulator().apply("fault slow call=nvmlDeviceGetPowerUsage gpu=1 delay=900ms");
+
+            // Then
+            node.await("two slow samplings", picture -> sampledAt(picture, slow) > before + 1_500);
         }
     }
 
@@ -629,6 +670,15 @@ class InventoryTest {
             // Then
             node.awaitGpu(2, "the verdict", candidate -> candidate.health().equals(verdict));
         }
+    }
+
+    private static long sampledAt(NodeSnapshot picture, String uuid) {
+        return picture.gpus().stream()
+                .filter(gpu -> gpu.id().uuid().equals(uuid))
+                .findFirst()
+                .orElseThrow()
+                .sample()
+                .sampledAtEpochMillis();
     }
 
     private static List<String> uuids(NodeSnapshot picture) {

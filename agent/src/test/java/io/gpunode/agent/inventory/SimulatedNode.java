@@ -54,12 +54,25 @@ public final class SimulatedNode implements AutoCloseable {
         this(directory, simulator, () -> NvmlLibraries.open(simulator.library()));
     }
 
+    /** The same with a call deadline of the test's own. */
+    public SimulatedNode(Path directory, String profile, Duration callDeadline) {
+        this(directory, NvmlSimulator.install(directory.resolve("driver"), profile), callDeadline);
+    }
+
+    private SimulatedNode(Path directory, NvmlSimulator simulator, Duration callDeadline) {
+        this(directory, simulator, () -> NvmlLibraries.open(simulator.library()), callDeadline);
+    }
+
     /** The same with an opener of the test's own making. */
     public SimulatedNode(Path directory, NvmlSimulator simulator, NvmlOpener opener) {
+        this(directory, simulator, opener, CALL_DEADLINE);
+    }
+
+    private SimulatedNode(Path directory, NvmlSimulator simulator, NvmlOpener opener, Duration callDeadline) {
         this.simulator = simulator;
         this.heartbeats = new Heartbeats(clock);
         this.access = new GpuAccess(
-                opener, CALL_DEADLINE, clock, SystemTime.wall(), new CallRecord(Meters.NONE, SystemTime.wall()));
+                opener, callDeadline, clock, SystemTime.wall(), new CallRecord(Meters.NONE, SystemTime.wall()));
         this.inventory = new Inventory(
                 access,
                 new SystemHostFiles(directory),
