@@ -7,13 +7,17 @@ import io.gpunode.agent.lifecycle.DutyCycle;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -57,7 +61,7 @@ public final class CdiPublisher implements Service {
         this.files = files;
         this.written = written;
         this.path = config.get().cdi().directory().resolve(CdiSpec.KIND.replace('/', '-') + ".json");
-        this.status = new CdiStatus(path, -1, "", List.of());
+        this.status = none("");
         this.loop = new DutyCycle("cdi", BOUND, heartbeats, this::turn);
     }
 
@@ -85,7 +89,7 @@ public final class CdiPublisher implements Service {
         // A file of an earlier life counts too: whatever is there, nobody vouches for it from now on.
         files.delete(path);
         onDisk = null;
-        status = new CdiStatus(path, -1, "", List.of());
+        status = none("");
     }
 
     /** How the file stands. Any thread. */
@@ -108,12 +112,8 @@ public final class CdiPublisher implements Service {
             now = snapshot.open() && !snapshot.gpus().isEmpty() ? write(snapshot) : remove();
             backoff.reset();
         } catch (IOException e) {
-            now = new CdiStatus(
-                    path,
-                    -1,
-                    "cannot keep " + path + ": " + e + "; check that " + path.getParent()
-                            + " is a directory that this process may write, or set cdi.directory",
-                    List.of());
+            now = none("cannot keep " + path + ": " + e + "; check that " + path.getParent()
+                    + " is a directory that this process may write, or set cdi.directory");
             next = backoff.next();
         }
         if (!now.equals(before)) {
@@ -148,7 +148,22 @@ public final class CdiPublisher implements Service {
                     "driver",
                     snapshot.driverVersion().orElseThrow());
         }
-        return new CdiStatus(path, snapshot.structureVersion(), "", spec.problems());
+        return new CdiStatus(path, snapshot.structureVersion(), ids(snapshot), "", spec.problems());
+    }
+
+    private static Set<String> ids(NodeSnapshot snapshot) {
+        Set<String> ids = new HashSet<>();
+        for (Gpu gpu : snapshot.gpus()) {
+            ids.add(gpu.id().uuid());
+            for (MigDevice mig : gpu.migDevices()) {
+                ids.add(mig.id().uuid());
+            }
+        }
+        return ids;
+    }
+
+    private CdiStatus none(String error) {
+        return new CdiStatus(path, -1, Set.of(), error, List.of());
     }
 
     private CdiStatus remove() throws IOException {
@@ -157,6 +172,6 @@ public final class CdiPublisher implements Service {
             LOG.info("removed the CDI specification: the GPUs are not available", "path", path);
         }
         onDisk = null;
-        return new CdiStatus(path, -1, "", List.of());
+        return none("");
     }
 }

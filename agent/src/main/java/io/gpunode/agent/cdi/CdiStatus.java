@@ -2,17 +2,20 @@ package io.gpunode.agent.cdi;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 
 /**
  * How the specification file stands.
  *
  * @param path the file
  * @param structureVersion the picture's structure that the file shows; -1 while there is no file of ours
+ * @param devices ids of the GPUs in the file
  * @param error why the last write failed; empty when it did not
  * @param problems what a container will miss although the file is written
  */
-public record CdiStatus(Path path, long structureVersion, String error, List<String> problems) {
+public record CdiStatus(Path path, long structureVersion, Set<String> devices, String error, List<String> problems) {
     public CdiStatus {
+        devices = Set.copyOf(devices);
         problems = List.copyOf(problems);
     }
 

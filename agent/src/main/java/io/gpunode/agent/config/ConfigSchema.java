@@ -64,7 +64,6 @@ public final class ConfigSchema {
                     "flags.plugin.deviceListStrategy", deviceListStrategies(), Set.of(DeviceListStrategy.ENVVAR))
             .flag("device-list-strategy")
             .environment("DEVICE_LIST_STRATEGY")
-            .live()
             .describedAs("How a container is told which GPUs it holds. Several may be given.");
 
     static final Setting<DeviceIdStrategy> DEVICE_ID_STRATEGY = setting(
@@ -73,13 +72,11 @@ public final class ConfigSchema {
                     DeviceIdStrategy.UUID)
             .flag("device-id-strategy")
             .environment("DEVICE_ID_STRATEGY")
-            .live()
             .describedAs("What names a GPU towards the container runtime.");
 
     static final Setting<Boolean> PASS_DEVICE_SPECS = setting("flags.plugin.passDeviceSpecs", SWITCH, false)
             .flag("pass-device-specs")
             .environment("PASS_DEVICE_SPECS")
-            .live()
             .describedAs(
                     "Whether Allocate also lists the device nodes, for runtimes without NVIDIA's hook and for the CPU manager.");
 

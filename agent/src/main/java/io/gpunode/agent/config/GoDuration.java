@@ -9,7 +9,7 @@ import java.util.Optional;
  * Durations as Kubernetes components write them: {@code 5s}, {@code 1m30s}, {@code 1.5h}, {@code 250ms}. Units are {@code ns}, {@code us},
  * {@code µs}, {@code ms}, {@code s}, {@code m} and {@code h}; the grammar is that of Go's {@code time.ParseDuration}.
  */
-final class GoDuration {
+public final class GoDuration {
     private static final String[] UNITS = {"ns", "us", "µs", "μs", "ms", "s", "m", "h"};
     private static final long[] UNIT_NANOS = {
         1, 1_000, 1_000, 1_000, 1_000_000, 1_000_000_000, 60_000_000_000L, 3_600_000_000_000L
@@ -20,7 +20,7 @@ final class GoDuration {
     private GoDuration() {}
 
     /** Empty when the text is not a duration, or is one of more than 292 years. */
-    static Optional<Duration> parse(String text) {
+    public static Optional<Duration> parse(String text) {
         if (text.isEmpty() || text.length() > LONGEST) {
             return Optional.empty();
         }

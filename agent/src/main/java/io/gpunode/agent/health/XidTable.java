@@ -14,7 +14,7 @@ import java.util.Map;
  * What is known of the XIDs, as data. Numbers and meanings are those of NVIDIA's XID catalogue (docs.nvidia.com/deploy/xid-errors) unless a row
  * says otherwise; the sentences are ours.
  */
-final class XidTable {
+public final class XidTable {
     private static final String CATALOGUE = "NVIDIA XID catalogue";
     private static final String IGNORED_BY_PLUGIN =
             "NVIDIA XID catalogue; ignored by NVIDIA's device plugin v0.20 (rm/health.go)";
@@ -114,6 +114,11 @@ final class XidTable {
     }
 
     private XidTable() {}
+
+    /** What an XID means, in words to follow its number; says so when it is not known. */
+    public static String meaning(long number) {
+        return row(number).meaning();
+    }
 
     /** All rows, by number. */
     static List<Row> rows() {

@@ -67,6 +67,12 @@ public final class Log {
         sink = new Sink(stream, level, journal, timeText);
     }
 
+    /** Changes the least bad level that is written; everything else stays. */
+    public static void level(Level level) {
+        Sink now = sink;
+        sink = new Sink(now.stream, level, now.journal, now.timeText);
+    }
+
     /** Whether debug lines are written; guard costly arguments with it. */
     public boolean debugEnabled() {
         return sink.level == Level.DEBUG;
