@@ -40,6 +40,7 @@ final class Commands {
         Root root = new Root();
         CommandLine line = new CommandLine(root)
                 .addSubcommand("run", RunUsage.spec())
+                .addSubcommand("simulate", RunUsage.simulateSpec())
                 .addSubcommand("status", new StatusCommand(shell))
                 .addSubcommand("gpus", new GpusCommand(shell))
                 .addSubcommand(

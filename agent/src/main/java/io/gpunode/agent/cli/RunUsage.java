@@ -4,12 +4,13 @@ import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Setting;
 import io.gpunode.agent.config.Spelling;
 import io.gpunode.agent.config.Support;
+import io.gpunode.agent.simulation.SimulatedNode;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** The help of {@code run}, made from the schema that its own parser reads. */
+/** The help of {@code run} and {@code simulate}, made from the schema that their own parser reads. */
 final class RunUsage {
     private RunUsage() {}
 
@@ -24,6 +25,45 @@ final class RunUsage {
                         "",
                         "Flags of the NVIDIA device plugin whose feature is not served are accepted with the value that"
                                 + " means off. The file's keys and all variables: docs/configuration.md");
+        addSettings(spec);
+        return spec;
+    }
+
+    /** The help of {@code simulate}. */
+    static CommandSpec simulateSpec() {
+        CommandSpec spec = CommandSpec.create().name("simulate");
+        spec.usageMessage()
+                .description(
+                        "Runs the agent on a simulated node: a folder with a simulated driver in it, and an embedded kubelet"
+                                + " that admits and ends pods. Needs no GPU and no cluster. SIGTERM or Ctrl-C ends it.",
+                        "",
+                        "Takes the flags of run, too.");
+        spec.addOption(OptionSpec.builder("--profile")
+                .paramLabel("NAME")
+                .type(String.class)
+                .description("The node: " + String.join(", ", SimulatedNode.profiles()) + ". Default: "
+                        + SimulateCommand.DEFAULT_PROFILE + ".")
+                .build());
+        spec.addOption(OptionSpec.builder("--pods")
+                .paramLabel("true|false")
+                .type(String.class)
+                .description("Whether pods come and go. Default: true.")
+                .build());
+        spec.addOption(OptionSpec.builder("--seed")
+                .paramLabel("NUMBER")
+                .type(String.class)
+                .description("Seed of the pods: the same seed gives the same pods. Default: 1.")
+                .build());
+        spec.addOption(OptionSpec.builder("--duration")
+                .paramLabel("DURATION")
+                .type(String.class)
+                .description("Ends by itself after this time. Default: never.")
+                .build());
+        addSettings(spec);
+        return spec;
+    }
+
+    private static void addSettings(CommandSpec spec) {
         spec.addOption(OptionSpec.builder("--config", "--config-file")
                 .paramLabel("FILE")
                 .type(String.class)
@@ -35,7 +75,6 @@ final class RunUsage {
                 spec.addOption(option(setting));
             }
         }
-        return spec;
     }
 
     private static OptionSpec option(Setting<?> setting) {

@@ -1,0 +1,278 @@
+package io.gpunode.agent.assembly;
+
+import io.gpunode.agent.admin.AdminServer;
+import io.gpunode.agent.admin.AdminState;
+import io.gpunode.agent.admin.Page;
+import io.gpunode.agent.admin.ReadinessCheck;
+import io.gpunode.agent.cdi.CdiPublisher;
+import io.gpunode.agent.cdi.CdiStatus;
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.ConfigDiff;
+import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.deviceplugin.CdiCoverage;
+import io.gpunode.agent.deviceplugin.DevicePlugin;
+import io.gpunode.agent.gpu.CallRecord;
+import io.gpunode.agent.gpu.GpuAccess;
+import io.gpunode.agent.gpu.NvmlOpener;
+import io.gpunode.agent.health.HealthKeeper;
+import io.gpunode.agent.health.XidTable;
+import io.gpunode.agent.health.XidWatcher;
+import io.gpunode.agent.inventory.Inventory;
+import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.lifecycle.Service;
+import io.gpunode.agent.lifecycle.ServiceGroup;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.metrics.MetricsExposition;
+import io.gpunode.agent.metrics.MicrometerMeters;
+import io.gpunode.agent.metrics.ProcessMeters;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.podresources.PodResourcesClient;
+import io.gpunode.agent.time.MonotonicClock;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+
+/**
+ * The agent, put together: every service is made here, and their order is the list in the constructor. They start from the top and stop from the
+ * bottom, so a GPU is offered only when it is known, judged and described, and NVML is let go last.
+ *
+ * <p>Owns the event loop and the configuration in force. Started and stopped once, by one thread.
+ */
+public final class AgentAssembly {
+    private static final Log LOG = Log.of(AgentAssembly.class);
+    private static final Duration STOP_LIMIT_AFTER_FAILED_START = Duration.ofSeconds(3);
+
+    private final EventLoops loops;
+    private final Heartbeats heartbeats;
+    private final Inventory inventory;
+    private final HealthKeeper health;
+    private final CdiPublisher cdi;
+    private final PodResourcesClient pods;
+    private final DevicePlugin devicePlugin;
+    private final MetricsExposition exposition;
+    private final AdminServer admin;
+    private final ServiceGroup services;
+    private volatile LoadedConfig loaded;
+
+    /**
+     * Makes everything and starts nothing.
+     *
+     * @param loaded checked
+     * @param version the agent's own
+     * @param loops becomes this assembly's; closed by {@link #stop}
+     */
+    public AgentAssembly(
+            LoadedConfig loaded, String version, EventLoops loops, MonotonicClock clock, InstantSource wall) {
+        AgentConfig config = loaded.config();
+        this.loaded = loaded;
+        this.loops = loops;
+        this.heartbeats = new Heartbeats(clock);
+        HostFiles host = new SystemHostFiles(config.host().root());
+        MicrometerMeters meters = new MicrometerMeters(
+                task -> Thread.ofPlatform().daemon().name("meters").start(task),
+                clock,
+                new ProcessMeters(new SystemHostFiles(Path.of("/")))::bindTo);
+        GpuAccess access = new GpuAccess(
+                NvmlOpener.of(config.nvml(), config.plugin(), host),
+                config.nvml().callDeadline(),
+                clock,
+                wall,
+                new CallRecord(meters, wall));
+        this.inventory = new Inventory(
+                access,
+                host,
+                config.nvml().retryInterval(),
+                config.sampling().interval(),
+                clock,
+                wall,
+                heartbeats,
+                meters);
+        this.health = new HealthKeeper(config.health(), inventory, clock, wall);
+        XidWatcher xids = new XidWatcher(access, inventory, health, inventory::lookAgain, clock, wall, heartbeats);
+        this.cdi = new CdiPublisher(inventory, this::config, host, heartbeats, this::cdiChanged);
+        this.pods = new PodResourcesClient(
+                config.kubelet().podResourcesSocket(),
+                config.sampling().interval(),
+                name -> name.startsWith("nvidia.com/"),
+                loops,
+                clock,
+                heartbeats,
+                meters);
+        this.devicePlugin = new DevicePlugin(
+                config.plugin(),
+                config.kubelet(),
+                inventory,
+                host,
+                loops,
+                heartbeats,
+                meters,
+                clock,
+                wall,
+                new SplittableRandom());
+        this.exposition = new MetricsExposition(
+                config.metrics(),
+                config.host().nodeName(),
+                version,
+                XidTable::meaning,
+                meters,
+                inventory,
+                pods,
+                clock,
+                wall);
+        this.admin = new AdminServer(
+                config.http().listen(),
+                loops,
+                new AdminState(
+                        version,
+                        config.host().nodeName(),
+                        inventory,
+                        pods,
+                        heartbeats,
+                        List.of(
+                                ReadinessChecks.nvml(inventory),
+                                ReadinessChecks.cdi(cdi),
+                                ReadinessChecks.registration(devicePlugin)),
+                        List.of(
+                                StateSections.devicePlugin(devicePlugin),
+                                StateSections.cdi(cdi),
+                                StateSections.faults(inventory),
+                                StateSections.configuration(() -> this.loaded)),
+                        clock),
+                Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)));
+        this.services = new ServiceGroup(
+                "agent",
+                List.of(
+                        admin,
+                        inventory,
+                        xids,
+                        new Subscribed("meters", inventory, _ -> meters.refresh()),
+                        cdi,
+                        pods,
+                        devicePlugin),
+                clock,
+                STOP_LIMIT_AFTER_FAILED_START);
+    }
+
+    /**
+     * Starts everything. What is not there yet (driver, library, kubelet) is waited for in the background.
+     *
+     * @throws Exception when it cannot work as configured, for example because the port is taken; everything is stopped then
+     */
+    public void start() throws Exception {
+        try {
+            services.start();
+            // The device plugin warms itself up before it registers; the first scrape finds its code loaded, too.
+            admin.warmUp();
+        } catch (Exception e) {
+            loops.close();
+            throw e;
+        }
+    }
+
+    /** Stops everything in reverse order. */
+    public void stop(Duration limit) throws Exception {
+        try {
+            services.stop(limit);
+        } finally {
+            loops.close();
+        }
+    }
+
+    /** Applies what can be applied of a new configuration and says what cannot. */
+    public synchronized ConfigDiff reload(LoadedConfig next) {
+        ConfigDiff diff = ConfigDiff.between(loaded, next);
+        AgentConfig config = diff.inForce().config();
+        exposition.reconfigure(config.metrics());
+        loaded = diff.inForce();
+        Log.level(Log.Level.parse(config.log().level()));
+        health.configure(config.health());
+        inventory.samplingInterval(config.sampling().interval());
+        for (ConfigDiff.Change change : diff.live()) {
+            LOG.info("applied", "setting", change.setting(), "before", change.before(), "after", change.after());
+        }
+        for (ConfigDiff.Change change : diff.needRestart()) {
+            LOG.warn(
+                    "not applied: this setting needs a restart (systemctl restart gpu-node-agent)",
+                    "setting",
+                    change.setting(),
+                    "before",
+                    change.before(),
+                    "after",
+                    change.after());
+        }
+        return diff;
+    }
+
+    /** Where HTTP listens, with the port that was really taken. After {@link #start}. */
+    public InetSocketAddress httpAddress() {
+        return admin.address();
+    }
+
+    /** The loops of the process, for the watchdog. */
+    public Heartbeats heartbeats() {
+        return heartbeats;
+    }
+
+    /** Whether all conditions of readiness are met now. */
+    public boolean ready() {
+        for (ReadinessCheck check : List.of(
+                ReadinessChecks.nvml(inventory),
+                ReadinessChecks.cdi(cdi),
+                ReadinessChecks.registration(devicePlugin))) {
+            if (!check.check().ok()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private AgentConfig config() {
+        return loaded.config();
+    }
+
+    private void cdiChanged() {
+        CdiStatus status = cdi.status();
+        devicePlugin.cdiWritten(
+                status.written()
+                        ? new CdiCoverage(status.structureVersion(), status.error())
+                        : new CdiCoverage(
+                                0, status.error().isEmpty() ? "the CDI specification is not written" : status.error()));
+    }
+
+    /** A consumer of pictures that needs no service of its own. */
+    private static final class Subscribed implements Service {
+        private final String name;
+        private final Inventory inventory;
+        private final Consumer<NodeSnapshot> consumer;
+        private SnapshotSource.Subscription subscription = () -> {};
+
+        private Subscribed(String name, Inventory inventory, Consumer<NodeSnapshot> consumer) {
+            this.name = name;
+            this.inventory = inventory;
+            this.consumer = consumer;
+        }
+
+        @Override
+        public String name() {
+            return name;
+        }
+
+        @Override
+        public void start() {
+            subscription = inventory.subscribe(name, consumer);
+        }
+
+        @Override
+        public void stop(Duration limit) {
+            subscription.close();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+package io.gpunode.agent.assembly;
+
+import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.log.LibraryLog;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.Signals;
+import io.gpunode.agent.os.SystemdNotifier;
+import io.gpunode.agent.time.SystemTime;
+import java.time.Duration;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The agent as a daemon: starts the assembly, tells systemd, then serves signals on the calling thread until one asks for the end. SIGTERM and
+ * SIGINT end in order within {@link #STOP_LIMIT}; SIGHUP reads the configuration again; a second SIGTERM does not hurry it.
+ */
+public final class AgentDaemon {
+    /** How long an orderly end may take; what has not ended by then is left to the end of the process. */
+    public static final Duration STOP_LIMIT = Duration.ofMillis(4_500);
+
+    private static final Log LOG = Log.of(AgentDaemon.class);
+
+    /** Reads every source of the configuration again. */
+    @FunctionalInterface
+    public interface Reload {
+        /** The new configuration, not yet in force. */
+        LoadedConfig load() throws ConfigException;
+    }
+
+    private enum Wish {
+        STOP,
+        RELOAD
+    }
+
+    private final BlockingQueue<Wish> wishes = new LinkedBlockingQueue<>(16);
+    private final SystemdNotifier systemd;
+    private final String version;
+
+    /** @param version the agent's own */
+    public AgentDaemon(SystemdNotifier systemd, String version) {
+        this.systemd = systemd;
+        this.version = version;
+    }
+
+    /**
+     * Runs until a signal asks for the end.
+     *
+     * @param started called once when everything has started
+     * @return whether everything ended in order
+     * @throws Exception when it cannot work as configured; what had started is stopped
+     */
+    public boolean run(LoadedConfig config, Reload reload, Started started) throws Exception {
+        LibraryLog.install();
+        EventLoops loops = EventLoops.open("io");
+        AgentAssembly assembly = new AgentAssembly(config, version, loops, SystemTime.monotonic(), SystemTime.wall());
+        Signals.handle("TERM", () -> wish(Wish.STOP));
+        Signals.handle("INT", () -> wish(Wish.STOP));
+        Signals.handle("HUP", () -> wish(Wish.RELOAD));
+        assembly.start();
+        LOG.info("started", "version", version, "http", text(assembly));
+        systemd.ready();
+        systemd.status("serving " + config.config().plugin().resourceName());
+        started.started(assembly);
+        serve(assembly, reload);
+        systemd.stopping();
+        try {
+            assembly.stop(STOP_LIMIT);
+            LOG.info("stopped");
+            return true;
+        } catch (Exception e) {
+            LOG.warn("stopped, and not everything ended in order", "error", e);
+            return false;
+        }
+    }
+
+    /** Asks the daemon to end, as SIGTERM does. Any thread. */
+    public void stop() {
+        wish(Wish.STOP);
+    }
+
+    /** Called when everything has started. */
+    @FunctionalInterface
+    public interface Started {
+        /** On the daemon's own thread: it serves no signal until this returns. */
+        void started(AgentAssembly assembly) throws Exception;
+    }
+
+    private void serve(AgentAssembly assembly, Reload reload) throws InterruptedException {
+        @Nullable Duration watchdog = systemd.watchdogInterval().orElse(null);
+        while (true) {
+            Wish wish = watchdog == null ? wishes.take() : wishes.poll(watchdog.toMillis(), TimeUnit.MILLISECONDS);
+            if (watchdog != null && assembly.heartbeats().ok()) {
+                // A loop that is stuck lets the watchdog bark: systemd restarts the agent.
+                systemd.watchdog();
+            }
+            if (wish == Wish.STOP) {
+                LOG.info("stopping");
+                return;
+            }
+            if (wish == Wish.RELOAD) {
+                reload(assembly, reload);
+            }
+        }
+    }
+
+    private void reload(AgentAssembly assembly, Reload reload) {
+        systemd.reloading();
+        try {
+            assembly.reload(reload.load());
+            LOG.info("configuration read again");
+        } catch (ConfigException e) {
+            for (Problem problem : e.problems()) {
+                LOG.error("the configuration is not used: " + problem);
+            }
+            LOG.warn(
+                    "the agent goes on with the configuration that it had",
+                    "problems",
+                    e.problems().size());
+        } catch (RuntimeException e) {
+            LOG.error("the configuration could not be applied; the agent goes on with the one that it had", e);
+        } finally {
+            systemd.ready();
+        }
+    }
+
+    private void wish(Wish wish) {
+        if (!wishes.offer(wish)) {
+            LOG.warn("a signal was dropped: too many at once", "signal", wish);
+        }
+    }
+
+    private static String text(AgentAssembly assembly) {
+        var address = assembly.httpAddress();
+        String host = address.getAddress().isAnyLocalAddress()
+                ? "localhost"
+                : address.getAddress().getHostAddress();
+        return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + address.getPort();
+    }
+}

@@ -1,0 +1,110 @@
+package io.gpunode.agent.assembly;
+
+import io.gpunode.agent.admin.StateSection;
+import io.gpunode.agent.cdi.CdiPublisher;
+import io.gpunode.agent.cdi.CdiStatus;
+import io.gpunode.agent.config.EffectiveValue;
+import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.deviceplugin.DevicePlugin;
+import io.gpunode.agent.deviceplugin.DevicePluginStatus;
+import io.gpunode.agent.inventory.Inventory;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.model.NvmlFault;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+/** What {@code /state} shows of the features. */
+final class StateSections {
+    private StateSections() {}
+
+    static StateSection devicePlugin(DevicePlugin plugin) {
+        return section("devicePlugin", json -> {
+            DevicePluginStatus status = plugin.status();
+            json.beginObject()
+                    .member("resource", status.resource())
+                    .member("state", status.state())
+                    .member("reason", status.reason())
+                    .member("since", status.since().toString())
+                    .member("socket", status.socket().toString())
+                    .member("kubeletSocket", status.kubeletSocket().toString())
+                    .member("streams", status.streams())
+                    .member("devices", status.devices())
+                    .member("healthyDevices", status.healthyDevices())
+                    .member("registrations", status.registrations())
+                    .member("failedRegistrations", status.failedRegistrations())
+                    .member("listsSent", status.listsSent())
+                    .member("allocations", status.allocations())
+                    .member("refusedAllocations", status.refusedAllocations());
+            if (status.lastErrorAt() != null) {
+                json.member("lastError", status.lastError())
+                        .member("lastErrorAt", status.lastErrorAt().toString());
+            }
+            json.endObject();
+        });
+    }
+
+    static StateSection cdi(CdiPublisher cdi) {
+        return section("cdi", json -> {
+            CdiStatus status = cdi.status();
+            json.beginObject()
+                    .member("path", status.path().toString())
+                    .member("written", status.written())
+                    .member("structureVersion", status.structureVersion())
+                    .member("error", status.error())
+                    .member("problems", status.problems())
+                    .endObject();
+        });
+    }
+
+    static StateSection faults(Inventory inventory) {
+        return section("nvmlFaults", json -> {
+            json.beginArray();
+            for (NvmlFault fault : inventory.recentFaults()) {
+                json.beginObject()
+                        .member("function", fault.function())
+                        .member("returned", fault.returned())
+                        .member("device", fault.device())
+                        .member("count", fault.count())
+                        .member("first", fault.first().toString())
+                        .member("last", fault.last().toString())
+                        .endObject();
+            }
+            for (Map.Entry<Integer, String> gpu : inventory.unidentified().entrySet()) {
+                json.beginObject()
+                        .member("device", "index " + gpu.getKey())
+                        .member("unidentified", gpu.getValue())
+                        .endObject();
+            }
+            json.endArray();
+        });
+    }
+
+    static StateSection configuration(Supplier<LoadedConfig> loaded) {
+        return section("configuration", json -> {
+            json.beginObject();
+            for (EffectiveValue<?> value : loaded.get().values()) {
+                json.name(value.setting().path())
+                        .beginObject()
+                        .member("value", value.text())
+                        .member("source", value.source())
+                        .endObject();
+            }
+            json.endObject();
+        });
+    }
+
+    private static StateSection section(String name, Consumer<JsonWriter> writer) {
+        return new StateSection() {
+            @Override
+            public String name() {
+                return name;
+            }
+
+            @Override
+            public void write(JsonWriter json) {
+                writer.accept(json);
+            }
+        };
+    }
+}
