@@ -111,7 +111,7 @@ class ArchitectureTest {
     void onlyTheOnesWhoAskNvmlKnowItsDoor() {
         checkProduction(noClasses()
                 .that()
-                .resideOutsideOfPackages(packagesOf("gpu", "inventory", "health", "mig", "driver", "simulation", "cli"))
+                .resideOutsideOfPackages(packagesOf("gpu", "inventory", "health", "mig", "driver", "simulation", "assembly"))
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage(packageOf("gpu"))
@@ -167,11 +167,22 @@ class ArchitectureTest {
                         .should()
                         .dependOnClassesThat()
                         .resideInAnyPackage(Stream.concat(
-                                        Stream.of(packagesOf("gpu", "inventory", "simulation", "cli")),
+                                        Stream.of(packagesOf("gpu", "inventory", "simulation", "assembly", "cli")),
                                         Stream.of(packagesOf(FEATURES)))
                                 .toArray(String[]::new))
                         .because(
                                 "a side room serves all and knows none: take what you need as a parameter or as an interface of your own"));
+    }
+
+    @Test
+    void theAssemblyIsUsedByTheCommandLineOnly() {
+        checkProduction(noClasses()
+                .that()
+                .resideOutsideOfPackages(packagesOf("assembly", "cli"))
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage(packageOf("assembly"))
+                .because("assembly makes every service and is known to none: take what you need in the constructor"));
     }
 
     @Test

@@ -15,6 +15,7 @@ class HelpTest {
             strings = {
                 "",
                 "run",
+                "simulate",
                 "status",
                 "gpus",
                 "config",
