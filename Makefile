@@ -1,12 +1,13 @@
 # make test   build everything and run every test      make format   bring sources into the one format
 # make run    a simulated 8-GPU node, at work          make quick    only compile and package, no checks, no tests
+# make image  the runnable folder, packaging/target/gpu-node-agent
 #
 # Each does the set-up that is missing. MVN_FLAGS is passed on to Maven, as in: make test MVN_FLAGS=-o
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup test quick run format clean
+.PHONY: setup test quick image run format clean
 
 MVN_FLAGS ?=
 # Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
@@ -24,9 +25,15 @@ test: setup
 quick: setup
 	$(MVN) -Dquick -DskipTests package
 
+image: setup
+	$(MVN) -q -Dquick -DskipTests package
+	packaging/image.sh
+
 run: setup
+	@echo "building gpu-node-agent (the first time takes some minutes) ..."
 	@$(MVN) -q -Dquick -DskipTests package
-	@agent/target/dist/bin/gpu-node-agent simulate
+	@packaging/image.sh
+	@exec packaging/target/gpu-node-agent/bin/gpu-node-agent simulate
 
 format: setup
 	$(MVN) spotless:apply

@@ -2,14 +2,14 @@
 # Lays out the runnable agent in one folder, packaging/target/gpu-node-agent by default: launcher, jars, native libraries,
 # a linked Java runtime and the ahead-of-time cache. Packages are made from this folder, and `make run` starts it.
 #
-#   packaging/image.sh [FOLDER]     after `mvn package`; needs a JDK 25 (found under JAVA_HOME_25, JAVA_HOME, /usr/lib/jvm)
+#   packaging/image.sh [FOLDER]     after `mvn package`; needs a JDK 25 (.ci/setup says where it is looked for)
 #   SKIP_AOT=1                      leaves the cache out (it is remade by bin/gpu-node-agent-cache)
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/packaging/target/gpu-node-agent}
 say() { printf '%s\n' "$*" >&2; }
 
-jdk=$("$root/packaging/find-jdk.sh")
+jdk=$("$root/.ci/setup" --print-jdk) || { "$root/.ci/setup"; exit 1; }
 dist=$root/agent/target/dist/lib
 [ -d "$dist" ] || { say "$dist is not there: run 'mvn package' (or 'make build') first"; exit 1; }
 
@@ -38,8 +38,8 @@ for other in x86_64 aarch_64; do
 	[ $other = $netty ] || rm -f "$out"/lib/netty-transport-native-epoll-*-linux-$other.jar
 done
 
-# Four modules run everything; measured in docs/performance.md.
-"$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
+# These modules run everything: logging for gRPC, management for the agent's own meters, unsupported for signals and Netty.
+"$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
 	--compress zip-0 --output "$out/runtime"
 
 [ -n "${SKIP_AOT:-}" ] || "$out/bin/gpu-node-agent-cache"
