@@ -34,8 +34,12 @@ public final class GpuProbe {
          */
         record Identified(long round, GpuIdentity identity, long deviceAddress) implements Identification {}
 
-        /** Nobody that could be identified. */
-        record Refused(long round, GpuCondition condition) implements Identification {}
+        /**
+         * Nobody that could be identified.
+         *
+         * @param lasting whether NVML's answer means that the GPU or the driver is gone; otherwise it failed this time
+         */
+        record Refused(long round, GpuCondition condition, boolean lasting) implements Identification {}
     }
 
     private final int index;
@@ -144,9 +148,10 @@ public final class GpuProbe {
             identification = new Identification.Identified(
                     round, found.identity(), found.device().address());
         } catch (NvmlException e) {
-            identification = new Identification.Refused(round, conditionOf(e));
+            identification = new Identification.Refused(round, conditionOf(e), isLasting(e));
         } catch (IdentityReader.IdentityRefused e) {
-            identification = new Identification.Refused(round, new GpuCondition.Lost(String.valueOf(e.getMessage())));
+            identification =
+                    new Identification.Refused(round, new GpuCondition.Lost(String.valueOf(e.getMessage())), false);
         }
     }
 
@@ -156,6 +161,13 @@ public final class GpuProbe {
             case DRIVER_GONE -> new GpuCondition.DriverGone(name);
             case SUCCESS, UNSUPPORTED, LOST, RESET_NEEDED, TRANSIENT ->
                 new GpuCondition.Lost("it cannot be identified: " + failure.function() + " answers " + name);
+        };
+    }
+
+    private static boolean isLasting(NvmlException failure) {
+        return switch (ReturnMeaning.of(failure.code())) {
+            case LOST, RESET_NEEDED, DRIVER_GONE -> true;
+            case SUCCESS, UNSUPPORTED, TRANSIENT -> false;
         };
     }
 

@@ -31,6 +31,9 @@ final class KnownGpu {
     private long askedRound;
     private long identifiedRound;
     private GpuCondition condition = new GpuCondition.Lost("it was not asked yet");
+    /** Whether the condition is about being found at all. One of a reading holds until the next reading: a lost GPU may still tell its name. */
+    private boolean conditionIsOfRoster = true;
+
     private LaneState lane = LaneState.Responsive.INSTANCE;
     private GpuHealth health = GpuHealth.Healthy.CLEAN;
     private Reading<XidEvent> lastXid = new Reading.NotRead<>();
@@ -88,9 +91,8 @@ final class KnownGpu {
         }
         probe = at;
         identifiedRound = round;
-        if (round > newestRound) {
-            newestRound = round;
-            // Answering the identifying calls ends "lost"; a sampling that fails says so again.
+        newestRound = Math.max(round, newestRound);
+        if (conditionIsOfRoster) {
             condition = ANSWERING;
         }
     }
@@ -100,6 +102,7 @@ final class KnownGpu {
         probe = at;
         newestRound = round;
         condition = why;
+        conditionIsOfRoster = true;
     }
 
     /** Asks its probe for a sampling, unless the last one is still under way. */
@@ -118,6 +121,7 @@ final class KnownGpu {
         newestRound = newest.round();
         reading = newest;
         condition = newest.condition();
+        conditionIsOfRoster = false;
         return true;
     }
 

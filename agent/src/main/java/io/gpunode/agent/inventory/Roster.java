@@ -141,13 +141,16 @@ final class Roster {
                     claimed.add(gpu.id());
                 }
             }
-            case GpuProbe.Identification.Refused(long _, GpuCondition condition) -> {
+            case GpuProbe.Identification.Refused(long _, GpuCondition condition, boolean lasting) -> {
                 Optional<KnownGpu> last = known.values().stream()
                         .filter(gpu -> gpu.identity().index() == probe.index() && !claimed.contains(gpu.id()))
                         .findFirst();
                 last.ifPresent(gpu -> {
                     claimed.add(gpu.id());
-                    gpu.lost(probe, condition, round);
+                    // What failed this once says nothing about a GPU that is known.
+                    if (lasting) {
+                        gpu.lost(probe, condition, round);
+                    }
                 });
                 if (last.isEmpty()) {
                     refused.put(probe.index(), describe(condition));

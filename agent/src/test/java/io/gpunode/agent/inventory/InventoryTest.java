@@ -278,6 +278,54 @@ class InventoryTest {
     }
 
     @Test
+    void aLostGpuThatStillTellsItsNameStaysLost() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.simulator().apply("fault lost group=thermal gpu=1 return=GPU_IS_LOST");
+            NodeSnapshot lost = node.await(
+                    "a lost GPU",
+                    picture -> picture.gpus().stream().anyMatch(gpu -> gpu.lane() instanceof LaneState.Lost));
+
+            // When: it is identified again, and again
+            for (int look = 0; look < 3; look++) {
+                long names = node.simulator().calls("nvmlDeviceGetUUID");
+                node.inventory().lookAgain();
+                node.simulator().awaitCalls("nvmlDeviceGetUUID", names + 4, Duration.ofSeconds(10));
+                node.awaitNext(2);
+            }
+
+            // Then
+            assertThat(node.pictures())
+                    .filteredOn(picture -> picture.version() >= lost.version())
+                    .allSatisfy(picture -> assertThat(picture.gpus())
+                            .filteredOn(gpu -> gpu.lane() instanceof LaneState.Lost)
+                            .hasSize(1));
+        }
+    }
+
+    @Test
+    void anIdentityThatCannotBeReadForOnceDoesNotWithholdTheGpu() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            long version = node.inventory().current().version();
+            long names = node.simulator().calls("nvmlDeviceGetUUID");
+            node.simulator().apply("fault flaky call=nvmlDeviceGetUUID gpu=2 results=UNKNOWN,TIMEOUT");
+
+            // When
+            node.inventory().lookAgain();
+            node.simulator().awaitCalls("nvmlDeviceGetUUID", names + 4, Duration.ofSeconds(10));
+            node.awaitNext(3);
+
+            // Then
+            assertThat(node.pictures())
+                    .filteredOn(picture -> picture.version() > version)
+                    .allSatisfy(picture -> assertThat(picture.gpus())
+                            .hasSize(4)
+                            .allMatch(gpu -> gpu.lane() instanceof LaneState.Responsive));
+        }
+    }
+
+    @Test
     void aRemovedGpuIsWithheldAndNotForgotten() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
             // Given
