@@ -4,7 +4,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
-jdk=$(packaging/find-jdk.sh)
+jdk=$(.ci/setup --print-jdk) || { .ci/setup; exit 1; }
 if [ -z "${SKIP_BUILD:-}" ]; then
 	JAVA_HOME="$jdk" mvn -q -B -ntp ${MVN_FLAGS:-} -Dquick -DskipTests -pl agent/benchmarks -am package >&2
 	packaging/image.sh

@@ -47,8 +47,8 @@ final class BenchmarkNode implements AutoCloseable {
         this.settings = settings;
         SimulatedNodeFiles.create(root, settings.profile());
         this.driver = ControlFile.install(root, settings.profile(), ACKNOWLEDGED);
-        this.devicePlugins = root.resolve("var/lib/kubelet/device-plugins");
-        Path podResources = root.resolve("var/lib/kubelet/pod-resources/kubelet.sock");
+        this.devicePlugins = root.resolve("kubelet");
+        Path podResources = root.resolve("pod-resources/kubelet.sock");
         this.loops = EventLoops.open("kubelet");
         this.kubelet =
                 new EmbeddedKubelet(KubeletOptions.of(devicePlugins, podResources), loops, SystemTime.monotonic());
@@ -114,6 +114,7 @@ final class BenchmarkNode implements AutoCloseable {
 
     /** Waits for a registration that was asked for before the agent was started. */
     Registration awaitRegistered(PackagedAgent agent, CompletableFuture<Registration> registered) throws Exception {
+        agent.onExit(() -> registered.completeExceptionally(new IllegalStateException("the agent ended")));
         try {
             Registration registration = registered.get(REGISTERED.toNanos(), TimeUnit.NANOSECONDS);
             if (!registration.accepted()) {

@@ -1,5 +1,6 @@
 package io.gpunode.benchmarks;
 
+import io.gpunode.agent.log.Log;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -73,6 +74,7 @@ public final class Benchmarks {
     }
 
     private static void run(Settings settings, List<String> names) throws Exception {
+        Log.level(Log.Level.WARN);
         Report report = new Report(System.out);
         report.note(Machine.describe(settings) + (settings.quick() ? ". Quick run: not for publication." : "."));
         for (String name : names) {

@@ -1,6 +1,7 @@
 package io.gpunode.benchmarks;
 
 import io.gpunode.agent.simulation.DeviceList;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -30,14 +31,13 @@ final class HungGpuBenchmark implements Benchmark {
         NodeSettings nodeSettings = NodeSettings.eightGpus().withIntervals(SAMPLING, DEADLINE, Duration.ofSeconds(1));
         try (BenchmarkNode node = BenchmarkNode.open(nodeSettings);
                 PackagedAgent agent = node.startRegistered(settings);
-                PluginClient client = new PluginClient(node.pluginSocket());
-                ScrapeClient scraper = new ScrapeClient(node.port)) {
+                PluginClient client = new PluginClient(node.pluginSocket())) {
             List<String> others =
                     node.ids().stream().filter(id -> !id.equals(node.id(HUNG))).toList();
             client.allocate(others, 1, ALLOCATIONS);
-            scraper.scrapes(SCRAPES);
+            scrapes(node);
             report.row("Allocate before", client.allocate(others, 1, ALLOCATIONS));
-            report.row("scrape before", scraper.scrapes(SCRAPES));
+            report.row("scrape before", scrapes(node));
             Latencies unhealthy = new Latencies(ROUNDS);
             Latencies healthy = new Latencies(ROUNDS);
             int rounds = settings.samples(ROUNDS);
@@ -49,7 +49,7 @@ final class HungGpuBenchmark implements Benchmark {
                 unhealthy.add(list.changedAt().nanos() - before);
                 if (round == 0) {
                     report.row("Allocate of the others meanwhile", client.allocate(others, 1, ALLOCATIONS));
-                    report.row("scrape meanwhile", scraper.scrapes(SCRAPES));
+                    report.row("scrape meanwhile", scrapes(node));
                 }
                 before = System.nanoTime();
                 node.driver.apply("clear stuck");
@@ -66,5 +66,11 @@ final class HungGpuBenchmark implements Benchmark {
             agent.terminate();
         }
         report.end();
+    }
+
+    private static Latencies scrapes(BenchmarkNode node) throws IOException {
+        try (ScrapeClient scraper = new ScrapeClient(node.port)) {
+            return scraper.scrapes(SCRAPES);
+        }
     }
 }

@@ -28,8 +28,7 @@ final class MemoryBenchmark implements Benchmark {
         NodeSettings nodeSettings = NodeSettings.eightGpus().withFields(NodeSettings.FORTY_FIELDS);
         try (BenchmarkNode node = BenchmarkNode.open(nodeSettings);
                 PackagedAgent agent = node.startRegistered(settings);
-                PluginClient client = new PluginClient(node.pluginSocket());
-                ScrapeClient scraper = new ScrapeClient(node.port)) {
+                PluginClient client = new PluginClient(node.pluginSocket())) {
             node.runPods();
             pause(settings.quick() ? Duration.ofSeconds(5) : SETTLE);
             report.row(
@@ -46,8 +45,7 @@ final class MemoryBenchmark implements Benchmark {
                     percent <= BUDGET_PERCENT);
             report.row("memory idle", agent.memory().describe(), 1);
             report.row("threads idle", Integer.toString(agent.threadCount()), 1);
-            client.allocate(node.ids(), 1, ALLOCATIONS);
-            scraper.scrapes(SCRAPES);
+            load(node, client);
             ProcessMemory loaded = agent.memory();
             report.row(
                     "memory after 10,000 allocations and 1,000 scrapes",
@@ -59,8 +57,7 @@ final class MemoryBenchmark implements Benchmark {
                 pause(TRIM);
                 report.row("memory a minute later", agent.memory().describe(), 1);
                 for (int i = 0; i < 4; i++) {
-                    client.allocate(node.ids(), 1, ALLOCATIONS);
-                    scraper.scrapes(SCRAPES);
+                    load(node, client);
                 }
                 report.row(
                         "memory after 50,000 allocations and 5,000 scrapes",
@@ -70,6 +67,14 @@ final class MemoryBenchmark implements Benchmark {
             agent.terminate();
         }
         report.end();
+    }
+
+    private static void load(BenchmarkNode node, PluginClient client) throws Exception {
+        client.allocate(node.ids(), 1, ALLOCATIONS);
+        // A connection of its own: the agent closes one that is silent for long.
+        try (ScrapeClient scraper = new ScrapeClient(node.port)) {
+            scraper.scrapes(SCRAPES);
+        }
     }
 
     static void pause(Duration duration) {

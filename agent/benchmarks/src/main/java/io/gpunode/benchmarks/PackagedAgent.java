@@ -65,6 +65,11 @@ final class PackagedAgent implements AutoCloseable {
         return threads().size();
     }
 
+    /** Calls back when it has ended. */
+    void onExit(Runnable callback) {
+        process.onExit().thenRun(callback);
+    }
+
     /** Sends SIGTERM and waits for the end. Nanoseconds between the two. */
     long terminate() throws IOException, InterruptedException {
         long before = System.nanoTime();
