@@ -159,7 +159,8 @@ public final class ConfigLoader {
     private void misspeltVariables(Report report) {
         List<String> candidates = new ArrayList<>();
         for (String variable : environment.keySet()) {
-            if (variable.startsWith(ConfigSchema.ENVIRONMENT_PREFIX)) {
+            if (variable.startsWith(ConfigSchema.ENVIRONMENT_PREFIX)
+                    && !ConfigSchema.LAUNCHER_VARIABLES.contains(variable)) {
                 candidates.add(variable);
             }
         }

@@ -43,6 +43,10 @@ public final class ConfigSchema {
     /** Variables that name the file; the first that is set wins. */
     public static final List<String> FILE_VARIABLES = List.of("GPU_NODE_AGENT_CONFIG", "CONFIG_FILE");
 
+    /** Variables between the launcher script and this program; no settings. */
+    static final Set<String> LAUNCHER_VARIABLES =
+            Set.of("GPU_NODE_AGENT_JAVA", "GPU_NODE_AGENT_JAVA_OPTS", "GPU_NODE_AGENT_LAUNCHER");
+
     private static final TrueOrFalse SWITCH = new TrueOrFalse();
     private static final Text TEXT = new Text(Form.ANY);
     private static final AbsolutePath PATH = new AbsolutePath(false);

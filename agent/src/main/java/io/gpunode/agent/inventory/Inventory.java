@@ -186,7 +186,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     public void stop(Duration limit) throws InterruptedException, TimeoutException {
         Tick deadline = clock.now().plus(limit);
         try {
-            suspend("the agent is stopping", limit.multipliedBy(3).dividedBy(4));
+            suspend("the agent is stopping", Duration.ofNanos(limit.toNanos() / 4 * 3));
         } finally {
             Duration left = deadline.since(clock.now());
             cycle.stop(left.isNegative() ? Duration.ZERO : left);

@@ -128,11 +128,12 @@ public final class DutyCycle implements Service {
         if (running == null || running.equals(Thread.currentThread())) {
             return;
         }
-        if (running.join(limit.dividedBy(2))) {
+        Duration half = Duration.ofNanos(limit.toNanos() / 2);
+        if (running.join(half)) {
             return;
         }
         running.interrupt();
-        if (!running.join(limit.dividedBy(2))) {
+        if (!running.join(half)) {
             throw new TimeoutException("loop " + name + " did not end within " + limit.toMillis() + " ms, it is at "
                     + where(running.getStackTrace()));
         }

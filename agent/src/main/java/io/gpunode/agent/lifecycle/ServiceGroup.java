@@ -67,7 +67,7 @@ public final class ServiceGroup implements Service {
         Exception first = null;
         while (!started.isEmpty()) {
             Duration left = deadline.since(clock.now());
-            Duration share = left.isNegative() ? Duration.ZERO : left.dividedBy(started.size());
+            Duration share = left.isNegative() ? Duration.ZERO : Duration.ofNanos(left.toNanos() / started.size());
             Service service = started.pop();
             Exception failure = stopOne(service, share);
             if (failure != null) {

@@ -1,7 +1,6 @@
 package io.gpunode.agent.model;
 
 import java.util.HexFormat;
-import java.util.Locale;
 
 /**
  * A PCI address. Ordered as {@code lspci} lists them, which is the stable order of GPUs on a node.
@@ -12,6 +11,9 @@ import java.util.Locale;
  * @param function 0 to 7
  */
 public record PciAddress(int domain, int bus, int device, int function) implements Comparable<PciAddress> {
+    private static final HexFormat LOWER = HexFormat.of();
+    private static final HexFormat UPPER = LOWER.withUpperCase();
+
     public PciAddress {
         if (bus < 0 || bus > 0xff || device < 0 || device > 0x1f || function < 0 || function > 7) {
             throw new IllegalArgumentException("not a PCI address: domain " + domain + " bus " + bus + " device "
@@ -38,12 +40,30 @@ public record PciAddress(int domain, int bus, int device, int function) implemen
 
     /** The kernel's form, the directory name under {@code /sys/bus/pci/devices}: {@code 0000:1b:00.0}. */
     public String sysfsName() {
-        return String.format(Locale.ROOT, "%04x:%02x:%02x.%x", domain, bus, device, function);
+        return text(LOWER, 4);
     }
 
     /** NVML's form, also the metrics' label: {@code 00000000:1B:00.0}. */
     public String nvmlName() {
-        return String.format(Locale.ROOT, "%08X:%02X:%02X.%X", domain, bus, device, function);
+        return text(UPPER, 8);
+    }
+
+    /** Without {@code String.format}, whose locale data costs a start some milliseconds. */
+    private String text(HexFormat digits, int domainDigits) {
+        String wide = digits.toHexDigits(domain);
+        int zeros = 0;
+        while (zeros < wide.length() - domainDigits && wide.charAt(zeros) == '0') {
+            zeros++;
+        }
+        return new StringBuilder(wide.length() + 8)
+                .append(wide, zeros, wide.length())
+                .append(':')
+                .append(digits.toHexDigits((byte) bus))
+                .append(':')
+                .append(digits.toHexDigits((byte) device))
+                .append('.')
+                .append(function)
+                .toString();
     }
 
     @Override

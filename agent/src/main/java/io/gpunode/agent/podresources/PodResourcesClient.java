@@ -47,8 +47,8 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
 
     private static final Duration CALL_LIMIT = Duration.ofSeconds(5);
     private static final Duration FIRST_PAUSE = Duration.ofMillis(250);
-    /** A turn is one call; more than that, and the loop is stuck. */
-    private static final Duration BOUND = CALL_LIMIT.multipliedBy(3);
+    /** A turn is one call; three times that, and the loop is stuck. */
+    private static final Duration BOUND = Duration.ofSeconds(15);
 
     private static final Duration CHANNEL_END = Duration.ofSeconds(1);
 

@@ -23,7 +23,11 @@ class GoDurationTest {
         "0, 0, 0s",
         "-5s, -5000000000, -5s",
         "+.5s, 500000000, 500ms",
-        "1h1ms, 3600001000000, 1h1ms"
+        "1h1ms, 3600001000000, 1h1ms",
+        "1.s, 1000000000, 1s",
+        "0.1234567899s, 123456789, 123ms456us789ns",
+        "0.000000000999999999h, 3599, 3us599ns",
+        "9223372036854775807ns, 9223372036854775807, 2562047h47m16s854ms775us807ns"
     })
     void readsAndWritesGosNotation(String text, long nanos, String canonical) {
         // When
@@ -48,6 +52,8 @@ class GoDurationTest {
                 "5s!",
                 "five seconds",
                 "9999999999h",
+                "9223372036854775808ns",
+                "9223372036s1h",
                 "١s",
                 "1e3s"
             })
