@@ -10,20 +10,17 @@ import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
-import io.gpunode.podresources.v1.ContainerDevices;
-import io.gpunode.podresources.v1.ContainerResources;
 import io.gpunode.podresources.v1.ListPodResourcesRequest;
-import io.gpunode.podresources.v1.ListPodResourcesResponse;
-import io.gpunode.podresources.v1.PodResources;
 import io.gpunode.podresources.v1.PodResourcesListerGrpc;
+import io.grpc.CallOptions;
 import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -42,8 +39,8 @@ import org.jspecify.annotations.Nullable;
 public final class PodResourcesClient implements Service, PodResourcesSource {
     private static final Log LOG = Log.of(PodResourcesClient.class);
 
-    /** gRPC's default of 4 MiB is too little for a node of many pods; the kubelet's own client takes this much. */
-    private static final int LARGEST_ANSWER_BYTES = 16 << 20;
+    /** gRPC's default of 4 MiB is too little for a node of many pods; twice this would not fit Netty's share of a small process. */
+    private static final int LARGEST_ANSWER_BYTES = 8 << 20;
 
     private static final Duration CALL_LIMIT = Duration.ofSeconds(5);
     private static final Duration FIRST_PAUSE = Duration.ofMillis(250);
@@ -64,8 +61,8 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     }
 
     private final Path socket;
-    private final Duration interval;
-    private final Predicate<String> resources;
+    private volatile Duration interval;
+    private final MethodDescriptor<ListPodResourcesRequest, Map<String, List<PodUse>>> list;
     private final EventLoops loops;
     private final MonotonicClock clock;
     private final DutyCycle cycle;
@@ -96,7 +93,9 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         UnixSockets.checkPath(socket, "kubelet.podResourcesSocket");
         this.socket = socket;
         this.interval = interval;
-        this.resources = resources;
+        var generated = PodResourcesListerGrpc.getListMethod();
+        this.list = generated.toBuilder(generated.getRequestMarshaller(), new PodResourcesReader(resources))
+                .build();
         this.loops = loops;
         this.clock = clock;
         this.backoff = new Backoff(
@@ -109,6 +108,12 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         this.callTime = meters.timer(
                 "gpu_node_agent_pod_resources_call_seconds",
                 "How long calls of the kubelet's PodResources API took, failed ones too.");
+    }
+
+    /** Changes the time from one call to the next, from the next one on; more than zero. Any thread. */
+    public void interval(Duration changed) {
+        interval = changed;
+        cycle.wake();
     }
 
     @Override
@@ -158,14 +163,16 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         }
         Tick before = clock.now();
         try {
-            ListPodResourcesResponse response = PodResourcesListerGrpc.newBlockingStub(open)
-                    .withDeadlineAfter(CALL_LIMIT.toNanos(), TimeUnit.NANOSECONDS)
-                    .list(ListPodResourcesRequest.getDefaultInstance());
+            Map<String, List<PodUse>> users = ClientCalls.blockingUnaryCall(
+                    open,
+                    list,
+                    CallOptions.DEFAULT.withDeadlineAfter(CALL_LIMIT.toNanos(), TimeUnit.NANOSECONDS),
+                    ListPodResourcesRequest.getDefaultInstance());
             Tick now = clock.now();
             callTime.record(now.since(before).toNanos());
             answers.increment();
             backoff.reset();
-            answered(response, now);
+            answered(users, now);
             return interval;
         } catch (StatusRuntimeException e) {
             callTime.record(clock.now().since(before).toNanos());
@@ -203,43 +210,16 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         }
     }
 
-    private void answered(ListPodResourcesResponse response, Tick now) {
-        Map<String, List<PodUse>> users = users(response);
+    private void answered(Map<String, List<PodUse>> users, Tick now) {
         PodResourcesPicture last = picture;
         // The same picture keeps the same map: its readers see that nothing moved, and the copy is garbage at once.
         picture = new PodResourcesPicture(
-                last != null && last.byDevice().equals(users) ? last.byDevice() : users, now, "");
+                last != null && last.byDevice().equals(users) ? last.byDevice() : Map.copyOf(users), now, "");
         error = "";
         if (state != State.ANSWERING) {
             LOG.info("the kubelet answers PodResources", "socket", socket);
         }
         state = State.ANSWERING;
-    }
-
-    /** A device that is listed again for the same container, as one of several NUMA nodes is, has one user. */
-    private Map<String, List<PodUse>> users(ListPodResourcesResponse response) {
-        Map<String, List<PodUse>> byDevice = new HashMap<>();
-        for (PodResources pod : response.getPodResourcesList()) {
-            for (ContainerResources container : pod.getContainersList()) {
-                PodUse use = null;
-                for (ContainerDevices devices : container.getDevicesList()) {
-                    if (!resources.test(devices.getResourceName())) {
-                        continue;
-                    }
-                    if (use == null) {
-                        use = new PodUse(pod.getNamespace(), pod.getName(), container.getName());
-                    }
-                    for (String id : devices.getDeviceIdsList()) {
-                        List<PodUse> users = byDevice.computeIfAbsent(id, _ -> new ArrayList<>(1));
-                        if (!users.contains(use)) {
-                            users.add(use);
-                        }
-                    }
-                }
-            }
-        }
-        byDevice.replaceAll((_, users) -> List.copyOf(users));
-        return Map.copyOf(byDevice);
     }
 
     private void absent() {

@@ -283,24 +283,24 @@ class PodResourcesClientTest {
     }
 
     @Test
-    void anAnswerOfMoreThan16MebibytesIsRefused() throws Exception {
+    void anAnswerOfMoreThanEightMebibytesIsRefused() throws Exception {
         // Given
         startKubelet(device("a", "Healthy"));
-        kubelet.podResourcesFault(new PodResourcesFault.Oversized((16 << 20) + 1));
+        kubelet.podResourcesFault(new PodResourcesFault.Oversized((8 << 20) + 1));
 
         // When
         client.turn();
 
         // Then
-        assertThat(client.error()).contains("RESOURCE_EXHAUSTED").contains("16777216");
+        assertThat(client.error()).contains("RESOURCE_EXHAUSTED").contains("8388608");
     }
 
     @Test
-    void anAnswerOfNearly16MebibytesIsTaken() throws Exception {
+    void anAnswerOfNearlyEightMebibytesIsTaken() throws Exception {
         // Given
         startKubelet(device("a", "Healthy"));
         kubelet.runPod("team", "train", "main", 1);
-        kubelet.podResourcesFault(new PodResourcesFault.Oversized(15 << 20));
+        kubelet.podResourcesFault(new PodResourcesFault.Oversized(7 << 20));
 
         // When
         client.turn();

@@ -1,0 +1,173 @@
+package io.gpunode.agent.podresources;
+
+import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.WireFormat;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+
+/**
+ * Reads the kubelet's answer to List straight from the wire, keeping only what is asked for here: which container holds which device. The
+ * answer also lists every container's processors, memory and other devices; as objects of the generated classes a large one would not fit
+ * the heap.
+ *
+ * <p>Field numbers are those of {@code podresources.proto}. One resource can occur several times in a container (the kubelet groups devices by
+ * NUMA node); all of them count.
+ */
+final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String, List<PodUse>>> {
+    /** More devices than a kubelet can hold is not an answer. */
+    private static final int MOST_DEVICES = 100_000;
+
+    private static final int RESPONSE_PODS = 1;
+    private static final int POD_NAME = 1;
+    private static final int POD_NAMESPACE = 2;
+    private static final int POD_CONTAINERS = 3;
+    private static final int CONTAINER_NAME = 1;
+    private static final int CONTAINER_DEVICES = 2;
+    private static final int DEVICES_RESOURCE = 1;
+    private static final int DEVICES_IDS = 2;
+
+    private final Predicate<String> resources;
+
+    /** @param resources which resources' devices are kept, by resource name */
+    PodResourcesReader(Predicate<String> resources) {
+        this.resources = resources;
+    }
+
+    @Override
+    public Map<String, List<PodUse>> parse(InputStream stream) {
+        Map<String, List<PodUse>> byDevice = new HashMap<>();
+        try {
+            CodedInputStream in = CodedInputStream.newInstance(stream);
+            fields(in, field -> {
+                if (field != RESPONSE_PODS) {
+                    return false;
+                }
+                nested(in, () -> pod(in, byDevice));
+                return true;
+            });
+        } catch (IOException e) {
+            throw Status.INTERNAL
+                    .withDescription("the kubelet's list of pods cannot be read: " + e.getMessage())
+                    .withCause(e)
+                    .asRuntimeException();
+        }
+        return byDevice;
+    }
+
+    /** Never asked for: this end only reads. */
+    @Override
+    public InputStream stream(Map<String, List<PodUse>> value) {
+        throw new UnsupportedOperationException("the list of pods is read, never written");
+    }
+
+    private void pod(CodedInputStream in, Map<String, List<PodUse>> byDevice) throws IOException {
+        String[] names = {"", ""};
+        List<Container> containers = new ArrayList<>(2);
+        fields(in, field -> {
+            switch (field) {
+                case POD_NAME -> names[0] = in.readString();
+                case POD_NAMESPACE -> names[1] = in.readString();
+                case POD_CONTAINERS ->
+                    nested(in, () -> {
+                        Container container = container(in);
+                        if (!container.ids().isEmpty()) {
+                            containers.add(container);
+                        }
+                    });
+                default -> {
+                    return false;
+                }
+            }
+            return true;
+        });
+        for (Container container : containers) {
+            PodUse use = new PodUse(names[1], names[0], container.name());
+            for (String id : container.ids()) {
+                add(byDevice, id, use);
+            }
+        }
+    }
+
+    private Container container(CodedInputStream in) throws IOException {
+        String[] name = {""};
+        List<String> ids = new ArrayList<>(0);
+        fields(in, field -> {
+            switch (field) {
+                case CONTAINER_NAME -> name[0] = in.readString();
+                case CONTAINER_DEVICES -> nested(in, () -> devices(in, ids));
+                default -> {
+                    return false;
+                }
+            }
+            return true;
+        });
+        return new Container(name[0], ids);
+    }
+
+    private void devices(CodedInputStream in, List<String> ids) throws IOException {
+        String[] resource = {""};
+        List<String> found = new ArrayList<>(1);
+        fields(in, field -> {
+            switch (field) {
+                case DEVICES_RESOURCE -> resource[0] = in.readString();
+                case DEVICES_IDS -> found.add(in.readString());
+                default -> {
+                    return false;
+                }
+            }
+            return true;
+        });
+        if (resources.test(resource[0])) {
+            ids.addAll(found);
+        }
+    }
+
+    private static void add(Map<String, List<PodUse>> byDevice, String id, PodUse use) throws IOException {
+        List<PodUse> uses = byDevice.computeIfAbsent(id, _ -> new ArrayList<>(1));
+        if (byDevice.size() > MOST_DEVICES) {
+            throw new InvalidProtocolBufferException("more than " + MOST_DEVICES + " devices in use");
+        }
+        if (!uses.contains(use)) {
+            uses.add(use);
+        }
+    }
+
+    /** Calls for each length-delimited field; skips the others and those that are not taken. */
+    private static void fields(CodedInputStream in, Field taker) throws IOException {
+        while (true) {
+            int tag = in.readTag();
+            if (tag == 0) {
+                return;
+            }
+            boolean delimited = WireFormat.getTagWireType(tag) == WireFormat.WIRETYPE_LENGTH_DELIMITED;
+            if (!delimited || !taker.take(WireFormat.getTagFieldNumber(tag))) {
+                in.skipField(tag);
+            }
+        }
+    }
+
+    private static void nested(CodedInputStream in, Body body) throws IOException {
+        int outer = in.pushLimit(in.readRawVarint32());
+        body.read();
+        in.checkLastTagWas(0);
+        in.popLimit(outer);
+    }
+
+    private record Container(String name, List<String> ids) {}
+
+    private interface Field {
+        boolean take(int field) throws IOException;
+    }
+
+    private interface Body {
+        void read() throws IOException;
+    }
+}

@@ -1,0 +1,126 @@
+package io.gpunode.agent.podresources;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gpunode.podresources.v1.ContainerDevices;
+import io.gpunode.podresources.v1.ContainerMemory;
+import io.gpunode.podresources.v1.ContainerResources;
+import io.gpunode.podresources.v1.ListPodResourcesResponse;
+import io.gpunode.podresources.v1.NUMANode;
+import io.gpunode.podresources.v1.PodResources;
+import io.gpunode.podresources.v1.TopologyInfo;
+import io.grpc.StatusRuntimeException;
+import java.io.ByteArrayInputStream;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(20)
+class PodResourcesReaderTest {
+    private final PodResourcesReader reader = new PodResourcesReader(name -> name.startsWith("nvidia.com/"));
+
+    @Test
+    void keepsWhichContainerHoldsWhichDeviceAndSkipsTheRest() {
+        // Given
+        ListPodResourcesResponse response = ListPodResourcesResponse.newBuilder()
+                .addPodResources(PodResources.newBuilder()
+                        .setName("train-0")
+                        .setNamespace("ml")
+                        .addCpuIds(3)
+                        .addContainers(ContainerResources.newBuilder()
+                                .setName("main")
+                                .addAllCpuIds(LongStream.range(0, 64).boxed().toList())
+                                .addMemory(ContainerMemory.newBuilder()
+                                        .setMemoryType("memory")
+                                        .setSize(1 << 30))
+                                .addDevices(devices("nvidia.com/gpu", 0, "GPU-a", "GPU-b"))
+                                .addDevices(devices("nvidia.com/gpu", 1, "GPU-c"))
+                                .addDevices(devices("rdma/hca", 0, "mlx5_0"))
+                                .addDevices(devices("nvidia.com/mig-1g.10gb", 0, "MIG-a")))
+                        .addContainers(ContainerResources.newBuilder().setName("sidecar")))
+                .build();
+
+        // When
+        Map<String, List<PodUse>> byDevice = read(response.toByteArray());
+
+        // Then
+        PodUse use = new PodUse("ml", "train-0", "main");
+        assertThat(byDevice)
+                .containsOnly(
+                        Map.entry("GPU-a", List.of(use)),
+                        Map.entry("GPU-b", List.of(use)),
+                        Map.entry("GPU-c", List.of(use)),
+                        Map.entry("MIG-a", List.of(use)));
+    }
+
+    @Test
+    void aDeviceOfSeveralContainersHasThemAllInTheKubeletsOrder() {
+        // Given
+        ListPodResourcesResponse.Builder response = ListPodResourcesResponse.newBuilder();
+        for (String pod : List.of("b", "a")) {
+            response.addPodResources(PodResources.newBuilder()
+                    .setName(pod)
+                    .setNamespace("n")
+                    .addContainers(ContainerResources.newBuilder()
+                            .setName("c")
+                            .addDevices(devices("nvidia.com/gpu", 0, "GPU-a::0"))));
+        }
+
+        // When / Then
+        assertThat(read(response.build().toByteArray()))
+                .containsEntry("GPU-a::0", List.of(new PodUse("n", "b", "c"), new PodUse("n", "a", "c")));
+    }
+
+    @Test
+    void anEmptyAnswerIsAnEmptyPicture() {
+        assertThat(read(new byte[0])).isEmpty();
+    }
+
+    @Test
+    void brokenBytesAreRefusedAsAStatusAndNothingElse() {
+        // Given
+        byte[] good = ListPodResourcesResponse.newBuilder()
+                .addPodResources(PodResources.newBuilder()
+                        .setName("p")
+                        .addContainers(ContainerResources.newBuilder()
+                                .setName("c")
+                                .addDevices(devices("nvidia.com/gpu", 0, "GPU-a", "GPU-b"))))
+                .build()
+                .toByteArray();
+        assertThatThrownBy(() -> read(Arrays.copyOf(good, good.length - 1)))
+                .isInstanceOf(StatusRuntimeException.class)
+                .hasMessageContaining("cannot be read");
+        Random random = new Random(5);
+
+        for (int i = 0; i < 20_000; i++) {
+            byte[] broken = good.clone();
+            broken[random.nextInt(broken.length)] = (byte) random.nextInt();
+            broken[random.nextInt(broken.length)] ^= (byte) (1 << random.nextInt(8));
+
+            // When / Then
+            try {
+                assertThat(read(broken)).hasSizeLessThan(10);
+            } catch (StatusRuntimeException refused) {
+                assertThat(refused).hasMessageContaining("cannot be read");
+            }
+        }
+    }
+
+    private static ContainerDevices devices(String resource, long numaNode, String... ids) {
+        return ContainerDevices.newBuilder()
+                .setResourceName(resource)
+                .addAllDeviceIds(List.of(ids))
+                .setTopology(
+                        TopologyInfo.newBuilder().addNodes(NUMANode.newBuilder().setID(numaNode)))
+                .build();
+    }
+
+    private Map<String, List<PodUse>> read(byte[] bytes) {
+        return reader.parse(new ByteArrayInputStream(bytes));
+    }
+}
