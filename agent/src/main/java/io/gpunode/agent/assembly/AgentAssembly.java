@@ -59,6 +59,7 @@ public final class AgentAssembly {
     private final DevicePlugin devicePlugin;
     private final MetricsExposition exposition;
     private final AdminServer admin;
+    private final List<ReadinessCheck> readiness;
     private final ServiceGroup services;
     private volatile LoadedConfig loaded;
 
@@ -97,7 +98,7 @@ public final class AgentAssembly {
                 meters);
         this.health = new HealthKeeper(config.health(), inventory, clock, wall);
         XidWatcher xids = new XidWatcher(access, inventory, health, inventory::lookAgain, clock, wall, heartbeats);
-        this.cdi = new CdiPublisher(inventory, this::config, host, heartbeats, this::cdiChanged);
+        this.cdi = new CdiPublisher(inventory, this::config, host, clock, heartbeats, this::cdiChanged);
         this.pods = new PodResourcesClient(
                 config.kubelet().podResourcesSocket(),
                 config.sampling().interval(),
@@ -127,6 +128,8 @@ public final class AgentAssembly {
                 pods,
                 clock,
                 wall);
+        this.readiness = List.of(
+                ReadinessChecks.nvml(inventory), ReadinessChecks.cdi(cdi), ReadinessChecks.registration(devicePlugin));
         this.admin = new AdminServer(
                 config.http().listen(),
                 loops,
@@ -136,10 +139,7 @@ public final class AgentAssembly {
                         inventory,
                         pods,
                         heartbeats,
-                        List.of(
-                                ReadinessChecks.nvml(inventory),
-                                ReadinessChecks.cdi(cdi),
-                                ReadinessChecks.registration(devicePlugin)),
+                        readiness,
                         List.of(
                                 StateSections.devicePlugin(devicePlugin),
                                 StateSections.cdi(cdi),
@@ -156,6 +156,7 @@ public final class AgentAssembly {
                         new Subscribed("meters", inventory, _ -> meters.refresh()),
                         cdi,
                         pods,
+                        new FirstScrape(admin),
                         devicePlugin),
                 clock,
                 STOP_LIMIT_AFTER_FAILED_START);
@@ -169,8 +170,6 @@ public final class AgentAssembly {
     public void start() throws Exception {
         try {
             services.start();
-            // The device plugin warms itself up before it registers; the first scrape finds its code loaded, too.
-            admin.warmUp();
         } catch (Exception e) {
             loops.close();
             throw e;
@@ -195,6 +194,7 @@ public final class AgentAssembly {
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());
         inventory.samplingInterval(config.sampling().interval());
+        pods.interval(config.sampling().interval());
         for (ConfigDiff.Change change : diff.live()) {
             LOG.info("applied", "setting", change.setting(), "before", change.before(), "after", change.after());
         }
@@ -221,17 +221,15 @@ public final class AgentAssembly {
         return heartbeats;
     }
 
-    /** Whether all conditions of readiness are met now. */
-    public boolean ready() {
-        for (ReadinessCheck check : List.of(
-                ReadinessChecks.nvml(inventory),
-                ReadinessChecks.cdi(cdi),
-                ReadinessChecks.registration(devicePlugin))) {
-            if (!check.check().ok()) {
-                return false;
+    /** What stands in the way of readiness, one sentence; empty when the node is ready. */
+    public String unready() {
+        for (ReadinessCheck check : readiness) {
+            ReadinessCheck.Condition condition = check.check();
+            if (!condition.ok()) {
+                return check.name() + ": " + condition.reason();
             }
         }
-        return true;
+        return "";
     }
 
     private AgentConfig config() {
@@ -240,11 +238,23 @@ public final class AgentAssembly {
 
     private void cdiChanged() {
         CdiStatus status = cdi.status();
-        devicePlugin.cdiWritten(
-                status.written()
-                        ? new CdiCoverage(status.structureVersion(), status.error())
-                        : new CdiCoverage(
-                                0, status.error().isEmpty() ? "the CDI specification is not written" : status.error()));
+        devicePlugin.cdiWritten(new CdiCoverage(status.structureVersion(), status.error()));
+    }
+
+    /** Loads what the first scrape needs while NVML is being opened, so that it is there before the node registers. */
+    private record FirstScrape(AdminServer admin) implements Service {
+        @Override
+        public String name() {
+            return "first-scrape";
+        }
+
+        @Override
+        public void start() {
+            admin.warmUp();
+        }
+
+        @Override
+        public void stop(Duration limit) {}
     }
 
     /** A consumer of pictures that needs no service of its own. */

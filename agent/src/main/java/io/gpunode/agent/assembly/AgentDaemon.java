@@ -20,10 +20,14 @@ import org.jspecify.annotations.Nullable;
  * SIGINT end in order within {@link #STOP_LIMIT}; SIGHUP reads the configuration again; a second SIGTERM does not hurry it.
  */
 public final class AgentDaemon {
-    /** How long an orderly end may take; what has not ended by then is left to the end of the process. */
-    public static final Duration STOP_LIMIT = Duration.ofMillis(4_500);
+    /**
+     * How long the services may take to end; with what closing the event loop adds it stays below 5 s. What has not ended by then is left to the end
+     * of the process.
+     */
+    public static final Duration STOP_LIMIT = Duration.ofMillis(3_500);
 
     private static final Log LOG = Log.of(AgentDaemon.class);
+    private static final Duration STATUS_INTERVAL = Duration.ofSeconds(2);
 
     /** Reads every source of the configuration again. */
     @FunctionalInterface
@@ -38,6 +42,7 @@ public final class AgentDaemon {
     }
 
     private final BlockingQueue<Wish> wishes = new LinkedBlockingQueue<>(16);
+    private volatile boolean stopWanted;
     private final SystemdNotifier systemd;
     private final String version;
 
@@ -64,9 +69,13 @@ public final class AgentDaemon {
         assembly.start();
         LOG.info("started", "version", version, "http", text(assembly));
         systemd.ready();
-        systemd.status("serving " + config.config().plugin().resourceName());
-        started.started(assembly);
-        serve(assembly, reload);
+        try {
+            started.started(assembly);
+            serve(assembly, reload);
+        } catch (Exception e) {
+            assembly.stop(STOP_LIMIT);
+            throw e;
+        }
         systemd.stopping();
         try {
             assembly.stop(STOP_LIMIT);
@@ -91,14 +100,22 @@ public final class AgentDaemon {
     }
 
     private void serve(AgentAssembly assembly, Reload reload) throws InterruptedException {
-        @Nullable Duration watchdog = systemd.watchdogInterval().orElse(null);
+        Duration watchdog = systemd.watchdogInterval().orElse(STATUS_INTERVAL);
+        long pause = Math.min(watchdog.toMillis(), STATUS_INTERVAL.toMillis());
+        String told = "";
         while (true) {
-            Wish wish = watchdog == null ? wishes.take() : wishes.poll(watchdog.toMillis(), TimeUnit.MILLISECONDS);
-            if (watchdog != null && assembly.heartbeats().ok()) {
+            @Nullable Wish wish = wishes.poll(pause, TimeUnit.MILLISECONDS);
+            if (assembly.heartbeats().ok()) {
                 // A loop that is stuck lets the watchdog bark: systemd restarts the agent.
                 systemd.watchdog();
             }
-            if (wish == Wish.STOP) {
+            String unready = assembly.unready();
+            String status = unready.isEmpty() ? "ready" : "not ready, " + unready;
+            if (!status.equals(told)) {
+                systemd.status(status);
+                told = status;
+            }
+            if (stopWanted) {
                 LOG.info("stopping");
                 return;
             }
@@ -111,7 +128,11 @@ public final class AgentDaemon {
     private void reload(AgentAssembly assembly, Reload reload) {
         systemd.reloading();
         try {
-            assembly.reload(reload.load());
+            LoadedConfig next = reload.load();
+            for (Problem notice : next.notices()) {
+                LOG.warn(notice.toString());
+            }
+            assembly.reload(next);
             LOG.info("configuration read again");
         } catch (ConfigException e) {
             for (Problem problem : e.problems()) {
@@ -129,9 +150,14 @@ public final class AgentDaemon {
     }
 
     private void wish(Wish wish) {
-        if (!wishes.offer(wish)) {
-            LOG.warn("a signal was dropped: too many at once", "signal", wish);
+        // The end is a flag, so that no flood of reloads can push it out; the queue only wakes the daemon. One reload
+        // reads what all asked for.
+        if (wish == Wish.STOP) {
+            stopWanted = true;
+        } else if (wishes.contains(Wish.RELOAD)) {
+            return;
         }
+        wishes.offer(wish);
     }
 
     private static String text(AgentAssembly assembly) {

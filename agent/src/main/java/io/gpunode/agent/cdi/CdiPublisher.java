@@ -8,15 +8,21 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.HashSet;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
@@ -32,11 +38,14 @@ public final class CdiPublisher implements Service {
     /** Device nodes and driver files can appear without the picture changing; looking costs a few directory listings. */
     private static final Duration RECHECK = Duration.ofSeconds(30);
 
+    private static final int SPEC_LIMIT = 4 << 20;
+
     private static final Duration BOUND = Duration.ofSeconds(60);
 
     private final SnapshotSource snapshots;
     private final Supplier<AgentConfig> config;
     private final HostFiles files;
+    private final MonotonicClock clock;
     private final Runnable written;
     private final Path path;
     private final DutyCycle loop;
@@ -44,7 +53,26 @@ public final class CdiPublisher implements Service {
 
     private volatile CdiStatus status;
     private @Nullable String onDisk;
+    private @Nullable Shown shown;
+    private Tick nextLook;
     private SnapshotSource.@Nullable Subscription subscription;
+
+    /** All of a picture that a specification depends on. */
+    private record Shown(String driver, List<ShownGpu> gpus) {
+        static Shown of(NodeSnapshot snapshot) {
+            List<ShownGpu> gpus = new ArrayList<>(snapshot.gpus().size());
+            for (Gpu gpu : snapshot.gpus()) {
+                List<String> migs = new ArrayList<>(gpu.migDevices().size());
+                for (MigDevice mig : gpu.migDevices()) {
+                    migs.add(mig.id() + " " + mig.index() + " " + mig.gpuInstanceId() + " " + mig.computeInstanceId());
+                }
+                gpus.add(new ShownGpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), migs));
+            }
+            return new Shown(snapshot.driverVersion().orElse(""), gpus);
+        }
+    }
+
+    private record ShownGpu(GpuId id, int index, int minor, PciAddress pci, List<String> migDevices) {}
 
     /**
      * @param config read at each turn, so that a reload takes effect with the next
@@ -54,11 +82,14 @@ public final class CdiPublisher implements Service {
             SnapshotSource snapshots,
             Supplier<AgentConfig> config,
             HostFiles files,
+            MonotonicClock clock,
             Heartbeats heartbeats,
             Runnable written) {
         this.snapshots = snapshots;
         this.config = config;
         this.files = files;
+        this.clock = clock;
+        this.nextLook = clock.now();
         this.written = written;
         this.path = config.get().cdi().directory().resolve(CdiSpec.KIND.replace('/', '-') + ".json");
         this.status = none("");
@@ -85,21 +116,21 @@ public final class CdiPublisher implements Service {
         if (subscription != null) {
             subscription.close();
         }
-        loop.stop(limit);
-        // A file of an earlier life counts too: whatever is there, nobody vouches for it from now on.
-        files.delete(path);
-        onDisk = null;
-        status = none("");
+        try {
+            loop.stop(limit);
+        } finally {
+            // Nobody vouches for it from now on. One that another agent has written in the meantime is that agent's.
+            if (onDisk != null
+                    && files.readText(path, SPEC_LIMIT).map(text -> text + "\n").equals(Optional.of(onDisk))) {
+                files.delete(path);
+            }
+            status = none("");
+        }
     }
 
     /** How the file stands. Any thread. */
     public CdiStatus status() {
         return status;
-    }
-
-    /** Has the file compared with the picture soon, for example after a change of configuration. Any thread. */
-    public void recheck() {
-        loop.wake();
     }
 
     /** One comparison of file and picture; on the loop's thread. */
@@ -109,9 +140,10 @@ public final class CdiPublisher implements Service {
         CdiStatus now;
         Duration next = RECHECK;
         try {
-            now = snapshot.open() && !snapshot.gpus().isEmpty() ? write(snapshot) : remove();
+            now = level(snapshot, before);
             backoff.reset();
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException e) {
+            shown = null;
             now = none("cannot keep " + path + ": " + e + "; check that " + path.getParent()
                     + " is a directory that this process may write, or set cdi.directory");
             next = backoff.next();
@@ -129,10 +161,37 @@ public final class CdiPublisher implements Service {
         return next;
     }
 
+    private CdiStatus level(NodeSnapshot snapshot, CdiStatus before) throws IOException {
+        if (!snapshot.open()) {
+            // A file of an earlier life stays while NVML is being opened for the first time: it is most likely still
+            // right.
+            boolean starting = snapshot.nvml() instanceof NvmlState.Waiting waiting
+                    && waiting.kind().equals(NvmlState.Waiting.STARTING);
+            return starting ? before : remove();
+        }
+        if (snapshot.gpus().isEmpty()) {
+            return remove();
+        }
+        Shown seen = Shown.of(snapshot);
+        Tick now = clock.now();
+        if (seen.equals(shown) && before.written() && !now.reached(nextLook)) {
+            // Only the GPUs' health changed, which the file does not show.
+            return new CdiStatus(path, snapshot.structureVersion(), before.devices(), "", before.problems());
+        }
+        CdiStatus status = write(snapshot);
+        shown = seen;
+        nextLook = now.plus(RECHECK);
+        return status;
+    }
+
     private CdiStatus write(NodeSnapshot snapshot) throws IOException {
         AgentConfig current = config.get();
         DriverFiles driver = new DriverFilesFinder(files, current.plugin().driverRoot())
                 .find(snapshot.driverVersion().orElseThrow());
+        if (!driver.problems().isEmpty()) {
+            remove();
+            return none(String.join("; ", driver.problems()));
+        }
         CdiSpec spec = CdiSpec.build(
                 snapshot, current.plugin().deviceIdStrategy(), current.plugin().devRoot(), driver, files);
         if (!spec.json().equals(onDisk) || !files.exists(path)) {
@@ -148,18 +207,7 @@ public final class CdiPublisher implements Service {
                     "driver",
                     snapshot.driverVersion().orElseThrow());
         }
-        return new CdiStatus(path, snapshot.structureVersion(), ids(snapshot), "", spec.problems());
-    }
-
-    private static Set<String> ids(NodeSnapshot snapshot) {
-        Set<String> ids = new HashSet<>();
-        for (Gpu gpu : snapshot.gpus()) {
-            ids.add(gpu.id().uuid());
-            for (MigDevice mig : gpu.migDevices()) {
-                ids.add(mig.id().uuid());
-            }
-        }
-        return ids;
+        return new CdiStatus(path, snapshot.structureVersion(), spec.devices(), "", spec.problems());
     }
 
     private CdiStatus none(String error) {

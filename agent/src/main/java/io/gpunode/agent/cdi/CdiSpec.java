@@ -21,9 +21,10 @@ import java.util.Set;
  * all of them. It runs no hook. The same picture and files give the same bytes.
  *
  * @param json the specification's text
+ * @param devices ids of the GPUs and MIG devices in it
  * @param problems what a container will miss, in sentences
  */
-record CdiSpec(String json, List<String> problems) {
+record CdiSpec(String json, Set<String> devices, List<String> problems) {
     /** The kind of the device plugin's own specification; kubelets replay names of earlier answers, so it never changes. */
     static final String KIND = "k8s.device-plugin.nvidia.com/gpu";
 
@@ -34,6 +35,7 @@ record CdiSpec(String json, List<String> problems) {
             Path.of("/dev/nvidiactl"));
 
     CdiSpec {
+        devices = Set.copyOf(devices);
         problems = List.copyOf(problems);
     }
 
@@ -50,6 +52,7 @@ record CdiSpec(String json, List<String> problems) {
             throws IOException {
         List<String> problems = new ArrayList<>(driver.problems());
         Map<String, Set<Path>> devices = new LinkedHashMap<>();
+        Set<String> ids = new LinkedHashSet<>();
         MigMinors migMinors =
                 snapshot.gpus().stream().anyMatch(Gpu::migEnabled) ? MigMinors.read(files) : MigMinors.parse("");
         for (Gpu gpu : snapshot.gpus()) {
@@ -62,10 +65,16 @@ record CdiSpec(String json, List<String> problems) {
             nodes.add(node);
             nodes.addAll(drmNodes(gpu, files));
             devices.put(names == DeviceIdStrategy.UUID ? gpu.id().uuid() : Integer.toString(gpu.index()), nodes);
+            ids.add(gpu.id().uuid());
             for (MigDevice mig : gpu.migDevices()) {
-                devices.put(
-                        names == DeviceIdStrategy.UUID ? mig.id().uuid() : gpu.index() + ":" + mig.index(),
-                        migNodes(gpu, mig, migMinors, devRoot, files, problems));
+                Set<Path> migNodes = migNodes(gpu, mig, migMinors, devRoot, files, problems);
+                // With its parent's node alone a container would see a GPU that it cannot use.
+                if (!migNodes.isEmpty()) {
+                    devices.put(
+                            names == DeviceIdStrategy.UUID ? mig.id().uuid() : gpu.index() + ":" + mig.index(),
+                            migNodes);
+                    ids.add(mig.id().uuid());
+                }
             }
         }
         Set<Path> all = new LinkedHashSet<>();
@@ -105,7 +114,7 @@ record CdiSpec(String json, List<String> problems) {
             writeMount(json, socket, List.of("nosuid", "nodev", "rbind", "rprivate", "noexec"));
         }
         json.endArray().endObject().endObject();
-        return new CdiSpec(json + "\n", problems);
+        return new CdiSpec(json + "\n", ids, problems);
     }
 
     private static void writeEnvironment(JsonWriter json, DriverFiles driver) {
@@ -155,22 +164,25 @@ record CdiSpec(String json, List<String> problems) {
 
     private static Set<Path> migNodes(
             Gpu gpu, MigDevice mig, MigMinors minors, Path devRoot, HostFiles files, List<String> problems) {
-        Set<Path> nodes = new LinkedHashSet<>();
-        nodes.add(Path.of("/dev/nvidia" + gpu.minor()));
         OptionalInt gpuInstance = minors.gpuInstance(gpu.minor(), mig.gpuInstanceId());
         OptionalInt computeInstance = minors.computeInstance(gpu.minor(), mig.gpuInstanceId(), mig.computeInstanceId());
         if (gpuInstance.isEmpty() || computeInstance.isEmpty()) {
-            problems.add("MIG device " + mig.id() + " has no capability minors in /proc/driver/nvidia-caps/mig-minors:"
-                    + " a container cannot use it; run nvidia-modprobe -f to have the driver make them");
-            return nodes;
+            problems.add(
+                    "MIG device " + mig.id() + " is left out: it has no minors in /proc/driver/nvidia-caps/mig-minors;"
+                            + " see whether the nvidia-caps driver is loaded: grep nvidia-caps /proc/devices");
+            return Set.of();
         }
+        Set<Path> nodes = new LinkedHashSet<>();
+        nodes.add(Path.of("/dev/nvidia" + gpu.minor()));
         for (int minor : new int[] {gpuInstance.getAsInt(), computeInstance.getAsInt()}) {
             Path node = Path.of("/dev/nvidia-caps/nvidia-cap" + minor);
-            nodes.add(node);
             if (!files.exists(onHost(devRoot, node))) {
-                problems.add(onHost(devRoot, node) + " of MIG device " + mig.id()
-                        + " does not exist: run nvidia-modprobe -f");
+                problems.add(
+                        "MIG device " + mig.id() + " is left out: " + onHost(devRoot, node)
+                                + " does not exist; run nvidia-modprobe -f /proc/driver/nvidia/capabilities/mig/monitor, or nvidia-smi -L");
+                return Set.of();
             }
+            nodes.add(node);
         }
         return nodes;
     }

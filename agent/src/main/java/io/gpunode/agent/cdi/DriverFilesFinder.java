@@ -6,16 +6,18 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
+import java.util.regex.Pattern;
 
 /**
  * Finds the files of one driver version under a driver root by listing directories. The rule for libraries is the file name: every
- * {@code *.so.<version>} beside {@code libcuda} or {@code libnvidia-ml} belongs to the driver. No state; any thread.
+ * {@code lib*.so.<version>} belongs to the driver. No state; any thread.
  *
  * <p>NVIDIA's toolkit makes the other names of a library (its SONAME, its {@code .so} link) inside the container with hook processes and
  * {@code ldconfig}. Here each of those names is a mount of the same file, in a directory that the loaders of Debian-like and Red Hat-like
@@ -76,6 +78,10 @@ final class DriverFilesFinder {
             Map.entry("libnvidia-vksc-core", List.of("libnvidia-vksc-core.so.1")),
             Map.entry("libnvidia-ngx", List.of("libnvidia-ngx.so.1")));
 
+    /** Libraries that come with the driver and have versions of their own. */
+    private static final Pattern OWN_VERSION =
+            Pattern.compile("libnvidia-egl-(gbm|wayland2?|xcb|xlib)\\.so\\.\\d+\\.\\d[\\d.]*");
+
     private static final List<String> SHARED_DIRECTORIES = List.of("/etc", "/usr/local/share", "/usr/share");
 
     /** Files found by name in the shared directories → where the container gets them. */
@@ -113,21 +119,19 @@ final class DriverFilesFinder {
     DriverFiles find(String version) throws IOException {
         Map<Path, Path> mounts = new TreeMap<>();
         List<Path> libraryDirectories = new ArrayList<>();
-        Set<Path> seen = new LinkedHashSet<>();
+        List<String> problems = new ArrayList<>();
+        Set<Path> seen = new HashSet<>();
         for (String directory : LIBRARY_DIRECTORIES) {
             Path container = Path.of(directory);
+            Optional<Path> real = files.realPath(host(container));
             // On merged-usr systems /lib64 is /usr/lib64: the same files must not be mounted a second time.
-            if (!seen.add(files.resolve(host(container)))) {
-                continue;
-            }
-            if (libraries(container, version, mounts)) {
+            if (real.isPresent() && seen.add(real.get()) && libraries(container, version, mounts)) {
                 libraryDirectories.add(container);
             }
         }
-        List<String> problems = new ArrayList<>();
-        if (libraryDirectories.isEmpty()) {
-            problems.add("no driver libraries of version " + version + " (libcuda.so." + version + ") under "
-                    + driverRoot + ": set flags.nvidiaDriverRoot to where the driver is installed");
+        if (mounts.keySet().stream().noneMatch(path -> path.endsWith("libcuda.so." + version))) {
+            problems.add("there is no libcuda.so." + version + ", the library of the loaded driver, under " + driverRoot
+                    + ": finish the driver's upgrade, or set flags.nvidiaDriverRoot to where it is installed");
         }
         for (String binary : BINARIES) {
             for (String directory : BINARY_DIRECTORIES) {
@@ -158,48 +162,60 @@ final class DriverFilesFinder {
         return new DriverFiles(asMounts(mounts), sockets(), libraryDirectories, problems);
     }
 
+    /**
+     * Takes in a directory's libraries. Any library of the version counts: distributions spread them over several directories.
+     *
+     * @return whether there was one
+     */
     private boolean libraries(Path directory, String version, Map<Path, Path> mounts) throws IOException {
         List<String> names = files.list(host(directory));
         String suffix = ".so." + version;
-        if (!names.contains("libcuda" + suffix) && !names.contains("libnvidia-ml" + suffix)) {
-            return false;
-        }
         Map<String, List<String>> numbered = numberedNames(names, version);
+        boolean found = false;
         for (String name : names) {
-            if (name.endsWith(suffix)) {
-                library(directory, name, name.substring(0, name.length() - suffix.length()), numbered, mounts);
+            if (name.startsWith("lib") && name.endsWith(suffix)) {
+                found = true;
+                String stem = name.substring(0, name.length() - suffix.length());
+                Set<String> links = new LinkedHashSet<>(NAMES_BY_STEM.getOrDefault(stem, List.of()));
+                links.addAll(numbered.getOrDefault(stem, List.of()));
+                library(directory, name, links, mounts);
             } else if (name.startsWith("libnvidia-nvvm70.so.")) {
-                mounts.putIfAbsent(directory.resolve(name), host(directory.resolve(name)));
+                library(directory, name, Set.of(), mounts);
+            } else if (OWN_VERSION.matcher(name).matches()) {
+                library(directory, name, Set.of(name.substring(0, name.indexOf(".so.")) + ".so.1"), mounts);
             }
+        }
+        if (!found) {
+            return false;
         }
         Path vdpau = directory.resolve("vdpau");
         for (String name : files.list(host(vdpau))) {
             if (name.endsWith(suffix)) {
-                library(vdpau, name, name.substring(0, name.length() - suffix.length()), Map.of(), mounts);
+                mounts.putIfAbsent(vdpau.resolve(name), host(vdpau.resolve(name)));
+                mounts.putIfAbsent(vdpau.resolve("libvdpau_nvidia.so.1"), host(vdpau.resolve(name)));
             }
+        }
+        // The GBM backend is the allocator under another name.
+        Path backend = directory.resolve("gbm/nvidia-drm_gbm.so");
+        if (files.exists(host(backend))) {
+            mounts.putIfAbsent(backend, host(backend));
         }
         return true;
     }
 
-    private void library(
-            Path directory, String file, String stem, Map<String, List<String>> numbered, Map<Path, Path> mounts) {
+    /**
+     * Mounts a library at its own place, and under the names that are looked for in the folders that the loaders of both families of images
+     * search: a name in a folder of the driver's own would need a loader cache that nobody writes.
+     */
+    private void library(Path directory, String file, Set<String> names, Map<Path, Path> mounts) {
         Path source = host(directory.resolve(file));
         mounts.putIfAbsent(directory.resolve(file), source);
-        Set<String> names = new LinkedHashSet<>(NAMES_BY_STEM.getOrDefault(stem, List.of()));
-        names.addAll(numbered.getOrDefault(stem, List.of()));
-        for (String name : names) {
-            mounts.putIfAbsent(directory.resolve(name), source);
-        }
-        // Images of the other family look in another folder; they need the names that programs and libraries open.
-        Path other = otherFamily(directory);
-        if (other == null) {
-            return;
-        }
-        if (names.isEmpty()) {
-            mounts.putIfAbsent(other.resolve(file), source);
-        }
-        for (String name : names) {
-            mounts.putIfAbsent(other.resolve(name), source);
+        boolean arm = directory.startsWith(DEBIAN_ARM)
+                || (!directory.startsWith(DEBIAN_X86) && "aarch64".equals(System.getProperty("os.arch")));
+        for (Path folder : List.of(Path.of(arm ? DEBIAN_ARM : DEBIAN_X86), Path.of(RED_HAT))) {
+            for (String name : names.isEmpty() ? Set.of(file) : names) {
+                mounts.putIfAbsent(folder.resolve(name), source);
+            }
         }
     }
 
@@ -218,15 +234,6 @@ final class DriverFilesFinder {
             }
         }
         return result;
-    }
-
-    private static @Nullable Path otherFamily(Path directory) {
-        return switch (directory.toString()) {
-            case DEBIAN_X86, DEBIAN_X86 + "/nvidia/current", DEBIAN_ARM, DEBIAN_ARM + "/nvidia/current" ->
-                Path.of(RED_HAT);
-            case RED_HAT -> Path.of("aarch64".equals(System.getProperty("os.arch")) ? DEBIAN_ARM : DEBIAN_X86);
-            default -> null;
-        };
     }
 
     private List<Mount> sockets() {

@@ -11,7 +11,10 @@ public final class NvmlWaits {
     /** Before the first try. */
     public static NvmlState.Waiting starting(Instant since) {
         return new NvmlState.Waiting(
-                "starting", "NVML is being opened for the first time", "nothing: this takes a moment", since);
+                NvmlState.Waiting.STARTING,
+                "NVML is being opened for the first time",
+                "nothing: this takes a moment",
+                since);
     }
 
     /** The open call itself does not come back. */

@@ -31,7 +31,10 @@ public sealed interface NvmlState {
      * @param reason one sentence
      * @param nextStep what a person can do, with the command
      */
-    record Waiting(String kind, String reason, String nextStep, Instant since) implements NvmlState {}
+    record Waiting(String kind, String reason, String nextStep, Instant since) implements NvmlState {
+        /** The kind before NVML was asked for the first time. */
+        public static final String STARTING = "starting";
+    }
 
     /** The agent let go of the GPUs on purpose. */
     record Withdrawn(String reason, Instant since) implements NvmlState {}

@@ -13,6 +13,9 @@ public interface HostFiles {
     /** Where this process sees a host path. */
     Path resolve(Path hostPath);
 
+    /** Where something really is, all links followed: equal for two names of one file. Empty when it is not there. */
+    Optional<Path> realPath(Path hostPath);
+
     /** Whether something is there (a dangling link is not). */
     boolean exists(Path hostPath);
 

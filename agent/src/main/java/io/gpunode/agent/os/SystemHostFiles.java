@@ -63,6 +63,15 @@ public final class SystemHostFiles implements HostFiles {
     }
 
     @Override
+    public Optional<Path> realPath(Path hostPath) {
+        try {
+            return Optional.of(resolve(hostPath).toRealPath());
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    @Override
     public boolean exists(Path hostPath) {
         return Files.exists(resolve(hostPath));
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.testing.Configs;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
@@ -24,12 +25,13 @@ class CdiPublisherTest {
 
     private final Snapshots node = Snapshots.h100x8();
     private final FakeSnapshotSource source = new FakeSnapshotSource(node.build());
+    private final ManualTime time = new ManualTime();
     private int notices;
 
     private CdiPublisher publisher() throws IOException {
         HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
         AgentConfig config = Configs.defaults();
-        return new CdiPublisher(source, () -> config, host.files(), new Heartbeats(new ManualTime()), () -> notices++);
+        return new CdiPublisher(source, () -> config, host.files(), time, new Heartbeats(time), () -> notices++);
     }
 
     @Test
@@ -101,12 +103,75 @@ class CdiPublisherTest {
         CdiPublisher publisher = publisher();
         publisher.turn();
         Files.delete(root.resolve(SPEC));
+        time.advance(Duration.ofSeconds(30));
 
         // When
         publisher.turn();
 
         // Then
         assertThat(root.resolve(SPEC)).exists();
+    }
+
+    @Test
+    void aChangeOfHealthAloneIsTakenOverWithoutLookingAtFiles() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.unhealthy(3).build());
+        Files.delete(root.resolve("usr/lib/x86_64-linux-gnu/libcuda.so." + Snapshots.DRIVER));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().structureVersion())
+                .isEqualTo(source.current().structureVersion());
+        assertThat(publisher.status().error()).isEmpty();
+    }
+
+    @Test
+    void aDriverWithoutItsLibrariesIsNoSpecification() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        Files.delete(root.resolve("usr/lib/x86_64-linux-gnu/libcuda.so." + Snapshots.DRIVER));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().written()).isFalse();
+        assertThat(publisher.status().error()).contains("libcuda.so." + Snapshots.DRIVER);
+        assertThat(root.resolve(SPEC)).doesNotExist();
+    }
+
+    @Test
+    void theFileOfAnEarlierLifeStaysWhileNvmlIsBeingOpened() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        HostTree.at(root).write("/" + SPEC, "of an earlier life");
+        source.publish(node.nvml(new NvmlState.Waiting(NvmlState.Waiting.STARTING, "", "", Snapshots.AT))
+                .build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(root.resolve(SPEC)).hasContent("of an earlier life");
+    }
+
+    @Test
+    void theEndLeavesAFileThatAnotherAgentWrote() throws Exception {
+        // Given
+        CdiPublisher publisher = publisher();
+        publisher.turn();
+        HostTree.at(root).write("/" + SPEC, "another agent's");
+        publisher.start();
+
+        // When
+        publisher.stop(Duration.ofSeconds(5));
+
+        // Then
+        assertThat(root.resolve(SPEC)).hasContent("another agent's");
     }
 
     @Test

@@ -89,4 +89,20 @@ class CdiSpecTest {
                 .contains("/dev/nvidia-caps/nvidia-cap66")
                 .contains("/dev/nvidia-caps/nvidia-cap67");
     }
+
+    @Test
+    void aMigDeviceWithoutItsCapabilityNodesIsLeftOutAndSaid() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(1);
+        host.write("/proc/driver/nvidia-caps/mig-minors", "gpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n");
+        MigDevice mig = new MigDevice(new GpuId("MIG-1"), 0, 7, 0, "1g.10gb", 1, 1, 9_728, GpuSample.EMPTY);
+
+        // When
+        CdiSpec spec = build(Snapshots.t4().mig(0, mig).build(), DeviceIdStrategy.UUID, "/");
+
+        // Then
+        assertThat(spec.devices()).containsOnly(Snapshots.uuid(0));
+        assertThat(spec.json()).doesNotContain("MIG-1");
+        assertThat(spec.problems()).singleElement().asString().contains("MIG-1 is left out");
+    }
 }

@@ -2,7 +2,9 @@ package io.gpunode.agent.cdi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.os.SystemHostFiles;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -66,6 +68,48 @@ class DriverFilesFinderTest {
                         "/usr/lib64/libnvidia-ml.so.1",
                         "/usr/lib64/libnvidia-glcore.so." + VERSION)
                 .doesNotContain("/usr/lib64/libcuda.so." + VERSION);
+    }
+
+    @Test
+    void librariesInAFolderOfTheDriversOwnGetTheirNamesWhereLoadersLook() throws IOException {
+        // Given: Debian's layout, with a part of the libraries one folder up
+        String triplet = "/usr/lib/x86_64-linux-gnu";
+        HostTree.at(root)
+                .with(
+                        triplet + "/nvidia/current/libcuda.so." + VERSION,
+                        triplet + "/libnvidia-glcore.so." + VERSION,
+                        triplet + "/libnvidia-egl-wayland.so.1.1.13",
+                        triplet + "/gbm/nvidia-drm_gbm.so");
+
+        // When
+        DriverFiles files = find("/");
+
+        // Then
+        assertThat(files.problems()).isEmpty();
+        assertThat(files.mounts())
+                .contains(
+                        new DriverFiles.Mount(
+                                Path.of(triplet + "/nvidia/current/libcuda.so." + VERSION),
+                                Path.of(triplet + "/libcuda.so.1")),
+                        new DriverFiles.Mount(
+                                Path.of(triplet + "/libnvidia-egl-wayland.so.1.1.13"),
+                                Path.of(triplet + "/libnvidia-egl-wayland.so.1")));
+        assertThat(containerPaths(files))
+                .contains(triplet + "/libnvidia-glcore.so." + VERSION, triplet + "/gbm/nvidia-drm_gbm.so");
+    }
+
+    @Test
+    void aMergedUsrIsReadOnceAlsoUnderTheRealRoot() throws IOException {
+        // Given
+        HostTree.at(root).with("/usr/lib64/libcuda.so." + VERSION);
+        Files.createSymbolicLink(root.resolve("lib64"), Path.of("usr/lib64"));
+
+        // When: the host's root is /, where links are the kernel's business
+        DriverFiles files = new DriverFilesFinder(new SystemHostFiles(Path.of("/")), root).find(VERSION);
+
+        // Then
+        assertThat(files.libraryDirectories()).containsExactly(Path.of("/usr/lib64"));
+        assertThat(containerPaths(files)).noneMatch(path -> path.startsWith("/lib64"));
     }
 
     @Test
