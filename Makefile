@@ -20,6 +20,8 @@ setup:
 
 test: setup
 	$(MVN) verify || { status=$$?; .ci/skipped-tests; exit $$status; }
+	packaging/image.sh
+	packaging/smoke-test.sh
 	@.ci/skipped-tests
 
 quick: setup
@@ -30,9 +32,9 @@ image: setup
 	packaging/image.sh
 
 run: setup
-	@echo "building gpu-node-agent (the first time takes some minutes) ..."
-	@$(MVN) -q -Dquick -DskipTests package
-	@packaging/image.sh
+	@echo "building gpu-node-agent (the first time takes some minutes) ..." >&2
+	@$(MVN) -q -Dquick -DskipTests package >&2
+	@packaging/image.sh 2>/dev/null || packaging/image.sh
 	@exec packaging/target/gpu-node-agent/bin/gpu-node-agent simulate
 
 format: setup

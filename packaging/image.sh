@@ -11,8 +11,13 @@ say() { printf '%s\n' "$*" >&2; }
 
 jdk=$("$root/.ci/setup" --print-jdk) || { "$root/.ci/setup"; exit 1; }
 dist=$root/agent/target/dist/lib
-[ -d "$dist" ] || { say "$dist is not there: run 'mvn package' (or 'make build') first"; exit 1; }
+[ -d "$dist" ] || { say "$dist is not there: run 'mvn package' (or 'make quick') first"; exit 1; }
 
+# A folder that is none of ours is not touched.
+if [ -e "$out" ] && [ -n "$(ls -A "$out")" ] && [ ! -e "$out/lib/gpu-node-agent.jar" ]; then
+	say "$out holds something else than an earlier image: name an empty folder or a new one"
+	exit 1
+fi
 rm -rf "$out"
 mkdir -p "$out/bin" "$out/lib/native"
 cp "$dist"/*.jar "$out/lib/"
@@ -21,7 +26,7 @@ mv "$out/lib/$agent" "$out/lib/gpu-node-agent.jar"
 cp "$root/packaging/launcher/gpu-node-agent" "$out/bin/gpu-node-agent"
 cp "$root/packaging/launcher/gpu-node-agent-cache" "$out/bin/gpu-node-agent-cache"
 chmod 755 "$out"/bin/*
-cp "$root/LICENSE" "$out/LICENSE"
+cp "$root/LICENSE" "$root/README.md" "$out/"
 
 # Native libraries beside the jars, so that nothing is unpacked to a temporary directory at run time.
 case $(uname -m) in
@@ -38,9 +43,25 @@ for other in x86_64 aarch_64; do
 	[ $other = $netty ] || rm -f "$out"/lib/netty-transport-native-epoll-*-linux-$other.jar
 done
 
+# JNA's jar holds its native library for every platform; ours lies beside the jars.
+(
+	jar=$(ls "$out"/lib/jna-[0-9]*.jar)
+	work=$(mktemp -d)
+	cd "$work"
+	"$jdk/bin/jar" xf "$jar"
+	find com/sun/jna -mindepth 1 -maxdepth 1 -type d -name '*-*' -exec rm -rf {} +
+	rm "$jar"
+	"$jdk/bin/jar" --create --file "$jar" --manifest META-INF/MANIFEST.MF --date 2026-01-01T00:00:00Z com
+	rm -rf "$work"
+)
+
 # These modules run everything: logging for gRPC, management for the agent's own meters, unsupported for signals and Netty.
 "$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
-	--compress zip-0 --output "$out/runtime"
+	--compress zip-9 --output "$out/runtime"
+# Debug symbols of the virtual machine: 5 MB that a crash report does not need.
+if command -v strip >/dev/null; then strip --strip-unneeded "$out/runtime/lib/server/libjvm.so"; fi
 
 [ -n "${SKIP_AOT:-}" ] || "$out/bin/gpu-node-agent-cache"
-say "$out: $(du -sm "$out" | cut -f1) MiB"
+cache=0
+[ ! -e "$out/lib/gpu-node-agent.aot" ] || cache=$(du -m "$out/lib/gpu-node-agent.aot" | cut -f1)
+say "$out: $(($(du -sm "$out" | cut -f1) - cache)) MiB, and $cache MiB of start-up cache"
