@@ -111,7 +111,8 @@ class ArchitectureTest {
     void onlyTheOnesWhoAskNvmlKnowItsDoor() {
         checkProduction(noClasses()
                 .that()
-                .resideOutsideOfPackages(packagesOf("gpu", "inventory", "health", "mig", "driver", "simulation", "assembly"))
+                .resideOutsideOfPackages(
+                        packagesOf("gpu", "inventory", "health", "mig", "driver", "simulation", "assembly"))
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage(packageOf("gpu"))

@@ -121,7 +121,7 @@ public final class ConfigSchema {
             .describedAs("Path of `libnvidia-ml.so.1`.");
 
     static final Setting<Duration> CALL_DEADLINE = own(
-                    "nvml.callDeadline", interval(Duration.ofMillis(50), Duration.ofMinutes(5)), Duration.ofSeconds(10))
+                    "nvml.callDeadline", interval(Duration.ofMillis(50), Duration.ofMinutes(5)), Duration.ofSeconds(5))
             .describedAs("After it a GPU whose NVML call has not returned is unresponsive, and unhealthy.");
 
     static final Setting<Duration> RETRY_INTERVAL = own(

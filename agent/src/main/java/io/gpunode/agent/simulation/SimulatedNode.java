@@ -84,8 +84,11 @@ public final class SimulatedNode implements AutoCloseable {
     @Override
     public void close() throws IOException {
         try {
-            kubelet.close();
-            simulator.close();
+            try {
+                kubelet.close();
+            } finally {
+                simulator.close();
+            }
         } finally {
             delete(folder);
         }

@@ -34,7 +34,7 @@ class ConfigDefaultsTest {
                         "cdi.k8s.io/",
                         "nvidia.com/gpu"));
         assertThat(config.host()).isEqualTo(new AgentConfig.Host(Path.of("/"), "node-a"));
-        assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(10), Duration.ofSeconds(2)));
+        assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(5), Duration.ofSeconds(2)));
         assertThat(config.sampling()).isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5)));
         assertThat(config.health())
                 .isEqualTo(new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5)));

@@ -8,19 +8,25 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The packaged agent as a process of its own: the jars of {@code target/dist/lib}, the flags of the launcher, real signals. Its log lines come
- * through a queue, so a test waits for what the agent says instead of sleeping.
+ * The packaged agent as a process of its own: the jars of {@code target/dist/lib} on this JDK, in a heap as small as the launcher's, with real
+ * signals. Its log lines come through a queue, so a test waits for what the agent says instead of sleeping. The launcher with its own runtime is
+ * tested by {@code packaging/smoke-test.sh}.
  */
 final class AgentProcess implements AutoCloseable {
+    private static final Pattern HTTP = Pattern.compile("http=(\\S+)");
+
     private final Process process;
     private final LinkedBlockingQueue<String> lines = new LinkedBlockingQueue<>(100_000);
     private final List<String> seen = new ArrayList<>();
@@ -61,6 +67,23 @@ final class AgentProcess implements AutoCloseable {
 
     boolean alive() {
         return process.isAlive();
+    }
+
+    /** Waits until it has started and gives {@code host:port} of its HTTP listener. */
+    String awaitAddress() throws InterruptedException {
+        Matcher matcher = HTTP.matcher(awaitLine(": started ", 30));
+        if (!matcher.find()) {
+            throw new AssertionError("the agent does not say where it listens:\n" + String.join("\n", output()));
+        }
+        return matcher.group(1).replace("localhost", "127.0.0.1");
+    }
+
+    /** Waits until the agent at this address is ready; fails with what it says is missing. */
+    static void awaitReady(String address, Duration limit) throws Exception {
+        Eventually.within(limit, () -> {
+            Answer answer = get(address, "/readyz");
+            return answer.status() == 200 ? "" : answer.body();
+        });
     }
 
     /** Waits for a line that contains the text. Lines before it are consumed. */

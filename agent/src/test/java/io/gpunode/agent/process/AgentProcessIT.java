@@ -9,8 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -37,21 +35,8 @@ class AgentProcessIT {
         node.close();
     }
 
-    private static String address(AgentProcess agent) throws InterruptedException {
-        Matcher matcher = Pattern.compile("http=(\\S+)").matcher(agent.awaitLine(": started ", 30));
-        assertThat(matcher.find()).isTrue();
-        return matcher.group(1).replace("localhost", "127.0.0.1");
-    }
-
     private DeviceList awaitHealthy(int count) throws Exception {
         return node.kubelet.awaitDevices(list -> list.allocatable() == count, SOON);
-    }
-
-    private static void awaitReady(String address) throws Exception {
-        Eventually.within(SOON, () -> {
-            AgentProcess.Answer answer = AgentProcess.get(address, "/readyz");
-            return answer.status() == 200 ? "" : answer.body();
-        });
     }
 
     @Test
@@ -59,9 +44,9 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             awaitHealthy(8);
-            awaitReady(address);
+            AgentProcess.awaitReady(address, SOON);
             Admission admission = node.kubelet.runPod("ml", "train-1", "main", 2);
             assertThat(admission).isInstanceOf(Admission.Admitted.class);
             Eventually.within(
@@ -74,7 +59,7 @@ class AgentProcessIT {
 
             // When
             agent.terminate();
-            int status = agent.awaitExit(10);
+            int status = agent.awaitExit(5);
 
             // Then
             assertThat(status).isZero();
@@ -98,7 +83,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             awaitHealthy(8);
 
             // When
@@ -119,7 +104,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             awaitHealthy(8);
 
             // When
@@ -134,7 +119,7 @@ class AgentProcessIT {
                     .doesNotContainPattern("DCGM_FI_DEV_POWER_USAGE\\{gpu=\"5\"");
             assertThat(AgentProcess.get(address, "/healthz").status()).isEqualTo(200);
             agent.terminate();
-            agent.awaitExit(6);
+            agent.awaitExit(5);
             // NVML is never shut down under a running call: the process ends with it open, and the simulator saw that.
             node.expectViolation("ended while initialised");
         }
@@ -145,7 +130,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            address(agent);
+            agent.awaitAddress();
             awaitHealthy(8);
 
             // When
@@ -163,7 +148,7 @@ class AgentProcessIT {
         Path elsewhere = Files.createDirectory(folder.resolve("n"));
         try (NodeUnderTest bare = new NodeUnderTest(elsewhere, "no-driver");
                 AgentProcess agent = bare.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             Eventually.within(
                     SOON,
                     () -> AgentProcess.get(address, "/readyz").body().contains("kernel module is not loaded")
@@ -178,7 +163,7 @@ class AgentProcessIT {
             bare.kubelet.start();
 
             // Then
-            awaitReady(address);
+            AgentProcess.awaitReady(address, SOON);
         }
     }
 
@@ -187,7 +172,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess first = node.startAgent()) {
-            address(first);
+            first.awaitAddress();
             awaitHealthy(8);
             first.kill();
             first.awaitExit(10);
@@ -196,7 +181,7 @@ class AgentProcessIT {
 
         // When
         try (AgentProcess second = node.startAgent()) {
-            address(second);
+            second.awaitAddress();
             awaitHealthy(8);
 
             // Then
@@ -228,7 +213,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            address(agent);
+            agent.awaitAddress();
             awaitHealthy(8);
             Files.writeString(
                     node.config,
@@ -251,7 +236,7 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             awaitHealthy(8);
             Files.writeString(node.config, "version: v1\nsampling:\n  interval: -1s\n  intervall: 3s\n");
 
@@ -260,7 +245,7 @@ class AgentProcessIT {
 
             // Then
             agent.awaitLine(line -> line.contains("intervall") && line.contains("interval"), "the suggestion", 10);
-            awaitReady(address);
+            AgentProcess.awaitReady(address, SOON);
         }
     }
 
@@ -287,9 +272,9 @@ class AgentProcessIT {
         // Given
         node.kubelet.start();
         try (AgentProcess agent = node.startAgent()) {
-            String address = address(agent);
+            String address = agent.awaitAddress();
             awaitHealthy(8);
-            awaitReady(address);
+            AgentProcess.awaitReady(address, SOON);
 
             // When
             try (AgentProcess status = AgentProcess.start(List.of("status", "--address", address))) {

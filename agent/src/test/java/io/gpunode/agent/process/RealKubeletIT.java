@@ -3,6 +3,7 @@ package io.gpunode.agent.process;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -35,23 +36,23 @@ class RealKubeletIT {
                             .replaceAll("podResourcesSocket: .*", "podResourcesSocket: " + KubeletBed.POD_RESOURCES));
             KubeletBed bed = KubeletBed.up();
             try (AgentProcess agent = node.startAgent()) {
-                Matcher matcher = Pattern.compile("http=(\\S+)").matcher(agent.awaitLine(": started ", 30));
-                assertThat(matcher.find()).isTrue();
-                String address = matcher.group(1).replace("localhost", "127.0.0.1");
-                awaitReady(address);
+                String address = agent.awaitAddress();
+                AgentProcess.awaitReady(address, SOON);
 
                 // When
                 bed.startPod("two-gpus", 2);
                 awaitPodOnTwoGpus(address);
                 String visible = awaitVisibleDevices(bed, "two-gpus");
+                long before = registrations(address);
                 bed.restartKubelet();
+                Eventually.within(SOON, () -> registrations(address) > before ? "" : "not registered again");
 
                 // Then
                 assertThat(visible.split(","))
                         .hasSize(2)
                         .allMatch(id -> node.driver.profile().gpus().stream()
                                 .anyMatch(gpu -> gpu.uuid().equals(id)));
-                awaitReady(address);
+                AgentProcess.awaitReady(address, SOON);
                 awaitPodOnTwoGpus(address);
                 bed.startPod("one-gpu", 1);
                 assertThat(visible).doesNotContain(awaitVisibleDevices(bed, "one-gpu"));
@@ -64,11 +65,10 @@ class RealKubeletIT {
         }
     }
 
-    private static void awaitReady(String address) throws Exception {
-        Eventually.within(SOON, () -> {
-            AgentProcess.Answer answer = AgentProcess.get(address, "/readyz");
-            return answer.status() == 200 ? "" : answer.body();
-        });
+    private static long registrations(String address) throws IOException {
+        Matcher matcher = Pattern.compile("\"registrations\": (\\d+)")
+                .matcher(AgentProcess.get(address, "/state").body());
+        return matcher.find() ? Long.parseLong(matcher.group(1)) : 0;
     }
 
     private static void awaitPodOnTwoGpus(String address) throws Exception {
