@@ -100,7 +100,12 @@ final class BenchmarkNode implements AutoCloseable {
 
     PackagedAgent startAgent(Settings benchmark, String javaOptions, Map<String, String> environment)
             throws IOException {
-        return PackagedAgent.start(benchmark.launcher(), config, root.resolve("agent.log"), javaOptions, environment);
+        return PackagedAgent.start(
+                benchmark.launcher(),
+                config,
+                root.resolve("agent.log"),
+                benchmark.javaOptions() + " " + javaOptions,
+                environment);
     }
 
     /** Starts the agent and waits until the kubelet has its devices. */

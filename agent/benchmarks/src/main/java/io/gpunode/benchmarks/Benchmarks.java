@@ -28,11 +28,12 @@ public final class Benchmarks {
     }
 
     private static final String USAGE = """
-            usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--agent FILE] [NAME...]
+            usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--agent FILE] [--java-options TEXT] [NAME...]
 
               --quick           a tenth of the samples and a short idle time: shows that everything works
               --idle-minutes N  how long the agent is left alone in `memory` (default 10)
               --agent FILE      the packaged agent's launcher
+              --java-options T  options of the agent's JVM, after the launcher's own
 
             Without a name all but `flags` are run:
             """;
@@ -44,6 +45,7 @@ public final class Benchmarks {
         Path launcher = Path.of("packaging/target/gpu-node-agent/bin/gpu-node-agent");
         Duration idle = Duration.ofMinutes(10);
         boolean quick = false;
+        String javaOptions = "";
         List<String> names = new ArrayList<>();
         for (int i = 0; i < arguments.length; i++) {
             switch (arguments[i]) {
@@ -53,6 +55,7 @@ public final class Benchmarks {
                 }
                 case "--idle-minutes" -> idle = Duration.ofMinutes(Long.parseLong(value(arguments, ++i)));
                 case "--agent" -> launcher = Path.of(value(arguments, ++i));
+                case "--java-options" -> javaOptions = value(arguments, ++i);
                 case "--help" -> {
                     printUsage();
                     return;
@@ -70,7 +73,7 @@ public final class Benchmarks {
             names.addAll(ALL.keySet());
             names.remove("flags");
         }
-        run(new Settings(launcher, idle, quick), names);
+        run(new Settings(launcher, idle, quick, javaOptions), names);
     }
 
     private static void run(Settings settings, List<String> names) throws Exception {

@@ -67,7 +67,7 @@ final class PackagedAgent implements AutoCloseable {
 
     /** Calls back when it has ended. */
     void onExit(Runnable callback) {
-        process.onExit().thenRun(callback);
+        var _ = process.onExit().thenRun(callback);
     }
 
     /** Sends SIGTERM and waits for the end. Nanoseconds between the two. */
