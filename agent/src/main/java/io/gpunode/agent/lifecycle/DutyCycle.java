@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A loop on a thread of its own: it turns when its time has come or when somebody wakes it, and beats at least twice within its bound even
  * while it has nothing to do, so that {@code /healthz} can tell a quiet loop from a stuck one. A turn that throws is logged and followed by
- * a back-off; the loop goes on.
+ * a back-off; the loop goes on. One that an error of the JVM has ended is not forgotten: it shows as late.
  *
  * <p>What one turn does is a {@link Duty}, owned by the loop's thread alone. A test calls {@link Duty#turn()} itself, or
  * {@link #turnByHand()}, and needs no thread.
@@ -144,17 +144,15 @@ public final class DutyCycle implements Service {
     }
 
     private void run(Heartbeats.Beat beat) {
-        try (beat) {
-            long pulseNanos = Math.max(1, bound.toNanos() / 2);
-            while (true) {
-                beat.turned();
-                Duration wait = turnGuarded();
-                beat.turned();
-                if (!awaitNext(wait.toNanos(), pulseNanos, beat)) {
-                    return;
-                }
-            }
-        }
+        long pulseNanos = Math.max(1, bound.toNanos() / 2);
+        Duration wait;
+        do {
+            beat.turned();
+            wait = turnGuarded();
+            beat.turned();
+        } while (awaitNext(wait.toNanos(), pulseNanos, beat));
+        // Not in a finally: a loop that an error has ended is to show as late.
+        beat.close();
     }
 
     private Duration turnGuarded() {

@@ -135,6 +135,28 @@ class DutyCycleTest {
     }
 
     @Test
+    void isLateOnceAnErrorHasEndedIt() throws Exception {
+        // Given
+        ManualTime time = new ManualTime();
+        Heartbeats watched = new Heartbeats(time);
+        DutyCycle cycle = new DutyCycle("test", BOUND, watched, () -> {
+            turned.release();
+            throw new InternalError("on purpose");
+        });
+        cycle.start();
+        turned.acquire();
+        // It has no turn left to end: this only waits for its thread.
+        cycle.stop(BOUND);
+
+        // When
+        time.advance(BOUND.plusSeconds(1));
+
+        // Then
+        assertThat(watched.ok()).isFalse();
+        assertThat(watched.read()).extracting(Heartbeats.Pulse::name).containsExactly("test");
+    }
+
+    @Test
     void stopInterruptsATurnThatBlocks() throws Exception {
         // Given
         CountDownLatch entered = new CountDownLatch(1);
