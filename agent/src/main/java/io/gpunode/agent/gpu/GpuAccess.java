@@ -17,6 +17,7 @@ public final class GpuAccess {
     private final CallRecord record;
     private @Nullable Lane system;
     private volatile @Nullable GpuSession current;
+    private volatile Runnable closingListener = () -> {};
 
     /** @param callDeadline after it a lane whose call has not returned is overdue */
     public GpuAccess(
@@ -76,9 +77,19 @@ public final class GpuAccess {
         return step;
     }
 
+    /**
+     * Asks to be told when a session has begun to close, so that its event stream is closed at once; one listener, the last one asked for.
+     *
+     * @param listener called on the owner's thread; quick, does not throw
+     */
+    public void whenClosing(Runnable listener) {
+        closingListener = listener;
+    }
+
     private void closing(GpuSession session) {
         if (session.equals(current)) {
             current = null;
         }
+        closingListener.run();
     }
 }

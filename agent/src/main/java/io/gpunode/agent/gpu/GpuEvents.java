@@ -132,10 +132,7 @@ public final class GpuEvents implements AutoCloseable {
         watched.add(probe);
     }
 
-    boolean watches(GpuProbe probe) {
-        return watched.contains(probe);
-    }
-
+    /** A GPU that could not be registered; one whose registration is still under way is neither watched nor missed. */
     void missed(GpuProbe probe) {
         missed.add(probe);
     }

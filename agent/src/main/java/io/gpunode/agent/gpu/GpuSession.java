@@ -36,6 +36,9 @@ public final class GpuSession {
             | NvmlEventSet.GPU_UNAVAILABLE
             | NvmlEventSet.GPU_RECOVERY_ACTION;
 
+    /** How long a new event stream waits for the GPUs to register: nothing is watched meanwhile, and those that are late join by themselves. */
+    private static final Duration REGISTRATION_PATIENCE = Duration.ofMillis(500);
+
     private static final Duration EVER = Duration.ofDays(365);
 
     private final Nvml nvml;
@@ -163,8 +166,8 @@ public final class GpuSession {
     }
 
     /**
-     * Opens a stream of events of the GPUs that are identified now. Waits for their lanes to register, at most one call deadline; those that do
-     * not answer are left out. Not on the owner's thread.
+     * Opens a stream of events of the GPUs that are identified now. Waits half a second at most for their lanes to register; those that take
+     * longer join when they have. Not on the owner's thread.
      */
     public GpuEvents openEvents() throws EventChannelException, InterruptedException {
         synchronized (this) {
@@ -181,29 +184,49 @@ public final class GpuSession {
             record.failed(CallGroup.EVENTS, e);
             eventsClosed();
             throw new EventChannelException(e);
+        } catch (RuntimeException | Error e) {
+            eventsClosed();
+            throw e;
         }
-        List<GpuProbe> wanted = watchable;
         GpuEvents events = new GpuEvents(this, set, members, clock, record);
+        try {
+            registerAll(events);
+        } catch (InterruptedException | RuntimeException e) {
+            // Nobody else has the stream: left open it would keep the session from being closed.
+            closeAfter(e, events);
+            throw e;
+        }
+        return events;
+    }
+
+    private static void closeAfter(Exception failure, GpuEvents events) {
+        try {
+            events.close();
+        } catch (EventChannelException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private void registerAll(GpuEvents events) throws InterruptedException {
+        List<GpuProbe> wanted = watchable;
         CountDownLatch answers = new CountDownLatch(wanted.size());
         for (GpuProbe probe : wanted) {
             NvmlDevice device = probe.device();
             if (device == null
                     || !probe.lane().submit(() -> {
-                        register(events, probe, device);
-                        answers.countDown();
+                        try {
+                            register(events, probe, device);
+                        } finally {
+                            answers.countDown();
+                        }
                     })) {
                 events.missed(probe);
                 answers.countDown();
             }
         }
-        if (!answers.await(callDeadline.toNanos(), TimeUnit.NANOSECONDS)) {
-            for (GpuProbe probe : wanted) {
-                if (!events.watches(probe)) {
-                    events.missed(probe);
-                }
-            }
+        if (!answers.await(REGISTRATION_PATIENCE.toNanos(), TimeUnit.NANOSECONDS)) {
+            LOG.info("GPUs are slow to register for events", "count", answers.getCount());
         }
-        return events;
     }
 
     /** On the GPU's lane. */
@@ -231,6 +254,9 @@ public final class GpuSession {
             } else {
                 events.missed(probe);
             }
+        } catch (RuntimeException e) {
+            events.missed(probe);
+            throw e;
         } finally {
             events.endRegistering();
         }

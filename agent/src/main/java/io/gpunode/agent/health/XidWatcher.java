@@ -81,6 +81,9 @@ public final class XidWatcher implements Service {
     @Override
     public void start() {
         subscription = pictures.subscribe("health", this::picture);
+        // The picture without GPUs comes before the session begins to close: woken by that alone, a pause could outlast
+        // the close.
+        access.whenClosing(cycle::wake);
         // A picture from before the subscription is told to nobody.
         keeper.picture(pictures.current());
         cycle.start();
@@ -116,7 +119,8 @@ public final class XidWatcher implements Service {
         try {
             GpuEvents open = opened(session);
             if (open.watchedCount() == 0) {
-                return REOPEN_SPACING;
+                // Registrations that are late say so to nobody.
+                return WAIT;
             }
             take(open);
             backoff.reset();

@@ -10,6 +10,7 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.time.MonotonicClock;
@@ -24,6 +25,7 @@ import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -178,6 +180,55 @@ class XidWatcherTest {
                     picture -> picture.gpus().stream()
                             .anyMatch(gpu -> gpu.id().uuid().equals(hit) && !gpu.healthy()));
             node.simulator().apply("clear stuck");
+            watcher.stop(LIMIT);
+        }
+    }
+
+    @Test
+    void aSlowRegistrationDoesNotKeepTheOthersFromBeingWatched() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4", Duration.ofSeconds(10)).started()) {
+            // Given: far from its deadline
+            node.simulator().apply("fault stuck call=nvmlDeviceRegisterEvents gpu=0 hang=until-released");
+            XidWatcher watcher = start(node, Duration.ofMinutes(5));
+            node.simulator().awaitHung(1, Duration.ofSeconds(10));
+
+            // When
+            node.simulator().awaitCalls("nvmlEventSetWait_v2", 1, Duration.ofSeconds(4));
+            node.simulator().injectXid(3, 48);
+
+            // Then
+            String hit = node.simulator().profile().gpus().get(3).uuid();
+            node.await(
+                    "the XID of GPU 3",
+                    picture -> picture.gpus().stream()
+                            .anyMatch(gpu -> gpu.id().uuid().equals(hit) && !gpu.healthy()));
+            node.simulator().apply("clear stuck");
+            watcher.stop(LIMIT);
+        }
+    }
+
+    @Test
+    void aSessionIsClosedAtOnceThoughItsEventChannelIsBackedOffFrom() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given: the watcher turns between the last picture and the closing, and then pauses for more than a second
+            AtomicLong inBetween = new AtomicLong();
+            XidWatcher watcher = watching(node, Duration.ofMinutes(5));
+            node.subscribe("in between", picture -> {
+                if (picture.nvml() instanceof NvmlState.Withdrawn
+                        && node.access().current() != null) {
+                    node.simulator().awaitCalls("nvmlEventSetWait_v2", inBetween.get(), Duration.ofSeconds(5));
+                }
+            });
+            node.simulator().apply("fault broken call=nvmlEventSetWait_v2 return=UNKNOWN");
+            long before = node.simulator().calls("nvmlEventSetWait_v2");
+            node.simulator().awaitCalls("nvmlEventSetWait_v2", before + 4, Duration.ofSeconds(20));
+            inBetween.set(before + 5);
+
+            // When
+            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofMillis(500));
+
+            // Then
+            assertThat(outcome).isEqualTo(CloseOutcome.CLOSED);
             watcher.stop(LIMIT);
         }
     }
