@@ -93,10 +93,10 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         record Closing(Step<CloseOutcome> step) implements Activity {}
 
         /** Somebody has asked for the GPUs to be let go; they have been. */
-        record Withdrawn() implements Activity {}
+        record Withdrawn(CloseOutcome outcome) implements Activity {}
     }
 
-    private record Suspension(String reason, Duration limit, CompletableFuture<CloseOutcome> done) {}
+    private record Suspension(String reason, Duration limit) {}
 
     private final GpuAccess access;
     private final MonotonicClock clock;
@@ -112,6 +112,9 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Map<GpuId, GpuHealth> reportedHealth = new HashMap<>();
     private Map<GpuId, XidEvent> reportedXids = new HashMap<>();
     private @Nullable Suspension suspension;
+    /** What those who suspend wait for; it outlives {@link #resume()} until it is answered. */
+    private CompletableFuture<CloseOutcome> letGo = new CompletableFuture<>();
+
     private boolean lookWanted;
 
     // Read by any thread.
@@ -236,16 +239,17 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
      * @return {@code WEDGED} when a call did not return in time: the driver cannot be unloaded then
      */
     public CloseOutcome suspend(String reason, Duration limit) throws InterruptedException {
-        Suspension asked = new Suspension(reason, limit, new CompletableFuture<>());
+        CompletableFuture<CloseOutcome> done;
         synchronized (mailbox) {
-            if (suspension != null) {
-                asked = new Suspension(reason, limit, suspension.done());
+            if (suspension == null && letGo.isDone()) {
+                letGo = new CompletableFuture<>();
             }
-            suspension = asked;
+            done = letGo;
+            suspension = new Suspension(reason, limit);
         }
         cycle.wake();
         try {
-            return asked.done().get(limit.toMillis() + 200, TimeUnit.MILLISECONDS);
+            return done.get(limit.toMillis() + 200, TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             return CloseOutcome.WEDGED;
         } catch (ExecutionException e) {
@@ -275,6 +279,11 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     /** NVML indices at which no GPU could be identified, with the reason; such a GPU cannot be in the picture. */
     public Map<Integer, String> unidentified() {
         return unidentified;
+    }
+
+    /** Turns of the loop so far. */
+    long turns() {
+        return cycle.turns();
     }
 
     // --- the loop's thread ---
@@ -330,8 +339,26 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
             case Activity.Sampling sampling -> stepSampling(sampling);
             case Activity.Resting resting -> stepResting(resting);
             case Activity.Closing closing -> stepClosing(closing, asked);
-            case Activity.Withdrawn withdrawn -> asked == null ? new Activity.Waiting(clock.now()) : withdrawn;
+            case Activity.Withdrawn withdrawn -> stepWithdrawn(withdrawn, asked);
         };
+    }
+
+    private Activity stepWithdrawn(Activity.Withdrawn withdrawn, @Nullable Suspension asked) {
+        if (asked == null) {
+            return new Activity.Waiting(clock.now());
+        }
+        // Somebody may have resumed and asked again in between.
+        answer(withdrawn.outcome());
+        return withdrawn;
+    }
+
+    /** Tells those who wait in {@link #suspend}. */
+    private void answer(CloseOutcome outcome) {
+        CompletableFuture<CloseOutcome> waiting;
+        synchronized (mailbox) {
+            waiting = letGo;
+        }
+        waiting.complete(outcome);
     }
 
     private @Nullable Suspension suspension() {
@@ -362,8 +389,8 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Activity stepWaiting(Activity.Waiting waiting, @Nullable Suspension asked) {
         if (asked != null) {
             become(new NvmlState.Withdrawn(asked.reason(), wall.instant()));
-            asked.done().complete(CloseOutcome.CLOSED);
-            return new Activity.Withdrawn();
+            answer(CloseOutcome.CLOSED);
+            return new Activity.Withdrawn(CloseOutcome.CLOSED);
         }
         Tick now = clock.now();
         return now.reached(waiting.nextTry()) ? new Activity.Opening(access.open(cycle::wake), now) : waiting;
@@ -432,8 +459,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
                 if (overdue == null && !now.reached(counting.deadline())) {
                     yield counting;
                 }
-                // The GPUs that are known can be sampled without it.
-                yield sample(session);
+                yield uncounted(counting);
             }
             case Step.Outcome.Done<Integer>(Integer count) -> {
                 if (counting.before() < 0) {
@@ -458,9 +484,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
                 LOG.warn("the GPUs cannot be counted", "error", cause);
                 yield roster.gpus().isEmpty()
                         ? giveUp(session, NvmlWaits.failed(cause, wall.instant()))
-                        : sample(session);
+                        : uncounted(counting);
             }
         };
+    }
+
+    /** Goes on without a count: the GPUs that are known can be sampled, and those just identified are shown. */
+    private Activity uncounted(Activity.Counting counting) {
+        return counting.before() < 0 ? sample(counting.session()) : identified(counting.session(), counting.before());
     }
 
     private Activity identify(GpuSession session, int count, int tries) {
@@ -635,12 +666,13 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         CloseOutcome closed =
                 outcome instanceof Step.Outcome.Done<CloseOutcome>(CloseOutcome done) ? done : CloseOutcome.WEDGED;
         LOG.info("NVML is closed", "outcome", closed);
+        // Who has asked is told even when somebody has resumed meanwhile: it is closed all the same.
+        answer(closed);
         if (asked != null) {
             if (!(nvml instanceof NvmlState.Withdrawn)) {
                 become(new NvmlState.Withdrawn(asked.reason(), wall.instant()));
             }
-            asked.done().complete(closed);
-            return new Activity.Withdrawn();
+            return new Activity.Withdrawn(closed);
         }
         // At once, since a driver that was replaced is usually there already; but not again and again.
         Tick now = clock.now();
@@ -712,7 +744,9 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         return switch (activity) {
             case Activity.Waiting waiting -> until(waiting.nextTry(), now);
             case Activity.Opening _ -> OPEN_PATIENCE;
-            case Activity.Counting counting -> until(counting.deadline(), now);
+            // Past its deadline nothing but its return moves it on, and that wakes the loop.
+            case Activity.Counting counting ->
+                now.reached(counting.deadline()) ? access.callDeadline() : until(counting.deadline(), now);
             case Activity.Identifying identifying -> until(identifying.deadline(), now);
             case Activity.Connecting connecting -> until(connecting.deadline(), now);
             case Activity.Sampling sampling -> until(sampling.deadline(), now);

@@ -217,6 +217,7 @@ class XidWatcherTest {
                 if (picture.nvml() instanceof NvmlState.Withdrawn
                         && node.access().current() != null) {
                     node.simulator().awaitCalls("nvmlEventSetWait_v2", inBetween.get(), Duration.ofSeconds(5));
+                    awaitPause();
                 }
             });
             node.simulator().apply("fault broken call=nvmlEventSetWait_v2 return=UNKNOWN");
@@ -291,6 +292,17 @@ class XidWatcherTest {
 
             // Then
             assertThat(clock.now().since(began)).isLessThan(Duration.ofSeconds(2));
+        }
+    }
+
+    /** Until the loop waits for its next turn; in a native call its thread counts as running. */
+    private static void awaitPause() {
+        Thread loop = Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().equals("xid-watcher"))
+                .findFirst()
+                .orElseThrow();
+        while (loop.getState() != Thread.State.TIMED_WAITING) {
+            Thread.onSpinWait();
         }
     }
 

@@ -23,6 +23,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -386,6 +389,46 @@ class InventoryTest {
     }
 
     @Test
+    void aFirstCountThatHangsIsWaitedForWithoutSpinning() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
+            // Given
+            node.simulator().apply("fault stuck call=nvmlDeviceGetCount_v2 hang=until-released");
+            node.inventory().start();
+            node.await(
+                    "waiting for the count",
+                    picture -> picture.nvml() instanceof NvmlState.Waiting state
+                            && state.reason().contains("nvmlDeviceGetCount"));
+            CountDownLatch aWhile = new CountDownLatch(1);
+            long before = node.inventory().turns();
+
+            // When
+            boolean ended = aWhile.await(1, TimeUnit.SECONDS);
+
+            // Then
+            assertThat(ended).isFalse();
+            assertThat(node.inventory().turns() - before)
+                    .as("turns in a second")
+                    .isLessThan(20);
+            node.simulator().apply("clear stuck");
+            node.await("open", picture -> picture.open() && picture.gpus().size() == 4);
+        }
+    }
+
+    @Test
+    void gpusThatWereIdentifiedAreShownWhenTheSecondCountHangs() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
+            // Given
+            node.simulator().apply("fault stuck call=nvmlDeviceGetCount_v2 after=1 hang=until-released");
+
+            // When
+            node.started();
+
+            // Then
+            assertThat(node.inventory().current().gpus()).hasSize(4);
+        }
+    }
+
+    @Test
     void waitsForADriverThatIsNotLoadedAndComesUpByItself() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "no-driver")) {
             // Given
@@ -501,6 +544,42 @@ class InventoryTest {
             // Then
             assertThat(outcome).isEqualTo(CloseOutcome.WEDGED);
             assertThat(SystemTime.monotonic().now().since(began)).isLessThan(Duration.ofMillis(1500));
+        }
+    }
+
+    @Test
+    void suspendTellsTheOutcomeAlsoWhenResumedMeanwhile() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.simulator().apply("fault stuck call=nvmlDeviceGetPowerUsage gpu=0 hang=until-released");
+            node.simulator().awaitHung(1, Duration.ofSeconds(10));
+            FutureTask<CloseOutcome> suspending =
+                    new FutureTask<>(() -> node.inventory().suspend("driver reload", Duration.ofSeconds(8)));
+            Thread.ofPlatform().daemon().name("suspending").start(suspending);
+            node.await("withdrawn", picture -> picture.nvml() instanceof NvmlState.Withdrawn);
+
+            // When
+            node.inventory().resume();
+            node.simulator().apply("clear stuck");
+
+            // Then
+            assertThat(suspending.get(10, TimeUnit.SECONDS)).isEqualTo(CloseOutcome.CLOSED);
+            node.await("open again", picture -> picture.open() && picture.gpus().size() == 4);
+        }
+    }
+
+    @Test
+    void suspendedAgainAfterAResumeThatNobodyNoticedIsAnsweredToo() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+
+            // When
+            node.inventory().resume();
+            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+
+            // Then
+            assertThat(outcome).isEqualTo(CloseOutcome.CLOSED);
         }
     }
 
