@@ -210,7 +210,8 @@ class XidWatcherTest {
     @Test
     void aSessionIsClosedAtOnceThoughItsEventChannelIsBackedOffFrom() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
-            // Given: the watcher turns between the last picture and the closing, and then pauses for longer than the limit
+            // Given: the watcher turns between the last picture and the closing, and then pauses for longer than the
+            // limit
             AtomicLong inBetween = new AtomicLong();
             XidWatcher watcher = watching(node, Duration.ofMinutes(5));
             node.subscribe("in between", picture -> {
