@@ -8,7 +8,7 @@ final class MetricsDocument {
             # Metrics
 
             `GET /metrics` answers in the Prometheus text format, version 0.0.4. This page is made from the field catalogue by
-            `MetricsDocumentTest`; run it with `-Dgolden.update=true` after a change.
+            `FieldCatalogueTest`; run it with `-Dgolden.update=true` after a change.
 
             Every page is rendered from the newest picture of the node. A scrape makes no NVML call and never waits for a GPU, the driver or
             the kubelet.
@@ -52,6 +52,20 @@ final class MetricsDocument {
             `gpu_node_agent_`) and those of its process and JVM (`process_…`, `jvm_…`). They are rendered ahead, at each sampling while somebody
             scrapes and once a minute otherwise; `gpu_node_agent_meters_age_seconds` says how old they are. A timer shows how many, their sum, and
             as `…_max` the largest of the last one to two minutes. The first page after a start may come without them.
+
+            | Meter | Type | Labels | Meaning |
+            |---|---|---|---|
+            | `gpu_node_agent_device_plugin_request_seconds` | timer | resource, method | How long calls of the kubelet to the device plugin took. |
+            | `gpu_node_agent_device_plugin_requests_total` | counter | resource, method, code | The same calls by how they ended. |
+            | `gpu_node_agent_device_plugin_registered` | gauge | resource | 1 while the kubelet has taken the registration. |
+            | `gpu_node_agent_device_plugin_registrations_total` | counter | resource, result | Registrations with the kubelet, `registered` or `failed`. |
+            | `gpu_node_agent_device_plugin_lists_sent_total` | counter | resource | Device lists sent to the kubelet. |
+            | `gpu_node_agent_nvml_call_seconds` | timer | group | How long NVML calls, or batches of them, took. |
+            | `gpu_node_agent_nvml_errors_total` | counter | group, return | NVML calls that failed, without those that are not supported. |
+            | `gpu_node_agent_pod_resources_call_seconds` | timer | | How long calls of the kubelet's PodResources API took. |
+            | `gpu_node_agent_pod_resources_calls_total` | counter | result | The same calls by how they ended, `ok` or `error`. |
+            | `gpu_node_agent_sampling_seconds` | timer | | From asking all GPUs for a sampling to having it. |
+            | `gpu_node_agent_snapshot_consumer_failures_total` | counter | consumer | Times that a consumer of the node's picture failed. |
             """;
 
     private MetricsDocument() {}
