@@ -65,7 +65,7 @@ record NodeSettings(
         return new NodeSettings(
                 SimulatedProfile.named(EIGHT_GPUS),
                 Duration.ofSeconds(5),
-                Duration.ofSeconds(10),
+                Duration.ofSeconds(5),
                 Duration.ofMinutes(5),
                 List.of());
     }
