@@ -44,10 +44,11 @@ final class FlagsBenchmark implements Benchmark {
         variants.put("-Xms and -Xmx 256m, no -Xmn", options("-Xms16m -Xmx256m -XX:NewSize=5m -XX:MaxNewSize=85m"));
         variants.put("-Xmx16m", options("-Xmx16m"));
         variants.put("-Xmn1m", options("-Xmn1m"));
-        variants.put("-Xmn2m", options("-Xmn2m"));
         variants.put("-Xmn3m", options("-Xmn3m"));
         variants.put("-Xmn4m", options("-Xmn4m -Xms6m"));
+        variants.put("-XX:CompileThresholdScaling=1", options("-XX:CompileThresholdScaling=1"));
         variants.put("-XX:CompileThresholdScaling=3", options("-XX:CompileThresholdScaling=3"));
+        variants.put("-XX:SweeperThreshold=15", options("-XX:SweeperThreshold=15"));
         variants.put(
                 "C1 and C2", options("-XX:TieredStopAtLevel=4 -XX:CICompilerCount=2 -XX:ReservedCodeCacheSize=48m"));
         variants.put("-XX:ReservedCodeCacheSize=48m", options("-XX:ReservedCodeCacheSize=48m"));

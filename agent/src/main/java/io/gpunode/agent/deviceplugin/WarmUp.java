@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class WarmUp {
     private static final Log LOG = Log.of(WarmUp.class);
-    /** The first round loads the classes; some more let the compiler take the hot paths. */
-    private static final int ROUNDS = 12;
+    /** The first round loads the classes, two more link what only a second call does; further ones gain the first Allocate less than they cost the start. */
+    private static final int ROUNDS = 3;
     /** No further round begins after it. */
     private static final Duration ENOUGH = Duration.ofMillis(150);
     /** Of one call: on a busy machine the first one can take long, and is then worth all the more. */
