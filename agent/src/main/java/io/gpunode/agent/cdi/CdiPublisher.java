@@ -64,7 +64,8 @@ public final class CdiPublisher implements Service {
             for (Gpu gpu : snapshot.gpus()) {
                 List<String> migs = new ArrayList<>(gpu.migDevices().size());
                 for (MigDevice mig : gpu.migDevices()) {
-                    migs.add(mig.id() + " " + mig.index() + " " + mig.gpuInstanceId() + " " + mig.computeInstanceId());
+                    migs.add(mig.id() + " " + mig.index() + " " + mig.gpuInstanceCapability() + " "
+                            + mig.computeInstanceCapability());
                 }
                 gpus.add(new ShownGpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), migs));
             }

@@ -53,8 +53,6 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
         List<String> problems = new ArrayList<>(driver.problems());
         Map<String, Set<Path>> devices = new LinkedHashMap<>();
         Set<String> ids = new LinkedHashSet<>();
-        MigMinors migMinors =
-                snapshot.gpus().stream().anyMatch(Gpu::migEnabled) ? MigMinors.read(files) : MigMinors.parse("");
         for (Gpu gpu : snapshot.gpus()) {
             Path node = Path.of("/dev/nvidia" + gpu.minor());
             if (!files.exists(onHost(devRoot, node))) {
@@ -67,7 +65,7 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
             devices.put(names == DeviceIdStrategy.UUID ? gpu.id().uuid() : Integer.toString(gpu.index()), nodes);
             ids.add(gpu.id().uuid());
             for (MigDevice mig : gpu.migDevices()) {
-                Set<Path> migNodes = migNodes(gpu, mig, migMinors, devRoot, files, problems);
+                Set<Path> migNodes = migNodes(gpu, mig, devRoot, files, problems);
                 // With its parent's node alone a container would see a GPU that it cannot use.
                 if (!migNodes.isEmpty()) {
                     devices.put(
@@ -162,10 +160,9 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
         return nodes;
     }
 
-    private static Set<Path> migNodes(
-            Gpu gpu, MigDevice mig, MigMinors minors, Path devRoot, HostFiles files, List<String> problems) {
-        OptionalInt gpuInstance = minors.gpuInstance(gpu.minor(), mig.gpuInstanceId());
-        OptionalInt computeInstance = minors.computeInstance(gpu.minor(), mig.gpuInstanceId(), mig.computeInstanceId());
+    private static Set<Path> migNodes(Gpu gpu, MigDevice mig, Path devRoot, HostFiles files, List<String> problems) {
+        OptionalInt gpuInstance = mig.gpuInstanceCapability();
+        OptionalInt computeInstance = mig.computeInstanceCapability();
         if (gpuInstance.isEmpty() || computeInstance.isEmpty()) {
             problems.add(
                     "MIG device " + mig.id() + " is left out: it has no minors in /proc/driver/nvidia-caps/mig-minors;"

@@ -11,6 +11,9 @@ import java.util.Set;
  * default and text; the loader fills these records and keeps where each value came from.
  *
  * @param plugin {@code flags} and {@code flags.plugin}: what the device plugin serves
+ * @param resources {@code resources}: names by product and by MIG profile
+ * @param sharing {@code sharing}: what several containers may hold at once
+ * @param imex {@code imex}: channels between nodes
  * @param host {@code host}: where the host's files are
  * @param nvml {@code nvml}: library and deadlines
  * @param sampling {@code sampling}: how often the picture is refreshed
@@ -23,6 +26,9 @@ import java.util.Set;
  */
 public record AgentConfig(
         Plugin plugin,
+        Resources resources,
+        Sharing sharing,
+        Imex imex,
         Host host,
         Nvml nvml,
         Sampling sampling,
@@ -41,6 +47,11 @@ public record AgentConfig(
      * @param devRoot {@code flags.nvidiaDevRoot}: root of the device nodes as the host sees it; the driver root when not given
      * @param cdiAnnotationPrefix {@code flags.plugin.cdiAnnotationPrefix}
      * @param resourceName the extended resource of full GPUs, {@code nvidia.com/gpu}
+     * @param migStrategy {@code flags.migStrategy}
+     * @param gds {@code flags.gdsEnabled}: containers are given GPUDirect Storage
+     * @param mofed {@code flags.mofedEnabled}: containers are given InfiniBand devices
+     * @param gdrcopy {@code flags.gdrcopyEnabled}: containers are given GDRCopy
+     * @param allocationPolicy {@code flags.plugin.sharedDevicesAllocationPolicy}
      */
     public record Plugin(
             Set<DeviceListStrategy> deviceListStrategies,
@@ -49,7 +60,119 @@ public record AgentConfig(
             Path driverRoot,
             Path devRoot,
             String cdiAnnotationPrefix,
-            String resourceName) {}
+            String resourceName,
+            MigStrategy migStrategy,
+            boolean gds,
+            boolean mofed,
+            boolean gdrcopy,
+            AllocationPolicy allocationPolicy) {}
+
+    /** How MIG devices are offered; the texts are {@code none}, {@code single}, {@code mixed}. */
+    public enum MigStrategy {
+        NONE,
+        SINGLE,
+        MIXED
+    }
+
+    /** How shares and MIG devices are placed; the texts are {@code distributed} and {@code packed}. */
+    public enum AllocationPolicy {
+        DISTRIBUTED,
+        PACKED
+    }
+
+    /**
+     * The first pattern that fits names the resource; what fits none has its default name.
+     *
+     * @param gpus {@code resources.gpus}: by product name
+     * @param mig {@code resources.mig}: by MIG profile
+     */
+    public record Resources(List<NamePattern> gpus, List<NamePattern> mig) {
+        /** No pattern. */
+        public static final Resources NONE = new Resources(List.of(), List.of());
+
+        public Resources {
+            gpus = List.copyOf(gpus);
+            mig = List.copyOf(mig);
+        }
+    }
+
+    /**
+     * @param pattern with {@code *} for any text; must fit the whole
+     * @param name the extended resource, with its prefix
+     */
+    public record NamePattern(String pattern, String name) {}
+
+    /** @param timeSlicing {@code sharing.timeSlicing} */
+    public record Sharing(TimeSlicing timeSlicing) {
+        /** Nothing is shared. */
+        public static final Sharing NONE = new Sharing(new TimeSlicing(false, false, List.of()));
+    }
+
+    /**
+     * @param renameByDefault whether shares of {@code name} are offered as {@code name.shared}
+     * @param failRequestsGreaterThanOne whether a container that asks for several shares is refused
+     * @param resources what is shared; each name once
+     */
+    public record TimeSlicing(
+            boolean renameByDefault, boolean failRequestsGreaterThanOne, List<SharedResource> resources) {
+        public TimeSlicing {
+            resources = List.copyOf(resources);
+        }
+    }
+
+    /**
+     * @param name the resource whose devices are shared, with its prefix
+     * @param rename under which name the shares are offered; empty for the default
+     * @param devices which of its devices
+     * @param replicas shares of each, 2 or more
+     */
+    public record SharedResource(String name, String rename, DeviceSelection devices, int replicas) {}
+
+    /** Which devices of a resource are shared. */
+    public sealed interface DeviceSelection {
+        /** Every one. */
+        record All() implements DeviceSelection {
+            public static final All INSTANCE = new All();
+        }
+
+        /** The first {@code count} in PCI order, 1 or more. */
+        record First(int count) implements DeviceSelection {}
+
+        /** Those that are named. */
+        record Named(List<DeviceReference> devices) implements DeviceSelection {
+            public Named {
+                devices = List.copyOf(devices);
+            }
+        }
+    }
+
+    /** One device in a selection. */
+    public sealed interface DeviceReference {
+        /** {@code 3}: the GPU with this NVML index. */
+        record Index(int gpu) implements DeviceReference {}
+
+        /** {@code 3:1}: a MIG device by its GPU's index and its own. */
+        record MigIndex(int gpu, int device) implements DeviceReference {}
+
+        /** {@code GPU-…} or {@code MIG-…}. */
+        record Uuid(String uuid) implements DeviceReference {}
+
+        /** {@code MIG-GPU-…/7/0}, the name of a MIG device before driver 470. */
+        record Instance(String gpuUuid, int gpuInstance, int computeInstance) implements DeviceReference {}
+    }
+
+    /**
+     * @param channels {@code imex.channelIDs}: none, or channel 0
+     * @param required {@code imex.required}: whether GPUs are withheld while a channel's node is missing
+     */
+    public record Imex(List<Integer> channels, boolean required) {
+        /** No channel. */
+        public static final Imex NONE = new Imex(List.of(), false);
+
+        public Imex {
+            channels = List.copyOf(channels);
+        }
+    }
 
     /** How a container is told which GPUs it holds; the texts are {@code envvar}, {@code cdi-annotations}, {@code cdi-cri}. */
     public enum DeviceListStrategy {

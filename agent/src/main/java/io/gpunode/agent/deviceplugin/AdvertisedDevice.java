@@ -1,25 +1,50 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.PciAddress;
+import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * One device as the kubelet knows it.
+ * One device as the kubelet knows it: a GPU, a MIG device, or one of several shares of either.
  *
- * @param id the kubelet's device ID: the GPU's UUID. It never changes between versions, because the kubelet replays old answers
- * @param index NVML's index, for the {@code index} id strategy
- * @param minor the N of {@code /dev/nvidiaN}
- * @param pci its address; lists are in this order
- * @param numaNode absent when the kernel knows none
+ * @param id the kubelet's device ID: the UUID of {@code base}, of a share {@code <uuid>::<n>}. It never changes between versions, because the
+ *     kubelet replays old answers
+ * @param base the GPU or MIG device that a container gets
+ * @param parent the GPU that {@code base} is or is part of
+ * @param indexName what names {@code base} under the {@code index} id strategy: {@code 3}, or {@code 3:1} for a MIG device
+ * @param minor the N of {@code /dev/nvidiaN} of the parent
+ * @param capabilities the N of each {@code /dev/nvidia-caps/nvidia-capN} that a MIG device needs; empty for a GPU
+ * @param pci the parent's address; lists are in this order
+ * @param numaNode the parent's; absent when the kernel knows none
  * @param problem why it may not be given to containers; empty when it may
  */
-record AdvertisedDevice(String id, int index, int minor, PciAddress pci, OptionalInt numaNode, String problem) {
+record AdvertisedDevice(
+        String id,
+        GpuId base,
+        GpuId parent,
+        String indexName,
+        int minor,
+        List<Integer> capabilities,
+        PciAddress pci,
+        OptionalInt numaNode,
+        String problem) {
+    AdvertisedDevice {
+        capabilities = List.copyOf(capabilities);
+    }
+
+    /** A whole GPU that is not shared. */
+    static AdvertisedDevice gpu(GpuId gpu, int index, int minor, PciAddress pci, OptionalInt numaNode, String problem) {
+        return new AdvertisedDevice(
+                gpu.uuid(), gpu, gpu, Integer.toString(index), minor, List.of(), pci, numaNode, problem);
+    }
+
     boolean healthy() {
         return problem.isEmpty();
     }
 
     /** The same device, withheld. */
     AdvertisedDevice withheld(String why) {
-        return new AdvertisedDevice(id, index, minor, pci, numaNode, why);
+        return new AdvertisedDevice(id, base, parent, indexName, minor, capabilities, pci, numaNode, why);
     }
 }

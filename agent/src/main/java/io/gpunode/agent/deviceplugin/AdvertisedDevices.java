@@ -13,26 +13,32 @@ import java.util.Map;
  * the kubelet ready-made, so that a stream compares and sends without building anything.
  */
 final class AdvertisedDevices {
-    /** Nothing was ever seen. */
-    static final AdvertisedDevices NONE =
-            new AdvertisedDevices("the GPUs have not been read yet", List.of(), PairScores.NONE);
+    private static final String NOT_READ = "the GPUs have not been read yet";
 
     // The kubelet compares with exactly these words (deviceplugin v1beta1).
     private static final String HEALTHY = "Healthy";
     private static final String UNHEALTHY = "Unhealthy";
 
+    private final String resource;
     private final String notReady;
     private final List<AdvertisedDevice> devices;
     private final Map<String, Integer> places;
     private final PairScores scores;
     private final ListAndWatchResponse message;
 
+    /** Nothing was ever seen. */
+    static AdvertisedDevices none(String resource) {
+        return new AdvertisedDevices(resource, NOT_READ, List.of(), PairScores.NONE);
+    }
+
     /**
+     * @param resource the extended resource
      * @param notReady why no device can be given to containers now; empty when they can
      * @param devices in PCI order
      * @param scores in the same order
      */
-    AdvertisedDevices(String notReady, List<AdvertisedDevice> devices, PairScores scores) {
+    AdvertisedDevices(String resource, String notReady, List<AdvertisedDevice> devices, PairScores scores) {
+        this.resource = resource;
         this.notReady = notReady;
         this.devices = List.copyOf(devices);
         this.scores = scores;
@@ -41,6 +47,11 @@ final class AdvertisedDevices {
             places.put(devices.get(i).id(), i);
         }
         this.message = message(devices);
+    }
+
+    /** The extended resource, {@code nvidia.com/gpu}. */
+    String resource() {
+        return resource;
     }
 
     /** Why no device can be given to containers now; empty when they can. */

@@ -32,7 +32,6 @@ final class Allocator {
             List.of("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset");
     private static final int LONGEST_ID_SHOWN = 80;
 
-    private final String resource;
     private final Set<DeviceListStrategy> strategies;
     private final DeviceIdStrategy idStrategy;
     private final boolean passDeviceSpecs;
@@ -41,7 +40,6 @@ final class Allocator {
     private final HostFiles files;
 
     Allocator(AgentConfig.Plugin config, HostFiles files) {
-        this.resource = config.resourceName();
         this.strategies = Set.copyOf(config.deviceListStrategies());
         this.idStrategy = config.deviceIdStrategy();
         // Nodes come with the CDI specs; only the old ways of telling the runtime need them from here.
@@ -71,7 +69,7 @@ final class Allocator {
                 qualified.add(CDI_KIND + "=" + name(device));
             }
             if (strategies.contains(DeviceListStrategy.CDI_ANNOTATIONS)) {
-                annotations = Map.of(annotationKey(names), String.join(",", qualified));
+                annotations = Map.of(annotationKey(devices.resource(), names), String.join(",", qualified));
             }
             if (strategies.contains(DeviceListStrategy.CDI_CRI)) {
                 cdiNames = qualified;
@@ -81,6 +79,7 @@ final class Allocator {
     }
 
     private List<AdvertisedDevice> choose(AdvertisedDevices devices, List<String> ids) {
+        String resource = devices.resource();
         if (ids.isEmpty()) {
             throw new AllocationRefusedException(
                     Status.Code.INVALID_ARGUMENT,
@@ -125,8 +124,8 @@ final class Allocator {
 
     private String name(AdvertisedDevice device) {
         return switch (idStrategy) {
-            case UUID -> device.id();
-            case INDEX -> Integer.toString(device.index());
+            case UUID -> device.base().uuid();
+            case INDEX -> device.indexName();
         };
     }
 
@@ -142,7 +141,7 @@ final class Allocator {
     }
 
     /** Differs between resources of one container, because the kubelet keeps only one annotation of a key. */
-    private String annotationKey(String names) {
+    private String annotationKey(String resource, String names) {
         return annotationPrefix
                 + ANNOTATION_NAME
                 + UUID.nameUUIDFromBytes((resource + '=' + names).getBytes(StandardCharsets.UTF_8));

@@ -17,20 +17,26 @@ import java.util.Set;
  */
 final class DeviceCatalog {
     private final boolean cdiNeeded;
-    private AdvertisedDevices devices = AdvertisedDevices.NONE;
+    private final String resource;
+    private AdvertisedDevices devices;
     private long seenStructure = -1;
     private CdiCoverage seenCoverage = CdiCoverage.NONE;
     private Set<GpuId> inSpec = Set.of();
 
-    /** @param cdiNeeded whether devices are handed out by CDI name */
-    DeviceCatalog(boolean cdiNeeded) {
+    /**
+     * @param resource the extended resource of full GPUs
+     * @param cdiNeeded whether devices are handed out by CDI name
+     */
+    DeviceCatalog(String resource, boolean cdiNeeded) {
+        this.resource = resource;
+        this.devices = AdvertisedDevices.none(resource);
         this.cdiNeeded = cdiNeeded;
     }
 
-    /** The list for a picture; the same object as long as nothing changed that matters here. */
-    AdvertisedDevices update(NodeSnapshot snapshot, CdiCoverage coverage) {
+    /** The list of each resource for a picture; the same objects as long as nothing changed that matters here. */
+    List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
         if (snapshot.structureVersion() == seenStructure && coverage.equals(seenCoverage)) {
-            return devices;
+            return List.of(devices);
         }
         seenStructure = snapshot.structureVersion();
         seenCoverage = coverage;
@@ -41,7 +47,7 @@ final class DeviceCatalog {
                 withheld(reason + "; " + nextStep);
             case NvmlState.Withdrawn(String reason, var _) -> withheld("withdrawn: " + reason);
         };
-        return devices;
+        return List.of(devices);
     }
 
     /** Why the kubelet should not be told of this node's devices yet; empty when it should. */
@@ -74,12 +80,11 @@ final class DeviceCatalog {
     private AdvertisedDevices open(NodeSnapshot snapshot) {
         List<AdvertisedDevice> list = new ArrayList<>(snapshot.gpus().size());
         for (Gpu gpu : snapshot.gpus()) {
-            list.add(new AdvertisedDevice(
-                    gpu.id().uuid(), gpu.index(), gpu.minor(), gpu.pci(), gpu.numaNode(), problem(gpu)));
+            list.add(AdvertisedDevice.gpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), gpu.numaNode(), problem(gpu)));
         }
         PairScores scores = PairScores.of(snapshot.gpus(), snapshot.topology());
         // Keeps what the old one has searched already.
-        return new AdvertisedDevices("", list, scores.sameAs(devices.scores()) ? devices.scores() : scores);
+        return new AdvertisedDevices(resource, "", list, scores.sameAs(devices.scores()) ? devices.scores() : scores);
     }
 
     private AdvertisedDevices withheld(String why) {
@@ -87,7 +92,7 @@ final class DeviceCatalog {
         for (AdvertisedDevice device : devices.devices()) {
             list.add(device.withheld(why));
         }
-        return new AdvertisedDevices(why, list, devices.scores());
+        return new AdvertisedDevices(resource, why, list, devices.scores());
     }
 
     private String problem(Gpu gpu) {

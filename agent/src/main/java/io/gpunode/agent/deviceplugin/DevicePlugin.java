@@ -90,7 +90,7 @@ public final class DevicePlugin implements Service {
                 loops,
                 source,
                 () -> coverage,
-                new DeviceCatalog(cdiNeeded),
+                new DeviceCatalog(resource, cdiNeeded),
                 allocator,
                 counts,
                 clock,

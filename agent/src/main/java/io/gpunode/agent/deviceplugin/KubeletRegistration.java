@@ -92,12 +92,13 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
         this.clock = clock;
         this.wall = wall;
         this.wake = wake;
-        this.told = new Told(state, wall.instant(), "", null, AdvertisedDevices.NONE, 0);
+        this.told = new Told(state, wall.instant(), "", null, AdvertisedDevices.none(resource), 0);
     }
 
     @Override
     public Duration turn() {
-        AdvertisedDevices devices = catalog.update(source.current(), coverage.get());
+        AdvertisedDevices devices =
+                catalog.update(source.current(), coverage.get()).getFirst();
         if (server != null) {
             server.publish(devices);
         }

@@ -2,6 +2,7 @@ package io.gpunode.agent.deviceplugin;
 
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.UnixSockets;
@@ -55,8 +56,8 @@ final class WarmUp {
         Tick began = clock.now();
         List<AdvertisedDevice> invented = new ArrayList<>();
         for (int i = 0; i < 8; i++) {
-            invented.add(new AdvertisedDevice(
-                    "GPU-00000000-0000-0000-0000-00000000000" + i,
+            invented.add(AdvertisedDevice.gpu(
+                    new GpuId("GPU-00000000-0000-0000-0000-00000000000" + i),
                     i,
                     i,
                     new PciAddress(0, i, 0, 0),
@@ -64,7 +65,7 @@ final class WarmUp {
                     ""));
         }
         List<String> ids = invented.stream().map(AdvertisedDevice::id).toList();
-        AdvertisedDevices devices = new AdvertisedDevices("", invented, PairScores.unknown(invented.size()));
+        AdvertisedDevices devices = new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()));
         PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up");
         try (DevicePluginServer _ =
                 DevicePluginServer.open(socket, loops, allocator, devices, uncounted, clock, () -> {})) {

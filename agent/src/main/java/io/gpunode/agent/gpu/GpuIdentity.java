@@ -2,6 +2,7 @@ package io.gpunode.agent.gpu;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigAttributes;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
 import java.util.List;
@@ -37,5 +38,6 @@ public record GpuIdentity(
             String profile,
             int gpuSlices,
             int computeSlices,
-            long memoryMebibytes) {}
+            long memoryMebibytes,
+            MigAttributes attributes) {}
 }

@@ -2,6 +2,7 @@ package io.gpunode.agent.gpu;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigAttributes;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.nvml.Nvml;
@@ -104,7 +105,14 @@ final class IdentityReader {
                                 profileId),
                         attributes.gpuInstanceSlices(),
                         attributes.computeInstanceSlices(),
-                        attributes.memoryMiB()));
+                        attributes.memoryMiB(),
+                        new MigAttributes(
+                                attributes.multiprocessors(),
+                                attributes.sharedCopyEngines(),
+                                attributes.sharedDecoders(),
+                                attributes.sharedEncoders(),
+                                attributes.sharedJpeg(),
+                                attributes.sharedOfa())));
                 handles.add(mig);
             } catch (NvmlException e) {
                 // An empty place, or an instance that was destroyed between two calls.

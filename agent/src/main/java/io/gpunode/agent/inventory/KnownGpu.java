@@ -25,6 +25,7 @@ final class KnownGpu {
     private static final GpuCondition ANSWERING = new GpuCondition.Answering();
 
     private GpuIdentity identity;
+    private MigMinors migMinors = MigMinors.NONE;
     private final OptionalInt numaNode;
     private @Nullable GpuProbe probe;
     private long newestRound;
@@ -78,6 +79,11 @@ final class KnownGpu {
 
     void lastXid(Reading<XidEvent> event) {
         lastXid = event;
+    }
+
+    /** The kernel's table of capability nodes, read after it was identified; a GPU without MIG devices needs none. */
+    void migMinors(MigMinors table) {
+        migMinors = table;
     }
 
     /** It was identified at this probe. */
@@ -210,6 +216,10 @@ final class KnownGpu {
                     mig.gpuSlices(),
                     mig.computeSlices(),
                     mig.memoryMebibytes(),
+                    mig.attributes(),
+                    migMinors.gpuInstance(identity.minor(), mig.gpuInstanceId()),
+                    migMinors.computeInstance(identity.minor(), mig.gpuInstanceId(), mig.computeInstanceId()),
+                    GpuHealth.Healthy.CLEAN,
                     sample));
         }
         return devices;

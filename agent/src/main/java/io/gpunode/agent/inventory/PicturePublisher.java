@@ -73,7 +73,10 @@ final class PicturePublisher {
                     || one.index() != other.index()
                     || one.gpuInstanceId() != other.gpuInstanceId()
                     || one.computeInstanceId() != other.computeInstanceId()
-                    || !one.profile().equals(other.profile())) {
+                    || !one.profile().equals(other.profile())
+                    || !one.gpuInstanceCapability().equals(other.gpuInstanceCapability())
+                    || !one.computeInstanceCapability().equals(other.computeInstanceCapability())
+                    || !one.health().equals(other.health())) {
                 return false;
             }
         }

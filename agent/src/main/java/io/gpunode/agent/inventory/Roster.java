@@ -119,7 +119,9 @@ final class Roster {
         if (!claimed.add(identity.id())) {
             return false;
         }
-        known.computeIfAbsent(identity.id(), id -> add(identity)).identified(probe, identity, found.round());
+        KnownGpu gpu = known.computeIfAbsent(identity.id(), id -> add(identity));
+        gpu.identified(probe, identity, found.round());
+        gpu.migMinors(identity.migDevices().isEmpty() ? MigMinors.NONE : migMinors());
         return true;
     }
 
@@ -205,6 +207,15 @@ final class Roster {
             returned = answer;
         }
         return returned;
+    }
+
+    private MigMinors migMinors() {
+        try {
+            return MigMinors.read(hostFiles);
+        } catch (IOException e) {
+            LOG.warn("the capability nodes of MIG devices cannot be read", "error", e);
+            return MigMinors.NONE;
+        }
     }
 
     private OptionalInt numaNode(PciAddress pci) {

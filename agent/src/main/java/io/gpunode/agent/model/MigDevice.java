@@ -1,5 +1,7 @@
 package io.gpunode.agent.model;
 
+import java.util.OptionalInt;
+
 /**
  * A MIG device: a compute instance of a GPU instance.
  *
@@ -11,6 +13,11 @@ package io.gpunode.agent.model;
  * @param gpuSlices slices of the GPU instance
  * @param computeSlices slices of the compute instance
  * @param memoryMebibytes memory of the GPU instance, MiB
+ * @param attributes what else it has
+ * @param gpuInstanceCapability the N of {@code /dev/nvidia-caps/nvidia-capN} that opens the GPU instance; absent while the kernel's table
+ *     {@code /proc/driver/nvidia-caps/mig-minors} does not name it
+ * @param computeInstanceCapability the same for the compute instance
+ * @param health whether containers may be given it, as far as it is about this device alone; its GPU's health counts as well
  * @param sample its last sampling
  */
 public record MigDevice(
@@ -22,4 +29,8 @@ public record MigDevice(
         int gpuSlices,
         int computeSlices,
         long memoryMebibytes,
+        MigAttributes attributes,
+        OptionalInt gpuInstanceCapability,
+        OptionalInt computeInstanceCapability,
+        GpuHealth health,
         GpuSample sample) {}

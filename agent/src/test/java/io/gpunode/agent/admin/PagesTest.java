@@ -175,7 +175,7 @@ class PagesTest {
     private static MigDevice mig(MigDevice device) {
         GpuSample sample = Snapshots.sampleOf(
                 Map.of(Quantity.MEMORY_USED_BYTES, 1_048_576_000L, Quantity.GRAPHICS_ENGINE_ACTIVE, Double.NaN));
-        return new MigDevice(device.id(), 0, 7, 0, device.profile(), 1, 1, 9_728, sample);
+        return Snapshots.withSample(device, sample);
     }
 
     private static StateSection section(String name, Consumer<JsonWriter> writer) {

@@ -3,8 +3,6 @@ package io.gpunode.agent.cdi;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
-import io.gpunode.agent.model.GpuId;
-import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.testing.Golden;
@@ -74,10 +72,8 @@ class CdiSpecTest {
     void aMigDeviceBringsItsParentAndItsCapabilities() throws IOException {
         // Given
         HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(1);
-        host.write(
-                "/proc/driver/nvidia-caps/mig-minors", "config 1\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\nodd\n");
-        host.with("/dev/nvidia-caps/nvidia-cap66", "/dev/nvidia-caps/nvidia-cap67");
-        MigDevice mig = new MigDevice(new GpuId("MIG-1"), 0, 7, 0, "1g.10gb", 1, 1, 9_728, GpuSample.EMPTY);
+        host.with("/dev/nvidia-caps/nvidia-cap100", "/dev/nvidia-caps/nvidia-cap101");
+        MigDevice mig = Snapshots.migDevice(0, 7, 0, "1g.10gb");
 
         // When
         CdiSpec spec = build(Snapshots.t4().mig(0, mig).build(), DeviceIdStrategy.UUID, "/");
@@ -85,24 +81,23 @@ class CdiSpecTest {
         // Then
         assertThat(spec.problems()).isEmpty();
         assertThat(spec.json())
-                .contains("\"name\": \"MIG-1\"")
-                .contains("/dev/nvidia-caps/nvidia-cap66")
-                .contains("/dev/nvidia-caps/nvidia-cap67");
+                .contains("\"name\": \"" + mig.id() + "\"")
+                .contains("/dev/nvidia-caps/nvidia-cap100")
+                .contains("/dev/nvidia-caps/nvidia-cap101");
     }
 
     @Test
     void aMigDeviceWithoutItsCapabilityNodesIsLeftOutAndSaid() throws IOException {
         // Given
-        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(1);
-        host.write("/proc/driver/nvidia-caps/mig-minors", "gpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n");
-        MigDevice mig = new MigDevice(new GpuId("MIG-1"), 0, 7, 0, "1g.10gb", 1, 1, 9_728, GpuSample.EMPTY);
+        HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(1);
+        MigDevice mig = Snapshots.migDevice(0, 7, 0, "1g.10gb");
 
         // When
         CdiSpec spec = build(Snapshots.t4().mig(0, mig).build(), DeviceIdStrategy.UUID, "/");
 
         // Then
         assertThat(spec.devices()).containsOnly(Snapshots.uuid(0));
-        assertThat(spec.json()).doesNotContain("MIG-1");
-        assertThat(spec.problems()).singleElement().asString().contains("MIG-1 is left out");
+        assertThat(spec.json()).doesNotContain(mig.id().uuid());
+        assertThat(spec.problems()).singleElement().asString().contains(mig.id() + " is left out");
     }
 }

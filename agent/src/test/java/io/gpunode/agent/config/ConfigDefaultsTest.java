@@ -32,7 +32,12 @@ class ConfigDefaultsTest {
                         Path.of("/"),
                         Path.of("/"),
                         "cdi.k8s.io/",
-                        "nvidia.com/gpu"));
+                        "nvidia.com/gpu",
+                        AgentConfig.MigStrategy.NONE,
+                        false,
+                        false,
+                        false,
+                        AgentConfig.AllocationPolicy.DISTRIBUTED));
         assertThat(config.host()).isEqualTo(new AgentConfig.Host(Path.of("/"), "node-a"));
         assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(5), Duration.ofSeconds(2)));
         assertThat(config.sampling()).isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5)));

@@ -183,9 +183,10 @@ class AllocatorTest {
 
     @Test
     void nothingIsGivenWhileThePictureIsWithdrawn() {
-        DeviceCatalog catalog = new DeviceCatalog(false);
-        catalog.update(node.build(), CdiCoverage.NONE);
-        AdvertisedDevices withdrawn = catalog.update(node.withdrawn().build(), CdiCoverage.NONE);
+        DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
+        catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+        AdvertisedDevices withdrawn =
+                catalog.update(node.withdrawn().build(), CdiCoverage.NONE).getFirst();
 
         AllocationRefusedException refused = refusal(withdrawn, List.of(uuid(0)));
 
@@ -204,7 +205,9 @@ class AllocatorTest {
     }
 
     private AdvertisedDevices devices() {
-        return new DeviceCatalog(false).update(node.build(), CdiCoverage.NONE);
+        return new DeviceCatalog("nvidia.com/gpu", false)
+                .update(node.build(), CdiCoverage.NONE)
+                .getFirst();
     }
 
     private static String uuid(int index) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(10)
 class DeviceCatalogTest {
     private final Snapshots node = Snapshots.h100x8();
-    private final DeviceCatalog catalog = new DeviceCatalog(false);
+    private final DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
 
     @Test
     void listsEveryGpuWithHealthAndNumaNode() {
@@ -21,7 +21,8 @@ class DeviceCatalogTest {
         node.unhealthy(6);
 
         // When
-        AdvertisedDevices devices = catalog.update(node.build(), CdiCoverage.NONE);
+        AdvertisedDevices devices =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
 
         // Then
         List<Device> list = devices.message().getDevicesList();
@@ -38,10 +39,12 @@ class DeviceCatalogTest {
     @Test
     void aNewSampleIsTheSameList() {
         // Given
-        AdvertisedDevices before = catalog.update(node.build(), CdiCoverage.NONE);
+        AdvertisedDevices before =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
 
         // When
-        AdvertisedDevices after = catalog.update(node.sample(0, Map.of()).build(), CdiCoverage.NONE);
+        AdvertisedDevices after = catalog.update(node.sample(0, Map.of()).build(), CdiCoverage.NONE)
+                .getFirst();
 
         // Then
         assertThat(after).isSameAs(before);
@@ -50,10 +53,12 @@ class DeviceCatalogTest {
     @Test
     void aChangeOfHealthKeepsTheSearchedTopology() {
         // Given
-        AdvertisedDevices before = catalog.update(node.build(), CdiCoverage.NONE);
+        AdvertisedDevices before =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
 
         // When
-        AdvertisedDevices after = catalog.update(node.unhealthy(0).build(), CdiCoverage.NONE);
+        AdvertisedDevices after =
+                catalog.update(node.unhealthy(0).build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(after.scores()).isSameAs(before.scores());
@@ -62,10 +67,11 @@ class DeviceCatalogTest {
     @Test
     void whileNvmlIsNotOpenKnownDevicesStayListedAsUnhealthy() {
         // Given
-        catalog.update(node.build(), CdiCoverage.NONE);
+        catalog.update(node.build(), CdiCoverage.NONE).getFirst();
 
         // When
-        AdvertisedDevices devices = catalog.update(node.withdrawn().build(), CdiCoverage.NONE);
+        AdvertisedDevices devices =
+                catalog.update(node.withdrawn().build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(devices.message().getDevicesList())
@@ -77,11 +83,12 @@ class DeviceCatalogTest {
     @Test
     void devicesComeBackWhenNvmlDoes() {
         // Given
-        catalog.update(node.build(), CdiCoverage.NONE);
-        catalog.update(node.withdrawn().build(), CdiCoverage.NONE);
+        catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+        catalog.update(node.withdrawn().build(), CdiCoverage.NONE).getFirst();
 
         // When
-        AdvertisedDevices devices = catalog.update(node.reopened(2).build(), CdiCoverage.NONE);
+        AdvertisedDevices devices =
+                catalog.update(node.reopened(2).build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isEqualTo(8);
@@ -91,7 +98,7 @@ class DeviceCatalogTest {
     @Test
     void beforeTheFirstPictureThereIsNothingToRegister() {
         // When
-        catalog.update(node.waiting().build(), CdiCoverage.NONE);
+        catalog.update(node.waiting().build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(catalog.notReady()).contains("not loaded").contains("modprobe nvidia");
@@ -100,10 +107,11 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameDevicesAreUnhealthyWhileThereIsNoSpec() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog(true);
+        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
 
         // When
-        AdvertisedDevices devices = byCdi.update(node.build(), new CdiCoverage(-1, "disk full"));
+        AdvertisedDevices devices =
+                byCdi.update(node.build(), new CdiCoverage(-1, "disk full")).getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isZero();
@@ -114,11 +122,12 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameTheNodeIsReadyWhenTheSpecIsOfThisStructure() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog(true);
+        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
         NodeSnapshot snapshot = node.build();
 
         // When
-        AdvertisedDevices devices = byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), ""));
+        AdvertisedDevices devices = byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), ""))
+                .getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isEqualTo(8);
@@ -128,13 +137,14 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameAnXidDoesNotWaitForTheSpec() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog(true);
+        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
         NodeSnapshot snapshot = node.build();
         CdiCoverage written = new CdiCoverage(snapshot.structureVersion(), "");
-        byCdi.update(snapshot, written);
+        byCdi.update(snapshot, written).getFirst();
 
         // When
-        AdvertisedDevices devices = byCdi.update(node.unhealthy(2).build(), written);
+        AdvertisedDevices devices =
+                byCdi.update(node.unhealthy(2).build(), written).getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isEqualTo(7);
@@ -143,12 +153,12 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameASpecThatWasRemovedTakesAllDevicesWithIt() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog(true);
+        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
         NodeSnapshot snapshot = node.build();
-        byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), ""));
+        byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), "")).getFirst();
 
         // When
-        AdvertisedDevices devices = byCdi.update(snapshot, CdiCoverage.NONE);
+        AdvertisedDevices devices = byCdi.update(snapshot, CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isZero();
@@ -157,10 +167,10 @@ class DeviceCatalogTest {
     @Test
     void aNodeWithoutGpusNeedsNoSpecToBeReady() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog(true);
+        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
 
         // When
-        byCdi.update(Snapshots.noGpus().build(), CdiCoverage.NONE);
+        byCdi.update(Snapshots.noGpus().build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(byCdi.notReady()).isEmpty();

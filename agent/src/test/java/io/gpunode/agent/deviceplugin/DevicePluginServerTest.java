@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.SocketFile;
@@ -60,7 +61,7 @@ class DevicePluginServerTest {
     private Path directory;
 
     private final Snapshots node = Snapshots.h100x8();
-    private final DeviceCatalog catalog = new DeviceCatalog(false);
+    private final DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
     private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu");
     private final Semaphore streamsChanged = new Semaphore(0);
     private Path socket;
@@ -188,8 +189,8 @@ class DevicePluginServerTest {
 
         // When
         for (int i = 0; i < 20; i++) {
-            server.publish(
-                    catalog.update((i % 2 == 0 ? node.unhealthy(0) : node.healthy(0)).build(), CdiCoverage.NONE));
+            server.publish(catalog.update((i % 2 == 0 ? node.unhealthy(0) : node.healthy(0)).build(), CdiCoverage.NONE)
+                    .getFirst());
             stream.next();
         }
 
@@ -206,7 +207,8 @@ class DevicePluginServerTest {
                 .allSatisfy(device -> assertThat(device.getHealth()).isEqualTo("Healthy"));
 
         // When
-        server.publish(catalog.update(node.unhealthy(5).build(), CdiCoverage.NONE));
+        server.publish(
+                catalog.update(node.unhealthy(5).build(), CdiCoverage.NONE).getFirst());
 
         // Then
         assertThat(stream.next().getDevicesList())
@@ -222,8 +224,11 @@ class DevicePluginServerTest {
         stream.next();
 
         // When
-        server.publish(new DeviceCatalog(false).update(node.build(), CdiCoverage.NONE));
-        server.publish(catalog.update(node.unhealthy(1).build(), CdiCoverage.NONE));
+        server.publish(new DeviceCatalog("nvidia.com/gpu", false)
+                .update(node.build(), CdiCoverage.NONE)
+                .getFirst());
+        server.publish(
+                catalog.update(node.unhealthy(1).build(), CdiCoverage.NONE).getFirst());
 
         // Then
         assertThat(stream.next().getDevices(1).getHealth()).isEqualTo("Unhealthy");
@@ -238,7 +243,8 @@ class DevicePluginServerTest {
 
         // When
         for (int i = 0; i < 8; i++) {
-            server.publish(catalog.update(node.unhealthy(i).build(), CdiCoverage.NONE));
+            server.publish(
+                    catalog.update(node.unhealthy(i).build(), CdiCoverage.NONE).getFirst());
         }
 
         // Then
@@ -360,7 +366,7 @@ class DevicePluginServerTest {
                 path,
                 serverLoops,
                 new Allocator(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/"))),
-                catalog.update(node.build(), CdiCoverage.NONE),
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst(),
                 counts,
                 SystemTime.monotonic(),
                 streamsChanged::release);
@@ -376,15 +382,15 @@ class DevicePluginServerTest {
     private static AdvertisedDevices manyDevices(String problem) {
         List<AdvertisedDevice> devices = new ArrayList<>();
         for (int i = 0; i < 2_000; i++) {
-            devices.add(new AdvertisedDevice(
-                    Snapshots.uuid(i),
+            devices.add(AdvertisedDevice.gpu(
+                    new GpuId(Snapshots.uuid(i)),
                     i,
                     i,
                     new PciAddress(0, 0, 0, 0),
                     OptionalInt.of(problem.hashCode() & 0xff),
                     problem));
         }
-        return new AdvertisedDevices("", devices, PairScores.NONE);
+        return new AdvertisedDevices("nvidia.com/gpu", "", devices, PairScores.NONE);
     }
 
     private static AllocateRequest request(List<String> ids) {

@@ -28,6 +28,11 @@ final class PluginConfigs {
                 Path.of("/"),
                 devRoot,
                 "cdi.k8s.io/",
-                "nvidia.com/gpu");
+                "nvidia.com/gpu",
+                AgentConfig.MigStrategy.NONE,
+                false,
+                false,
+                false,
+                AgentConfig.AllocationPolicy.DISTRIBUTED);
     }
 }

@@ -119,7 +119,7 @@ class PreferredAllocationTest {
         assertThat(PreferredAllocation.choose(devices, List.of("a", "b"), List.of("c"), 2))
                 .hasSize(2)
                 .contains("c");
-        assertThat(PreferredAllocation.choose(AdvertisedDevices.NONE, two, List.of(), 1))
+        assertThat(PreferredAllocation.choose(AdvertisedDevices.none("nvidia.com/gpu"), two, List.of(), 1))
                 .isEmpty();
     }
 
@@ -246,7 +246,9 @@ class PreferredAllocationTest {
     }
 
     private static AdvertisedDevices devices(Snapshots node) {
-        return new DeviceCatalog(false).update(node.build(), CdiCoverage.NONE);
+        return new DeviceCatalog("nvidia.com/gpu", false)
+                .update(node.build(), CdiCoverage.NONE)
+                .getFirst();
     }
 
     private static List<Integer> range(int from, int to) {

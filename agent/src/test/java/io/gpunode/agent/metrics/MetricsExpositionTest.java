@@ -395,15 +395,8 @@ class MetricsExpositionTest {
     }
 
     private static MigDevice withNumbers(MigDevice mig, int seed) {
-        return new MigDevice(
-                mig.id(),
-                mig.index(),
-                mig.gpuInstanceId(),
-                mig.computeInstanceId(),
-                mig.profile(),
-                mig.gpuSlices(),
-                mig.computeSlices(),
-                mig.memoryMebibytes(),
+        return Snapshots.withSample(
+                mig,
                 Snapshots.sampleOf(Map.of(
                         Quantity.MEMORY_USED_BYTES,
                         (seed + 1) * 1_048_576_000L,

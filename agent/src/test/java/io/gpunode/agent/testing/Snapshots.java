@@ -6,6 +6,7 @@ import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.MigAttributes;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
@@ -198,7 +199,29 @@ public final class Snapshots {
                 1,
                 1,
                 9_728,
+                new MigAttributes(14, 1, 0, 0, 0, 0),
+                OptionalInt.of(100 + 2 * index),
+                OptionalInt.of(101 + 2 * index),
+                GpuHealth.Healthy.CLEAN,
                 GpuSample.EMPTY);
+    }
+
+    /** The same MIG device with another sample. */
+    public static MigDevice withSample(MigDevice mig, GpuSample sample) {
+        return new MigDevice(
+                mig.id(),
+                mig.index(),
+                mig.gpuInstanceId(),
+                mig.computeInstanceId(),
+                mig.profile(),
+                mig.gpuSlices(),
+                mig.computeSlices(),
+                mig.memoryMebibytes(),
+                mig.attributes(),
+                mig.gpuInstanceCapability(),
+                mig.computeInstanceCapability(),
+                mig.health(),
+                sample);
     }
 
     /** What stands between the agent and the GPUs. Unless it is open, GPUs are left out of what is built. */

@@ -1,4 +1,4 @@
-package io.gpunode.agent.cdi;
+package io.gpunode.agent.inventory;
 
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
@@ -12,6 +12,9 @@ import java.util.OptionalInt;
  * {@code gpu0/gi7/ci0/access 67}. The GPU number is the device's minor.
  */
 record MigMinors(Map<String, Integer> minors) {
+    /** No table was read. */
+    static final MigMinors NONE = new MigMinors(Map.of());
+
     private static final Path TABLE = Path.of("/proc/driver/nvidia-caps/mig-minors");
     /** The driver lists every possible entry: 32 GPUs × 135 lines of about 25 bytes. */
     private static final int LIMIT = 1 << 20;
