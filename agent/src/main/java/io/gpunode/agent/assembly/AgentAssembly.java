@@ -238,7 +238,7 @@ public final class AgentAssembly {
 
     private void cdiChanged() {
         CdiStatus status = cdi.status();
-        devicePlugin.cdiWritten(new CdiCoverage(status.structureVersion(), status.error()));
+        devicePlugin.cdiWritten(new CdiCoverage(status.structureVersion(), status.names(), status.error()));
     }
 
     /** Loads what the first scrape needs while NVML is being opened, so that it is there before the node registers. */

@@ -177,7 +177,7 @@ public final class CdiPublisher implements Service {
         Tick now = clock.now();
         if (seen.equals(shown) && before.written() && !now.reached(nextLook)) {
             // Only the GPUs' health changed, which the file does not show.
-            return new CdiStatus(path, snapshot.structureVersion(), before.devices(), "", before.problems());
+            return new CdiStatus(path, snapshot.structureVersion(), before.names(), "", before.problems());
         }
         CdiStatus status = write(snapshot);
         shown = seen;
@@ -208,7 +208,7 @@ public final class CdiPublisher implements Service {
                     "driver",
                     snapshot.driverVersion().orElseThrow());
         }
-        return new CdiStatus(path, snapshot.structureVersion(), spec.devices(), "", spec.problems());
+        return new CdiStatus(path, snapshot.structureVersion(), spec.names(), "", spec.problems());
     }
 
     private CdiStatus none(String error) {

@@ -21,10 +21,10 @@ import java.util.Set;
  * all of them. It runs no hook. The same picture and files give the same bytes.
  *
  * @param json the specification's text
- * @param devices ids of the GPUs and MIG devices in it
+ * @param names every qualified name that it resolves
  * @param problems what a container will miss, in sentences
  */
-record CdiSpec(String json, Set<String> devices, List<String> problems) {
+record CdiSpec(String json, Set<String> names, List<String> problems) {
     /** The kind of the device plugin's own specification; kubelets replay names of earlier answers, so it never changes. */
     static final String KIND = "k8s.device-plugin.nvidia.com/gpu";
 
@@ -35,7 +35,7 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
             Path.of("/dev/nvidiactl"));
 
     CdiSpec {
-        devices = Set.copyOf(devices);
+        names = Set.copyOf(names);
         problems = List.copyOf(problems);
     }
 
@@ -43,16 +43,15 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
      * Builds the specification.
      *
      * @param snapshot an open picture
-     * @param names what devices are called
+     * @param strategy what devices are called
      * @param devRoot root of the device nodes as the host sees it
      * @param driver the driver's files
      */
     static CdiSpec build(
-            NodeSnapshot snapshot, DeviceIdStrategy names, Path devRoot, DriverFiles driver, HostFiles files)
+            NodeSnapshot snapshot, DeviceIdStrategy strategy, Path devRoot, DriverFiles driver, HostFiles files)
             throws IOException {
         List<String> problems = new ArrayList<>(driver.problems());
         Map<String, Set<Path>> devices = new LinkedHashMap<>();
-        Set<String> ids = new LinkedHashSet<>();
         for (Gpu gpu : snapshot.gpus()) {
             Path node = Path.of("/dev/nvidia" + gpu.minor());
             if (!files.exists(onHost(devRoot, node))) {
@@ -62,16 +61,14 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
             Set<Path> nodes = new LinkedHashSet<>();
             nodes.add(node);
             nodes.addAll(drmNodes(gpu, files));
-            devices.put(names == DeviceIdStrategy.UUID ? gpu.id().uuid() : Integer.toString(gpu.index()), nodes);
-            ids.add(gpu.id().uuid());
+            devices.put(strategy == DeviceIdStrategy.UUID ? gpu.id().uuid() : Integer.toString(gpu.index()), nodes);
             for (MigDevice mig : gpu.migDevices()) {
                 Set<Path> migNodes = migNodes(gpu, mig, devRoot, files, problems);
                 // With its parent's node alone a container would see a GPU that it cannot use.
                 if (!migNodes.isEmpty()) {
                     devices.put(
-                            names == DeviceIdStrategy.UUID ? mig.id().uuid() : gpu.index() + ":" + mig.index(),
+                            strategy == DeviceIdStrategy.UUID ? mig.id().uuid() : gpu.index() + ":" + mig.index(),
                             migNodes);
-                    ids.add(mig.id().uuid());
                 }
             }
         }
@@ -90,7 +87,7 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
         }
         boolean hostPaths = !devRoot.equals(Path.of("/"));
         // The lowest version that can say it: hostPath of a node and names that begin with a digit came with 0.5.
-        String version = hostPaths || names == DeviceIdStrategy.INDEX ? "0.5.0" : "0.3.0";
+        String version = hostPaths || strategy == DeviceIdStrategy.INDEX ? "0.5.0" : "0.3.0";
         JsonWriter json = JsonWriter.pretty();
         json.beginObject().member("cdiVersion", version).member("kind", KIND);
         json.name("devices").beginArray();
@@ -112,7 +109,11 @@ record CdiSpec(String json, Set<String> devices, List<String> problems) {
             writeMount(json, socket, List.of("nosuid", "nodev", "rbind", "rprivate", "noexec"));
         }
         json.endArray().endObject().endObject();
-        return new CdiSpec(json + "\n", ids, problems);
+        Set<String> qualified = new LinkedHashSet<>();
+        for (String name : devices.keySet()) {
+            qualified.add(KIND + "=" + name);
+        }
+        return new CdiSpec(json + "\n", qualified, problems);
     }
 
     private static void writeEnvironment(JsonWriter json, DriverFiles driver) {

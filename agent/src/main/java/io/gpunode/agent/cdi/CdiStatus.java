@@ -9,13 +9,13 @@ import java.util.Set;
  *
  * @param path the file
  * @param structureVersion the picture's structure that the file shows; -1 while there is no file of ours
- * @param devices ids of the GPUs in the file
+ * @param names every qualified CDI name that the file resolves, such as {@code k8s.device-plugin.nvidia.com/gpu=GPU-…}
  * @param error why the last write failed; empty when it did not
  * @param problems what a container will miss although the file is written
  */
-public record CdiStatus(Path path, long structureVersion, Set<String> devices, String error, List<String> problems) {
+public record CdiStatus(Path path, long structureVersion, Set<String> names, String error, List<String> problems) {
     public CdiStatus {
-        devices = Set.copyOf(devices);
+        names = Set.copyOf(names);
         problems = List.copyOf(problems);
     }
 

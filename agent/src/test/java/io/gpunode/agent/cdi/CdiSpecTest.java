@@ -96,7 +96,7 @@ class CdiSpecTest {
         CdiSpec spec = build(Snapshots.t4().mig(0, mig).build(), DeviceIdStrategy.UUID, "/");
 
         // Then
-        assertThat(spec.devices()).containsOnly(Snapshots.uuid(0));
+        assertThat(spec.names()).containsOnly(CdiSpec.KIND + "=" + Snapshots.uuid(0), CdiSpec.KIND + "=all");
         assertThat(spec.json()).doesNotContain(mig.id().uuid());
         assertThat(spec.problems()).singleElement().asString().contains(mig.id() + " is left out");
     }
