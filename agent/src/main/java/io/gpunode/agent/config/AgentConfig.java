@@ -19,7 +19,8 @@ import java.util.Set;
  * @param sampling {@code sampling}: how often the picture is refreshed
  * @param health {@code health}: which XIDs count and how a GPU comes back
  * @param kubelet {@code kubelet}: its sockets
- * @param cdi {@code cdi}: where specs are written
+ * @param cdi {@code cdi}: where specs are written, and with which hooks
+ * @param kubernetes {@code kubernetes}: the API server
  * @param metrics {@code metrics}: what {@code /metrics} shows
  * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
  * @param log {@code log}: how much is written to standard error
@@ -35,6 +36,7 @@ public record AgentConfig(
         Health health,
         Kubelet kubelet,
         Cdi cdi,
+        Kubernetes kubernetes,
         Metrics metrics,
         Http http,
         Log log) {
@@ -174,9 +176,13 @@ public record AgentConfig(
         }
     }
 
-    /** How a container is told which GPUs it holds; the texts are {@code envvar}, {@code cdi-annotations}, {@code cdi-cri}. */
+    /**
+     * How a container is told which GPUs it holds; the texts are {@code envvar}, {@code volume-mounts}, {@code cdi-annotations},
+     * {@code cdi-cri}.
+     */
     public enum DeviceListStrategy {
         ENVVAR,
+        VOLUME_MOUNTS,
         CDI_ANNOTATIONS,
         CDI_CRI
     }
@@ -217,16 +223,48 @@ public record AgentConfig(
     /**
      * @param devicePluginDirectory {@code kubelet.devicePluginDirectory}
      * @param podResourcesSocket {@code kubelet.podResourcesSocket}
+     * @param registration {@code kubelet.registration}
      */
-    public record Kubelet(Path devicePluginDirectory, Path podResourcesSocket) {
+    public record Kubelet(Path devicePluginDirectory, Path podResourcesSocket, RegistrationWay registration) {
         /** The registration socket. */
         public Path socket() {
             return devicePluginDirectory.resolve("kubelet.sock");
         }
     }
 
-    /** @param directory {@code cdi.directory}: where specs are written, {@code /var/run/cdi} */
-    public record Cdi(Path directory) {}
+    /** How the kubelet learns of the device plugin; the texts are {@code socket} and {@code plugins-registry}. */
+    public enum RegistrationWay {
+        SOCKET,
+        PLUGINS_REGISTRY
+    }
+
+    /**
+     * @param directory {@code cdi.directory}: where specs are written, {@code /var/run/cdi}
+     * @param hooks {@code cdi.hooks}
+     * @param hookPath {@code flags.plugin.nvidiaCTKPath}: the program that hooks run, as the host sees it
+     * @param featureFlags {@code flags.plugin.cdiFeatureFlags}: switches of NVIDIA's generator, as they were written
+     * @param disabledHooks {@code flags.plugin.cdiDisableHooks}: names of hooks, or {@code all}
+     */
+    public record Cdi(
+            Path directory, CdiHooks hooks, Path hookPath, Set<String> featureFlags, Set<String> disabledHooks) {}
+
+    /** Whether specs name NVIDIA's hook program; the texts are {@code none} and {@code nvidia}. */
+    public enum CdiHooks {
+        NONE,
+        NVIDIA
+    }
+
+    /**
+     * @param api {@code kubernetes.api}
+     * @param kubeconfig {@code kubernetes.kubeconfig}: absolute path, or empty for the service account of the agent's own pod
+     */
+    public record Kubernetes(ApiServer api, String kubeconfig) {}
+
+    /** Whether the API server is used where there are credentials for it; the texts are {@code auto} and {@code off}. */
+    public enum ApiServer {
+        AUTO,
+        OFF
+    }
 
     /**
      * @param fields {@code metrics.fields}: the DCGM field names to show; the default list is that of the newest default counters file

@@ -71,7 +71,7 @@ final class ConfigFile {
         for (int i = 0; i < block.keys().size(); i++) {
             RawValue.Key key = block.keys().get(i);
             RawValue value = block.items().get(i);
-            String path = prefix + key.name();
+            String path = path(prefix + key.name());
             Setting<?> setting = settings.get(path);
             if (value.is(Kind.NULL) && (setting != null || blocks.contains(path))) {
                 continue;
@@ -92,6 +92,24 @@ final class ConfigFile {
         }
     }
 
+    /** The path as the schema has it. The device plugin's parser takes keys in any case, so a file may have been written so. */
+    private String path(String written) {
+        if (report.strict() || settings.containsKey(written) || blocks.contains(written)) {
+            return written;
+        }
+        for (String known : settings.keySet()) {
+            if (known.equalsIgnoreCase(written)) {
+                return known;
+            }
+        }
+        for (String known : blocks) {
+            if (known.equalsIgnoreCase(written)) {
+                return known;
+            }
+        }
+        return written;
+    }
+
     private void unknown(RawValue.Key key, String prefix) {
         List<String> siblings = new ArrayList<>();
         List<String> namesakes = new ArrayList<>();
@@ -110,11 +128,24 @@ final class ConfigFile {
                 namesakes.add(path.substring(0, end));
             }
         }
+        for (Setting<?> setting : ConfigSchema.ALL) {
+            if (!setting.inFile()
+                    && (setting.path().equals(prefix + key.name())
+                            || setting.path().startsWith(prefix + key.name() + "."))) {
+                report.unknown(
+                        key.place(),
+                        RawValue.printable(prefix + key.name()),
+                        "is not set in the file",
+                        "use the flag --" + setting.flags().getFirst().name() + " or the variable "
+                                + setting.environment().getFirst().name());
+                return;
+            }
+        }
         Optional<String> near = Suggestion.nearest(key.name(), siblings).map(name -> prefix + name);
         if (near.isEmpty() && !namesakes.isEmpty()) {
             near = Optional.of(namesakes.getFirst());
         }
-        report.problem(
+        report.unknown(
                 key.place(),
                 RawValue.printable(prefix + key.name()),
                 "unknown key",

@@ -1,5 +1,7 @@
 package io.gpunode.agent.config;
 
+import io.gpunode.agent.config.AgentConfig.NamePattern;
+import io.gpunode.agent.config.AgentConfig.SharedResource;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
 import java.nio.charset.StandardCharsets;
@@ -54,7 +56,7 @@ public final class ConfigLoader {
      * @throws ConfigException with every problem
      */
     public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag) throws ConfigException {
-        Report report = new Report();
+        Report report = new Report(strict(flags));
         Optional<Path> file = file(fileFlag, report);
         Map<Setting<?>, RawValue> inFile = file.isPresent() ? ConfigFile.read(file.get(), report) : Map.of();
         Values values = new Values();
@@ -68,6 +70,13 @@ public final class ConfigLoader {
             throw new ConfigException(report.problems());
         }
         return new LoadedConfig(values.assemble(), values.served(), report.notices(), file);
+    }
+
+    /** Decided before the file is read; a wrong value is told when its turn comes. */
+    private boolean strict(List<FlagValue> flags) {
+        Values values = new Values();
+        decide(ConfigSchema.STRICT, flags, Map.of(), values, new Report(true));
+        return values.get(ConfigSchema.STRICT);
     }
 
     private Optional<Path> file(Optional<String> fileFlag, Report report) {
@@ -196,10 +205,10 @@ public final class ConfigLoader {
     }
 
     private void checkTogether(Values values, Report report) {
-        String resource = values.get(ConfigSchema.RESOURCE_NAME);
-        String directory = values.get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY);
-        String own = "nvidia-" + resource.substring(resource.indexOf('/') + 1) + ".sock";
+        checkShares(values, report);
+        String own = "nvidia-" + longestName(values) + ".sock";
         String longer = own.length() > "kubelet.sock".length() ? own : "kubelet.sock";
+        String directory = values.get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY);
         checkSocket(ConfigSchema.DEVICE_PLUGIN_DIRECTORY, directory + "/" + longer, values, report);
         checkSocket(ConfigSchema.POD_RESOURCES_SOCKET, values.get(ConfigSchema.POD_RESOURCES_SOCKET), values, report);
         List<String> fields = values.get(ConfigSchema.METRICS_FIELDS);
@@ -214,6 +223,59 @@ public final class ConfigLoader {
                             "\"" + RawValue.printable(field) + "\" is not a field of this version",
                             near.isPresent() ? "did you mean \"" + near.get() + "\"?" : "remove it");
                 }
+            }
+        }
+    }
+
+    /** The longest name, without its domain, of a resource that this configuration makes. */
+    private static String longestName(Values values) {
+        List<String> names = new ArrayList<>();
+        names.add(values.get(ConfigSchema.RESOURCE_NAME));
+        for (NamePattern pattern : values.get(ConfigSchema.GPU_NAMES)) {
+            names.add(pattern.name());
+        }
+        for (NamePattern pattern : values.get(ConfigSchema.MIG_NAMES)) {
+            names.add(pattern.name());
+        }
+        for (SharedResource shared : values.get(ConfigSchema.SHARED_RESOURCES)) {
+            names.add(nameOfShares(shared, values));
+        }
+        String longest = "";
+        for (String name : names) {
+            String part = name.substring(name.indexOf('/') + 1);
+            longest = part.length() > longest.length() ? part : longest;
+        }
+        return longest;
+    }
+
+    private static String nameOfShares(SharedResource shared, Values values) {
+        if (!shared.rename().isEmpty()) {
+            return shared.rename();
+        }
+        return shared.name() + (values.get(ConfigSchema.RENAME_BY_DEFAULT) ? ".shared" : "");
+    }
+
+    private static void checkShares(Values values, Report report) {
+        Place place = values.place(ConfigSchema.SHARED_RESOURCES);
+        String setting = ConfigSchema.SHARED_RESOURCES.path();
+        Map<String, String> sharedAs = new HashMap<>();
+        for (SharedResource shared : values.get(ConfigSchema.SHARED_RESOURCES)) {
+            String name = nameOfShares(shared, values);
+            if (name.length() > BlockTypes.LONGEST_NAME) {
+                report.problem(
+                        place,
+                        setting,
+                        "\"" + name + "\" has " + name.length() + " characters",
+                        "rename it to at most " + BlockTypes.LONGEST_NAME);
+            }
+            String other = sharedAs.putIfAbsent(name, shared.name());
+            if (other != null) {
+                report.problem(
+                        place,
+                        setting,
+                        "the shares of \"" + other + "\" and of \"" + shared.name() + "\" are both named \"" + name
+                                + "\"",
+                        "rename one of the two");
             }
         }
     }

@@ -3,10 +3,20 @@ package io.gpunode.agent.config;
 import static io.gpunode.agent.config.Setting.own;
 import static io.gpunode.agent.config.Setting.setting;
 
+import io.gpunode.agent.config.AgentConfig.AllocationPolicy;
+import io.gpunode.agent.config.AgentConfig.ApiServer;
+import io.gpunode.agent.config.AgentConfig.CdiHooks;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.MigStrategy;
+import io.gpunode.agent.config.AgentConfig.NamePattern;
+import io.gpunode.agent.config.AgentConfig.RegistrationWay;
+import io.gpunode.agent.config.AgentConfig.SharedResource;
+import io.gpunode.agent.config.BlockTypes.NamePatterns;
+import io.gpunode.agent.config.BlockTypes.SharedResources;
 import io.gpunode.agent.config.SettingTypes.AbsolutePath;
 import io.gpunode.agent.config.SettingTypes.Blocks;
+import io.gpunode.agent.config.SettingTypes.Channels;
 import io.gpunode.agent.config.SettingTypes.Choice;
 import io.gpunode.agent.config.SettingTypes.Choices;
 import io.gpunode.agent.config.SettingTypes.FieldNames;
@@ -16,6 +26,7 @@ import io.gpunode.agent.config.SettingTypes.ListenAddress;
 import io.gpunode.agent.config.SettingTypes.Numbers;
 import io.gpunode.agent.config.SettingTypes.Text;
 import io.gpunode.agent.config.SettingTypes.TrueOrFalse;
+import io.gpunode.agent.config.SettingTypes.Words;
 import io.gpunode.agent.config.Spelling.Meaning;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
@@ -51,18 +62,21 @@ public final class ConfigSchema {
     private static final Text TEXT = new Text(Form.ANY);
     private static final AbsolutePath PATH = new AbsolutePath(false);
     private static final AbsolutePath PATH_OR_EMPTY = new AbsolutePath(true);
-    private static final Blocks BLOCKS = new Blocks();
     private static final Interval ANY_INTERVAL =
             new Interval(Duration.ofNanos(1), Duration.ofNanos(Long.MAX_VALUE), true);
 
-    private static final OnlyOff SHARING =
-            onlyOff("", "remove the entries, or keep the device plugin on nodes that share GPUs");
-    private static final OnlyOff OFF = onlyOff("false", "set it to false or remove it");
+    private static final String NO_MPS = "MPS is not served; share through sharing.timeSlicing";
     private static final NoEffect LABELS =
             new NoEffect("this version writes no feature labels; keep gpu-feature-discovery for them");
 
     static final Setting<String> VERSION = setting("version", new Choice<>(Map.of("v1", "v1"), Map.of()), "v1")
             .describedAs("Version of the file's schema.");
+
+    static final Setting<Boolean> STRICT = own("config.strict", SWITCH, true)
+            .notInFile()
+            .describedAs(
+                    "Whether a key that does not exist is refused. `false` passes it over with a notice, and takes keys in"
+                            + " any case, as the NVIDIA device plugin does without a word.");
 
     static final Setting<Set<DeviceListStrategy>> DEVICE_LIST_STRATEGY = setting(
                     "flags.plugin.deviceListStrategy", deviceListStrategies(), Set.of(DeviceListStrategy.ENVVAR))
@@ -83,6 +97,97 @@ public final class ConfigSchema {
             .environment("PASS_DEVICE_SPECS")
             .describedAs(
                     "Whether Allocate also lists the device nodes, for runtimes without NVIDIA's hook and for the CPU manager.");
+
+    static final Setting<MigStrategy> MIG_STRATEGY = setting(
+                    "flags.migStrategy",
+                    new Choice<>(
+                            ordered("none", MigStrategy.NONE, "single", MigStrategy.SINGLE, "mixed", MigStrategy.MIXED),
+                            Map.of()),
+                    MigStrategy.NONE)
+            .flag("mig-strategy")
+            .environment("MIG_STRATEGY")
+            .describedAs(
+                    "How MIG devices are offered: not at all (`none`), under the name of full GPUs when every GPU of the"
+                            + " node is divided alike (`single`), or each profile under a name of its own (`mixed`).");
+
+    static final Setting<AllocationPolicy> ALLOCATION_POLICY = setting(
+                    "flags.plugin.sharedDevicesAllocationPolicy",
+                    new Choice<>(
+                            ordered("distributed", AllocationPolicy.DISTRIBUTED, "packed", AllocationPolicy.PACKED),
+                            Map.of()),
+                    AllocationPolicy.DISTRIBUTED)
+            .flag("shared-devices-allocation-policy")
+            .environment("SHARED_DEVICES_ALLOCATION_POLICY")
+            .describedAs(
+                    "How shares and MIG devices are placed: over as many GPUs as there are (`distributed`), or on the"
+                            + " GPUs that are in use already (`packed`).");
+
+    static final Setting<Boolean> GDS = setting("flags.gdsEnabled", SWITCH, false)
+            .flag("gds-enabled")
+            .environment("GDS_ENABLED")
+            .describedAs("Whether containers are given GPUDirect Storage.");
+
+    static final Setting<Boolean> MOFED = setting("flags.mofedEnabled", SWITCH, false)
+            .flag("mofed-enabled")
+            .environment("MOFED_ENABLED")
+            .describedAs("Whether containers are given InfiniBand devices.");
+
+    static final Setting<Boolean> GDRCOPY = setting("flags.gdrcopyEnabled", SWITCH, false)
+            .flag("gdrcopy-enabled")
+            .environment("GDRCOPY_ENABLED")
+            .describedAs("Whether containers are given GDRCopy.");
+
+    static final Setting<List<NamePattern>> GPU_NAMES = setting("resources.gpus", new NamePatterns(), List.of())
+            .describedAs(
+                    "Names of full GPUs' resources by product name. The first pattern that fits the whole name counts;"
+                            + " a GPU that none fits keeps `flags.plugin.resourceName`. A name without a domain gets `nvidia.com/`.");
+
+    static final Setting<List<NamePattern>> MIG_NAMES = setting("resources.mig", new NamePatterns(), List.of())
+            .describedAs(
+                    "Names of MIG devices' resources by profile, such as `1g.10gb`. The first pattern that fits counts;"
+                            + " a device that none fits keeps the name that the strategy gives it.");
+
+    static final Setting<Boolean> RENAME_BY_DEFAULT = setting("sharing.timeSlicing.renameByDefault", SWITCH, false)
+            .describedAs("Whether shares of a resource are offered as the resource with `.shared` at its end.");
+
+    static final Setting<Boolean> FAIL_REQUESTS_GREATER_THAN_ONE = setting(
+                    "sharing.timeSlicing.failRequestsGreaterThanOne", SWITCH, false)
+            .describedAs(
+                    "Whether a container that asks for more than one share is refused: two shares are no more compute"
+                            + " than one.");
+
+    static final Setting<List<SharedResource>> SHARED_RESOURCES = setting(
+                    "sharing.timeSlicing.resources", new SharedResources(), List.of())
+            .describedAs(
+                    "What is shared by time-slicing, in how many shares (`replicas`), which of its devices (`devices`),"
+                            + " and under which name (`rename`).");
+
+    static final Setting<List<Integer>> IMEX_CHANNELS = setting("imex.channelIDs", new Channels(), List.of())
+            .flag("imex-channel-ids")
+            .environment("IMEX_CHANNEL_IDS")
+            .describedAs("IMEX channels that containers are given: none, or channel 0.");
+
+    static final Setting<Boolean> IMEX_REQUIRED = setting("imex.required", SWITCH, false)
+            .flag("imex-required")
+            .environment("IMEX_REQUIRED")
+            .describedAs("Whether GPUs are withheld while the device node of a channel is missing.");
+
+    static final Setting<String> CDI_HOOK_PATH = setting("flags.plugin.nvidiaCTKPath", PATH, "/usr/bin/nvidia-ctk")
+            .flag("nvidia-cdi-hook-path", "nvidia-ctk-path")
+            .environment("NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH")
+            .describedAs("The program that CDI hooks run, as the host sees it. Used with `cdi.hooks: nvidia` only.");
+
+    static final Setting<Set<String>> CDI_FEATURE_FLAGS = setting("flags.plugin.cdiFeatureFlags", new Words(), Set.of())
+            .flag("cdi-feature-flags")
+            .environment("CDI_FEATURE_FLAGS")
+            .describedAs("Switches of NVIDIA's CDI generator; the device plugin takes them as flag and variable only.");
+
+    static final Setting<Set<String>> CDI_DISABLE_HOOKS = setting("flags.plugin.cdiDisableHooks", new Words(), Set.of())
+            .flag("cdi-disable-hooks")
+            .environment("CDI_DISABLE_HOOKS")
+            .describedAs(
+                    "CDI hooks that are left out with `cdi.hooks: nvidia`, or `all`; the device plugin takes them as flag"
+                            + " and variable only.");
 
     static final Setting<String> DRIVER_ROOT = setting("flags.nvidiaDriverRoot", PATH, "/")
             .flag("driver-root", "nvidia-driver-root")
@@ -177,8 +282,43 @@ public final class ConfigSchema {
             .environment("DCGM_POD_RESOURCES_KUBELET_SOCKET")
             .describedAs("Where the kubelet says which containers hold which devices.");
 
+    static final Setting<RegistrationWay> REGISTRATION = own(
+                    "kubelet.registration",
+                    new Choice<>(
+                            ordered(
+                                    "socket",
+                                    RegistrationWay.SOCKET,
+                                    "plugins-registry",
+                                    RegistrationWay.PLUGINS_REGISTRY),
+                            Map.of()),
+                    RegistrationWay.SOCKET)
+            .describedAs(
+                    "How the kubelet learns of the device plugin: the agent calls the kubelet's socket, or the kubelet"
+                            + " finds the agent's sockets in its `plugins_registry` directory.");
+
     static final Setting<String> CDI_DIRECTORY =
             own("cdi.directory", PATH, "/var/run/cdi").describedAs("Where CDI specs are written.");
+
+    static final Setting<CdiHooks> CDI_HOOKS = own(
+                    "cdi.hooks",
+                    new Choice<>(ordered("none", CdiHooks.NONE, "nvidia", CdiHooks.NVIDIA), Map.of()),
+                    CdiHooks.NONE)
+            .describedAs("Whether CDI specs name NVIDIA's hook program. Without hooks a container start costs no extra"
+                    + " process; images that rely on what a hook does inside them need `nvidia`.");
+
+    static final Setting<ApiServer> KUBERNETES_API = own(
+                    "kubernetes.api",
+                    new Choice<>(ordered("auto", ApiServer.AUTO, "off", ApiServer.OFF), Map.of()),
+                    ApiServer.AUTO)
+            .describedAs(
+                    "Whether the API server is used where there are credentials for it: a kubeconfig, or the service"
+                            + " account of a pod.");
+
+    static final Setting<String> KUBECONFIG = own("kubernetes.kubeconfig", PATH_OR_EMPTY, "")
+            .flag("kubeconfig")
+            .environment("KUBECONFIG")
+            .defaultWords("the service account of the pod that the agent runs in")
+            .describedAs("Credentials for the API server.");
 
     static final Setting<List<String>> METRICS_FIELDS = own("metrics.fields", new FieldNames(), DefaultFields.NAMES)
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
@@ -205,13 +345,29 @@ public final class ConfigSchema {
     /** Every setting, in the order of the reference. */
     public static final List<Setting<?>> ALL = List.of(
             VERSION,
+            STRICT,
             DEVICE_LIST_STRATEGY,
             DEVICE_ID_STRATEGY,
             PASS_DEVICE_SPECS,
             CDI_ANNOTATION_PREFIX,
             RESOURCE_NAME,
+            MIG_STRATEGY,
+            ALLOCATION_POLICY,
+            GDS,
+            MOFED,
+            GDRCOPY,
             DRIVER_ROOT,
             DEV_ROOT,
+            CDI_HOOK_PATH,
+            CDI_FEATURE_FLAGS,
+            CDI_DISABLE_HOOKS,
+            GPU_NAMES,
+            MIG_NAMES,
+            RENAME_BY_DEFAULT,
+            FAIL_REQUESTS_GREATER_THAN_ONE,
+            SHARED_RESOURCES,
+            IMEX_CHANNELS,
+            IMEX_REQUIRED,
             HOST_ROOT,
             NODE_NAME,
             NVML_LIBRARY,
@@ -225,31 +381,15 @@ public final class ConfigSchema {
             HEALTH_RECOVERY_INTERVAL,
             DEVICE_PLUGIN_DIRECTORY,
             POD_RESOURCES_SOCKET,
+            REGISTRATION,
             CDI_DIRECTORY,
+            CDI_HOOKS,
+            KUBERNETES_API,
+            KUBECONFIG,
             METRICS_FIELDS,
             POD_ATTRIBUTION,
             HTTP_LISTEN,
             LOG_LEVEL,
-            setting("flags.migStrategy", words("none", "single", "mixed"), "none")
-                    .flag("mig-strategy")
-                    .environment("MIG_STRATEGY")
-                    .support(onlyOff("none", "set it to none; MIG devices are then not offered"))
-                    .describedAs("How MIG devices are offered."),
-            setting("flags.gdsEnabled", SWITCH, false)
-                    .flag("gds-enabled")
-                    .environment("GDS_ENABLED")
-                    .support(OFF)
-                    .describedAs("Whether containers are given GPUDirect Storage."),
-            setting("flags.mofedEnabled", SWITCH, false)
-                    .flag("mofed-enabled")
-                    .environment("MOFED_ENABLED")
-                    .support(OFF)
-                    .describedAs("Whether containers are given InfiniBand devices."),
-            setting("flags.gdrcopyEnabled", SWITCH, false)
-                    .flag("gdrcopy-enabled")
-                    .environment("GDRCOPY_ENABLED")
-                    .support(OFF)
-                    .describedAs("Whether containers are given GDRCopy."),
             setting("flags.deviceDiscoveryStrategy", words("auto", "nvml", "tegra", "vfio"), "auto")
                     .flag("device-discovery-strategy")
                     .environment("DEVICE_DISCOVERY_STRATEGY")
@@ -264,40 +404,18 @@ public final class ConfigSchema {
             setting("flags.mpsRoot", TEXT, "")
                     .flag("mps-root")
                     .environment("MPS_ROOT")
-                    .support(new NoEffect("MPS is not served"))
+                    .support(new NoEffect(NO_MPS))
                     .describedAs("Directory of the MPS control daemons."),
             setting("flags.useNodeFeatureAPI", SWITCH, true)
                     .flag("use-node-feature-api")
                     .environment("USE_NODE_FEATURE_API")
                     .support(LABELS)
                     .describedAs("Whether labels are written as NodeFeature objects."),
-            setting("flags.plugin.nvidiaCTKPath", TEXT, "/usr/bin/nvidia-ctk")
-                    .flag("nvidia-cdi-hook-path", "nvidia-ctk-path")
-                    .environment("NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH")
-                    .support(new NoEffect("CDI specs are written without hooks"))
-                    .describedAs("The program that CDI hooks run."),
             setting("flags.plugin.containerDriverRoot", TEXT, "/driver-root")
                     .flag("driver-root-ctr-path", "container-driver-root")
                     .environment("DRIVER_ROOT_CTR_PATH", "CONTAINER_DRIVER_ROOT")
                     .support(new NoEffect("the driver root is looked for under host.root"))
                     .describedAs("Where the driver root is mounted in the container of the plugin."),
-            setting("flags.plugin.sharedDevicesAllocationPolicy", words("distributed", "packed"), "distributed")
-                    .flag("shared-devices-allocation-policy")
-                    .environment("SHARED_DEVICES_ALLOCATION_POLICY")
-                    .support(new NoEffect("GPUs are not shared"))
-                    .describedAs("How shared GPUs are spread."),
-            setting("flags.plugin.cdiFeatureFlags", TEXT, "")
-                    .flag("cdi-feature-flags")
-                    .environment("CDI_FEATURE_FLAGS")
-                    .notInFile()
-                    .support(new NoEffect("the agent writes its own CDI specs"))
-                    .describedAs("Switches of NVIDIA's CDI generator."),
-            setting("flags.plugin.cdiDisableHooks", TEXT, "")
-                    .flag("cdi-disable-hooks")
-                    .environment("CDI_DISABLE_HOOKS")
-                    .notInFile()
-                    .support(new NoEffect("CDI specs are written without hooks"))
-                    .describedAs("CDI hooks that are left out."),
             setting("flags.gfd.oneshot", SWITCH, false).support(LABELS).describedAs("Whether labels are written once."),
             setting("flags.gfd.noTimestamp", SWITCH, false)
                     .support(LABELS)
@@ -311,40 +429,18 @@ public final class ConfigSchema {
             setting("flags.gfd.machineTypeFile", TEXT, "/sys/class/dmi/id/product_name")
                     .support(LABELS)
                     .describedAs("Where the machine's type is read."),
-            setting("resources.gpus", BLOCKS, 0)
-                    .support(onlyOff("", "remove it; full GPUs are offered as flags.plugin.resourceName"))
-                    .describedAs("Resource names by product name. The device plugin drops this block too."),
-            setting("resources.mig", BLOCKS, 0)
-                    .support(onlyOff("", "remove it; MIG devices are not offered"))
-                    .describedAs("Resource names by MIG profile. The device plugin drops this block too."),
-            setting("sharing.timeSlicing.renameByDefault", SWITCH, false)
-                    .support(OFF)
-                    .describedAs("Whether shared GPUs get the name of a resource of their own."),
-            setting("sharing.timeSlicing.failRequestsGreaterThanOne", SWITCH, false)
-                    .support(new NoEffect("GPUs are not shared"))
-                    .describedAs("Whether a request for several shares is refused."),
-            setting("sharing.timeSlicing.resources", BLOCKS, 0)
-                    .support(SHARING)
-                    .describedAs("What is shared by time-slicing, and in how many shares."),
             setting("sharing.mps.renameByDefault", SWITCH, false)
-                    .support(OFF)
+                    .support(new NoEffect(NO_MPS))
                     .describedAs("Whether shared GPUs get the name of a resource of their own."),
             setting("sharing.mps.failRequestsGreaterThanOne", SWITCH, true)
-                    .support(new NoEffect("GPUs are not shared"))
+                    .support(new NoEffect(NO_MPS))
                     .describedAs("Whether a request for several shares is refused."),
-            setting("sharing.mps.resources", BLOCKS, 0)
-                    .support(SHARING)
-                    .describedAs("What is shared through MPS, and in how many shares."),
-            setting("imex.channelIDs", new Numbers(0), Set.of())
-                    .flag("imex-channel-ids")
-                    .environment("IMEX_CHANNEL_IDS")
-                    .support(onlyOff("", "write an empty list or remove it"))
-                    .describedAs("IMEX channels that containers are given."),
-            setting("imex.required", SWITCH, false)
-                    .flag("imex-required")
-                    .environment("IMEX_REQUIRED")
-                    .support(OFF)
-                    .describedAs("Whether a missing IMEX channel keeps the plugin from starting."));
+            setting("sharing.mps.resources", new Blocks(), 0)
+                    .support(onlyOff(
+                            "",
+                            "share through sharing.timeSlicing, or keep NVIDIA's device plugin on nodes that share through"
+                                    + " MPS"))
+                    .describedAs("What is shared through MPS, and in how many shares."));
 
     private ConfigSchema() {}
 
@@ -376,13 +472,19 @@ public final class ConfigSchema {
         return map;
     }
 
+    private static <T> Map<String, T> ordered(
+            String firstWord, T first, String secondWord, T second, String thirdWord, T third) {
+        Map<String, T> map = ordered(firstWord, first, secondWord, second);
+        map.put(thirdWord, third);
+        return map;
+    }
+
     private static Choices<DeviceListStrategy> deviceListStrategies() {
         Map<String, DeviceListStrategy> words = new LinkedHashMap<>();
         words.put("envvar", DeviceListStrategy.ENVVAR);
+        words.put("volume-mounts", DeviceListStrategy.VOLUME_MOUNTS);
         words.put("cdi-annotations", DeviceListStrategy.CDI_ANNOTATIONS);
         words.put("cdi-cri", DeviceListStrategy.CDI_CRI);
-        return new Choices<>(new Choice<>(
-                words,
-                Map.of("volume-mounts", "use cdi-cri, which needs no trust in the container's environment either")));
+        return new Choices<>(new Choice<>(words, Map.of()));
     }
 }

@@ -10,6 +10,17 @@ final class Report {
 
     private final List<Problem> problems = new ArrayList<>();
     private final List<Problem> notices = new ArrayList<>();
+    private final boolean strict;
+
+    /** @param strict whether a key that does not exist is a problem, and not only worth a notice */
+    Report(boolean strict) {
+        this.strict = strict;
+    }
+
+    /** Whether keys must be known and written exactly. */
+    boolean strict() {
+        return strict;
+    }
 
     /** Something that keeps the configuration from being used. */
     void problem(Place place, String setting, String what, String nextStep) {
@@ -19,6 +30,15 @@ final class Report {
     /** Something that is accepted and that a person should know. */
     void notice(Place place, String setting, String what, String nextStep) {
         add(notices, new Problem(place.problemText(), setting, what, nextStep));
+    }
+
+    /** A key of the file that does not exist. */
+    void unknown(Place place, String setting, String what, String nextStep) {
+        if (strict) {
+            problem(place, setting, what, nextStep);
+        } else {
+            notice(place, setting, what + ", and is passed over", nextStep);
+        }
     }
 
     List<Problem> problems() {

@@ -98,6 +98,8 @@ public final class Setting<T> {
     public boolean isList() {
         return type instanceof SettingTypes.Choices<?>
                 || type instanceof SettingTypes.Numbers
+                || type instanceof SettingTypes.Words
+                || type instanceof SettingTypes.Channels
                 || type instanceof SettingTypes.FieldNames;
     }
 

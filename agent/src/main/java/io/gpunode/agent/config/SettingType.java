@@ -10,6 +10,6 @@ interface SettingType<T> {
     /** Reads a value. Empty when it is wrong; the report then has a problem at the value's place. */
     Optional<T> read(RawValue value, String setting, Report report);
 
-    /** The canonical text of a value; reading it gives the value again. */
+    /** The canonical text of a value; reading it gives the value again, unless only a file can hold the value. */
     String text(T value);
 }

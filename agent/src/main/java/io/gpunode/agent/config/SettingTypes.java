@@ -307,37 +307,37 @@ final class SettingTypes {
         public String text(String value) {
             return value;
         }
+    }
 
-        private static boolean isResource(String text) {
-            int slash = text.indexOf('/');
-            if (slash < 0 || !isSubdomain(text.substring(0, slash))) {
+    /** An extended resource as Kubernetes allows it: a domain that is not its own, a slash and a name. */
+    static boolean isResource(String text) {
+        int slash = text.indexOf('/');
+        if (slash < 0 || !isSubdomain(text.substring(0, slash))) {
+            return false;
+        }
+        String name = text.substring(slash + 1);
+        String domain = text.substring(0, slash);
+        return name.length() <= 63
+                && isSubdomain(name)
+                && domain.indexOf('.') > 0
+                && !domain.equals("kubernetes.io")
+                && !domain.endsWith(".kubernetes.io");
+    }
+
+    /** RFC 1123, as Kubernetes checks names. */
+    private static boolean isSubdomain(String text) {
+        if (text.isEmpty() || text.length() > 253) {
+            return false;
+        }
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+            boolean edge = i == 0 || i == text.length() - 1 || text.charAt(i - 1) == '.' || text.charAt(i + 1) == '.';
+            if (!alphanumeric && (edge || (c != '-' && c != '.'))) {
                 return false;
             }
-            String name = text.substring(slash + 1);
-            String domain = text.substring(0, slash);
-            return name.length() <= 63
-                    && isSubdomain(name)
-                    && domain.indexOf('.') > 0
-                    && !domain.equals("kubernetes.io")
-                    && !domain.endsWith(".kubernetes.io");
         }
-
-        /** RFC 1123, as Kubernetes checks names. */
-        private static boolean isSubdomain(String text) {
-            if (text.isEmpty() || text.length() > 253) {
-                return false;
-            }
-            for (int i = 0; i < text.length(); i++) {
-                char c = text.charAt(i);
-                boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-                boolean edge =
-                        i == 0 || i == text.length() - 1 || text.charAt(i - 1) == '.' || text.charAt(i + 1) == '.';
-                if (!alphanumeric && (edge || (c != '-' && c != '.'))) {
-                    return false;
-                }
-            }
-            return true;
-        }
+        return true;
     }
 
     /** {@code host:port}; an empty host is every address. */
@@ -471,6 +471,79 @@ final class SettingTypes {
         }
     }
 
+    /** IMEX channels: none, or channel 0, which is all that the device plugin knows. */
+    static final class Channels implements SettingType<List<Integer>> {
+        @Override
+        public String describe() {
+            return "list, empty or `[0]`";
+        }
+
+        @Override
+        public Optional<List<Integer>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            for (RawValue item : items.get()) {
+                boolean zero = (item.is(Kind.NUMBER) || item.is(Kind.UNTYPED))
+                        && item.text().strip().equals("0");
+                if (!zero || items.get().size() > 1) {
+                    report.problem(
+                            item.place(),
+                            setting,
+                            zero
+                                    ? "channel 0 is listed with others"
+                                    : item.shown() + " is not a channel that can be given",
+                            "write [] or [0]");
+                    return Optional.empty();
+                }
+            }
+            return Optional.of(items.get().isEmpty() ? List.of() : List.of(0));
+        }
+
+        @Override
+        public String text(List<Integer> value) {
+            return value.isEmpty() ? "" : "0";
+        }
+    }
+
+    /** A set of words in their order, as switches are named: a list, or one text with commas. */
+    static final class Words implements SettingType<Set<String>> {
+        @Override
+        public String describe() {
+            return "list of words";
+        }
+
+        @Override
+        public Optional<Set<String>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<String> words = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue item : items.get()) {
+                String word = item.text().strip();
+                if (item.isText() && isSubdomain(word)) {
+                    words.add(word);
+                } else {
+                    report.problem(
+                            item.place(),
+                            setting,
+                            item.shown() + " is not a word of lower-case letters, digits and dashes",
+                            "write words such as update-ldcache");
+                    good = false;
+                }
+            }
+            return good ? Optional.of(Collections.unmodifiableSet(words)) : Optional.empty();
+        }
+
+        @Override
+        public String text(Set<String> value) {
+            return String.join(",", value);
+        }
+    }
+
     /** Names of metric fields, in order and without repetition: a list, or one text with commas. */
     static final class FieldNames implements SettingType<List<String>> {
         @Override
@@ -520,10 +593,7 @@ final class SettingTypes {
         }
     }
 
-    /**
-     * A list of blocks that this version does not serve. Entries that say what is the case anyway (pattern {@code *} for the default
-     * resource) are taken as none.
-     */
+    /** A list of blocks that this version does not serve: only whether it is empty counts. */
     static final class Blocks implements SettingType<Integer> {
         @Override
         public String describe() {
@@ -537,23 +607,7 @@ final class SettingTypes {
                 wrongKind(value, setting, "a list", report);
                 return Optional.empty();
             }
-            int count = 0;
-            for (RawValue item : value.items()) {
-                count += saysTheDefault(item) ? 0 : 1;
-            }
-            return Optional.of(count);
-        }
-
-        private static boolean saysTheDefault(RawValue item) {
-            boolean all = false;
-            boolean usual = false;
-            for (int i = 0; i < item.keys().size(); i++) {
-                String key = item.keys().get(i).name();
-                String text = item.items().get(i).text();
-                all |= key.equals("pattern") && text.equals("*");
-                usual |= key.equals("name") && (text.equals("nvidia.com/gpu") || text.equals("gpu"));
-            }
-            return all && usual && item.keys().size() == 2;
+            return Optional.of(value.items().size());
         }
 
         @Override

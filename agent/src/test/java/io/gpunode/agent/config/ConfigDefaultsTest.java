@@ -46,8 +46,19 @@ class ConfigDefaultsTest {
         assertThat(config.kubelet())
                 .isEqualTo(new AgentConfig.Kubelet(
                         Path.of("/var/lib/kubelet/device-plugins"),
-                        Path.of("/var/lib/kubelet/pod-resources/kubelet.sock")));
-        assertThat(config.cdi()).isEqualTo(new AgentConfig.Cdi(Path.of("/var/run/cdi")));
+                        Path.of("/var/lib/kubelet/pod-resources/kubelet.sock"),
+                        AgentConfig.RegistrationWay.SOCKET));
+        assertThat(config.resources()).isEqualTo(AgentConfig.Resources.NONE);
+        assertThat(config.sharing()).isEqualTo(AgentConfig.Sharing.NONE);
+        assertThat(config.imex()).isEqualTo(AgentConfig.Imex.NONE);
+        assertThat(config.cdi())
+                .isEqualTo(new AgentConfig.Cdi(
+                        Path.of("/var/run/cdi"),
+                        AgentConfig.CdiHooks.NONE,
+                        Path.of("/usr/bin/nvidia-ctk"),
+                        Set.of(),
+                        Set.of()));
+        assertThat(config.kubernetes()).isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, ""));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
         assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));
@@ -60,7 +71,7 @@ class ConfigDefaultsTest {
     @Test
     void everyDefaultReadsAsItself() {
         // Given
-        Report report = new Report();
+        Report report = new Report(true);
 
         // When
         List<String> changed = ConfigSchema.ALL.stream()

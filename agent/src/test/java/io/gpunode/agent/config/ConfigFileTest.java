@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.DeviceSelection;
+import io.gpunode.agent.config.AgentConfig.NamePattern;
+import io.gpunode.agent.config.AgentConfig.SharedResource;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -25,14 +28,31 @@ class ConfigFileTest {
         String file = """
                 version: v1
                 flags:
+                  migStrategy: mixed
+                  gdsEnabled: true
+                  mofedEnabled: true
+                  gdrcopyEnabled: true
                   nvidiaDriverRoot: /run/nvidia/driver
                   nvidiaDevRoot: /
                   plugin:
-                    deviceListStrategy: [envvar, cdi-cri]
+                    deviceListStrategy: [envvar, cdi-cri, volume-mounts]
                     deviceIDStrategy: index
                     passDeviceSpecs: true
                     cdiAnnotationPrefix: cdi.example.org/
                     resourceName: example.org/accelerator
+                    sharedDevicesAllocationPolicy: packed
+                    nvidiaCTKPath: /opt/nvidia-ctk
+                    cdiFeatureFlags: [enable-coherent-annotations]
+                    cdiDisableHooks: update-ldcache,create-symlinks
+                resources:
+                  gpus: [{pattern: "*A100*", name: a100}]
+                  mig: [{pattern: 1g.*, name: nvidia.com/small}]
+                sharing:
+                  timeSlicing:
+                    renameByDefault: true
+                    failRequestsGreaterThanOne: true
+                    resources: [{name: gpu, replicas: 4}]
+                imex: {channelIDs: [0], required: true}
                 host:
                   root: /host
                   nodeName: node-b
@@ -50,7 +70,9 @@ class ConfigFileTest {
                 kubelet:
                   devicePluginDirectory: /var/lib/k/device-plugins
                   podResourcesSocket: /var/lib/k/pod.sock
-                cdi: {directory: /etc/cdi}
+                  registration: plugins-registry
+                cdi: {directory: /etc/cdi, hooks: nvidia}
+                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig}
                 metrics:
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
@@ -67,28 +89,45 @@ class ConfigFileTest {
         assertThat(config)
                 .isEqualTo(new AgentConfig(
                         new AgentConfig.Plugin(
-                                Set.of(DeviceListStrategy.ENVVAR, DeviceListStrategy.CDI_CRI),
+                                Set.of(
+                                        DeviceListStrategy.ENVVAR,
+                                        DeviceListStrategy.CDI_CRI,
+                                        DeviceListStrategy.VOLUME_MOUNTS),
                                 DeviceIdStrategy.INDEX,
                                 true,
                                 Path.of("/run/nvidia/driver"),
                                 Path.of("/"),
                                 "cdi.example.org/",
                                 "example.org/accelerator",
-                                AgentConfig.MigStrategy.NONE,
-                                false,
-                                false,
-                                false,
-                                AgentConfig.AllocationPolicy.DISTRIBUTED),
-                        AgentConfig.Resources.NONE,
-                        AgentConfig.Sharing.NONE,
-                        AgentConfig.Imex.NONE,
+                                AgentConfig.MigStrategy.MIXED,
+                                true,
+                                true,
+                                true,
+                                AgentConfig.AllocationPolicy.PACKED),
+                        new AgentConfig.Resources(
+                                List.of(new NamePattern("*A100*", "nvidia.com/a100")),
+                                List.of(new NamePattern("1g.*", "nvidia.com/small"))),
+                        new AgentConfig.Sharing(new AgentConfig.TimeSlicing(
+                                true,
+                                true,
+                                List.of(new SharedResource("nvidia.com/gpu", "", DeviceSelection.All.INSTANCE, 4)))),
+                        new AgentConfig.Imex(List.of(0), true),
                         new AgentConfig.Host(Path.of("/host"), "node-b"),
                         new AgentConfig.Nvml(
                                 "/opt/nvidia/libnvidia-ml.so.1", Duration.ofSeconds(90), Duration.ofMillis(250)),
                         new AgentConfig.Sampling(Duration.ofSeconds(1)),
                         new AgentConfig.Health(false, true, Set.of(13L, 94L), Set.of(31L), Duration.ofMinutes(90)),
-                        new AgentConfig.Kubelet(Path.of("/var/lib/k/device-plugins"), Path.of("/var/lib/k/pod.sock")),
-                        new AgentConfig.Cdi(Path.of("/etc/cdi")),
+                        new AgentConfig.Kubelet(
+                                Path.of("/var/lib/k/device-plugins"),
+                                Path.of("/var/lib/k/pod.sock"),
+                                AgentConfig.RegistrationWay.PLUGINS_REGISTRY),
+                        new AgentConfig.Cdi(
+                                Path.of("/etc/cdi"),
+                                AgentConfig.CdiHooks.NVIDIA,
+                                Path.of("/opt/nvidia-ctk"),
+                                Set.of("enable-coherent-annotations"),
+                                Set.of("update-ldcache", "create-symlinks")),
+                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig"),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
                         new AgentConfig.Http("[::1]:9500"),
                         new AgentConfig.Log("debug")));
@@ -138,7 +177,7 @@ class ConfigFileTest {
                 .contains(
                         "config.yaml:4:20: flags.failOnInitError: has no effect; the agent waits for a driver that is not"
                                 + " there yet, and says so in status and readiness")
-                .hasSize(9);
+                .hasSize(8);
     }
 
     @Test
@@ -146,19 +185,11 @@ class ConfigFileTest {
         // Given
         Loading loading = new Loading(directory).file("""
                         flags:
-                          migStrategy: mixed
-                          gdsEnabled: true
                           deviceDiscoveryStrategy: tegra
-                          plugin:
-                            deviceListStrategy: [envvar, volume-mounts]
-                        resources:
-                          gpus: [{pattern: "*A100*", name: nvidia.com/a100}]
                         sharing:
-                          timeSlicing:
+                          mps:
                             resources:
                               - {name: nvidia.com/gpu, replicas: 4}
-                        imex:
-                          channelIDs: [0]
                         """);
 
         // When
@@ -167,20 +198,49 @@ class ConfigFileTest {
         // Then
         assertThat(problems)
                 .containsExactlyInAnyOrder(
-                        "config.yaml:2:16: flags.migStrategy: \"mixed\" is not served by this version; set it to none; MIG"
-                                + " devices are then not offered",
-                        "config.yaml:3:15: flags.gdsEnabled: \"true\" is not served by this version; set it to false or"
-                                + " remove it",
-                        "config.yaml:4:28: flags.deviceDiscoveryStrategy: \"tegra\" is not served by this version; set it to"
+                        "config.yaml:2:28: flags.deviceDiscoveryStrategy: \"tegra\" is not served by this version; set it to"
                                 + " auto or nvml; GPUs are found through NVML",
-                        "config.yaml:6:34: flags.plugin.deviceListStrategy: \"volume-mounts\" is not served by this version;"
-                                + " use cdi-cri, which needs no trust in the container's environment either",
-                        "config.yaml:8:9: resources.gpus: \"1 entry\" is not served by this version; remove it; full GPUs are"
-                                + " offered as flags.plugin.resourceName",
-                        "config.yaml:12:7: sharing.timeSlicing.resources: \"1 entry\" is not served by this version; remove"
-                                + " the entries, or keep the device plugin on nodes that share GPUs",
-                        "config.yaml:14:15: imex.channelIDs: \"0\" is not served by this version; write an empty list or"
-                                + " remove it");
+                        "config.yaml:6:7: sharing.mps.resources: \"1 entry\" is not served by this version; share through"
+                                + " sharing.timeSlicing, or keep NVIDIA's device plugin on nodes that share through MPS");
+    }
+
+    @Test
+    void aLenientLoadPassesUnknownKeysOverAndTakesKeysInAnyCase() throws Exception {
+        // Given
+        Loading loading = new Loading(directory).flag("config-strict", "false").file("""
+                        flags:
+                          plugin: {deviceIdStrategy: index}
+                          mode: fast
+                        sharing:
+                          timeSlicing:
+                            resources: [{name: gpu, replicas: 2, strategy: fair}]
+                        """);
+
+        // When
+        LoadedConfig loaded = loading.load();
+
+        // Then
+        assertThat(loaded.config().plugin().deviceIdStrategy()).isEqualTo(DeviceIdStrategy.INDEX);
+        assertThat(loading.notices())
+                .containsExactly(
+                        "config.yaml:3:3: flags.mode: unknown key, and is passed over; remove it; all settings are listed by:"
+                                + " gpu-node-agent config show",
+                        "config.yaml:6:42: sharing.timeSlicing.resources: the entry has the unknown key \"strategy\", and is"
+                                + " passed over; remove it; an entry has name, rename, devices, replicas");
+    }
+
+    @Test
+    void aSettingOfTheCommandLineIsRefusedInTheFile() {
+        // Given
+        Loading loading = new Loading(directory).file("config: {strict: false}");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly("config.yaml:1:1: config: is not set in the file; use the flag --config-strict or the"
+                        + " variable GPU_NODE_AGENT_CONFIG_STRICT");
     }
 
     @Test
@@ -255,7 +315,7 @@ class ConfigFileTest {
                         "config.yaml:6:23: flags.plugin.deviceIDStrategy: \"uid\" is not known, did you mean \"uuid\"?; write"
                                 + " one of uuid, index",
                         "config.yaml:7:25: flags.plugin.deviceListStrategy: the list is empty; write at least one of envvar,"
-                                + " cdi-annotations, cdi-cri",
+                                + " volume-mounts, cdi-annotations, cdi-cri",
                         "config.yaml:8:19: flags.plugin.resourceName: \"gpu\" is not the name of an extended resource,"
                                 + " domain/name; write one, such as nvidia.com/gpu: a domain, a slash and a name of at most 63"
                                 + " characters",

@@ -31,7 +31,8 @@ class ConfigurationDocumentTest {
                 - A flag wins over an environment variable, that over the file, that over the default. `gpu-node-agent config show` shows every
                   value in force and where it comes from.
                 - The file is read strictly: unknown keys, keys given twice, wrong types and values out of range are refused, all at once,
-                  each with its line. `gpu-node-agent config check FILE` does that without starting anything.
+                  each with its line. `gpu-node-agent config check FILE` does that without starting anything. `--config-strict=false` passes
+                  unknown keys over with a notice.
                 - An environment variable that is set to nothing says nothing.
                 - Durations are written as `5s`, `1m30s` or `250ms`. A list is a YAML list, or one text with commas; in flags and variables it is
                   always the latter. A flag of `true` or `false` may stand alone, which means `true`.
@@ -73,7 +74,7 @@ class ConfigurationDocumentTest {
                 .append(setting.path())
                 .append("\n\n")
                 .append(setting.description())
-                .append("\n\n");
+                .append(setting.inFile() ? "\n\n" : " Not in the file.\n\n");
         out.append("- Value: ").append(setting.typeText()).append('\n');
         out.append("- Default: ").append(defaultText(setting)).append('\n');
         if (!setting.defaultWords().isEmpty() && !setting.defaultText().isEmpty()) {

@@ -393,7 +393,8 @@ class DevicePluginTest {
     private DevicePlugin plugin(AgentConfig.Plugin config) {
         return new DevicePlugin(
                 config,
-                new AgentConfig.Kubelet(directory, temporary.resolve("pod-resources/kubelet.sock")),
+                new AgentConfig.Kubelet(
+                        directory, temporary.resolve("pod-resources/kubelet.sock"), AgentConfig.RegistrationWay.SOCKET),
                 source,
                 new SystemHostFiles(temporary),
                 pluginLoops,
