@@ -11,6 +11,7 @@ import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.LoadedConfig;
 import io.gpunode.agent.deviceplugin.CdiCoverage;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
+import io.gpunode.agent.deviceplugin.PluginSettings;
 import io.gpunode.agent.gpu.CallRecord;
 import io.gpunode.agent.gpu.GpuAccess;
 import io.gpunode.agent.gpu.NvmlOpener;
@@ -108,7 +109,7 @@ public final class AgentAssembly {
                 heartbeats,
                 meters);
         this.devicePlugin = new DevicePlugin(
-                config.plugin(),
+                PluginSettings.of(config),
                 config.kubelet(),
                 inventory,
                 host,

@@ -35,7 +35,8 @@ final class StateSections {
                     .member("failedRegistrations", status.failedRegistrations())
                     .member("listsSent", status.listsSent())
                     .member("allocations", status.allocations())
-                    .member("refusedAllocations", status.refusedAllocations());
+                    .member("refusedAllocations", status.refusedAllocations())
+                    .member("problems", plugin.problems());
             if (status.lastErrorAt() != null) {
                 json.member("lastError", status.lastError())
                         .member("lastErrorAt", status.lastErrorAt().toString());

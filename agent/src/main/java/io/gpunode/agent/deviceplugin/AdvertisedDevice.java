@@ -39,6 +39,11 @@ record AdvertisedDevice(
                 gpu.uuid(), gpu, gpu, Integer.toString(index), minor, List.of(), pci, numaNode, problem);
     }
 
+    /** Whether it is one of several shares. */
+    boolean share() {
+        return id.length() > base.uuid().length();
+    }
+
     boolean healthy() {
         return problem.isEmpty();
     }

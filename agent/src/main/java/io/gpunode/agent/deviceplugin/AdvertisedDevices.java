@@ -14,6 +14,7 @@ import java.util.Map;
  */
 final class AdvertisedDevices {
     private static final String NOT_READ = "the GPUs have not been read yet";
+    private static final String NO_LONGER_OFFERED = "this node no longer has such devices";
 
     // The kubelet compares with exactly these words (deviceplugin v1beta1).
     private static final String HEALTHY = "Healthy";
@@ -24,24 +25,50 @@ final class AdvertisedDevices {
     private final List<AdvertisedDevice> devices;
     private final Map<String, Integer> places;
     private final PairScores scores;
+    private final AllocationRules rules;
+    private final boolean retired;
     private final ListAndWatchResponse message;
 
     /** Nothing was ever seen. */
     static AdvertisedDevices none(String resource) {
-        return new AdvertisedDevices(resource, NOT_READ, List.of(), PairScores.NONE);
+        return new AdvertisedDevices(resource, NOT_READ, List.of(), PairScores.NONE, AllocationRules.NONE);
+    }
+
+    /** A resource that the node no longer offers: the kubelet is told of no device, and then its endpoint ends. */
+    static AdvertisedDevices retired(String resource) {
+        return new AdvertisedDevices(
+                resource, NO_LONGER_OFFERED, List.of(), PairScores.NONE, AllocationRules.NONE, true);
     }
 
     /**
      * @param resource the extended resource
      * @param notReady why no device can be given to containers now; empty when they can
      * @param devices in PCI order
-     * @param scores in the same order
+     * @param scores in the same order; {@link PairScores#NONE} when there are too many
+     * @param rules what the answers to Allocate have in common
      */
-    AdvertisedDevices(String resource, String notReady, List<AdvertisedDevice> devices, PairScores scores) {
+    AdvertisedDevices(
+            String resource,
+            String notReady,
+            List<AdvertisedDevice> devices,
+            PairScores scores,
+            AllocationRules rules) {
+        this(resource, notReady, devices, scores, rules, false);
+    }
+
+    private AdvertisedDevices(
+            String resource,
+            String notReady,
+            List<AdvertisedDevice> devices,
+            PairScores scores,
+            AllocationRules rules,
+            boolean retired) {
         this.resource = resource;
         this.notReady = notReady;
         this.devices = List.copyOf(devices);
         this.scores = scores;
+        this.rules = rules;
+        this.retired = retired;
         this.places = HashMap.newHashMap(devices.size());
         for (int i = 0; i < devices.size(); i++) {
             places.put(devices.get(i).id(), i);
@@ -75,6 +102,26 @@ final class AdvertisedDevices {
         return scores;
     }
 
+    /** What the answers to Allocate have in common. */
+    AllocationRules rules() {
+        return rules;
+    }
+
+    /** Whether the node no longer offers this resource: once the kubelet has the empty list, its endpoint ends. */
+    boolean retired() {
+        return retired;
+    }
+
+    /** Whether the other says the same, so that it need not be told anew. */
+    boolean sameAs(AdvertisedDevices other) {
+        return resource.equals(other.resource)
+                && notReady.equals(other.notReady)
+                && retired == other.retired
+                && scores == other.scores
+                && rules.equals(other.rules)
+                && devices.equals(other.devices);
+    }
+
     /** The complete list for the kubelet. */
     ListAndWatchResponse message() {
         return message;
@@ -90,14 +137,21 @@ final class AdvertisedDevices {
 
     private static ListAndWatchResponse message(List<AdvertisedDevice> devices) {
         ListAndWatchResponse.Builder message = ListAndWatchResponse.newBuilder();
+        Map<Integer, TopologyInfo> nodes = new HashMap<>();
         for (AdvertisedDevice device : devices) {
             Device.Builder entry =
                     Device.newBuilder().setID(device.id()).setHealth(device.healthy() ? HEALTHY : UNHEALTHY);
+            // Thousands of shares are on a handful of NUMA nodes.
             device.numaNode()
-                    .ifPresent(node -> entry.setTopology(TopologyInfo.newBuilder()
-                            .addNodes(NUMANode.newBuilder().setID(node))));
+                    .ifPresent(node -> entry.setTopology(nodes.computeIfAbsent(node, AdvertisedDevices::topology)));
             message.addDevices(entry);
         }
         return message.build();
+    }
+
+    private static TopologyInfo topology(int node) {
+        return TopologyInfo.newBuilder()
+                .addNodes(NUMANode.newBuilder().setID(node))
+                .build();
     }
 }

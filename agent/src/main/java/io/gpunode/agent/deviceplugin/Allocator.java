@@ -1,53 +1,39 @@
 package io.gpunode.agent.deviceplugin;
 
-import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.deviceplugin.Allocation.DeviceNode;
-import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.deviceplugin.Allocation.Mount;
 import io.grpc.Status;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 
 /**
- * Turns device IDs into what the container needs, by the configured strategies. The answer depends on the set of IDs only, never on the order
- * that the kubelet sends them in: devices are in PCI order. No NVML; looks for device nodes only where they are passed.
+ * Turns device IDs into what the container needs, by the rules that the list of devices carries: a pure function of list and IDs, that calls
+ * no NVML and looks at no file. The answer depends on the set of IDs only, never on the order that the kubelet sends them in: devices are in
+ * PCI order, and each is named once however many of its shares are asked for.
  */
 final class Allocator {
-    /** CDI vendor and class of the specs that the agent writes for the kubelet; fixed, the kubelet replays old answers. */
-    static final String CDI_KIND = "k8s.device-plugin.nvidia.com/gpu";
+    /** CDI vendor and class of GPUs and MIG devices. */
+    static final String CDI_KIND = AllocationRules.CDI_VENDOR + "/gpu";
 
-    /** What NVIDIA's container runtimes read. */
+    // What NVIDIA's container runtimes read.
     private static final String VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES";
+    private static final String IMEX_CHANNELS = "NVIDIA_IMEX_CHANNELS";
+    private static final String MOUNTED_DEVICES = "/var/run/nvidia-container-devices";
+    private static final String MOUNT_SOURCE = "/dev/null";
+
     /** With the id that follows within the 63 characters of an annotation's name. */
     private static final String ANNOTATION_NAME = "nvidia-device-plugin_";
 
-    private static final List<String> CONTROL_NODES =
-            List.of("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset");
     private static final int LONGEST_ID_SHOWN = 80;
 
-    private final Set<DeviceListStrategy> strategies;
-    private final DeviceIdStrategy idStrategy;
-    private final boolean passDeviceSpecs;
-    private final Path devRoot;
-    private final String annotationPrefix;
-    private final HostFiles files;
-
-    Allocator(AgentConfig.Plugin config, HostFiles files) {
-        this.strategies = Set.copyOf(config.deviceListStrategies());
-        this.idStrategy = config.deviceIdStrategy();
-        // Nodes come with the CDI specs; only the old ways of telling the runtime need them from here.
-        this.passDeviceSpecs = config.passDeviceSpecs() && strategies.contains(DeviceListStrategy.ENVVAR);
-        this.devRoot = config.devRoot();
-        this.annotationPrefix = config.cdiAnnotationPrefix();
-        this.files = files;
-    }
+    private Allocator() {}
 
     /**
      * What a container with these devices needs.
@@ -55,30 +41,44 @@ final class Allocator {
      * @param ids as the kubelet sent them
      * @throws AllocationRefusedException when they cannot be given; says which and why
      */
-    Allocation allocate(AdvertisedDevices devices, List<String> ids) {
+    static Allocation allocate(AdvertisedDevices devices, List<String> ids) {
+        AllocationRules rules = devices.rules();
         List<AdvertisedDevice> chosen = choose(devices, ids);
-        String names = names(chosen);
-        Map<String, String> environment =
-                strategies.contains(DeviceListStrategy.ENVVAR) ? Map.of(VISIBLE_DEVICES, names) : Map.of();
+        List<String> names = new ArrayList<>(chosen.size());
+        for (AdvertisedDevice device : chosen) {
+            names.add(
+                    switch (rules.idStrategy()) {
+                        case UUID -> device.base().uuid();
+                        case INDEX -> device.indexName();
+                    });
+        }
+        Set<DeviceListStrategy> strategies = rules.strategies();
         List<String> cdiNames = List.of();
         Map<String, String> annotations = Map.of();
         if (strategies.contains(DeviceListStrategy.CDI_CRI)
                 || strategies.contains(DeviceListStrategy.CDI_ANNOTATIONS)) {
-            List<String> qualified = new ArrayList<>(chosen.size());
-            for (AdvertisedDevice device : chosen) {
-                qualified.add(CDI_KIND + "=" + name(device));
+            List<String> qualified =
+                    new ArrayList<>(names.size() + rules.cdiNames().size());
+            for (String name : names) {
+                qualified.add(CDI_KIND + "=" + name);
             }
+            qualified.addAll(rules.cdiNames());
             if (strategies.contains(DeviceListStrategy.CDI_ANNOTATIONS)) {
-                annotations = Map.of(annotationKey(devices.resource(), names), String.join(",", qualified));
+                annotations = Map.of(annotationKey(devices, names), String.join(",", qualified));
             }
             if (strategies.contains(DeviceListStrategy.CDI_CRI)) {
                 cdiNames = qualified;
             }
         }
-        return new Allocation(environment, annotations, cdiNames, passDeviceSpecs ? nodes(chosen) : List.of());
+        return new Allocation(
+                environment(rules, names),
+                strategies.contains(DeviceListStrategy.VOLUME_MOUNTS) ? mounts(rules, names) : List.of(),
+                annotations,
+                cdiNames,
+                rules.passNodes() ? nodes(rules, chosen) : List.of());
     }
 
-    private List<AdvertisedDevice> choose(AdvertisedDevices devices, List<String> ids) {
+    private static List<AdvertisedDevice> choose(AdvertisedDevices devices, List<String> ids) {
         String resource = devices.resource();
         if (ids.isEmpty()) {
             throw new AllocationRefusedException(
@@ -109,6 +109,7 @@ final class Allocator {
             places.set(place);
         }
         List<AdvertisedDevice> chosen = new ArrayList<>(ids.size());
+        AdvertisedDevice last = null;
         for (int place = places.nextSetBit(0); place >= 0; place = places.nextSetBit(place + 1)) {
             AdvertisedDevice device = devices.devices().get(place);
             if (!device.healthy()) {
@@ -117,52 +118,86 @@ final class Allocator {
                         "device " + device.id() + " (" + device.pci() + ") of " + resource + " is unhealthy: "
                                 + device.problem());
             }
-            chosen.add(device);
+            if (device.share() && ids.size() > 1 && devices.rules().oneShareOnly()) {
+                throw new AllocationRefusedException(
+                        Status.Code.INVALID_ARGUMENT,
+                        "a container asks for " + ids.size() + " of " + resource
+                                + ", which are shares of devices: several"
+                                + " shares give no more of a GPU than one, so failRequestsGreaterThanOne refuses them;"
+                                + " ask for 1");
+            }
+            // The shares of a device follow each other in the list.
+            if (last == null || !last.base().equals(device.base())) {
+                chosen.add(device);
+            }
+            last = device;
         }
         return chosen;
     }
 
-    private String name(AdvertisedDevice device) {
-        return switch (idStrategy) {
-            case UUID -> device.base().uuid();
-            case INDEX -> device.indexName();
-        };
+    private static Map<String, String> environment(AllocationRules rules, List<String> names) {
+        boolean byMounts = rules.strategies().contains(DeviceListStrategy.VOLUME_MOUNTS);
+        boolean byVariable = rules.strategies().contains(DeviceListStrategy.ENVVAR);
+        if (!byMounts && !byVariable) {
+            return rules.environment();
+        }
+        Map<String, String> environment = new LinkedHashMap<>(rules.environment());
+        // With both, the mounts say it: the runtime looks there when it reads the path.
+        environment.put(VISIBLE_DEVICES, byMounts ? MOUNTED_DEVICES : String.join(",", names));
+        if (byVariable && !rules.channels().isEmpty()) {
+            StringBuilder channels = new StringBuilder();
+            for (int channel : rules.channels()) {
+                channels.append(channels.isEmpty() ? "" : ",").append(channel);
+            }
+            environment.put(IMEX_CHANNELS, channels.toString());
+        }
+        return environment;
     }
 
-    private String names(List<AdvertisedDevice> devices) {
-        StringBuilder names = new StringBuilder(devices.size() * 41);
-        for (AdvertisedDevice device : devices) {
-            if (!names.isEmpty()) {
-                names.append(',');
-            }
-            names.append(name(device));
+    private static List<Mount> mounts(AllocationRules rules, List<String> names) {
+        List<Mount> mounts = new ArrayList<>(names.size() + rules.channels().size());
+        for (String name : names) {
+            mounts.add(new Mount(MOUNTED_DEVICES + "/" + name, MOUNT_SOURCE));
         }
-        return names.toString();
+        for (int channel : rules.channels()) {
+            mounts.add(new Mount(MOUNTED_DEVICES + "/imex/" + channel, MOUNT_SOURCE));
+        }
+        return mounts;
     }
 
     /** Differs between resources of one container, because the kubelet keeps only one annotation of a key. */
-    private String annotationKey(String resource, String names) {
-        return annotationPrefix
+    private static String annotationKey(AdvertisedDevices devices, List<String> names) {
+        return devices.rules().annotationPrefix()
                 + ANNOTATION_NAME
-                + UUID.nameUUIDFromBytes((resource + '=' + names).getBytes(StandardCharsets.UTF_8));
+                + UUID.nameUUIDFromBytes(
+                        (devices.resource() + '=' + String.join(",", names)).getBytes(StandardCharsets.UTF_8));
     }
 
-    private List<DeviceNode> nodes(List<AdvertisedDevice> devices) {
-        List<DeviceNode> nodes = new ArrayList<>(CONTROL_NODES.size() + devices.size());
-        for (String path : CONTROL_NODES) {
-            DeviceNode node = node(path);
-            if (files.exists(Path.of(node.hostPath()))) {
-                nodes.add(node);
+    private static List<DeviceNode> nodes(AllocationRules rules, List<AdvertisedDevice> devices) {
+        List<DeviceNode> nodes = new ArrayList<>(rules.controlNodes());
+        int lastMinor = -1;
+        for (AdvertisedDevice device : devices) {
+            // MIG devices of one GPU follow each other; its node is passed once.
+            if (device.minor() != lastMinor) {
+                nodes.add(node(rules, "/dev/nvidia" + device.minor()));
+                lastMinor = device.minor();
+            }
+            for (int i = 0; i < device.capabilities().size(); i++) {
+                DeviceNode node = node(
+                        rules,
+                        "/dev/nvidia-caps/nvidia-cap" + device.capabilities().get(i));
+                // Compute instances of one GPU instance have its node in common.
+                if (!nodes.contains(node)) {
+                    nodes.add(node);
+                }
             }
         }
-        for (AdvertisedDevice device : devices) {
-            nodes.add(node("/dev/nvidia" + device.minor()));
-        }
+        nodes.addAll(rules.channelNodes());
         return nodes;
     }
 
-    private DeviceNode node(String path) {
-        return new DeviceNode(path, devRoot.resolve(path.substring(1)).toString());
+    private static DeviceNode node(AllocationRules rules, String path) {
+        return new DeviceNode(path, rules.nodeRoot() + path);
     }
 
     /** An ID from outside as it may stand in a message. */

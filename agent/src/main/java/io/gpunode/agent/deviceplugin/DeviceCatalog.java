@@ -1,105 +1,268 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
-import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.os.HostFiles;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Makes the list for the kubelet from the picture and the CDI spec, and remembers the last devices: while NVML is not open they are listed
- * as unhealthy, because a device that vanishes from the list makes the kubelet shrink the node's capacity. Owned by the registration loop.
+ * Makes the lists for the kubelet, one for each resource, from the picture, the settings and the CDI specs. It remembers the last ones: while
+ * NVML is not open their devices are listed as unhealthy, because a device that vanishes from the list makes the kubelet shrink the node's
+ * capacity; and a resource that the node no longer offers stays as a retired one, so that the kubelet is told so before its endpoint ends.
+ * Owned by the registration loop, but for {@link #problems()}.
  */
 final class DeviceCatalog {
-    private final boolean cdiNeeded;
-    private final String resource;
-    private AdvertisedDevices devices;
+    private static final Log LOG = Log.of(DeviceCatalog.class);
+    /** Pairs are scored in a square of this side at most. */
+    private static final int MOST_SCORED = 128;
+
+    private final HostFiles files;
+    private PluginSettings settings;
+    private boolean settingsChanged = true;
+    private final Map<String, AdvertisedDevices> offered = new TreeMap<>();
+    private final Map<String, AdvertisedDevices> retired = new TreeMap<>();
+    private List<AdvertisedDevices> lists;
+    private PairScores nodeScores = PairScores.NONE;
+    /** Why there are no GPUs to offer; empty while there are. */
+    private String closed;
+
     private long seenStructure = -1;
     private CdiCoverage seenCoverage = CdiCoverage.NONE;
-    private Set<GpuId> inSpec = Set.of();
+    private AllocationRules rules = AllocationRules.NONE;
+    /** The devices that the CDI spec has: UUID → name in the spec. */
+    private Map<String, String> inSpec = Map.of();
 
-    /**
-     * @param resource the extended resource of full GPUs
-     * @param cdiNeeded whether devices are handed out by CDI name
-     */
-    DeviceCatalog(String resource, boolean cdiNeeded) {
-        this.resource = resource;
-        this.devices = AdvertisedDevices.none(resource);
-        this.cdiNeeded = cdiNeeded;
+    private List<ResourcePlan.Problem> logged = List.of();
+    private volatile List<ResourcePlan.Problem> problems = List.of();
+
+    /** @param files where device nodes are looked for */
+    DeviceCatalog(PluginSettings settings, HostFiles files) {
+        this.settings = settings;
+        this.files = files;
+        this.lists = List.of(AdvertisedDevices.none(settings.plugin().resourceName()));
+        this.closed = lists.getFirst().notReady();
     }
 
-    /** The list of each resource for a picture; the same objects as long as nothing changed that matters here. */
+    /** Takes over other settings; the next update follows them. */
+    void configure(PluginSettings changed) {
+        settingsChanged |= !changed.equals(settings);
+        settings = changed;
+    }
+
+    /**
+     * The list of each resource, those that are offered first, each by name; the same objects as long as nothing changed that matters here.
+     * There is always one at least.
+     */
     List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
-        if (snapshot.structureVersion() == seenStructure && coverage.equals(seenCoverage)) {
-            return List.of(devices);
+        AllocationRules newest = AllocationRules.of(settings, files, coverage);
+        if (snapshot.structureVersion() == seenStructure
+                && coverage.equals(seenCoverage)
+                && newest.equals(rules)
+                && !settingsChanged) {
+            return lists;
         }
         seenStructure = snapshot.structureVersion();
         seenCoverage = coverage;
-        cover(snapshot, coverage);
-        devices = switch (snapshot.nvml()) {
-            case NvmlState.Open _ -> open(snapshot);
+        rules = newest;
+        settingsChanged = false;
+        switch (snapshot.nvml()) {
+            case NvmlState.Open _ -> open(snapshot, coverage);
             case NvmlState.Waiting(String _, String reason, String nextStep, var _) ->
-                withheld(reason + "; " + nextStep);
-            case NvmlState.Withdrawn(String reason, var _) -> withheld("withdrawn: " + reason);
-        };
-        return List.of(devices);
+                withhold(reason + "; " + nextStep);
+            case NvmlState.Withdrawn(String reason, var _) -> withhold("withdrawn: " + reason);
+        }
+        return lists;
     }
 
     /** Why the kubelet should not be told of this node's devices yet; empty when it should. */
     String notReady() {
-        if (!devices.notReady().isEmpty()) {
-            return devices.notReady();
+        if (!closed.isEmpty()) {
+            return closed;
         }
-        return cdiNeeded && !devices.devices().isEmpty() && seenCoverage.structureVersion() < seenStructure
+        return settings.byCdiName() && hasDevices() && seenCoverage.structureVersion() < seenStructure
                 ? specProblem()
                 : "";
     }
 
-    /** A spec of this structure has all its GPUs; one of an older structure has those that it had; no spec has none. */
-    private void cover(NodeSnapshot snapshot, CdiCoverage coverage) {
-        if (coverage.structureVersion() < 0) {
-            inSpec = Set.of();
-        } else if (coverage.structureVersion() >= snapshot.structureVersion()) {
-            Set<GpuId> ids = new HashSet<>();
-            for (Gpu gpu : snapshot.gpus()) {
-                ids.add(gpu.id());
+    /** What is not offered or not as configured, as of the last update. Any thread. */
+    List<ResourcePlan.Problem> problems() {
+        return problems;
+    }
+
+    private boolean hasDevices() {
+        for (AdvertisedDevices list : offered.values()) {
+            if (!list.devices().isEmpty()) {
+                return true;
             }
-            inSpec = ids;
         }
+        return false;
+    }
+
+    private void open(NodeSnapshot snapshot, CdiCoverage coverage) {
+        closed = "";
+        ResourcePlan plan = ResourcePlan.of(snapshot.gpus(), settings);
+        tell(plan);
+        PairScores scores = PairScores.of(snapshot.gpus(), snapshot.topology());
+        // Keeps what the old one has searched already.
+        nodeScores = scores.sameAs(nodeScores) ? nodeScores : scores;
+        // A spec of this structure has what it says, one of an older structure what it had, and no spec has nothing.
+        boolean specOfThis = coverage.structureVersion() >= snapshot.structureVersion();
+        if (specOfThis || coverage.structureVersion() < 0) {
+            inSpec = new HashMap<>();
+        }
+        Map<String, AdvertisedDevices> before = new TreeMap<>(offered);
+        offered.clear();
+        for (ResourcePlan.Resource resource : plan.resources()) {
+            AdvertisedDevices old = before.remove(resource.name());
+            retired.remove(resource.name());
+            offered.put(resource.name(), keep(list(resource, specOfThis, old), old));
+        }
+        for (String name : before.keySet()) {
+            LOG.info("a resource is no longer offered", "resource", name);
+            retired.put(name, AdvertisedDevices.retired(name));
+        }
+        relist();
+    }
+
+    private void withhold(String why) {
+        closed = why;
+        problems = List.of();
+        for (Map.Entry<String, AdvertisedDevices> entry : offered.entrySet()) {
+            AdvertisedDevices old = entry.getValue();
+            List<AdvertisedDevice> list = new ArrayList<>(old.devices().size());
+            for (AdvertisedDevice device : old.devices()) {
+                list.add(device.withheld(why));
+            }
+            entry.setValue(keep(new AdvertisedDevices(old.resource(), why, list, old.scores(), rules), old));
+        }
+        if (offered.isEmpty()) {
+            lists = List.of(new AdvertisedDevices(
+                    settings.plugin().resourceName(), why, List.of(), PairScores.NONE, AllocationRules.NONE));
+        } else {
+            relist();
+        }
+    }
+
+    private void relist() {
+        List<AdvertisedDevices> all = new ArrayList<>(offered.size() + retired.size());
+        all.addAll(offered.values());
+        all.addAll(retired.values());
+        lists = List.copyOf(all);
+    }
+
+    private static AdvertisedDevices keep(AdvertisedDevices newest, @Nullable AdvertisedDevices old) {
+        return old != null && newest.sameAs(old) ? old : newest;
+    }
+
+    private AdvertisedDevices list(
+            ResourcePlan.Resource resource, boolean specOfThis, @Nullable AdvertisedDevices old) {
+        List<AdvertisedDevice> list = new ArrayList<>(resource.devices().size());
+        int[] places = new int[resource.devices().size()];
+        for (ResourcePlan.Device device : resource.devices()) {
+            places[list.size()] = device.place();
+            list.add(advertised(device, specOfThis));
+        }
+        return new AdvertisedDevices(resource.name(), "", list, scores(places, old), rules);
+    }
+
+    private PairScores scores(int[] places, @Nullable AdvertisedDevices old) {
+        if (places.length > MOST_SCORED) {
+            return PairScores.NONE;
+        }
+        PairScores scores = nodeScores.among(places);
+        return old != null && scores.sameAs(old.scores()) ? old.scores() : scores;
+    }
+
+    private AdvertisedDevice advertised(ResourcePlan.Device device, boolean specOfThis) {
+        Gpu gpu = device.gpu();
+        MigDevice mig = device.mig();
+        AdvertisedDevice offer = new AdvertisedDevice(
+                device.id(),
+                mig == null ? gpu.id() : mig.id(),
+                gpu.id(),
+                mig == null ? Integer.toString(gpu.index()) : gpu.index() + ":" + mig.index(),
+                gpu.minor(),
+                mig == null ? List.of() : capabilities(mig),
+                gpu.pci(),
+                gpu.numaNode(),
+                "");
+        String name = settings.nameOf(offer);
+        if (specOfThis && seenCoverage.names().contains(Allocator.CDI_KIND + "=" + name)) {
+            inSpec.put(offer.base().uuid(), name);
+        }
+        String problem = problem(device, offer);
+        return problem.isEmpty() ? offer : offer.withheld(problem);
+    }
+
+    private static List<Integer> capabilities(MigDevice mig) {
+        List<Integer> capabilities = new ArrayList<>(2);
+        for (OptionalInt capability : List.of(mig.gpuInstanceCapability(), mig.computeInstanceCapability())) {
+            capability.ifPresent(capabilities::add);
+        }
+        return capabilities;
+    }
+
+    /** A device suffers from what its GPU suffers from; a GPU that is given as a whole, from what any part of it does. */
+    private String problem(ResourcePlan.Device device, AdvertisedDevice offer) {
+        MigDevice mig = device.mig();
+        String problem = problem(device.gpu().health());
+        if (mig != null && problem.isEmpty()) {
+            problem = problem(mig.health());
+        }
+        if (mig == null) {
+            for (MigDevice part : device.gpu().migDevices()) {
+                problem = problem.isEmpty() ? problem(part.health()) : problem;
+            }
+        }
+        if (problem.isEmpty()) {
+            problem = rules.withheld();
+        }
+        boolean resolvable = !settings.byCdiName()
+                || settings.nameOf(offer).equals(inSpec.get(offer.base().uuid()));
+        return problem.isEmpty() && !resolvable ? specProblem() : problem;
+    }
+
+    private static String problem(GpuHealth health) {
+        if (health instanceof GpuHealth.Unhealthy(List<Finding> findings)) {
+            Finding worst = findings.getFirst();
+            return worst.repair().isEmpty() ? worst.reason() : worst.reason() + "; repair: " + worst.repair();
+        }
+        return "";
     }
 
     private String specProblem() {
         return seenCoverage.problem().isEmpty() ? "the CDI spec is not written yet" : seenCoverage.problem();
     }
 
-    private AdvertisedDevices open(NodeSnapshot snapshot) {
-        List<AdvertisedDevice> list = new ArrayList<>(snapshot.gpus().size());
-        for (Gpu gpu : snapshot.gpus()) {
-            list.add(AdvertisedDevice.gpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), gpu.numaNode(), problem(gpu)));
+    private void tell(ResourcePlan plan) {
+        List<ResourcePlan.Problem> newest = new ArrayList<>(plan.problems());
+        for (String problem : rules.problems()) {
+            newest.add(new ResourcePlan.Problem(List.of(), problem));
         }
-        PairScores scores = PairScores.of(snapshot.gpus(), snapshot.topology());
-        // Keeps what the old one has searched already.
-        return new AdvertisedDevices(resource, "", list, scores.sameAs(devices.scores()) ? devices.scores() : scores);
-    }
-
-    private AdvertisedDevices withheld(String why) {
-        List<AdvertisedDevice> list = new ArrayList<>(devices.devices().size());
-        for (AdvertisedDevice device : devices.devices()) {
-            list.add(device.withheld(why));
+        for (ResourcePlan.Problem problem : newest) {
+            if (!logged.contains(problem)) {
+                LOG.warn(
+                        problem.devices().isEmpty()
+                                ? "the configuration cannot be followed"
+                                : "devices are not offered",
+                        "gpu",
+                        String.join(",", problem.devices()),
+                        "error",
+                        problem.reason());
+            }
         }
-        return new AdvertisedDevices(resource, why, list, devices.scores());
-    }
-
-    private String problem(Gpu gpu) {
-        if (gpu.health() instanceof GpuHealth.Unhealthy(List<Finding> findings)) {
-            Finding worst = findings.getFirst();
-            return worst.repair().isEmpty() ? worst.reason() : worst.reason() + "; repair: " + worst.repair();
-        }
-        return cdiNeeded && !inSpec.contains(gpu.id()) ? specProblem() : "";
+        logged = List.copyOf(newest);
+        problems = logged;
     }
 }

@@ -1,7 +1,6 @@
 package io.gpunode.agent.deviceplugin;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.lifecycle.DutyCycle;
 import io.gpunode.agent.lifecycle.Heartbeats;
@@ -20,6 +19,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -44,12 +44,14 @@ public final class DevicePlugin implements Service {
     private final Path ownSocket;
     private final EventLoops loops;
     private final SnapshotSource source;
-    private final Allocator allocator;
+    private final HostFiles files;
+    private final DeviceCatalog catalog;
     private final PluginCounts counts;
     private final MonotonicClock clock;
     private final KubeletRegistration registration;
     private final KubeletWatch watch;
     private final DutyCycle duty;
+    private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
     private volatile long wokenForStructure = -1;
     private SnapshotSource.@Nullable Subscription subscription;
@@ -60,7 +62,7 @@ public final class DevicePlugin implements Service {
      * @param random makes the socket's name unique, so that the agent of an upgrade does not take the place of the one that it follows
      */
     public DevicePlugin(
-            AgentConfig.Plugin config,
+            PluginSettings settings,
             AgentConfig.Kubelet kubelet,
             SnapshotSource source,
             HostFiles files,
@@ -70,19 +72,18 @@ public final class DevicePlugin implements Service {
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random) {
-        this.resource = config.resourceName();
+        this.resource = settings.plugin().resourceName();
         this.directory = kubelet.devicePluginDirectory();
         this.kubeletSocket = kubelet.socket();
         this.ownSocket =
                 directory.resolve(socketPrefix() + HexFormat.of().toHexDigits(random.nextInt()) + SOCKET_SUFFIX);
         this.loops = loops;
         this.source = source;
-        this.allocator = new Allocator(config, files);
+        this.settings = settings;
+        this.files = files;
+        this.catalog = new DeviceCatalog(settings, files);
         this.counts = new PluginCounts(meters, resource);
         this.clock = clock;
-        Set<DeviceListStrategy> strategies = config.deviceListStrategies();
-        boolean cdiNeeded = strategies.contains(DeviceListStrategy.CDI_CRI)
-                || strategies.contains(DeviceListStrategy.CDI_ANNOTATIONS);
         this.registration = new KubeletRegistration(
                 resource,
                 kubeletSocket,
@@ -90,8 +91,7 @@ public final class DevicePlugin implements Service {
                 loops,
                 source,
                 () -> coverage,
-                new DeviceCatalog(resource, cdiNeeded),
-                allocator,
+                catalog,
                 counts,
                 clock,
                 wall,
@@ -109,6 +109,10 @@ public final class DevicePlugin implements Service {
                 () -> status().registered() ? 1 : 0,
                 "resource",
                 resource);
+        meters.gauge(
+                "gpu_node_agent_device_plugin_unoffered_devices",
+                "GPUs and MIG devices that no resource offers, because the strategy has no place for them; `status` says why.",
+                this::unoffered);
     }
 
     @Override
@@ -136,6 +140,15 @@ public final class DevicePlugin implements Service {
             watch.close();
             registration.close();
         }
+    }
+
+    /**
+     * Follows other settings from the next turn on: lists and answers change together, and no stream ends because of it. Never blocks, any
+     * thread.
+     */
+    public void configure(PluginSettings changed) {
+        settings = changed;
+        duty.wake();
     }
 
     /** What container runtimes can resolve from now on; only matters when devices are handed out by CDI name. Never blocks, any thread. */
@@ -167,6 +180,19 @@ public final class DevicePlugin implements Service {
                 counts.refusedAllocations());
     }
 
+    /** What is not offered or not as configured, in sentences with the next step. Never blocks, any thread. */
+    public List<String> problems() {
+        return catalog.problems().stream().map(ResourcePlan.Problem::text).toList();
+    }
+
+    private double unoffered() {
+        int devices = 0;
+        for (ResourcePlan.Problem problem : catalog.problems()) {
+            devices += problem.devices().size();
+        }
+        return devices;
+    }
+
     private void changed(NodeSnapshot snapshot) {
         // Samples come every few seconds and change nothing here.
         if (snapshot.structureVersion() != wokenForStructure) {
@@ -181,10 +207,11 @@ public final class DevicePlugin implements Service {
 
     private Duration turn() throws InterruptedException {
         watch.ensureWatching();
+        catalog.configure(settings);
         if (!prepared && Files.isDirectory(directory)) {
             prepared = true;
             removeDeadSockets();
-            WarmUp.run(ownSocket, loops, allocator, clock);
+            WarmUp.run(ownSocket, loops, AllocationRules.of(settings, files, coverage), clock);
         }
         return registration.turn();
     }

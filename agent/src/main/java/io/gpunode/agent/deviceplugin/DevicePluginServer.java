@@ -28,7 +28,6 @@ final class DevicePluginServer implements AutoCloseable {
     private DevicePluginServer(
             Path socket,
             EventLoops loops,
-            Allocator allocator,
             AdvertisedDevices devices,
             PluginCounts counts,
             MonotonicClock clock,
@@ -38,7 +37,7 @@ final class DevicePluginServer implements AutoCloseable {
         this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
         this.server = UnixSockets.server(socket, loops)
                 .maxConcurrentCallsPerConnection(MOST_CALLS_PER_CONNECTION)
-                .addService(new DevicePluginService(allocator, this::devices, streams, counts, clock))
+                .addService(new DevicePluginService(this::devices, streams, counts, clock))
                 .build()
                 .start();
         this.bound = SocketFile.look(socket);
@@ -53,7 +52,6 @@ final class DevicePluginServer implements AutoCloseable {
     static DevicePluginServer open(
             Path socket,
             EventLoops loops,
-            Allocator allocator,
             AdvertisedDevices devices,
             PluginCounts counts,
             MonotonicClock clock,
@@ -64,7 +62,7 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            return new DevicePluginServer(socket, loops, allocator, devices, counts, clock, streamsChanged);
+            return new DevicePluginServer(socket, loops, devices, counts, clock, streamsChanged);
         } catch (IOException e) {
             throw new IOException("cannot serve on " + socket + ": " + reason(e, socket), e);
         }

@@ -1,6 +1,7 @@
 package io.gpunode.agent.deviceplugin;
 
 import io.gpunode.agent.deviceplugin.Allocation.DeviceNode;
+import io.gpunode.agent.deviceplugin.Allocation.Mount;
 import io.gpunode.agent.deviceplugin.PluginCounts.Method;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.time.MonotonicClock;
@@ -40,19 +41,13 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
     /** The kubelet asks for one container a call. */
     private static final int MOST_CONTAINERS = 64;
 
-    private final Allocator allocator;
     private final Supplier<AdvertisedDevices> devices;
     private final DeviceStreams streams;
     private final PluginCounts counts;
     private final MonotonicClock clock;
 
     DevicePluginService(
-            Allocator allocator,
-            Supplier<AdvertisedDevices> devices,
-            DeviceStreams streams,
-            PluginCounts counts,
-            MonotonicClock clock) {
-        this.allocator = allocator;
+            Supplier<AdvertisedDevices> devices, DeviceStreams streams, PluginCounts counts, MonotonicClock clock) {
         this.devices = devices;
         this.streams = streams;
         this.counts = counts;
@@ -103,7 +98,7 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
             AdvertisedDevices now = devices.get();
             AllocateResponse.Builder response = AllocateResponse.newBuilder();
             for (ContainerAllocateRequest container : request.getContainerRequestsList()) {
-                response.addContainerResponses(toProtobuf(allocator.allocate(now, container.getDevicesIdsList())));
+                response.addContainerResponses(toProtobuf(Allocator.allocate(now, container.getDevicesIdsList())));
             }
             return response.build();
         });
@@ -121,6 +116,11 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
                 .putAllAnnotations(allocation.annotations());
         for (String name : allocation.cdiDevices()) {
             response.addCdiDevices(CDIDevice.newBuilder().setName(name));
+        }
+        for (Mount mount : allocation.mounts()) {
+            response.addMounts(io.gpunode.deviceplugin.v1beta1.Mount.newBuilder()
+                    .setContainerPath(mount.containerPath())
+                    .setHostPath(mount.hostPath()));
         }
         for (DeviceNode node : allocation.deviceNodes()) {
             response.addDevices(DeviceSpec.newBuilder()

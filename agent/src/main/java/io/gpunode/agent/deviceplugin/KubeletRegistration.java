@@ -46,7 +46,6 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
     private final SnapshotSource source;
     private final Supplier<CdiCoverage> coverage;
     private final DeviceCatalog catalog;
-    private final Allocator allocator;
     private final PluginCounts counts;
     private final MonotonicClock clock;
     private final InstantSource wall;
@@ -75,7 +74,6 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
             SnapshotSource source,
             Supplier<CdiCoverage> coverage,
             DeviceCatalog catalog,
-            Allocator allocator,
             PluginCounts counts,
             MonotonicClock clock,
             InstantSource wall,
@@ -87,7 +85,6 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
         this.source = source;
         this.coverage = coverage;
         this.catalog = catalog;
-        this.allocator = allocator;
         this.counts = counts;
         this.clock = clock;
         this.wall = wall;
@@ -179,7 +176,7 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
             server = null;
             running.close();
         }
-        server = DevicePluginServer.open(ownSocket, loops, allocator, devices, counts, clock, wake);
+        server = DevicePluginServer.open(ownSocket, loops, devices, counts, clock, wake);
     }
 
     private void forget() {

@@ -77,6 +77,32 @@ final class PairScores {
         return new PairScores(count, pairs);
     }
 
+    /**
+     * The scores of devices by the places of their GPUs; devices of one GPU are as close as can be.
+     *
+     * @param places of the devices' GPUs among these
+     */
+    PairScores among(int[] places) {
+        boolean all = places.length == count;
+        for (int i = 0; i < places.length && all; i++) {
+            all = places[i] == i;
+        }
+        if (all) {
+            return this;
+        }
+        int[] chosen = new int[places.length * places.length];
+        for (int a = 0; a < places.length; a++) {
+            for (int b = 0; b < places.length; b++) {
+                chosen[a * places.length + b] = a == b
+                        ? 0
+                        : places[a] == places[b]
+                                ? Ancestor.INTERNAL.points * TIE_BREAK_ROOM
+                                : between(places[a], places[b]);
+            }
+        }
+        return new PairScores(places.length, chosen);
+    }
+
     /** GPUs of which nothing is known: all pairs are equal. */
     static PairScores unknown(int count) {
         int[] pairs = new int[count * count];

@@ -2,6 +2,7 @@ package io.gpunode.agent.deviceplugin;
 
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -38,7 +39,7 @@ final class PreferredAllocation {
         sort(devices, required, must, otherMust);
         sort(devices, available, known, others);
         known.or(must);
-        if (!otherMust.isEmpty() || hasReplicas(others)) {
+        if (!otherMust.isEmpty() || hasReplicas(others) || hasReplicas(available)) {
             return chooseReplicas(devices, available, required, size);
         }
         BitSet chosen;
@@ -67,7 +68,7 @@ final class PreferredAllocation {
         }
     }
 
-    private static boolean hasReplicas(Set<String> ids) {
+    private static boolean hasReplicas(Collection<String> ids) {
         for (String id : ids) {
             if (id.contains(REPLICA_MARK)) {
                 return true;

@@ -51,7 +51,7 @@ final class WarmUp {
      *
      * @param socket free to use; nothing is left there
      */
-    static void run(Path socket, EventLoops loops, Allocator allocator, MonotonicClock clock)
+    static void run(Path socket, EventLoops loops, AllocationRules rules, MonotonicClock clock)
             throws InterruptedException {
         Tick began = clock.now();
         List<AdvertisedDevice> invented = new ArrayList<>();
@@ -65,10 +65,10 @@ final class WarmUp {
                     ""));
         }
         List<String> ids = invented.stream().map(AdvertisedDevice::id).toList();
-        AdvertisedDevices devices = new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()));
+        AdvertisedDevices devices =
+                new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()), rules);
         PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up");
-        try (DevicePluginServer _ =
-                DevicePluginServer.open(socket, loops, allocator, devices, uncounted, clock, () -> {})) {
+        try (DevicePluginServer _ = DevicePluginServer.open(socket, loops, devices, uncounted, clock, () -> {})) {
             ManagedChannel channel = UnixSockets.channel(socket, loops).build();
             try {
                 int rounds = 0;

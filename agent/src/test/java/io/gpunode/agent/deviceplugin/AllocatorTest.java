@@ -3,10 +3,10 @@ package io.gpunode.agent.deviceplugin;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
-import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.deviceplugin.Allocation.DeviceNode;
+import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Snapshots;
 import io.grpc.Status;
@@ -31,7 +31,7 @@ class AllocatorTest {
     @Test
     void envvarNamesTheDevicesByUuid() {
         // When
-        Allocation allocation = allocator(PluginConfigs.envvar()).allocate(devices(), List.of(uuid(2)));
+        Allocation allocation = allocate(PluginConfigs.envvar(), List.of(uuid(2)));
 
         // Then
         assertThat(allocation.environment()).containsOnly(java.util.Map.entry("NVIDIA_VISIBLE_DEVICES", uuid(2)));
@@ -44,13 +44,13 @@ class AllocatorTest {
     void theAnswerIsInPciOrderWhateverOrderTheKubeletAsksIn() {
         // Given
         List<String> ids = new ArrayList<>(Snapshots.uuids(8));
-        Allocator allocator = allocator(PluginConfigs.envvar());
+        AdvertisedDevices devices = devices(PluginConfigs.envvar());
         Random random = new Random(7);
 
         for (int i = 0; i < 50; i++) {
             // When
             Collections.shuffle(ids, random);
-            Allocation allocation = allocator.allocate(devices(), ids);
+            Allocation allocation = Allocator.allocate(devices, ids);
 
             // Then
             assertThat(allocation.environment())
@@ -61,7 +61,7 @@ class AllocatorTest {
     @Test
     void cdiCriNamesQualifiedDevicesAndLeavesTheEnvironmentToTheSpec() {
         // When
-        Allocation allocation = allocator(PluginConfigs.cdi()).allocate(devices(), List.of(uuid(5), uuid(1)));
+        Allocation allocation = allocate(PluginConfigs.cdi(), List.of(uuid(5), uuid(1)));
 
         // Then
         assertThat(allocation.cdiDevices())
@@ -73,9 +73,9 @@ class AllocatorTest {
     @Test
     void cdiAnnotationsPutAllNamesInOneAnnotationWithAUsableKey() {
         // When
-        Allocation allocation = allocator(PluginConfigs.with(
-                        DeviceIdStrategy.INDEX, false, Path.of("/"), DeviceListStrategy.CDI_ANNOTATIONS))
-                .allocate(devices(), List.of(uuid(3), uuid(0)));
+        Allocation allocation = allocate(
+                PluginConfigs.with(DeviceIdStrategy.INDEX, false, Path.of("/"), DeviceListStrategy.CDI_ANNOTATIONS),
+                List.of(uuid(3), uuid(0)));
 
         // Then
         assertThat(allocation.annotations()).hasSize(1).allSatisfy((key, value) -> {
@@ -87,14 +87,15 @@ class AllocatorTest {
     @Test
     void severalStrategiesAnswerTogether() {
         // When
-        Allocation allocation = allocator(PluginConfigs.with(
+        Allocation allocation = allocate(
+                PluginConfigs.with(
                         DeviceIdStrategy.UUID,
                         false,
                         Path.of("/"),
                         DeviceListStrategy.ENVVAR,
                         DeviceListStrategy.CDI_CRI,
-                        DeviceListStrategy.CDI_ANNOTATIONS))
-                .allocate(devices(), List.of(uuid(0)));
+                        DeviceListStrategy.CDI_ANNOTATIONS),
+                List.of(uuid(0)));
 
         // Then
         assertThat(allocation.environment()).hasSize(1);
@@ -110,9 +111,10 @@ class AllocatorTest {
         Files.createFile(dev.resolve("nvidia-uvm"));
 
         // When
-        Allocation allocation = allocator(PluginConfigs.with(
-                        DeviceIdStrategy.UUID, true, Path.of("/run/nvidia/driver"), DeviceListStrategy.ENVVAR))
-                .allocate(devices(), List.of(uuid(4)));
+        Allocation allocation = allocate(
+                PluginConfigs.with(
+                        DeviceIdStrategy.UUID, true, Path.of("/run/nvidia/driver"), DeviceListStrategy.ENVVAR),
+                List.of(uuid(4)));
 
         // Then
         assertThat(allocation.deviceNodes())
@@ -125,9 +127,9 @@ class AllocatorTest {
     @Test
     void deviceSpecsAreLeftToTheCdiSpecWhenThatIsTheOnlyStrategy() {
         // When
-        Allocation allocation = allocator(
-                        PluginConfigs.with(DeviceIdStrategy.UUID, true, Path.of("/"), DeviceListStrategy.CDI_CRI))
-                .allocate(devices(), List.of(uuid(4)));
+        Allocation allocation = allocate(
+                PluginConfigs.with(DeviceIdStrategy.UUID, true, Path.of("/"), DeviceListStrategy.CDI_CRI),
+                List.of(uuid(4)));
 
         // Then
         assertThat(allocation.deviceNodes()).isEmpty();
@@ -183,7 +185,7 @@ class AllocatorTest {
 
     @Test
     void nothingIsGivenWhileThePictureIsWithdrawn() {
-        DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
+        DeviceCatalog catalog = new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")));
         catalog.update(node.build(), CdiCoverage.NONE).getFirst();
         AdvertisedDevices withdrawn =
                 catalog.update(node.withdrawn().build(), CdiCoverage.NONE).getFirst();
@@ -195,18 +197,21 @@ class AllocatorTest {
     }
 
     private AllocationRefusedException refusal(AdvertisedDevices devices, List<String> ids) {
-        return catchThrowableOfType(
-                AllocationRefusedException.class,
-                () -> allocator(PluginConfigs.envvar()).allocate(devices, ids));
+        return catchThrowableOfType(AllocationRefusedException.class, () -> Allocator.allocate(devices, ids));
     }
 
-    private Allocator allocator(AgentConfig.Plugin config) {
-        return new Allocator(config, new SystemHostFiles(host));
+    private Allocation allocate(PluginSettings settings, List<String> ids) {
+        return Allocator.allocate(devices(settings), ids);
     }
 
     private AdvertisedDevices devices() {
-        return new DeviceCatalog("nvidia.com/gpu", false)
-                .update(node.build(), CdiCoverage.NONE)
+        return devices(PluginConfigs.envvar());
+    }
+
+    private AdvertisedDevices devices(PluginSettings settings) {
+        NodeSnapshot snapshot = node.build();
+        return new DeviceCatalog(settings, new SystemHostFiles(host))
+                .update(snapshot, CdiCoverages.whole(snapshot))
                 .getFirst();
     }
 

@@ -2,18 +2,35 @@ package io.gpunode.agent.deviceplugin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
+import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.MigStrategy;
+import io.gpunode.agent.model.Finding;
+import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.deviceplugin.v1beta1.Device;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(10)
 class DeviceCatalogTest {
+    private static final GpuHealth BROKEN = new GpuHealth.Unhealthy(List.of(new Finding(
+            "xid", Finding.Severity.FATAL, "XID 45: a channel was removed", "delete the pod", "none", Snapshots.AT)));
+
+    @TempDir
+    private Path host;
+
     private final Snapshots node = Snapshots.h100x8();
-    private final DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
+    private final DeviceCatalog catalog =
+            new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")));
 
     @Test
     void listsEveryGpuWithHealthAndNumaNode() {
@@ -107,7 +124,7 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameDevicesAreUnhealthyWhileThereIsNoSpec() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));
 
         // When
         AdvertisedDevices devices =
@@ -122,12 +139,12 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameTheNodeIsReadyWhenTheSpecIsOfThisStructure() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));
         NodeSnapshot snapshot = node.build();
 
         // When
-        AdvertisedDevices devices = byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), ""))
-                .getFirst();
+        AdvertisedDevices devices =
+                byCdi.update(snapshot, CdiCoverages.whole(snapshot)).getFirst();
 
         // Then
         assertThat(devices.healthyCount()).isEqualTo(8);
@@ -137,9 +154,9 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameAnXidDoesNotWaitForTheSpec() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));
         NodeSnapshot snapshot = node.build();
-        CdiCoverage written = new CdiCoverage(snapshot.structureVersion(), "");
+        CdiCoverage written = CdiCoverages.whole(snapshot);
         byCdi.update(snapshot, written).getFirst();
 
         // When
@@ -153,9 +170,9 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameASpecThatWasRemovedTakesAllDevicesWithIt() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));
         NodeSnapshot snapshot = node.build();
-        byCdi.update(snapshot, new CdiCoverage(snapshot.structureVersion(), "")).getFirst();
+        byCdi.update(snapshot, CdiCoverages.whole(snapshot)).getFirst();
 
         // When
         AdvertisedDevices devices = byCdi.update(snapshot, CdiCoverage.NONE).getFirst();
@@ -167,12 +184,232 @@ class DeviceCatalogTest {
     @Test
     void aNodeWithoutGpusNeedsNoSpecToBeReady() {
         // Given
-        DeviceCatalog byCdi = new DeviceCatalog("nvidia.com/gpu", true);
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));
 
         // When
         byCdi.update(Snapshots.noGpus().build(), CdiCoverage.NONE).getFirst();
 
         // Then
         assertThat(byCdi.notReady()).isEmpty();
+    }
+
+    @Test
+    void eachResourceHasAListOfItsOwn() {
+        // Given
+        node.partition(0, "1g.10gb", "3g.40gb").partition(7, "1g.10gb");
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+
+        // When
+        List<AdvertisedDevices> lists = mixed.update(node.build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(lists)
+                .extracting(AdvertisedDevices::resource)
+                .containsExactly("nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/mig-3g.40gb");
+        assertThat(lists.get(1).message().getDevicesList())
+                .extracting(device -> device.getTopology().getNodes(0).getID())
+                .containsExactly(0L, 1L);
+        assertThat(lists.get(1).devices().getLast()).satisfies(device -> {
+            assertThat(device.parent()).isEqualTo(Snapshots.id(7));
+            assertThat(device.indexName()).isEqualTo("7:0");
+            assertThat(device.capabilities()).containsExactly(957, 958);
+        });
+        assertThat(mixed.notReady()).isEmpty();
+    }
+
+    @Test
+    void onlyTheResourceWhoseDevicesChangedHasANewList() {
+        // Given
+        node.partition(0, "1g.10gb").partition(1, "3g.40gb");
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+        List<AdvertisedDevices> before = mixed.update(node.build(), CdiCoverage.NONE);
+
+        // When
+        List<AdvertisedDevices> after = mixed.update(node.unhealthy(1).build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(after.get(0)).isSameAs(before.get(0));
+        assertThat(after.get(1)).isSameAs(before.get(1));
+        assertThat(after.get(2).healthyCount()).isZero();
+    }
+
+    @Test
+    void aResourceThatIsNoLongerOfferedIsRetiredAndCanComeBack() {
+        // Given
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+        mixed.update(node.partition(0, "1g.10gb").build(), CdiCoverage.NONE);
+
+        // When
+        List<AdvertisedDevices> changed =
+                mixed.update(node.partition(0, "3g.40gb").build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(changed)
+                .extracting(AdvertisedDevices::resource)
+                .containsExactly("nvidia.com/gpu", "nvidia.com/mig-3g.40gb", "nvidia.com/mig-1g.10gb");
+        assertThat(changed).extracting(AdvertisedDevices::retired).containsExactly(false, false, true);
+        assertThat(changed.getLast().message().getDevicesList()).isEmpty();
+        assertThat(mixed.update(node.partition(0, "1g.10gb").build(), CdiCoverage.NONE))
+                .filteredOn(list -> !list.retired())
+                .extracting(AdvertisedDevices::resource)
+                .containsExactly("nvidia.com/gpu", "nvidia.com/mig-1g.10gb");
+    }
+
+    @Test
+    void whileNvmlIsNotOpenEveryResourceKeepsItsDevices() {
+        // Given
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+        mixed.update(node.partition(0, "1g.10gb", "1g.10gb").build(), CdiCoverage.NONE);
+
+        // When
+        List<AdvertisedDevices> lists = mixed.update(node.withdrawn().build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(lists).extracting(list -> list.devices().size()).containsExactly(7, 2);
+        assertThat(lists).allSatisfy(list -> assertThat(list.healthyCount()).isZero());
+    }
+
+    @Test
+    void anUnhealthyGpuTakesItsMigDevicesAndTheirSharesWithIt() {
+        // Given
+        node.partition(0, "1g.10gb", "1g.10gb").partition(1, "1g.10gb").unhealthy(0);
+
+        // When
+        AdvertisedDevices devices = catalog(
+                        PluginConfigs.start().mig(MigStrategy.MIXED).share("nvidia.com/mig-1g.10gb", 2))
+                .update(node.build(), CdiCoverage.NONE)
+                .getLast();
+
+        // Then
+        assertThat(devices.devices())
+                .extracting(AdvertisedDevice::healthy)
+                .containsExactly(false, false, false, false, true, true);
+        assertThat(devices.devices().getFirst().problem()).contains("XID 79");
+    }
+
+    @Test
+    void anUnhealthyMigDeviceLeavesItsNeighboursHealthy() {
+        // Given
+        node.mig(
+                0,
+                Snapshots.migDevice(0, 0, "1g.10gb"),
+                Snapshots.withHealth(Snapshots.migDevice(0, 1, "1g.10gb"), BROKEN));
+
+        // When
+        List<AdvertisedDevices> lists =
+                catalog(PluginConfigs.start().mig(MigStrategy.MIXED)).update(node.build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(lists.get(1).devices())
+                .extracting(AdvertisedDevice::problem)
+                .containsExactly("", "XID 45: a channel was removed; repair: delete the pod");
+        assertThat(lists.get(0).healthyCount()).isEqualTo(7);
+    }
+
+    @Test
+    void aPartitionedGpuThatIsGivenAsAWholeSuffersFromAnyOfItsParts() {
+        // Given
+        node.mig(0, Snapshots.withHealth(Snapshots.migDevice(0, 0, "1g.10gb"), BROKEN));
+
+        // When
+        AdvertisedDevices devices =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+
+        // Then
+        assertThat(devices.devices().getFirst().problem()).contains("XID 45");
+    }
+
+    @Test
+    void byCdiNameADeviceWhoseNameHasMovedWaitsForTheSpec() {
+        // Given
+        DeviceCatalog byIndex = catalog(
+                PluginConfigs.start().strategies(DeviceListStrategy.CDI_CRI).ids(DeviceIdStrategy.INDEX));
+        NodeSnapshot before = node.partition(0, "1g.10gb").build();
+        byIndex.update(before, CdiCoverages.whole(before));
+
+        // When
+        AdvertisedDevices devices = byIndex.update(node.index(3, 9).build(), CdiCoverages.whole(before))
+                .getFirst();
+
+        // Then
+        assertThat(devices.devices())
+                .filteredOn(device -> !device.healthy())
+                .extracting(AdvertisedDevice::id)
+                .containsExactly(Snapshots.uuid(3));
+    }
+
+    @Test
+    void otherSettingsAreFollowedWithoutANewPicture() {
+        // Given
+        NodeSnapshot snapshot = node.build();
+        catalog.update(snapshot, CdiCoverage.NONE);
+
+        // When
+        catalog.configure(PluginConfigs.start()
+                .renameByDefault()
+                .share("nvidia.com/gpu", 2)
+                .build());
+
+        // Then
+        assertThat(catalog.update(snapshot, CdiCoverage.NONE))
+                .extracting(AdvertisedDevices::resource)
+                .containsExactly("nvidia.com/gpu.shared", "nvidia.com/gpu");
+    }
+
+    @Test
+    void whatIsNotOfferedIsToldAsLongAsItIsSo() {
+        // Given
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+
+        // When
+        mixed.update(node.partition(0).build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(mixed.problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem.devices()).containsExactly(Snapshots.uuid(0)));
+        mixed.update(node.partition(0, "1g.10gb").build(), CdiCoverage.NONE);
+        assertThat(mixed.problems()).isEmpty();
+    }
+
+    @Test
+    void aMissingChannelThatIsRequiredWithholdsEveryDeviceUntilItIsThere() throws IOException {
+        // Given
+        DeviceCatalog withChannel =
+                new DeviceCatalog(PluginConfigs.start().imex(true, 0).build(), new SystemHostFiles(host));
+        NodeSnapshot snapshot = node.build();
+        AdvertisedDevices before =
+                withChannel.update(snapshot, CdiCoverage.NONE).getFirst();
+        assertThat(before.healthyCount()).isZero();
+        assertThat(before.devices().getFirst().problem())
+                .contains("/dev/nvidia-caps-imex-channels/channel0", "imex.required");
+
+        // When
+        Files.createDirectories(host.resolve("dev/nvidia-caps-imex-channels/channel0"));
+
+        // Then
+        assertThat(withChannel.update(snapshot, CdiCoverage.NONE).getFirst().healthyCount())
+                .isEqualTo(8);
+    }
+
+    @Test
+    void aMissingChannelThatIsNotRequiredIsSaid() {
+        // Given
+        DeviceCatalog withChannel =
+                new DeviceCatalog(PluginConfigs.start().imex(false, 0).build(), new SystemHostFiles(host));
+
+        // When
+        AdvertisedDevices devices =
+                withChannel.update(node.build(), CdiCoverage.NONE).getFirst();
+
+        // Then
+        assertThat(devices.healthyCount()).isEqualTo(8);
+        assertThat(withChannel.problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem.text()).contains("channel0", "no channel"));
+    }
+
+    private static DeviceCatalog catalog(PluginConfigs settings) {
+        return new DeviceCatalog(settings.build(), new SystemHostFiles(Path.of("/nonexistent")));
     }
 }

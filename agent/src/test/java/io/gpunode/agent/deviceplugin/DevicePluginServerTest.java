@@ -61,7 +61,8 @@ class DevicePluginServerTest {
     private Path directory;
 
     private final Snapshots node = Snapshots.h100x8();
-    private final DeviceCatalog catalog = new DeviceCatalog("nvidia.com/gpu", false);
+    private final DeviceCatalog catalog =
+            new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")));
     private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu");
     private final Semaphore streamsChanged = new Semaphore(0);
     private Path socket;
@@ -224,7 +225,7 @@ class DevicePluginServerTest {
         stream.next();
 
         // When
-        server.publish(new DeviceCatalog("nvidia.com/gpu", false)
+        server.publish(new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")))
                 .update(node.build(), CdiCoverage.NONE)
                 .getFirst());
         server.publish(
@@ -365,7 +366,6 @@ class DevicePluginServerTest {
         return DevicePluginServer.open(
                 path,
                 serverLoops,
-                new Allocator(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/"))),
                 catalog.update(node.build(), CdiCoverage.NONE).getFirst(),
                 counts,
                 SystemTime.monotonic(),
@@ -390,7 +390,7 @@ class DevicePluginServerTest {
                     OptionalInt.of(problem.hashCode() & 0xff),
                     problem));
         }
-        return new AdvertisedDevices("nvidia.com/gpu", "", devices, PairScores.NONE);
+        return new AdvertisedDevices("nvidia.com/gpu", "", devices, PairScores.NONE, AllocationRules.NONE);
     }
 
     private static AllocateRequest request(List<String> ids) {

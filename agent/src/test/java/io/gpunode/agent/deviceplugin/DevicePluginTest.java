@@ -297,7 +297,7 @@ class DevicePluginTest {
         assertThat(kubelet.registerCalls()).isZero();
 
         // When
-        plugin.cdiWritten(new CdiCoverage(source.current().structureVersion(), ""));
+        plugin.cdiWritten(CdiCoverages.whole(source.current()));
 
         // Then
         kubelet.awaitDevices(list -> list.allocatable() == 8, LIMIT);
@@ -390,7 +390,7 @@ class DevicePluginTest {
                 SystemTime.monotonic());
     }
 
-    private DevicePlugin plugin(AgentConfig.Plugin config) {
+    private DevicePlugin plugin(PluginSettings config) {
         return new DevicePlugin(
                 config,
                 new AgentConfig.Kubelet(

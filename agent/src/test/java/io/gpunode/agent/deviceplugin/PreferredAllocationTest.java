@@ -3,7 +3,9 @@ package io.gpunode.agent.deviceplugin;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Snapshots;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -246,7 +248,7 @@ class PreferredAllocationTest {
     }
 
     private static AdvertisedDevices devices(Snapshots node) {
-        return new DeviceCatalog("nvidia.com/gpu", false)
+        return new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")))
                 .update(node.build(), CdiCoverage.NONE)
                 .getFirst();
     }

@@ -131,6 +131,49 @@ public final class Snapshots {
         return this;
     }
 
+    /** Makes GPU {@code index} another product. */
+    public Snapshots product(int index, String name) {
+        return gpu(index, gpu -> identified(gpu, gpu.index(), name));
+    }
+
+    /** Gives GPU {@code place} another NVML index; its place stays. */
+    public Snapshots index(int place, int index) {
+        return gpu(place, gpu -> identified(gpu, index, gpu.name()));
+    }
+
+    private static Gpu identified(Gpu gpu, int index, String name) {
+        return new Gpu(
+                gpu.id(),
+                index,
+                gpu.minor(),
+                gpu.pci(),
+                name,
+                gpu.serial(),
+                gpu.vbiosVersion(),
+                gpu.computeCapability(),
+                gpu.architecture(),
+                gpu.memoryBytes(),
+                gpu.persistenceMode(),
+                gpu.numaNode(),
+                gpu.migEnabled(),
+                gpu.migDevices(),
+                gpu.fabric(),
+                gpu.health(),
+                gpu.lane(),
+                gpu.lastXid(),
+                gpu.sample(),
+                gpu.processes());
+    }
+
+    /** Puts GPU {@code index} into MIG mode with devices of these profiles, in this order. */
+    public Snapshots partition(int index, String... profiles) {
+        MigDevice[] devices = new MigDevice[profiles.length];
+        for (int i = 0; i < profiles.length; i++) {
+            devices[i] = migDevice(index, i, profiles[i]);
+        }
+        return mig(index, devices);
+    }
+
     /** Gives GPU {@code index} a verdict. */
     public Snapshots health(int index, GpuHealth health) {
         return gpu(index, gpu -> with(gpu, health, gpu.lane(), gpu.lastXid(), gpu.sample()));
@@ -204,6 +247,49 @@ public final class Snapshots {
                 OptionalInt.of(101 + 2 * index),
                 GpuHealth.Healthy.CLEAN,
                 GpuSample.EMPTY);
+    }
+
+    /** MIG device {@code index} of GPU {@code gpu}, with an id and capability nodes of its own; slices as the profile says. */
+    public static MigDevice migDevice(int gpu, int index, String profile) {
+        String[] parts = profile.split("[.+-]");
+        boolean part = parts[0].endsWith("c");
+        int gpuSlices = slices(part ? parts[1] : parts[0]);
+        return new MigDevice(
+                new GpuId(String.format(Locale.ROOT, "MIG-6f1e2a30-8b00-4c1d-9a7e-%06x%06x", gpu + 1, index)),
+                index,
+                index + 1,
+                0,
+                profile,
+                gpuSlices,
+                part ? slices(parts[0]) : gpuSlices,
+                9_728L * gpuSlices,
+                new MigAttributes(14 * gpuSlices, gpuSlices, 0, 0, 0, 0),
+                OptionalInt.of(3 + 135 * gpu + 9 * (index + 1)),
+                OptionalInt.of(4 + 135 * gpu + 9 * (index + 1)),
+                GpuHealth.Healthy.CLEAN,
+                GpuSample.EMPTY);
+    }
+
+    private static int slices(String part) {
+        return Integer.parseInt(part.substring(0, part.length() - 1));
+    }
+
+    /** The same MIG device with a verdict. */
+    public static MigDevice withHealth(MigDevice mig, GpuHealth health) {
+        return new MigDevice(
+                mig.id(),
+                mig.index(),
+                mig.gpuInstanceId(),
+                mig.computeInstanceId(),
+                mig.profile(),
+                mig.gpuSlices(),
+                mig.computeSlices(),
+                mig.memoryMebibytes(),
+                mig.attributes(),
+                mig.gpuInstanceCapability(),
+                mig.computeInstanceCapability(),
+                health,
+                mig.sample());
     }
 
     /** The same MIG device with another sample. */

@@ -1,0 +1,37 @@
+package io.gpunode.agent.deviceplugin;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+
+/**
+ * The blocks of the configuration that decide what the node offers and what containers are given. Immutable; a reload makes another one.
+ *
+ * @param plugin strategies and names
+ * @param resources names by product and by MIG profile
+ * @param sharing what several containers may hold at once
+ * @param imex channels between nodes
+ */
+public record PluginSettings(
+        AgentConfig.Plugin plugin,
+        AgentConfig.Resources resources,
+        AgentConfig.Sharing sharing,
+        AgentConfig.Imex imex) {
+    /** Those of a configuration. */
+    public static PluginSettings of(AgentConfig config) {
+        return new PluginSettings(config.plugin(), config.resources(), config.sharing(), config.imex());
+    }
+
+    /** Whether containers are given devices by CDI name, so that a spec must have them. */
+    boolean byCdiName() {
+        return plugin.deviceListStrategies().contains(DeviceListStrategy.CDI_CRI)
+                || plugin.deviceListStrategies().contains(DeviceListStrategy.CDI_ANNOTATIONS);
+    }
+
+    /** What names a device towards the container runtime. */
+    String nameOf(AdvertisedDevice device) {
+        return switch (plugin.deviceIdStrategy()) {
+            case UUID -> device.base().uuid();
+            case INDEX -> device.indexName();
+        };
+    }
+}
