@@ -30,13 +30,21 @@ public interface NodeLabels {
 
     /** What is known of a label. */
     sealed interface Answer {
-        /** The node has it. @param value may be empty */
+        /**
+         * The node has it.
+         *
+         * @param value may be empty
+         */
         record Value(String value) implements Answer {}
 
         /** The node does not have it. */
         record NotSet() implements Answer {}
 
-        /** The node's object has not been read. @param why one phrase */
+        /**
+         * The node's object has not been read.
+         *
+         * @param why one phrase
+         */
         record Unknown(String why) implements Answer {}
     }
 }

@@ -251,7 +251,7 @@ public final class Snapshots {
 
     /** MIG device {@code index} of GPU {@code gpu}, with an id and capability nodes of its own; slices as the profile says. */
     public static MigDevice migDevice(int gpu, int index, String profile) {
-        String[] parts = profile.split("[.+-]");
+        String[] parts = profile.split("[.+-]", -1);
         boolean part = parts[0].endsWith("c");
         int gpuSlices = slices(part ? parts[1] : parts[0]);
         return new MigDevice(
