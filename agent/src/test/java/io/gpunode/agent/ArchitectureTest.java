@@ -247,11 +247,52 @@ class ArchitectureTest {
     void yamlIsReadByTheConfiguration() {
         checkProduction(noClasses()
                 .that()
-                .resideOutsideOfPackage(packageOf("config"))
+                .resideOutsideOfPackages(packagesOf("config", "doctor"))
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("org.snakeyaml..")
                 .because("config has the one strict loader, with a place for every problem: give it a record to fill"));
+    }
+
+    @Test
+    void otherProgramsConfigurationIsReadByTheDoctor() {
+        checkProduction(noClasses()
+                .that()
+                .resideOutsideOfPackage(packageOf("doctor"))
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.electronwill..")
+                .because(
+                        "TOML is read by the doctor command alone, so that the daemon never loads a parser for it: tell the"
+                                + " daemon through its own configuration"));
+    }
+
+    @Test
+    void theDoctorIsCalledByTheCommandLineOnly() {
+        checkProduction(
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackages(packagesOf("doctor", "cli"))
+                        .should()
+                        .dependOnClassesThat()
+                        .resideInAPackage(packageOf("doctor"))
+                        .because(
+                                "the doctor looks at the node from outside, also when no agent runs: what the daemon knows it tells in /state"));
+    }
+
+    @Test
+    void theDoctorLooksFromOutside() {
+        checkProduction(noClasses()
+                .that()
+                .resideInAPackage(packageOf("doctor"))
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(Stream.concat(
+                                Stream.of(packagesOf("gpu", "inventory", "simulation", "assembly", "cli")),
+                                Stream.of(packagesOf(FEATURES)))
+                        .toArray(String[]::new))
+                .because(
+                        "the doctor must work while the agent does not: read the host's files, or the agent's /state"));
     }
 
     @Test

@@ -43,6 +43,7 @@ final class Commands {
                 .addSubcommand("simulate", RunUsage.simulateSpec())
                 .addSubcommand("status", new StatusCommand(shell))
                 .addSubcommand("gpus", new GpusCommand(shell))
+                .addSubcommand("doctor", new DoctorCommand(shell))
                 .addSubcommand(
                         "config",
                         new CommandLine(new ConfigGroup())

@@ -18,6 +18,7 @@ class HelpTest {
                 "simulate",
                 "status",
                 "gpus",
+                "doctor",
                 "config",
                 "config check",
                 "config show",

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gpunode.agent.doctor;
+
+import org.jspecify.annotations.NullMarked;
