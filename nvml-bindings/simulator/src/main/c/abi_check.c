@@ -49,6 +49,7 @@ SIZE(nvmlGpuFabricInfo_v2_t, 36);
 SIZE(nvmlGpuFabricInfo_v3_t, 40);
 SIZE(nvmlEventData_t, 32);
 SIZE(nvmlGpuInstancePlacement_t, 8);
+SIZE(nvmlComputeInstancePlacement_t, 8);
 SIZE(nvmlGpuInstanceProfileInfo_t, 48);
 SIZE(nvmlGpuInstanceProfileInfo_v2_t, 152);
 SIZE(nvmlGpuInstanceProfileInfo_v3_t, 152);

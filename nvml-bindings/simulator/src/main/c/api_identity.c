@@ -48,8 +48,12 @@ nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned length)
     const struct text *text = &call.gpu->text[T_NAME];
     if (call.mig < 0)
         LEAVE(out_text(&call, name, length, text->bytes, text->length));
-    char both[2 * TEXT_SIZE];
-    int used = snprintf(both, sizeof both, "%s MIG %s", text->bytes, gpu_mig_table(call.gpu)->profile[call.gpu->mig[call.mig].profile].name);
+    const struct mig_device *mig = &call.gpu->mig[call.mig];
+    const struct mig_profile *profile = &gpu_mig_table(call.gpu)->profile[mig->profile];
+    char both[2 * TEXT_SIZE], part[16] = "";
+    if (mig->slices != profile->slices)
+        snprintf(part, sizeof part, "%uc.", mig->slices);
+    int used = snprintf(both, sizeof both, "%s MIG %s%s", text->bytes, part, profile->name);
     LEAVE(out_text(&call, name, length, both, (size_t) used));
 }
 

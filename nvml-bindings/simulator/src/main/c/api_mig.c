@@ -1,6 +1,5 @@
 /*
- * MIG: mode, profiles, instances that the profile laid out, and the devices made of them. Creating and destroying instances at run time
- * is not modelled: those calls are stubs; rules lay instances out anew.
+ * MIG as NVML's calls show and change it: mode, profiles, instances and the devices made of them. What is possible is decided in mig.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +18,14 @@ nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *currentMode, un
     LEAVE(NVML_SUCCESS);
 }
 
+/* Ends what driver_state_begin began: handles of what is gone become stale, and the driver keeps the rest. */
+static void changed(const struct call *call, const struct gpu *before)
+{
+    unsigned slot = gpu_slot(call->gpu);
+    handles_retire_gone(before, call->gpu, slot);
+    driver_state_end(1u << slot, 0);
+}
+
 nvmlReturn_t nvmlDeviceSetMigMode(nvmlDevice_t device, unsigned mode, nvmlReturn_t *activationStatus)
 {
     ENTER_DEVICE(nvmlDeviceSetMigMode, device, ACCEPT_GPU);
@@ -26,19 +33,10 @@ nvmlReturn_t nvmlDeviceSetMigMode(nvmlDevice_t device, unsigned mode, nvmlReturn
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!gpu_mig_table(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    struct gpu *g = call.gpu;
-    if (g->processes > 0) {
-        *activationStatus = NVML_ERROR_IN_USE;
-        LEAVE(NVML_SUCCESS);
-    }
-    g->number[P_MIG_PENDING] = mode;
-    *activationStatus = NVML_SUCCESS;
-    if (g->number[P_MIG_MODE] != mode) {
-        g->number[P_MIG_MODE] = mode;
-        for (int m = 0; m < MAX_MIG_DEVICES; m++)
-            g->mig[m].present = false; /* instances do not survive */
-        handles_retire_mig(gpu_slot(g));
-    }
+    driver_state_begin();
+    struct gpu before = *call.gpu;
+    *activationStatus = mig_set_mode(call.gpu, mode == 1);
+    changed(&call, &before);
     LEAVE(NVML_SUCCESS);
 }
 
@@ -94,6 +92,15 @@ nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned *id)
     LEAVE(id ? out_property(&call, id, call.gpu->mig[call.mig].compute_instance) : NVML_ERROR_INVALID_ARGUMENT);
 }
 
+static unsigned multiprocessors_of(const struct gpu *g, const struct mig_profile *whole, unsigned slices)
+{
+    const struct mig_table *table = gpu_mig_table(g);
+    for (unsigned row = 0; row < table->profiles && slices != whole->slices; row++)
+        if (table->profile[row].slices == slices)
+            return table->profile[row].multiprocessors;
+    return whole->multiprocessors;
+}
+
 static nvmlReturn_t attributes(enum function_id function, nvmlDevice_t device, nvmlDeviceAttributes_t *to)
 {
     struct call call;
@@ -103,9 +110,10 @@ static nvmlReturn_t attributes(enum function_id function, nvmlDevice_t device, n
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (call.mig < 0)
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    const struct mig_profile *profile = &gpu_mig_table(call.gpu)->profile[call.gpu->mig[call.mig].profile];
-    *to = (nvmlDeviceAttributes_t){profile->multiprocessors, profile->copy, profile->decoders, profile->encoders, profile->jpeg, profile->ofa,
-        profile->slices, profile->slices, profile->memory_mib};
+    const struct mig_device *mig = &call.gpu->mig[call.mig];
+    const struct mig_profile *profile = &gpu_mig_table(call.gpu)->profile[mig->profile];
+    *to = (nvmlDeviceAttributes_t){multiprocessors_of(call.gpu, profile, mig->slices), profile->copy, profile->decoders, profile->encoders,
+        profile->jpeg, profile->ofa, profile->slices, mig->slices, profile->memory_mib};
     LEAVE(NVML_SUCCESS);
 }
 
@@ -133,6 +141,11 @@ static const struct mig_profile *profile_by(const struct gpu *g, unsigned number
 static unsigned p2p_supported(const struct gpu *g)
 {
     return g->number[P_ARCHITECTURE] >= NVML_ARCH_HOPPER;
+}
+
+static unsigned capabilities_of(const struct gpu *g, const struct mig_profile *p)
+{
+    return (p2p_supported(g) ? NVML_GPU_INSTANCE_PROFILE_CAPS_P2P : 0) | (strstr(p->name, "+gfx") ? NVML_GPU_INSTANCE_PROFILE_CAPS_GFX : 0);
 }
 
 nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfo(nvmlDevice_t device, unsigned profile, nvmlGpuInstanceProfileInfo_t *info)
@@ -166,7 +179,7 @@ static nvmlReturn_t profile_v(enum function_id function, nvmlDevice_t device, un
         nvmlGpuInstanceProfileInfo_v3_t *to = info;
         *to = (nvmlGpuInstanceProfileInfo_v3_t){.version = version, .id = p->id, .sliceCount = p->slices, .instanceCount = p->instances,
             .multiprocessorCount = p->multiprocessors, .copyEngineCount = p->copy, .decoderCount = p->decoders, .encoderCount = p->encoders,
-            .jpegCount = p->jpeg, .ofaCount = p->ofa, .memorySizeMB = p->memory_mib, .capabilities = p2p_supported(call.gpu)};
+            .jpegCount = p->jpeg, .ofaCount = p->ofa, .memorySizeMB = p->memory_mib, .capabilities = capabilities_of(call.gpu, p)};
         snprintf(to->name, sizeof to->name, "MIG %s", p->name);
     } else {
         nvmlGpuInstanceProfileInfo_v2_t *to = info;
@@ -229,39 +242,24 @@ nvmlReturn_t nvmlDeviceGetGpuInstanceRemainingCapacity(nvmlDevice_t device, unsi
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!p || !mig_enabled(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    unsigned used = 0, existing = 0, room = 0;
-    const struct mig_table *table = gpu_mig_table(call.gpu);
-    for (int m = 0; m < MAX_MIG_DEVICES; m++)
-        if (call.gpu->mig[m].present) {
-            const struct mig_profile *there = &table->profile[call.gpu->mig[m].profile];
-            used |= ((1u << there->size) - 1) << call.gpu->mig[m].start;
-            existing += there == p;
-        }
-    for (unsigned place = 0; place <= p->last_start; place += p->start_step) {
-        unsigned mask = ((1u << p->size) - 1) << place;
-        if (!(used & mask)) {
-            room++;
-            used |= mask;
-        }
-    }
-    out_u32(&call, count, room + existing > p->instances ? p->instances - existing : room);
+    out_u32(&call, count, mig_room(call.gpu, (unsigned) (p - gpu_mig_table(call.gpu)->profile)));
     LEAVE(NVML_SUCCESS);
 }
 
 /* ---- instances */
 
-/* Enters with the handle of a GPU or compute instance; the slot is that of the MIG device. */
-static bool enter_instance(struct call *call, enum function_id function, const void *instance, enum handle_kind kind)
+/* Enters with the handle of a GPU instance (the slot is its own) or of a compute instance (the slot is that of its MIG device). */
+static bool enter_instance(struct call *call, enum function_id function, const void *instance, enum handle_kind kind, unsigned *slot)
 {
     if (!gate_enter(call, function))
         return false;
     const struct handle *handle = handle_lookup(instance, function);
-    if (!handle || handle->kind != kind || !world.gpu[handle->gpu].mig[handle->slot].present) {
+    if (!handle || handle->kind != kind) {
         call->result = gate_leave(call, NVML_ERROR_INVALID_ARGUMENT);
         return false;
     }
     call->gpu = &world.gpu[handle->gpu];
-    call->mig = (int) handle->slot;
+    *slot = handle->slot;
     if (call->gpu->removed || call->gpu->lost) {
         call->result = gate_leave(call, NVML_ERROR_GPU_IS_LOST);
         return false;
@@ -278,9 +276,9 @@ nvmlReturn_t nvmlDeviceGetGpuInstances(nvmlDevice_t device, unsigned profileId, 
     if (!p || !mig_enabled(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
     *count = 0; /* the caller's array has room for the profile's instance count */
-    for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
-        if (call.gpu->mig[m].present && &gpu_mig_table(call.gpu)->profile[call.gpu->mig[m].profile] == p)
-            gpuInstances[(*count)++] = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), m);
+    for (unsigned i = 0; i < MAX_GPU_INSTANCES; i++)
+        if (call.gpu->instance[i].present && &gpu_mig_table(call.gpu)->profile[call.gpu->instance[i].profile] == p)
+            gpuInstances[(*count)++] = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), i);
     LEAVE(NVML_SUCCESS);
 }
 
@@ -291,130 +289,287 @@ nvmlReturn_t nvmlDeviceGetGpuInstanceById(nvmlDevice_t device, unsigned id, nvml
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!mig_enabled(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
-        if (call.gpu->mig[m].present && call.gpu->mig[m].gpu_instance == id) {
-            *gpuInstance = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), m);
+    for (unsigned i = 0; i < MAX_GPU_INSTANCES; i++)
+        if (call.gpu->instance[i].present && call.gpu->instance[i].id == id) {
+            *gpuInstance = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), i);
             LEAVE(NVML_SUCCESS);
         }
     LEAVE(NVML_ERROR_NOT_FOUND);
 }
 
+static nvmlReturn_t create_instance(enum function_id function, nvmlDevice_t device, unsigned profile_id,
+    const nvmlGpuInstancePlacement_t *placement, bool placed, nvmlGpuInstance_t *made)
+{
+    struct call call;
+    if (!gate_enter_device(&call, function, device, ACCEPT_GPU))
+        return call.result;
+    if (!made || (placed && !placement))
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    if (!mig_enabled(call.gpu))
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    const struct mig_profile *p = profile_by(call.gpu, profile_id, true);
+    if (!p || (placed && (placement->size != p->size || placement->start > p->last_start)))
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    driver_state_begin();
+    struct gpu before = *call.gpu;
+    unsigned slot;
+    nvmlReturn_t result = mig_create_instance(call.gpu, (unsigned) (p - gpu_mig_table(call.gpu)->profile),
+        placed ? (int) placement->start : -1, &slot);
+    changed(&call, &before);
+    if (result == NVML_SUCCESS)
+        *made = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), slot);
+    LEAVE(result);
+}
+
+nvmlReturn_t nvmlDeviceCreateGpuInstance(nvmlDevice_t device, unsigned profileId, nvmlGpuInstance_t *gpuInstance)
+{
+    return create_instance(FN_nvmlDeviceCreateGpuInstance, device, profileId, NULL, false, gpuInstance);
+}
+
+nvmlReturn_t nvmlDeviceCreateGpuInstanceWithPlacement(nvmlDevice_t device, unsigned profileId, const nvmlGpuInstancePlacement_t *placement,
+    nvmlGpuInstance_t *gpuInstance)
+{
+    return create_instance(FN_nvmlDeviceCreateGpuInstanceWithPlacement, device, profileId, placement, true, gpuInstance);
+}
+
+nvmlReturn_t nvmlGpuInstanceDestroy(nvmlGpuInstance_t gpuInstance)
+{
+    struct call call;
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceDestroy, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
+        return call.result;
+    driver_state_begin();
+    struct gpu before = *call.gpu;
+    nvmlReturn_t result = call.gpu->instance[slot].present ? mig_destroy_instance(call.gpu, slot) : NVML_ERROR_INVALID_ARGUMENT;
+    changed(&call, &before);
+    LEAVE(result);
+}
+
 nvmlReturn_t nvmlGpuInstanceGetInfo(nvmlGpuInstance_t gpuInstance, nvmlGpuInstanceInfo_t *info)
 {
     struct call call;
-    if (!enter_instance(&call, FN_nvmlGpuInstanceGetInfo, gpuInstance, HANDLE_GPU_INSTANCE))
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetInfo, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
         return call.result;
     if (!info)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
-    const struct mig_device *device = &call.gpu->mig[call.mig];
-    const struct mig_profile *p = &gpu_mig_table(call.gpu)->profile[device->profile];
+    const struct gpu_instance *instance = &call.gpu->instance[slot];
+    const struct mig_profile *p = &gpu_mig_table(call.gpu)->profile[instance->profile];
     info->device = handle_for(HANDLE_GPU, gpu_slot(call.gpu), 0);
-    info->id = device->gpu_instance;
+    info->id = instance->id;
     info->profileId = p->id;
-    info->placement = (nvmlGpuInstancePlacement_t){device->start, p->size};
+    info->placement = (nvmlGpuInstancePlacement_t){instance->start, p->size};
     LEAVE(NVML_SUCCESS);
 }
 
-/* The only compute instance modelled is the one that fills its GPU instance; its profile's id is slices - 1, as its constant mostly is. */
-static unsigned compute_constant(unsigned slices)
+/* ---- compute instances; the id of a profile is its constant */
+
+static const unsigned slices_of_constant[NVML_COMPUTE_INSTANCE_PROFILE_COUNT] = {1, 2, 3, 4, 7, 8, 6};
+
+/* Slices of the compute profile where the GPU instance has it, else zero. */
+static unsigned compute_slices(const struct gpu *g, unsigned slot, unsigned constant)
 {
-    return slices == 7 ? 4 : slices - 1;
+    unsigned slices = constant < NVML_COMPUTE_INSTANCE_PROFILE_COUNT ? slices_of_constant[constant] : 0;
+    return compute_slices_allowed(slices, gpu_mig_table(g)->profile[g->instance[slot].profile].slices) ? slices : 0;
 }
 
-static const struct mig_profile *profile_of(const struct call *call)
+static unsigned compute_constant(unsigned slices)
 {
-    return &gpu_mig_table(call->gpu)->profile[call->gpu->mig[call->mig].profile];
+    unsigned constant = 0;
+    while (slices_of_constant[constant] != slices)
+        constant++;
+    return constant;
+}
+
+/* In the layout of the first version; false when the GPU instance has no such profile. */
+static bool compute_profile(const struct gpu *g, unsigned slot, unsigned constant, nvmlComputeInstanceProfileInfo_t *info)
+{
+    const struct mig_profile *p = &gpu_mig_table(g)->profile[g->instance[slot].profile];
+    unsigned slices = compute_slices(g, slot, constant);
+    if (slices == 0)
+        return false;
+    *info = (nvmlComputeInstanceProfileInfo_t){constant, slices, compute_places(slices, p->slices), multiprocessors_of(g, p, slices), p->copy,
+        p->decoders, p->encoders, p->jpeg, p->ofa};
+    return true;
 }
 
 nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfo(nvmlGpuInstance_t gpuInstance, unsigned profile, unsigned engProfile,
     nvmlComputeInstanceProfileInfo_t *info)
 {
     struct call call;
-    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceProfileInfo, gpuInstance, HANDLE_GPU_INSTANCE))
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceProfileInfo, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
         return call.result;
     if (!info || profile >= NVML_COMPUTE_INSTANCE_PROFILE_COUNT || engProfile != 0)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
-    const struct mig_profile *p = profile_of(&call);
-    if (profile != compute_constant(p->slices))
-        LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    *info = (nvmlComputeInstanceProfileInfo_t){compute_constant(p->slices), p->slices, 1, p->multiprocessors, p->copy, p->decoders,
-        p->encoders, p->jpeg, p->ofa};
-    LEAVE(NVML_SUCCESS);
+    LEAVE(compute_profile(call.gpu, slot, profile, info) ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED);
 }
 
 nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfoV(nvmlGpuInstance_t gpuInstance, unsigned profile, unsigned engProfile,
     nvmlComputeInstanceProfileInfo_v3_t *info)
 {
     struct call call;
-    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceProfileInfoV, gpuInstance, HANDLE_GPU_INSTANCE))
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceProfileInfoV, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
         return call.result;
     if (!info || profile >= NVML_COMPUTE_INSTANCE_PROFILE_COUNT || engProfile != 0)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     bool v3 = info->version == NVML_VERSION_WORD(nvmlComputeInstanceProfileInfo_v3_t, 3);
     if (!v3 && info->version != NVML_VERSION_WORD(nvmlComputeInstanceProfileInfo_v2_t, 2))
         LEAVE(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-    const struct mig_profile *p = profile_of(&call);
-    if (profile != compute_constant(p->slices))
+    nvmlComputeInstanceProfileInfo_t plain;
+    if (!compute_profile(call.gpu, slot, profile, &plain))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
-    info->id = compute_constant(p->slices);
-    info->sliceCount = p->slices;
-    info->instanceCount = 1;
-    info->multiprocessorCount = p->multiprocessors;
-    info->sharedCopyEngineCount = p->copy;
-    info->sharedDecoderCount = p->decoders;
-    info->sharedEncoderCount = p->encoders;
-    info->sharedJpegCount = p->jpeg;
-    info->sharedOfaCount = p->ofa;
-    snprintf(info->name, sizeof info->name, "MIG %s", p->name);
+    const struct mig_profile *p = &gpu_mig_table(call.gpu)->profile[call.gpu->instance[slot].profile];
+    _Static_assert(offsetof(nvmlComputeInstanceProfileInfo_v3_t, name) == sizeof(unsigned) + sizeof plain, "a version word before the first layout");
+    memcpy(&info->id, &plain, sizeof plain);
+    if (plain.sliceCount == p->slices)
+        snprintf(info->name, sizeof info->name, "MIG %s", p->name);
+    else
+        snprintf(info->name, sizeof info->name, "MIG %uc.%s", plain.sliceCount, p->name);
     if (v3)
-        info->capabilities = 0;
+        info->capabilities = strstr(p->name, "+gfx") ? NVML_COMPUTE_INSTANCE_PROFILE_CAPS_GFX : 0;
     LEAVE(NVML_SUCCESS);
+}
+
+nvmlReturn_t nvmlGpuInstanceGetComputeInstanceRemainingCapacity(nvmlGpuInstance_t gpuInstance, unsigned profileId, unsigned *count)
+{
+    struct call call;
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceRemainingCapacity, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
+        return call.result;
+    unsigned slices = compute_slices(call.gpu, slot, profileId);
+    if (!count)
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    if (slices == 0)
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    out_u32(&call, count, compute_room(call.gpu, slot, slices));
+    LEAVE(NVML_SUCCESS);
+}
+
+nvmlReturn_t nvmlGpuInstanceGetComputeInstancePossiblePlacements(nvmlGpuInstance_t gpuInstance, unsigned profileId,
+    nvmlComputeInstancePlacement_t *to, unsigned *count)
+{
+    struct call call;
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstancePossiblePlacements, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
+        return call.result;
+    unsigned slices = compute_slices(call.gpu, slot, profileId);
+    if (!count)
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    if (slices == 0)
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    unsigned places = compute_places(slices, gpu_mig_table(call.gpu)->profile[call.gpu->instance[slot].profile].slices);
+    nvmlReturn_t result = NVML_SUCCESS;
+    if (to)
+        result = out_list(&call, count, places, to);
+    else
+        *count = places;
+    for (unsigned i = 0; result == NVML_SUCCESS && to && i < places; i++)
+        to[i] = (nvmlComputeInstancePlacement_t){i * compute_step(slices), slices};
+    LEAVE(result);
 }
 
 nvmlReturn_t nvmlGpuInstanceGetComputeInstances(nvmlGpuInstance_t gpuInstance, unsigned profileId, nvmlComputeInstance_t *computeInstances,
     unsigned *count)
 {
     struct call call;
-    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstances, gpuInstance, HANDLE_GPU_INSTANCE))
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstances, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
         return call.result;
+    unsigned slices = compute_slices(call.gpu, slot, profileId);
     if (!count || !computeInstances)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    if (slices == 0)
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
     *count = 0;
-    if (profileId == compute_constant(profile_of(&call)->slices)) {
-        computeInstances[0] = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), (unsigned) call.mig);
-        *count = 1;
-    }
+    for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
+        if (call.gpu->mig[m].present && call.gpu->mig[m].instance == slot && call.gpu->mig[m].slices == slices)
+            computeInstances[(*count)++] = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), m);
     LEAVE(NVML_SUCCESS);
 }
 
 nvmlReturn_t nvmlGpuInstanceGetComputeInstanceById(nvmlGpuInstance_t gpuInstance, unsigned id, nvmlComputeInstance_t *computeInstance)
 {
     struct call call;
-    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceById, gpuInstance, HANDLE_GPU_INSTANCE))
+    unsigned slot;
+    if (!enter_instance(&call, FN_nvmlGpuInstanceGetComputeInstanceById, gpuInstance, HANDLE_GPU_INSTANCE, &slot))
         return call.result;
     if (!computeInstance)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
-    if (id != call.gpu->mig[call.mig].compute_instance)
-        LEAVE(NVML_ERROR_NOT_FOUND);
-    *computeInstance = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), (unsigned) call.mig);
-    LEAVE(NVML_SUCCESS);
+    for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
+        if (call.gpu->mig[m].present && call.gpu->mig[m].instance == slot && call.gpu->mig[m].compute_instance == id) {
+            *computeInstance = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), m);
+            LEAVE(NVML_SUCCESS);
+        }
+    LEAVE(NVML_ERROR_NOT_FOUND);
+}
+
+static nvmlReturn_t create_compute(enum function_id function, nvmlGpuInstance_t instance, unsigned profile_id,
+    const nvmlComputeInstancePlacement_t *placement, bool placed, nvmlComputeInstance_t *made)
+{
+    struct call call;
+    unsigned slot;
+    if (!enter_instance(&call, function, instance, HANDLE_GPU_INSTANCE, &slot))
+        return call.result;
+    if (!made || (placed && !placement) || profile_id >= NVML_COMPUTE_INSTANCE_PROFILE_COUNT)
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    unsigned slices = compute_slices(call.gpu, slot, profile_id), device;
+    if (slices == 0)
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    if (placed && (placement->size != slices || placement->start > INT_MAX))
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    driver_state_begin();
+    struct gpu before = *call.gpu;
+    nvmlReturn_t result = call.gpu->instance[slot].present
+        ? mig_create_device(call.gpu, slot, slices, placed ? (int) placement->start : -1, virtual_seconds(), &device)
+        : NVML_ERROR_INVALID_ARGUMENT;
+    changed(&call, &before);
+    if (result == NVML_SUCCESS)
+        *made = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), device);
+    LEAVE(result);
+}
+
+nvmlReturn_t nvmlGpuInstanceCreateComputeInstance(nvmlGpuInstance_t gpuInstance, unsigned profileId, nvmlComputeInstance_t *computeInstance)
+{
+    return create_compute(FN_nvmlGpuInstanceCreateComputeInstance, gpuInstance, profileId, NULL, false, computeInstance);
+}
+
+nvmlReturn_t nvmlGpuInstanceCreateComputeInstanceWithPlacement(nvmlGpuInstance_t gpuInstance, unsigned profileId,
+    const nvmlComputeInstancePlacement_t *placement, nvmlComputeInstance_t *computeInstance)
+{
+    return create_compute(FN_nvmlGpuInstanceCreateComputeInstanceWithPlacement, gpuInstance, profileId, placement, true, computeInstance);
+}
+
+nvmlReturn_t nvmlComputeInstanceDestroy(nvmlComputeInstance_t computeInstance)
+{
+    struct call call;
+    unsigned device;
+    if (!enter_instance(&call, FN_nvmlComputeInstanceDestroy, computeInstance, HANDLE_COMPUTE_INSTANCE, &device))
+        return call.result;
+    driver_state_begin();
+    struct gpu before = *call.gpu;
+    nvmlReturn_t result = call.gpu->mig[device].present ? mig_destroy_device(call.gpu, device) : NVML_ERROR_INVALID_ARGUMENT;
+    changed(&call, &before);
+    LEAVE(result);
 }
 
 /* The first variant's structure ends before the placement. */
 static nvmlReturn_t compute_info(enum function_id function, nvmlComputeInstance_t instance, nvmlComputeInstanceInfo_t *info, bool with_placement)
 {
     struct call call;
-    if (!enter_instance(&call, function, instance, HANDLE_COMPUTE_INSTANCE))
+    unsigned device;
+    if (!enter_instance(&call, function, instance, HANDLE_COMPUTE_INSTANCE, &device))
         return call.result;
     if (!info)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
-    const struct mig_profile *p = profile_of(&call);
+    const struct mig_device *mig = &call.gpu->mig[device];
     info->device = handle_for(HANDLE_GPU, gpu_slot(call.gpu), 0);
-    info->gpuInstance = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), (unsigned) call.mig);
-    info->id = call.gpu->mig[call.mig].compute_instance;
-    info->profileId = compute_constant(p->slices);
+    info->gpuInstance = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), mig->instance);
+    info->id = mig->compute_instance;
+    info->profileId = compute_constant(mig->slices);
     if (with_placement)
-        info->placement = (nvmlGpuInstancePlacement_t){0, p->slices};
+        info->placement = (nvmlComputeInstancePlacement_t){mig->start, mig->slices};
     LEAVE(NVML_SUCCESS);
 }
 

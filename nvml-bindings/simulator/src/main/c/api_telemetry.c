@@ -24,7 +24,10 @@ static nvmlReturn_t memory_of(const struct call *call, unsigned long long *total
     } else {
         *total = gpu_mig_table(g)->profile[g->mig[call->mig].profile].memory_mib * MIB;
         *reserved = 0;
-        in_use = mig_memory_used(g, call->mig);
+        in_use = 0;
+        for (int m = 0; m < MAX_MIG_DEVICES; m++) /* the compute instances of a GPU instance share its memory */
+            if (g->mig[m].present && g->mig[m].instance == g->mig[call->mig].instance)
+                in_use += mig_memory_used(g, m);
     }
     if (in_use == UNSUPPORTED)
         return NVML_ERROR_NOT_SUPPORTED;

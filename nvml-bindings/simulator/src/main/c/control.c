@@ -5,6 +5,7 @@
  *   nvmlsim.control     sections "generation <n>" followed by rules, in rising order; replaced as a whole by rename
  *   nvmlsim.ack         written by rename: "generation <n>", then "ok" and a report where one was asked for, or "error <reason>"
  *   nvmlsim.violations  one line for each violation, appended
+ *   nvmlsim.mig         MIG layouts that were changed since the profile (driver_state.c)
  *
  * A thread watches the directory while NVML is initialised, so that rules reach a process whose only call blocks in an event wait.
  * Every init reads the file too. A process that starts later replays acknowledged sections without what happens only once (events,
@@ -49,7 +50,7 @@ const char *library_directory(void)
     return directory;
 }
 
-static char *read_whole(const char *name, size_t *length)
+char *control_read(const char *name, size_t *length)
 {
     char path[4200];
     snprintf(path, sizeof path, "%s/%s", library_directory(), name);
@@ -83,7 +84,7 @@ static char *read_whole(const char *name, size_t *length)
     return text;
 }
 
-static void write_whole(const char *name, const char *text, size_t length)
+void control_write(const char *name, const char *text, size_t length)
 {
     char path[4200], temporary[4220];
     snprintf(path, sizeof path, "%s/%s", library_directory(), name);
@@ -130,14 +131,14 @@ static void acknowledge(unsigned long long generation_number, const char *error)
         if (scenario_report_wanted())
             used += control_report(text + used, size - used);
     }
-    write_whole("nvmlsim.ack", text, used < size ? used : size - 1);
+    control_write("nvmlsim.ack", text, used < size ? used : size - 1);
     free(text);
 }
 
 static unsigned long long acknowledged_by_others(void)
 {
     size_t length;
-    char *text = read_whole("nvmlsim.ack", &length);
+    char *text = control_read("nvmlsim.ack", &length);
     unsigned long long number = 0;
     if (text && sscanf(text, "generation %llu", &number) != 1)
         number = 0;
@@ -148,7 +149,8 @@ static unsigned long long acknowledged_by_others(void)
 void control_poll(void)
 {
     size_t length;
-    char *text = read_whole("nvmlsim.control", &length);
+    driver_state_load();
+    char *text = control_read("nvmlsim.control", &length);
     if (!text)
         return; /* there is none yet, or it is beyond what the writer keeps it to */
     unsigned long long replay_until = polled_once ? 0 : acknowledged_by_others();
@@ -166,7 +168,7 @@ void control_poll(void)
         if (number > applied_generation) {
             char error[500];
             bool replay = number <= replay_until;
-            unsigned refused = scenario_apply(rules, rules_length, false, replay, error, sizeof error);
+            unsigned refused = scenario_apply(rules, rules_length, (struct apply_mode){false, replay, number}, error, sizeof error);
             applied_generation = number;
             if (!replay)
                 acknowledge(number, refused ? error : NULL);
@@ -189,16 +191,20 @@ static void *watch(void *unused)
             return NULL;
         if (!(ready[0].revents & POLLIN))
             continue;
-        bool changed = false;
+        bool changed = false, kept = false;
         ssize_t got = read(watch_fd, buffer, sizeof buffer);
         for (char *at = buffer; got > 0 && at < buffer + got;) {
             const struct inotify_event *event = (const struct inotify_event *) (const void *) at;
             changed |= event->len > 0 && strcmp(event->name, "nvmlsim.control") == 0;
+            kept |= event->len > 0 && strcmp(event->name, "nvmlsim.mig") == 0;
             at += sizeof *event + event->len;
         }
-        if (changed) {
+        if (changed || kept) {
             pthread_mutex_lock(&sim_lock);
-            control_poll();
+            if (kept)
+                driver_state_load();
+            if (changed)
+                control_poll();
             pthread_mutex_unlock(&sim_lock);
         }
     }
@@ -252,7 +258,7 @@ int nvmlsim_apply(const char *rules, char *error, unsigned error_size)
     pthread_mutex_lock(&sim_lock);
     if (!scenario_loaded())
         scenario_load();
-    unsigned refused = scenario_apply(rules, strlen(rules), false, false, reason, sizeof reason);
+    unsigned refused = scenario_apply(rules, strlen(rules), (struct apply_mode){0}, reason, sizeof reason);
     pthread_mutex_unlock(&sim_lock);
     if (error && error_size > 0)
         snprintf(error, error_size, "%s", reason);

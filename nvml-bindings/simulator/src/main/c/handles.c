@@ -12,6 +12,7 @@ static struct handle handles[CAPACITY];
 static unsigned next;
 static struct handle *of_gpu[MAX_GPUS];
 static struct handle *of_mig[3][MAX_GPUS][MAX_MIG_DEVICES]; /* device, GPU instance, compute instance */
+_Static_assert(MAX_GPU_INSTANCES <= MAX_MIG_DEVICES, "GPU instances fit the places of handles");
 
 static bool live(const struct handle *handle)
 {
@@ -57,14 +58,23 @@ void handle_retire(void *handle)
     ((struct handle *) handle)->kind = HANDLE_FREE;
 }
 
-void handles_retire_mig(unsigned gpu)
+static void retire_place(struct handle **place)
 {
-    for (unsigned kind = 0; kind < 3; kind++)
-        for (unsigned slot = 0; slot < MAX_MIG_DEVICES; slot++)
-            if (of_mig[kind][gpu][slot]) {
-                of_mig[kind][gpu][slot]->kind = HANDLE_FREE;
-                of_mig[kind][gpu][slot] = NULL;
-            }
+    if (*place)
+        (*place)->kind = HANDLE_FREE;
+    *place = NULL;
+}
+
+void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu)
+{
+    for (unsigned slot = 0; slot < MAX_GPU_INSTANCES; slot++)
+        if (before->instance[slot].present && (!after->instance[slot].present || after->instance[slot].born != before->instance[slot].born))
+            retire_place(place_of(HANDLE_GPU_INSTANCE, gpu, slot));
+    for (unsigned slot = 0; slot < MAX_MIG_DEVICES; slot++)
+        if (before->mig[slot].present && (!after->mig[slot].present || after->mig[slot].born != before->mig[slot].born)) {
+            retire_place(place_of(HANDLE_MIG, gpu, slot));
+            retire_place(place_of(HANDLE_COMPUTE_INSTANCE, gpu, slot));
+        }
 }
 
 const struct handle *handle_lookup(const void *pointer, enum function_id function)

@@ -369,6 +369,11 @@ typedef struct {
 } nvmlGpuInstancePlacement_t;
 
 typedef struct {
+    unsigned int start;
+    unsigned int size;
+} nvmlComputeInstancePlacement_t;
+
+typedef struct {
     unsigned int id;
     unsigned int isP2pSupported;
     unsigned int sliceCount;
@@ -467,7 +472,7 @@ typedef struct {
     nvmlGpuInstance_t gpuInstance;
     unsigned int id;
     unsigned int profileId;
-    nvmlGpuInstancePlacement_t placement;
+    nvmlComputeInstancePlacement_t placement;
 } nvmlComputeInstanceInfo_t;
 
 #define NVML_GPM_METRIC_MAX 333
@@ -542,6 +547,9 @@ enum { NVML_ARCH_KEPLER = 2, NVML_ARCH_MAXWELL, NVML_ARCH_PASCAL, NVML_ARCH_VOLT
 #define NVML_REASON_DISPLAY_CLOCKS 0x100ull
 
 #define NVML_GPU_INSTANCE_PROFILE_COUNT 0x12
+#define NVML_GPU_INSTANCE_PROFILE_CAPS_P2P 0x1u
+#define NVML_GPU_INSTANCE_PROFILE_CAPS_GFX 0x2u
 #define NVML_COMPUTE_INSTANCE_PROFILE_COUNT 0x9
+#define NVML_COMPUTE_INSTANCE_PROFILE_CAPS_GFX 0x1u
 
 #endif

@@ -40,6 +40,7 @@ struct action {
 struct change {
     struct world *next;
     bool initial, state_only, report;
+    bool mig_done;        /* what these rules say of MIG has happened before */
     double now;
     struct action action[MAX_ACTIONS];
     unsigned actions;
@@ -343,10 +344,14 @@ static bool set_property(struct change *change, struct line *line, struct gpu *g
         if ((p == P_MEMORY || p == P_MEMORY_RESERVED || p == P_POWER_IDLE || p == P_POWER_PEAK || p == P_TEMPERATURE_IDLE
                 || p == P_TEMPERATURE_LOAD) && n == UNSUPPORTED)
             return fail(line, "%s cannot be unsupported: other values are computed from it", word->key);
+        if ((p == P_MIG_MODE || p == P_MIG_PENDING) && change->mig_done)
+            return true;
         if (p == P_POWER_LIMIT && !change->initial)
             gpu_change_power_limit(g, n, change->now);
         else
             g->number[p] = n;
+        if ((p == P_MIG_MODE || p == P_MIG_PENDING) && !change->initial)
+            change->mig_changed |= 1u << (g - change->next->gpu);
         return true;
     }
     return fail(line, "unknown property '%s'", word->key);
@@ -527,67 +532,128 @@ static bool do_set(struct change *change, struct line *line)
     return true;
 }
 
-/* GPU instance ids are not counted up, they encode the place. */
-static unsigned instance_id(unsigned size, unsigned start)
+static const char *refusal(nvmlReturn_t result)
 {
-    return size == 8 ? 0 : size == 4 ? (start == 4 ? 1 : 2) : size == 2 ? 3 + start / 2 : 7 + start;
+    return result == NVML_ERROR_IN_USE ? "is in use" : result == NVML_ERROR_INSUFFICIENT_RESOURCES ? "has no room for it there"
+        : result == NVML_ERROR_INVALID_ARGUMENT ? "has no such place" : "cannot have it";
+}
+
+static int instance_by_id(const struct gpu *g, unsigned id)
+{
+    for (int i = 0; i < MAX_GPU_INSTANCES; i++)
+        if (g->instance[i].present && g->instance[i].id == id)
+            return i;
+    return -1;
+}
+
+/* destroy=<GPU instance>: with its compute instances; destroy=<GPU instance>/<compute instance>: that one */
+static bool mig_destroy(struct line *line, struct gpu *g, unsigned n, const char *named)
+{
+    unsigned gi, ci;
+    int end = 0;
+    bool one = sscanf(named, "%u/%u%n", &gi, &ci, &end) == 2 && named[end] == '\0';
+    if (!one && (sscanf(named, "%u%n", &gi, &end) != 1 || named[end] != '\0'))
+        return fail(line, "destroy=%s is neither a GPU instance such as 7 nor a compute instance such as 7/0", named);
+    int slot = instance_by_id(g, gi);
+    bool found = slot >= 0 && !one;
+    for (unsigned m = 0; m < MAX_MIG_DEVICES && slot >= 0; m++) {
+        if (!g->mig[m].present || g->mig[m].instance != (unsigned) slot || (one && g->mig[m].compute_instance != ci))
+            continue;
+        found = true;
+        if (mig_destroy_device(g, m) != NVML_SUCCESS)
+            return fail(line, "instance %s of gpu %u is in use by process %d", named, n, mig_process_on(g, (int) m));
+    }
+    if (!found)
+        return fail(line, "gpu %u has no instance %s", n, named);
+    if (!one)
+        mig_destroy_instance(g, (unsigned) slot);
+    return true;
+}
+
+/* profile=[<c>c.]<GPU instance profile>: a GPU instance with one compute instance, or with instance= another compute instance in that one */
+static bool mig_create(struct change *change, struct line *line, struct gpu *g, unsigned n, const char *named, long long start,
+    long long instance, bool bare, const struct word *uuid)
+{
+    const struct mig_table *table = gpu_mig_table(g);
+    unsigned slices = 0, slot = 0, device;
+    int used = 0;
+    if (sscanf(named, "%uc.%n", &slices, &used) != 1 || used == 0)
+        slices = 0;
+    int row = mig_row_by_name(table, slices ? named + used : named);
+    if (row < 0)
+        return fail(line, "%s has no profile %s", table->name, named);
+    if (strlen(g->text[T_UUID].bytes) < 40)
+        return fail(line, "gpu %u needs a full uuid before it can have MIG devices", n);
+    nvmlReturn_t result = NVML_SUCCESS;
+    if (instance < 0) {
+        result = mig_create_instance(g, (unsigned) row, (int) start, &slot);
+    } else {
+        int there = instance_by_id(g, (unsigned) instance);
+        if (there < 0 || g->instance[there].profile != (unsigned) row)
+            return fail(line, "gpu %u has no instance %lld of that profile", n, instance);
+        slot = (unsigned) there;
+    }
+    if (result == NVML_SUCCESS && !bare)
+        result = mig_create_device(g, slot, slices ? slices : table->profile[row].slices, instance < 0 ? -1 : (int) start, change->now, &device);
+    if (result != NVML_SUCCESS)
+        return fail(line, "gpu %u %s: %s", n, refusal(result), named);
+    if (uuid && !bare)
+        copy_text(g->mig[device].uuid, sizeof g->mig[device].uuid, uuid->value);
+    return true;
 }
 
 static bool do_mig(struct change *change, struct line *line)
 {
     unsigned mask;
-    long long start;
-    struct word *profile = find(line, "profile"), *uuid = find(line, "uuid");
-    if (!select_gpus(change, line, &mask, true) || !number_of(line, "start", 0, 7, -1, &start))
+    long long start, instance;
+    struct word *profile = find(line, "profile"), *destroy = find(line, "destroy"), *mode = find(line, "mode"), *uuid = find(line, "uuid");
+    if (!select_gpus(change, line, &mask, true) || !number_of(line, "start", 0, 7, -1, &start)
+        || !number_of(line, "instance", 0, 14, -1, &instance))
         return false;
-    bool clear = flag(line, "clear");
-    if (!clear && !profile)
-        return fail(line, "mig needs profile=, or the word clear");
+    bool clear = flag(line, "clear"), bare = flag(line, "bare");
+    if (clear + (profile != NULL) + (destroy != NULL) + (mode != NULL) != 1)
+        return fail(line, "mig needs one of profile=, destroy=, mode= and the word clear");
+    if (mode && strcmp(mode->value, "on") != 0 && strcmp(mode->value, "off") != 0)
+        return fail(line, "mode=%s is neither on nor off", mode->value);
+    if (change->mig_done)
+        return true;
     EACH_GPU(mask, i) {
         struct gpu *g = &change->next->gpu[i];
-        const struct mig_table *table = gpu_mig_table(g);
-        if (!table)
+        if (!gpu_mig_table(g))
             return fail(line, "gpu %u has no mig-table", i);
         change->mig_changed |= 1u << i;
         if (clear) {
-            for (int m = 0; m < MAX_MIG_DEVICES; m++)
-                g->mig[m].present = false;
+            mig_clear(g);
+        } else if (mode) {
+            nvmlReturn_t result = mig_set_mode(g, strcmp(mode->value, "on") == 0);
+            if (result == NVML_ERROR_IN_USE)
+                return fail(line, "gpu %u is in use by process %d", i, mig_process_on(g, -1));
+        } else if (destroy ? !mig_destroy(line, g, i, destroy->value)
+                           : !mig_create(change, line, g, i, profile->value, start, instance, bare, uuid)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As nvidia-smi --gpu-reset: refused while somebody holds the GPU; a mode that is pending comes into force, instances do not survive. */
+static bool do_reset(struct change *change, struct line *line)
+{
+    unsigned mask;
+    if (!select_gpus(change, line, &mask, true))
+        return false;
+    if (change->mig_done || change->state_only)
+        return true;
+    EACH_GPU(mask, i) {
+        struct gpu *g = &change->next->gpu[i];
+        if (mig_process_on(g, -1))
+            return fail(line, "gpu %u is in use by process %d", i, mig_process_on(g, -1));
+        gpu_reset_counters(g, change->now);
+        if (!gpu_mig_table(g))
             continue;
-        }
-        unsigned row = 0, used = 0;
-        int slot = -1;
-        while (row < table->profiles && strcmp(table->profile[row].name, profile->value) != 0)
-            row++;
-        if (row == table->profiles)
-            return fail(line, "%s has no profile %s", table->name, profile->value);
-        for (int m = MAX_MIG_DEVICES - 1; m >= 0; m--) {
-            if (g->mig[m].present)
-                used |= ((1u << table->profile[g->mig[m].profile].size) - 1) << g->mig[m].start;
-            else
-                slot = m;
-        }
-        const struct mig_profile *wanted = &table->profile[row];
-        unsigned shape = (1u << wanted->size) - 1, place = 0;
-        while (place <= wanted->last_start && ((shape << place) & used || (start >= 0 && place != start)))
-            place += wanted->start_step;
-        if (slot < 0 || place > wanted->last_start)
-            return fail(line, "gpu %u has no room for %s there", i, wanted->name);
-        struct mig_device *device = &g->mig[slot];
-        memset(device, 0, sizeof *device);
-        device->present = true;
-        device->profile = row;
-        device->start = place;
-        device->gpu_instance = instance_id(wanted->size, place);
-        device->activity.period_seconds = 60;
-        device->activity.start = change->now;
-        if (uuid) {
-            copy_text(device->uuid, sizeof device->uuid, uuid->value);
-        } else { /* stable: the parent's UUID with the place in it */
-            const char *parent = g->text[T_UUID].bytes;
-            if (strlen(parent) < 40)
-                return fail(line, "gpu %u needs a full uuid before it can have MIG devices", i);
-            snprintf(device->uuid, sizeof device->uuid, "MIG-%.23s-%02x%02x%.8s", parent + 4, row, place, parent + 32);
-        }
+        g->number[P_MIG_MODE] = g->number[P_MIG_PENDING];
+        mig_clear(g);
+        change->mig_changed |= 1u << i;
     }
     return true;
 }
@@ -875,15 +941,17 @@ static bool do_event(struct change *change, struct line *line)
 {
     unsigned mask;
     int mig;
-    long long xid, data, burst;
+    long long xid, data, burst, gi, ci;
     struct word *type = find(line, "type");
     if (!select_gpus(change, line, &mask, true) || !select_mig(change, line, mask, &mig) || !number_of(line, "xid", 0, 1000000, -1, &xid)
-        || !number_of(line, "data", 0, LLONG_MAX, 0, &data) || !number_of(line, "burst", 1, MAX_BURST, 1, &burst))
+        || !number_of(line, "data", 0, LLONG_MAX, 0, &data) || !number_of(line, "burst", 1, MAX_BURST, 1, &burst)
+        || !number_of(line, "gi", 0, UINT_MAX, NVML_VALUE_NOT_AVAILABLE_U32, &gi)
+        || !number_of(line, "ci", 0, UINT_MAX, NVML_VALUE_NOT_AVAILABLE_U32, &ci))
         return false;
     if ((xid >= 0) == (type != NULL))
         return fail(line, "event needs either xid=<number> or type=<kind of event>");
     struct event event = {.type = NVML_EVENT_XID, .data = (unsigned long long) (xid >= 0 ? xid : data),
-        .gpu_instance = NVML_VALUE_NOT_AVAILABLE_U32, .compute_instance = NVML_VALUE_NOT_AVAILABLE_U32};
+        .gpu_instance = (unsigned) gi, .compute_instance = (unsigned) ci}; /* also of instances that are not there */
     if (type) {
         size_t i = 0;
         while (i < sizeof event_types / sizeof event_types[0] && strcmp(event_types[i].name, type->value) != 0)
@@ -1008,6 +1076,8 @@ static bool do_line(struct change *change, struct line *line)
         done = do_set(change, line);
     else if (strcmp(directive, "mig") == 0)
         done = do_mig(change, line);
+    else if (strcmp(directive, "reset") == 0)
+        done = do_reset(change, line);
     else if (strcmp(directive, "workload") == 0)
         done = do_workload(change, line);
     else if (strcmp(directive, "process") == 0)
@@ -1044,8 +1114,10 @@ bool scenario_report_wanted(void)
     return report_wanted;
 }
 
-unsigned scenario_apply(const char *text, size_t length, bool initial, bool state_only, char *error, size_t error_size)
+unsigned scenario_apply(const char *text, size_t length, struct apply_mode mode, char *error, size_t error_size)
 {
+    if (!mode.initial)
+        driver_state_begin();
     struct change *change = calloc(1, sizeof *change);
     struct world *next = malloc(sizeof *next);
     struct line *line = malloc(sizeof *line);
@@ -1056,13 +1128,14 @@ unsigned scenario_apply(const char *text, size_t length, bool initial, bool stat
         refused = 1;
         goto done;
     }
-    if (initial)
+    if (mode.initial)
         world_reset(next);
     else
         *next = world;
     change->next = next;
-    change->initial = initial;
-    change->state_only = state_only;
+    change->initial = mode.initial;
+    change->state_only = mode.state_only;
+    change->mig_done = driver_state_done(mode.generation);
     time_passes();
     change->now = virtual_seconds();
     line->error = error;
@@ -1089,11 +1162,11 @@ unsigned scenario_apply(const char *text, size_t length, bool initial, bool stat
         next->fault_end = MAX_FAULTS;
         while (next->fault_end > 0 && !next->fault[next->fault_end - 1].active)
             next->fault_end--;
+        for (unsigned n = 0; n < next->gpus; n++)
+            if (!mode.initial && change->mig_changed & 1u << n)
+                handles_retire_gone(&world.gpu[n], &next->gpu[n], n);
         world = *next;
         time_passes();
-        for (unsigned n = 0; n < world.gpus; n++)
-            if (change->mig_changed & 1u << n)
-                handles_retire_mig(n);
         for (unsigned i = 0; i < change->actions; i++)
             for (unsigned k = 0; k < change->action[i].times; k++)
                 events_deliver(&change->action[i].event);
@@ -1104,6 +1177,8 @@ unsigned scenario_apply(const char *text, size_t length, bool initial, bool stat
         report_wanted = change->report;
     }
 done:
+    if (!mode.initial)
+        driver_state_end(refused || !change ? 0 : change->mig_changed, mode.generation);
     free(joined);
     free(line);
     free(next);
@@ -1147,7 +1222,7 @@ void scenario_load(void)
         fclose(file);
         if (!text || length == capacity)
             snprintf(failure, sizeof failure, "the scenario %.300s is larger than 1 MiB", path);
-        else if (scenario_apply(text, length, true, false, reason, sizeof reason) != 0)
+        else if (scenario_apply(text, length, (struct apply_mode){.initial = true}, reason, sizeof reason) != 0)
             snprintf(failure, sizeof failure, "the scenario %.100s: %.450s", path, reason);
         free(text);
     }

@@ -15,6 +15,7 @@
 #include "functions_generated.h" /* enum function_id, enum function_group, from symbols.txt */
 
 #define MAX_GPUS 32
+#define MAX_GPU_INSTANCES 8
 #define MAX_MIG_DEVICES 8
 #define MAX_MODELS 8
 #define MAX_SWITCHES 8
@@ -75,12 +76,24 @@ struct process {
     char name[NAME_SIZE];
 };
 
+struct gpu_instance {
+    bool present;
+    unsigned id;
+    unsigned profile;        /* row in the GPU's profile table */
+    unsigned start;          /* first memory slice */
+    unsigned born;           /* counts what was created on this GPU: the same place created anew is another instance */
+};
+
+/* A compute instance, which is what NVML calls a MIG device. */
 struct mig_device {
     bool present;
-    unsigned gpu_instance;
+    unsigned instance;       /* slot of its GPU instance */
+    unsigned gpu_instance;   /* the id of that */
     unsigned compute_instance;
-    unsigned profile;        /* row in the GPU's profile table */
-    unsigned start;          /* memory slice */
+    unsigned profile;        /* row in the GPU's profile table, of the GPU instance */
+    unsigned slices;         /* compute slices of its own */
+    unsigned start;          /* the first of them within the GPU instance */
+    unsigned born;
     char uuid[TEXT_SIZE];
     struct activity activity;
 };
@@ -96,7 +109,9 @@ struct gpu {
     double temperature_mark; /* virtual seconds of the last change of load */
     double temperature_then; /* degrees at that moment */
     double energy_mark, energy_counted_mj, energy_power_integral; /* since the last change of the power limit */
+    struct gpu_instance instance[MAX_GPU_INSTANCES];
     struct mig_device mig[MAX_MIG_DEVICES];
+    unsigned births;
     struct process process[MAX_PROCESSES];
     unsigned processes;
 };
@@ -202,13 +217,38 @@ struct mig_profile {
 };
 struct mig_table {
     const char *name;
-    unsigned slices;
+    unsigned slices;         /* for computing */
+    unsigned memory_slices;
     unsigned profiles;
     const struct mig_profile *profile;
 };
 extern const struct mig_table mig_tables[];
 extern const unsigned mig_table_count;
 const struct mig_table *gpu_mig_table(const struct gpu *g); /* NULL where MIG is not supported */
+
+/* ---- MIG instances (mig.c): what the driver does about them, for API calls and rules alike; all locked, none looks at MIG mode */
+int mig_row_by_name(const struct mig_table *table, const char *name); /* -1 */
+unsigned mig_room(const struct gpu *g, unsigned row);          /* how many more instances of the profile fit */
+/* start -1: the driver's choice. INVALID_ARGUMENT for a place that the profile has not, INSUFFICIENT_RESOURCES for one that is taken. */
+nvmlReturn_t mig_create_instance(struct gpu *g, unsigned row, int start, unsigned *slot);
+nvmlReturn_t mig_destroy_instance(struct gpu *g, unsigned slot);
+nvmlReturn_t mig_create_device(struct gpu *g, unsigned slot, unsigned slices, int start, double now, unsigned *device);
+nvmlReturn_t mig_destroy_device(struct gpu *g, unsigned device);
+void mig_clear(struct gpu *g);                                 /* with the processes on them, as a reset does */
+nvmlReturn_t mig_set_mode(struct gpu *g, bool enabled);        /* the activation status */
+/* A compute instance may have this many slices of a GPU instance with that many; places are 0, step, 2*step … */
+bool compute_slices_allowed(unsigned slices, unsigned instance_slices);
+unsigned compute_places(unsigned slices, unsigned instance_slices);
+unsigned compute_step(unsigned slices);
+unsigned compute_room(const struct gpu *g, unsigned slot, unsigned slices);
+int mig_process_on(const struct gpu *g, int device);           /* a pid; 0 when there is none; device -1: anywhere on the GPU */
+
+/* ---- what the driver keeps while processes come and go (driver_state.c); all locked */
+void driver_state_begin(void);                /* takes the other processes' changes in and keeps them out; each begin has one end */
+/* changed: bit n for GPU n, whose layout or mode is another one, to be kept and told; by rules of this generation of the control file, or 0. */
+void driver_state_end(unsigned changed, unsigned long long control_generation);
+bool driver_state_done(unsigned long long control_generation); /* its rules about MIG have been done before, perhaps by another process */
+void driver_state_load(void);                 /* what another process has kept since */
 
 /* ---- gate (gate.c) */
 enum { ACCEPT_GPU = 1, ACCEPT_MIG = 2 };
@@ -272,7 +312,7 @@ struct handle {
 void *handle_for(enum handle_kind kind, unsigned gpu, unsigned slot); /* the same one for the same thing within a generation */
 void *handle_new(enum handle_kind kind, unsigned slot);
 void handle_retire(void *handle);
-void handles_retire_mig(unsigned gpu);
+void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu); /* of instances that are no more, or others */
 const struct handle *handle_lookup(const void *handle, enum function_id function); /* NULL: refused, violation recorded where it is one */
 
 /* ---- events (events.c); locked */
@@ -290,7 +330,12 @@ void samples_forget_all(void);
 
 /* ---- rules (scenario.c) */
 /* Locked. Applies rules as a whole or not at all. Zero, or the number of the refused line with the reason in error. */
-unsigned scenario_apply(const char *text, size_t length, bool initial, bool state_only, char *error, size_t error_size);
+struct apply_mode {
+    bool initial;             /* a profile; otherwise rules that come later */
+    bool state_only;          /* without what happens only once */
+    unsigned long long generation; /* of the control file; 0: from elsewhere */
+};
+unsigned scenario_apply(const char *text, size_t length, struct apply_mode mode, char *error, size_t error_size);
 bool scenario_loaded(void);
 void scenario_load(void);                     /* locked; once, from the file beside the library */
 const char *scenario_failure(void);           /* NULL when the scenario is sound */
@@ -305,6 +350,8 @@ void control_stop(void);
 void control_poll(void);                      /* reads the control file now; sim lock held */
 void control_note_violation(const char *text); /* locked */
 size_t control_report(char *to, size_t size); /* locked */
+char *control_read(const char *name, size_t *length); /* a file beside the library, to be freed; NULL when there is none */
+void control_write(const char *name, const char *text, size_t length); /* by rename */
 
 extern const char *const function_names[];
 extern const unsigned char function_groups[];

@@ -194,7 +194,7 @@ const struct mig_table *gpu_mig_table(const struct gpu *g)
 double mig_share(const struct gpu *g, int mig)
 {
     const struct mig_table *table = gpu_mig_table(g);
-    return table ? (double) table->profile[g->mig[mig].profile].slices / table->slices : 0;
+    return table ? (double) g->mig[mig].slices / table->slices : 0;
 }
 
 unsigned mig_count(const struct gpu *g)

@@ -3,6 +3,7 @@
  * Usage: selftest PROFILE-DIRECTORY; prints the first failure and exits 1.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +24,30 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t, unsigned *, n
 nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t, int, nvmlFieldValue_t *);
 nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t, unsigned *), nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t, unsigned, nvmlDevice_t *);
 nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t, nvmlDeviceAttributes_t *);
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t, unsigned *, unsigned *), nvmlDeviceSetMigMode(nvmlDevice_t, unsigned, nvmlReturn_t *);
+nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfo(nvmlDevice_t, unsigned, nvmlGpuInstanceProfileInfo_t *);
+nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfoV(nvmlDevice_t, unsigned, void *);
+nvmlReturn_t nvmlDeviceGetGpuInstancePossiblePlacements_v2(nvmlDevice_t, unsigned, nvmlGpuInstancePlacement_t *, unsigned *);
+nvmlReturn_t nvmlDeviceGetGpuInstanceRemainingCapacity(nvmlDevice_t, unsigned, unsigned *);
+nvmlReturn_t nvmlDeviceCreateGpuInstance(nvmlDevice_t, unsigned, nvmlGpuInstance_t *), nvmlGpuInstanceDestroy(nvmlGpuInstance_t);
+nvmlReturn_t nvmlDeviceCreateGpuInstanceWithPlacement(nvmlDevice_t, unsigned, const nvmlGpuInstancePlacement_t *, nvmlGpuInstance_t *);
+nvmlReturn_t nvmlDeviceGetGpuInstances(nvmlDevice_t, unsigned, nvmlGpuInstance_t *, unsigned *);
+nvmlReturn_t nvmlDeviceGetGpuInstanceById(nvmlDevice_t, unsigned, nvmlGpuInstance_t *);
+nvmlReturn_t nvmlGpuInstanceGetInfo(nvmlGpuInstance_t, nvmlGpuInstanceInfo_t *);
+nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfoV(nvmlGpuInstance_t, unsigned, unsigned, nvmlComputeInstanceProfileInfo_v3_t *);
+nvmlReturn_t nvmlGpuInstanceGetComputeInstanceRemainingCapacity(nvmlGpuInstance_t, unsigned, unsigned *);
+nvmlReturn_t nvmlGpuInstanceGetComputeInstancePossiblePlacements(nvmlGpuInstance_t, unsigned, nvmlComputeInstancePlacement_t *, unsigned *);
+nvmlReturn_t nvmlGpuInstanceGetComputeInstances(nvmlGpuInstance_t, unsigned, nvmlComputeInstance_t *, unsigned *);
+nvmlReturn_t nvmlGpuInstanceGetComputeInstanceById(nvmlGpuInstance_t, unsigned, nvmlComputeInstance_t *);
+nvmlReturn_t nvmlGpuInstanceCreateComputeInstance(nvmlGpuInstance_t, unsigned, nvmlComputeInstance_t *);
+nvmlReturn_t nvmlGpuInstanceCreateComputeInstanceWithPlacement(nvmlGpuInstance_t, unsigned, const nvmlComputeInstancePlacement_t *,
+    nvmlComputeInstance_t *);
+nvmlReturn_t nvmlComputeInstanceGetInfo_v2(nvmlComputeInstance_t, nvmlComputeInstanceInfo_t *), nvmlComputeInstanceDestroy(nvmlComputeInstance_t);
 nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *), nvmlEventSetFree(nvmlEventSet_t);
 nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t, unsigned long long, nvmlEventSet_t);
 nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t, nvmlEventData_t *, unsigned);
 nvmlReturn_t nvmlGpmSampleAlloc(nvmlGpmSample_t *), nvmlGpmSampleFree(nvmlGpmSample_t), nvmlGpmSampleGet(nvmlDevice_t, nvmlGpmSample_t);
-nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *), nvmlDeviceCreateGpuInstance(void);
+nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *), nvmlDeviceResetGpuLockedClocks(void);
 nvmlReturn_t nvmlDeviceGetNvLinkState(nvmlDevice_t, unsigned, unsigned *), nvmlDeviceSetPowerManagementLimit(nvmlDevice_t, unsigned);
 int nvmlsim_apply(const char *, char *, unsigned), nvmlsim_await_hung(unsigned, unsigned);
 unsigned nvmlsim_violations(char *, unsigned), nvmlsim_trace(char *, unsigned), nvmlsim_report(char *, unsigned);
@@ -58,19 +78,42 @@ static char *contents(const char *path)
     return text;
 }
 
+static void put(const char *name, const char *text)
+{
+    char path[4200], temporary[4220];
+    snprintf(path, sizeof path, "%s/%s", library_directory(), name);
+    snprintf(temporary, sizeof temporary, "%s.part", path);
+    FILE *file = fopen(temporary, "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    CHECK(rename(temporary, path) == 0);
+}
+
+static void forget_file(const char *name)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", library_directory(), name);
+    unlink(path);
+}
+
+static void load_text(const char *name, const char *text)
+{
+    forget_file("nvmlsim.mig");
+    pthread_mutex_lock(&sim_lock);
+    unsigned refused = scenario_apply(text, strlen(text), (struct apply_mode){.initial = true}, error, sizeof error);
+    pthread_mutex_unlock(&sim_lock);
+    if (refused)
+        fprintf(stderr, "%s: %s\n", name, error);
+    CHECK(refused == 0);
+    nvmlsim_forget();
+}
+
 static void load(const char *profile)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s.conf", profiles, profile);
     char *text = contents(path);
-    pthread_mutex_lock(&sim_lock);
-    unsigned refused = scenario_apply(text, strlen(text), true, false, error, sizeof error);
-    pthread_mutex_unlock(&sim_lock);
-    if (refused)
-        fprintf(stderr, "%s: %s\n", profile, error);
-    CHECK(refused == 0);
+    load_text(profile, text);
     free(text);
-    nvmlsim_forget();
 }
 
 static void apply(const char *rules)
@@ -281,10 +324,10 @@ static void the_referee_sees_misuse(void)
     CHECK(nvmlShutdown() == NVML_ERROR_UNINITIALIZED);
     one_violation("without a matching init");
     OK(nvmlInit_v2());
-    CHECK(nvmlDeviceCreateGpuInstance() == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(nvmlDeviceResetGpuLockedClocks() == NVML_ERROR_NOT_SUPPORTED);
     no_violations();
     apply("referee stubs=violation");
-    CHECK(nvmlDeviceCreateGpuInstance() == NVML_ERROR_NOT_SUPPORTED);
+    CHECK(nvmlDeviceResetGpuLockedClocks() == NVML_ERROR_NOT_SUPPORTED);
     one_violation("not modelled");
     OK(nvmlShutdown());
 }
@@ -508,6 +551,284 @@ static void mig_devices_enumerate(void)
     OK(nvmlShutdown());
 }
 
+/* ---- MIG */
+
+static const char *const mig_chips[] = {"a30", "a100-40gb", "a100-80gb", "h100-80gb", "h200", "b200", "gb200", "rtx-pro-6000"};
+#define CHIPS (sizeof mig_chips / sizeof mig_chips[0])
+
+static char chip_text[600];
+
+static void load_chip(const char *chip, const char *more)
+{
+    snprintf(chip_text, sizeof chip_text, "driver version=580.95.05 cuda=13.0\nmodel X name=X memory=200000 mig-table=%s\n"
+        "gpu 0 model=X pci=0000:07:00.0 uuid=GPU-f70f6629-053c-482d-a78a-7717cabc38a8\nset gpu=0 mig-mode=on mig-pending=on\n%s", chip, more);
+    load_text(chip, chip_text);
+    OK(nvmlInit_v2());
+}
+
+static unsigned room_for(nvmlDevice_t device, unsigned profile)
+{
+    unsigned room = 99;
+    OK(nvmlDeviceGetGpuInstanceRemainingCapacity(device, profile, &room));
+    return room;
+}
+
+static unsigned mig_devices(nvmlDevice_t device)
+{
+    unsigned most, found = 0;
+    OK(nvmlDeviceGetMaxMigDeviceCount(device, &most));
+    for (unsigned i = 0; i < most; i++) {
+        nvmlDevice_t there;
+        found += nvmlDeviceGetMigDeviceHandleByIndex(device, i, &there) == NVML_SUCCESS;
+    }
+    return found;
+}
+
+static void every_chip_can_be_filled_with_each_of_its_profiles(void)
+{
+    for (size_t chip = 0; chip < CHIPS; chip++) {
+        load_chip(mig_chips[chip], "");
+        unsigned profiles_found = 0;
+        for (unsigned constant = 0;; constant++) {
+            nvmlGpuInstanceProfileInfo_t info;
+            nvmlGpuInstanceProfileInfo_v3_t named = {.version = NVML_VERSION_WORD(nvmlGpuInstanceProfileInfo_v3_t, 3)};
+            nvmlReturn_t result = nvmlDeviceGetGpuInstanceProfileInfo(gpu(0), constant, &info);
+            if (result == NVML_ERROR_INVALID_ARGUMENT)
+                break;
+            if (result == NVML_ERROR_NOT_SUPPORTED)
+                continue;
+            OK(result);
+            profiles_found++;
+            OK(nvmlDeviceGetGpuInstanceProfileInfoV(gpu(0), constant, &named));
+            CHECK(named.id == info.id && named.memorySizeMB == info.memorySizeMB && strncmp(named.name, "MIG ", 4) == 0);
+            nvmlGpuInstancePlacement_t places[8];
+            unsigned count = 8, taken = 0;
+            OK(nvmlDeviceGetGpuInstancePossiblePlacements_v2(gpu(0), info.id, places, &count));
+            CHECK(count >= info.instanceCount && room_for(gpu(0), info.id) == info.instanceCount);
+            nvmlGpuInstance_t made[8];
+            for (unsigned i = 0; i < info.instanceCount; i++) {
+                nvmlGpuInstanceInfo_t where;
+                OK(nvmlDeviceCreateGpuInstance(gpu(0), info.id, &made[i]));
+                OK(nvmlGpuInstanceGetInfo(made[i], &where));
+                unsigned mask = ((1u << where.placement.size) - 1) << where.placement.start;
+                CHECK(where.profileId == info.id && !(taken & mask));
+                taken |= mask;
+            }
+            CHECK(room_for(gpu(0), info.id) == 0);
+            nvmlGpuInstance_t none;
+            CHECK(nvmlDeviceCreateGpuInstance(gpu(0), info.id, &none) == NVML_ERROR_INSUFFICIENT_RESOURCES);
+            nvmlGpuInstance_t listed[8];
+            OK(nvmlDeviceGetGpuInstances(gpu(0), info.id, listed, &count));
+            CHECK(count == info.instanceCount && mig_devices(gpu(0)) == 0);
+            for (unsigned i = 0; i < count; i++)
+                OK(nvmlGpuInstanceDestroy(listed[i]));
+            CHECK(room_for(gpu(0), info.id) == info.instanceCount);
+        }
+        CHECK(profiles_found >= 5);
+        OK(nvmlShutdown());
+        no_violations();
+    }
+}
+
+static nvmlGpuInstance_t create(unsigned profile, unsigned start, unsigned size)
+{
+    nvmlGpuInstance_t made;
+    OK(nvmlDeviceCreateGpuInstanceWithPlacement(gpu(0), profile, &(nvmlGpuInstancePlacement_t){start, size}, &made));
+    return made;
+}
+
+static void instances_lie_where_there_is_room_for_them(void)
+{
+    load_chip("a100-80gb", "");
+    nvmlGpuInstance_t made, other;
+    /* the driver is greedy: another order would have had room for the 3g */
+    OK(nvmlDeviceCreateGpuInstance(gpu(0), 19, &made));
+    OK(nvmlDeviceCreateGpuInstance(gpu(0), 19, &made));
+    OK(nvmlDeviceCreateGpuInstance(gpu(0), 14, &made));
+    CHECK(room_for(gpu(0), 9) == 0);
+    CHECK(nvmlDeviceCreateGpuInstance(gpu(0), 9, &other) == NVML_ERROR_INSUFFICIENT_RESOURCES);
+    apply("mig gpu=0 clear");
+    CHECK(nvmlGpuInstanceDestroy(made) == NVML_ERROR_INVALID_ARGUMENT);
+    one_violation("stale handle");
+    create(9, 4, 4);
+    create(14, 0, 2);
+    create(19, 2, 1);
+    made = create(19, 3, 1);
+    nvmlGpuInstanceInfo_t info;
+    OK(nvmlGpuInstanceGetInfo(made, &info));
+    CHECK(info.id == 10 && info.placement.start == 3);
+    CHECK(nvmlDeviceCreateGpuInstanceWithPlacement(gpu(0), 19, &(nvmlGpuInstancePlacement_t){3, 1}, &made) == NVML_ERROR_INSUFFICIENT_RESOURCES);
+    CHECK(nvmlDeviceCreateGpuInstanceWithPlacement(gpu(0), 14, &(nvmlGpuInstancePlacement_t){1, 2}, &made) == NVML_ERROR_INVALID_ARGUMENT);
+    CHECK(nvmlDeviceCreateGpuInstanceWithPlacement(gpu(0), 14, &(nvmlGpuInstancePlacement_t){6, 2}, &made) == NVML_ERROR_INVALID_ARGUMENT);
+    CHECK(nvmlDeviceCreateGpuInstance(gpu(0), 77, &made) == NVML_ERROR_INVALID_ARGUMENT);
+    OK(nvmlDeviceGetGpuInstanceById(gpu(0), 10, &made));
+    OK(nvmlGpuInstanceDestroy(made));
+    CHECK(nvmlDeviceGetGpuInstanceById(gpu(0), 10, &made) == NVML_ERROR_NOT_FOUND);
+    CHECK(room_for(gpu(0), 19) == 1);
+    /* only one instance has the media engines */
+    create(20, 3, 1);
+    apply("mig gpu=0 destroy=9");
+    CHECK(room_for(gpu(0), 20) == 0 && room_for(gpu(0), 19) == 1);
+    apply("mig gpu=0 clear\nmig gpu=0 mode=off");
+    CHECK(nvmlDeviceCreateGpuInstance(gpu(0), 19, &made) == NVML_ERROR_NOT_SUPPORTED);
+    OK(nvmlShutdown());
+    no_violations();
+}
+
+static void compute_instances_share_a_gpu_instance(void)
+{
+    load_chip("h100-80gb", "");
+    nvmlGpuInstance_t half = create(9, 0, 4);
+    nvmlComputeInstance_t one, two, none;
+    nvmlComputeInstanceProfileInfo_v3_t profile = {.version = NVML_VERSION_WORD(nvmlComputeInstanceProfileInfo_v3_t, 3)};
+    OK(nvmlGpuInstanceGetComputeInstanceProfileInfoV(half, 1, 0, &profile));
+    CHECK(profile.sliceCount == 2 && profile.instanceCount == 1 && profile.multiprocessorCount == 32 && strcmp(profile.name, "MIG 2c.3g.40gb") == 0);
+    CHECK(nvmlGpuInstanceGetComputeInstanceProfileInfoV(half, 3, 0, &profile) == NVML_ERROR_NOT_SUPPORTED);
+    nvmlComputeInstancePlacement_t places[8];
+    unsigned count = 8;
+    OK(nvmlGpuInstanceGetComputeInstancePossiblePlacements(half, 0, places, &count));
+    CHECK(count == 3 && places[2].start == 2 && places[2].size == 1);
+    OK(nvmlGpuInstanceCreateComputeInstance(half, 1, &two));
+    OK(nvmlGpuInstanceCreateComputeInstanceWithPlacement(half, 0, &(nvmlComputeInstancePlacement_t){2, 1}, &one));
+    CHECK(nvmlGpuInstanceCreateComputeInstance(half, 0, &none) == NVML_ERROR_INSUFFICIENT_RESOURCES);
+    OK(nvmlGpuInstanceGetComputeInstanceRemainingCapacity(half, 0, &count));
+    CHECK(count == 0 && mig_devices(gpu(0)) == 2);
+    nvmlComputeInstanceInfo_t info;
+    OK(nvmlComputeInstanceGetInfo_v2(one, &info));
+    CHECK(info.id == 1 && info.gpuInstance == half && info.placement.start == 2 && info.profileId == 0);
+    nvmlDevice_t device;
+    nvmlDeviceAttributes_t attributes;
+    char name[96], uuid[96], first[96];
+    OK(nvmlDeviceGetMigDeviceHandleByIndex(gpu(0), 0, &device));
+    OK(nvmlDeviceGetUUID(device, first, sizeof first));
+    OK(nvmlDeviceGetName(device, name, sizeof name));
+    OK(nvmlDeviceGetAttributes_v2(device, &attributes));
+    CHECK(strcmp(name, "X MIG 2c.3g.40gb") == 0 && attributes.computeInstanceSliceCount == 2 && attributes.gpuInstanceSliceCount == 3
+        && attributes.multiprocessorCount == 32 && attributes.memorySizeMB == 40448);
+    OK(nvmlDeviceGetMigDeviceHandleByIndex(gpu(0), 1, &device));
+    OK(nvmlDeviceGetUUID(device, uuid, sizeof uuid));
+    CHECK(strcmp(uuid, first) != 0);
+    /* in use: by compute instances, and by processes */
+    CHECK(nvmlGpuInstanceDestroy(half) == NVML_ERROR_IN_USE);
+    apply("process gpu=0 mig=1 pid=4711");
+    CHECK(nvmlComputeInstanceDestroy(one) == NVML_ERROR_IN_USE);
+    refuse("mig gpu=0 destroy=2/1", "instance 2/1 of gpu 0 is in use by process 4711");
+    refuse("reset gpu=0", "in use by process 4711");
+    apply("process gpu=0 mig=1 pid=4711 end");
+    OK(nvmlComputeInstanceDestroy(one));
+    CHECK(nvmlDeviceGetUUID(device, uuid, sizeof uuid) == NVML_ERROR_INVALID_ARGUMENT);
+    one_violation("stale handle");
+    OK(nvmlDeviceGetMigDeviceHandleByIndex(gpu(0), 0, &device)); /* the other one's handle still stands */
+    OK(nvmlDeviceGetUUID(device, uuid, sizeof uuid));
+    CHECK(strcmp(uuid, first) == 0);
+    OK(nvmlGpuInstanceGetComputeInstanceById(half, 0, &none));
+    CHECK(none == two);
+    OK(nvmlComputeInstanceDestroy(two));
+    OK(nvmlGpuInstanceDestroy(half));
+    apply("mig gpu=0 profile=3g.40gb start=4 bare\nmig gpu=0 profile=1c.3g.40gb instance=1\nmig gpu=0 profile=2c.3g.40gb start=0");
+    CHECK(mig_devices(gpu(0)) == 2);
+    refuse("mig gpu=0 profile=2c.3g.40gb instance=7", "no instance 7 of that profile");
+    refuse("mig gpu=0 profile=9g.40gb", "has no profile 9g.40gb");
+    refuse("mig gpu=0 destroy=13", "has no instance 13");
+    refuse("mig gpu=0 destroy=13 mode=on", "mig needs one of");
+    OK(nvmlShutdown());
+    no_violations();
+}
+
+static void the_mode_changes_when_nobody_holds_the_gpu(void)
+{
+    load_chip("a100-40gb", "mig gpu=0 profile=1g.5gb start=2\n");
+    unsigned current, pending;
+    nvmlReturn_t activation;
+    apply("process gpu=0 mig=0 pid=71");
+    OK(nvmlDeviceSetMigMode(gpu(0), 0, &activation));
+    OK(nvmlDeviceGetMigMode(gpu(0), &current, &pending));
+    CHECK(activation == NVML_ERROR_IN_USE && current == 1 && pending == 0);
+    apply("process gpu=0 mig=0 pid=71 end");
+    OK(nvmlDeviceSetMigMode(gpu(0), 0, &activation));
+    OK(nvmlDeviceGetMigMode(gpu(0), &current, &pending));
+    CHECK(activation == NVML_SUCCESS && current == 0 && pending == 0 && mig_devices(gpu(0)) == 0);
+    apply("set gpu=0 mig-reset=on");
+    OK(nvmlDeviceSetMigMode(gpu(0), 1, &activation));
+    OK(nvmlDeviceGetMigMode(gpu(0), &current, &pending));
+    CHECK(activation == NVML_ERROR_RESET_REQUIRED && current == 0 && pending == 1);
+    apply("reset gpu=0");
+    OK(nvmlDeviceGetMigMode(gpu(0), &current, &pending));
+    CHECK(current == 1 && pending == 1 && mig_devices(gpu(0)) == 0);
+    OK(nvmlShutdown());
+    no_violations();
+}
+
+static bool there(const char *format, unsigned number)
+{
+    char name[200], path[4400];
+    snprintf(name, sizeof name, format, number);
+    snprintf(path, sizeof path, "%s/node/%s", library_directory(), name);
+    return access(path, F_OK) == 0;
+}
+
+static void what_a_driver_keeps_is_seen_by_other_processes(void)
+{
+    char command[9000];
+    snprintf(command, sizeof command, "mkdir -p '%s/node'", library_directory());
+    CHECK(system(command) == 0);
+    put("nvmlsim.root", "node\n");
+    load_chip("a100-80gb", "");
+    nvmlEventSet_t set;
+    nvmlEventData_t event;
+    OK(nvmlEventSetCreate(&set));
+    OK(nvmlDeviceRegisterEvents(gpu(0), NVML_EVENT_MIG_CONFIG | NVML_EVENT_XID, set));
+    apply("mig gpu=0 profile=1g.10gb start=0");
+    OK(nvmlEventSetWait_v2(set, &event, 0));
+    CHECK(event.eventType == NVML_EVENT_MIG_CONFIG && event.gpuInstanceId == 0xFFFFFFFFu);
+    CHECK(there("proc/driver/nvidia/capabilities/gpu0/mig/gi7/ci0/access", 0) && there("dev/nvidia-caps/nvidia-cap%u", 67));
+    apply("event gpu=0 xid=94 gi=7 ci=0\nevent gpu=0 xid=95 gi=7");
+    OK(nvmlEventSetWait_v2(set, &event, 0));
+    CHECK(event.eventData == 94 && event.gpuInstanceId == 7 && event.computeInstanceId == 0);
+    OK(nvmlEventSetWait_v2(set, &event, 0));
+    CHECK(event.eventData == 95 && event.gpuInstanceId == 7 && event.computeInstanceId == 0xFFFFFFFFu);
+    nvmlDevice_t slice, same;
+    OK(nvmlDeviceGetMigDeviceHandleByIndex(gpu(0), 0, &slice));
+    put("other.conf", chip_text);
+    fflush(NULL);
+    /* another process adds one and takes the first away; it knows of the first from the file alone */
+    snprintf(command, sizeof command, "NVMLSIM_SCENARIO='%s/other.conf' '%s' --other", library_directory(), program_invocation_name);
+    CHECK(system(command) == 0);
+    OK(nvmlEventSetWait_v2(set, &event, 10000)); /* the control thread has taken the change in */
+    CHECK(event.eventType == NVML_EVENT_MIG_CONFIG);
+    while (mig_devices(gpu(0)) != 1 || nvmlDeviceGetMigDeviceHandleByIndex(gpu(0), 0, &same) == NVML_SUCCESS)
+        CHECK(nvmlEventSetWait_v2(set, &event, 10000) == NVML_SUCCESS);
+    CHECK(nvmlDeviceGetUUID(slice, (char[96]){0}, 96) == NVML_ERROR_INVALID_ARGUMENT);
+    one_violation("stale handle");
+    CHECK(!there("proc/driver/nvidia/capabilities/gpu0/mig/gi%u", 7) && there("proc/driver/nvidia/capabilities/gpu0/mig/gi1/ci%u/access", 0));
+    CHECK(there("dev/nvidia-caps/nvidia-cap%u", 67)); /* nodes stay */
+    OK(nvmlEventSetFree(set));
+    OK(nvmlShutdown());
+    no_violations();
+    forget_file("nvmlsim.root");
+    forget_file("other.conf");
+    snprintf(command, sizeof command, "rm -rf '%s/node'", library_directory());
+    CHECK(system(command) == 0);
+}
+
+/* What the test above runs as another process. */
+static int other_process(void)
+{
+    OK(nvmlInit_v2());
+    nvmlGpuInstance_t first;
+    nvmlComputeInstance_t whole;
+    CHECK(mig_devices(gpu(0)) == 1);
+    create(9, 4, 4);
+    OK(nvmlDeviceGetGpuInstanceById(gpu(0), 1, &first));
+    OK(nvmlGpuInstanceCreateComputeInstance(first, 2, &whole));
+    OK(nvmlDeviceGetGpuInstanceById(gpu(0), 7, &first));
+    OK(nvmlGpuInstanceGetComputeInstanceById(first, 0, &whole));
+    OK(nvmlComputeInstanceDestroy(whole));
+    OK(nvmlGpuInstanceDestroy(first));
+    OK(nvmlShutdown());
+    return 0;
+}
+
 static bool enough;
 
 static void *hammer(void *argument)
@@ -540,23 +861,6 @@ static void many_threads_at_once(void)
         pthread_join(threads[i], NULL);
     OK(nvmlShutdown());
     no_violations();
-}
-
-static void put(const char *name, const char *text)
-{
-    char path[4200], temporary[4220];
-    snprintf(path, sizeof path, "%s/%s", library_directory(), name);
-    snprintf(temporary, sizeof temporary, "%s.part", path);
-    FILE *file = fopen(temporary, "w");
-    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
-    CHECK(rename(temporary, path) == 0);
-}
-
-static void forget_file(const char *name)
-{
-    char path[4200];
-    snprintf(path, sizeof path, "%s/%s", library_directory(), name);
-    unlink(path);
 }
 
 static void the_control_file_reaches_a_waiting_process(void)
@@ -616,6 +920,8 @@ static void a_call_is_cheap(void)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--other") == 0)
+        return other_process();
     if (argc != 2) {
         fprintf(stderr, "usage: %s PROFILE-DIRECTORY\n", argv[0]);
         return 2;
@@ -624,8 +930,8 @@ int main(int argc, char **argv)
     char first[4200];
     snprintf(first, sizeof first, "%s/1xt4.conf", profiles);
     setenv("NVMLSIM_SCENARIO", first, 1);
-    const char *const left[] = {"nvmlsim.control", "nvmlsim.ack", "nvmlsim.violations"};
-    for (int i = 0; i < 3; i++)
+    const char *const left[] = {"nvmlsim.control", "nvmlsim.ack", "nvmlsim.violations", "nvmlsim.mig", "nvmlsim.root"};
+    for (int i = 0; i < 5; i++)
         forget_file(left[i]);
     CHECK(nvmlInit_v2() == NVML_SUCCESS && nvmlShutdown() == NVML_SUCCESS);
     every_profile_loads();
@@ -637,10 +943,15 @@ int main(int argc, char **argv)
     a_hang_holds_one_call_only();
     workloads_play_and_counters_add_up();
     mig_devices_enumerate();
+    every_chip_can_be_filled_with_each_of_its_profiles();
+    instances_lie_where_there_is_room_for_them();
+    compute_instances_share_a_gpu_instance();
+    the_mode_changes_when_nobody_holds_the_gpu();
+    what_a_driver_keeps_is_seen_by_other_processes();
     many_threads_at_once();
     the_control_file_reaches_a_waiting_process();
     a_call_is_cheap();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 5; i++)
         forget_file(left[i]);
     puts("self-test passed");
     return 0;

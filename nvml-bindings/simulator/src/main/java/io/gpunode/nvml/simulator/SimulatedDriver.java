@@ -48,7 +48,7 @@ final class SimulatedDriver {
                         "the simulator's archive lacks " + resource + "; build it with Maven or make");
             }
             Files.createDirectories(directory);
-            for (String left : new String[] {"nvmlsim.control", "nvmlsim.ack", "nvmlsim.violations"}) {
+            for (String left : new String[] {"nvmlsim.control", "nvmlsim.ack", "nvmlsim.violations", "nvmlsim.mig"}) {
                 Files.deleteIfExists(directory.resolve(left));
             }
             Path fresh = Files.createTempFile(directory, "libnvidia-ml", ".part");

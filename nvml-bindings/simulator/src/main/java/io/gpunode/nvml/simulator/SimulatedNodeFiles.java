@@ -25,6 +25,17 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
     private static final int CAPABILITIES_MAJOR = 511;
     private static final int CONTROL_MINOR = 255;
     private static final int MODESET_MINOR = 254;
+    /** GPUs that the kernel module reserves MIG capabilities for, and how many of each kind for one of them. */
+    private static final int CAPABLE_GPUS = 32;
+
+    private static final int GPU_INSTANCES = 15;
+    private static final int COMPUTE_INSTANCES = 8;
+    /** After {@code mig/config} and {@code mig/monitor}. */
+    private static final int FIRST_GPU_CAPABILITY = 3;
+
+    private static final int WRITABLE_NODE = 0666;
+    private static final int READABLE_NODE = 0444;
+    private static final int OWNERS_NODE = 0400;
     private static final long MKNOD_SECONDS = 10;
 
     /** Libraries that a driver of any branch from R470 brings; {@code %s} is its version. */
@@ -130,33 +141,62 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
         }
     }
 
-    /** Capability files and nodes of MIG, numbered as the kernel module numbers them. */
+    /**
+     * Capability files and nodes of the MIG instances that the profile lays out, and the table of all that there could be. A library that lies
+     * below the root as well goes on from here: it keeps files and nodes to the layout that rules and calls make.
+     */
     private static boolean migCapabilities(Path root, SimulatedProfile profile) throws IOException {
+        if (!profile.driverLoaded()) {
+            return true;
+        }
+        Path libraries = SimulatedDriver.libraryDirectory(root);
+        write(libraries.resolve("nvmlsim.root"), libraries.relativize(root) + "\n");
+        write(root.resolve("proc/driver/nvidia-caps/mig-minors"), migMinors());
+        Path capabilities = root.resolve("proc/driver/nvidia/capabilities");
+        writeCapability(capabilities.resolve("mig/config"), 1, OWNERS_NODE);
+        writeCapability(capabilities.resolve("mig/monitor"), 2, READABLE_NODE);
         if (profile.migInstances().isEmpty()) {
             return true;
         }
-        Path capabilities = root.resolve("proc/driver/nvidia/capabilities");
-        Files.createDirectories(root.resolve("dev/nvidia-caps"));
-        StringBuilder minors = new StringBuilder("config 1\nmonitor 2\n");
-        boolean real = capability(root, capabilities.resolve("mig/config"), 1, 256);
-        real &= capability(root, capabilities.resolve("mig/monitor"), 2, 292);
+        Path nodes = Files.createDirectories(root.resolve("dev/nvidia-caps"));
+        boolean real = node(nodes.resolve("nvidia-cap1"), CAPABILITIES_MAJOR, 1, OWNERS_NODE);
+        real &= node(nodes.resolve("nvidia-cap2"), CAPABILITIES_MAJOR, 2, READABLE_NODE);
         for (SimulatedProfile.MigInstance instance : profile.migInstances()) {
             int gpu = profile.gpus().get(instance.gpu()).minor();
-            String name = "gpu" + gpu + "/gi" + instance.id();
-            int number = 3 + 135 * gpu + 9 * instance.id();
-            minors.append(name).append("/access ").append(number).append('\n');
-            minors.append(name).append("/ci0/access ").append(number + 1).append('\n');
+            int number = capability(gpu, instance.id());
             Path directory = capabilities.resolve("gpu" + gpu + "/mig/gi" + instance.id());
-            real &= capability(root, directory.resolve("access"), number, 292);
-            real &= capability(root, directory.resolve("ci0/access"), number + 1, 292);
+            writeCapability(directory.resolve("access"), number, READABLE_NODE);
+            writeCapability(directory.resolve("ci0/access"), number + 1, READABLE_NODE);
+            real &= node(nodes.resolve("nvidia-cap" + number), CAPABILITIES_MAJOR, number, READABLE_NODE);
+            real &= node(nodes.resolve("nvidia-cap" + (number + 1)), CAPABILITIES_MAJOR, number + 1, READABLE_NODE);
         }
-        write(root.resolve("proc/driver/nvidia-caps/mig-minors"), minors.toString());
         return real;
     }
 
-    private static boolean capability(Path root, Path file, int number, int mode) throws IOException {
+    /** The number of a GPU instance's capability; those of its compute instances follow. */
+    private static int capability(int gpuMinor, int gpuInstance) {
+        return FIRST_GPU_CAPABILITY + (GPU_INSTANCES * gpuMinor + gpuInstance) * (1 + COMPUTE_INSTANCES);
+    }
+
+    /** Every capability that there could be, as the kernel module lists them. */
+    private static String migMinors() {
+        StringBuilder minors = new StringBuilder("config 1\nmonitor 2\n");
+        for (int gpu = 0; gpu < CAPABLE_GPUS; gpu++) {
+            for (int instance = 0; instance < GPU_INSTANCES; instance++) {
+                int number = capability(gpu, instance);
+                String name = "gpu" + gpu + "/gi" + instance;
+                minors.append(name).append("/access ").append(number).append('\n');
+                for (int compute = 0; compute < COMPUTE_INSTANCES; compute++) {
+                    minors.append(name).append("/ci").append(compute).append("/access ");
+                    minors.append(number + 1 + compute).append('\n');
+                }
+            }
+        }
+        return minors.toString();
+    }
+
+    private static void writeCapability(Path file, int number, int mode) throws IOException {
         write(file, "DeviceFileMinor: " + number + "\nDeviceFileMode: " + mode + "\nDeviceFileModify: 1\n");
-        return node(root.resolve("dev/nvidia-caps/nvidia-cap" + number), CAPABILITIES_MAJOR, number);
     }
 
     private static void driverFiles(Path root, SimulatedProfile profile) throws IOException {
@@ -187,23 +227,29 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
         Files.createDirectories(dev);
         boolean real = true;
         for (SimulatedProfile.Gpu gpu : profile.gpus()) {
-            real &= node(dev.resolve("nvidia" + gpu.minor()), NVIDIA_MAJOR, gpu.minor());
+            real &= node(dev.resolve("nvidia" + gpu.minor()), NVIDIA_MAJOR, gpu.minor(), WRITABLE_NODE);
         }
-        real &= node(dev.resolve("nvidiactl"), NVIDIA_MAJOR, CONTROL_MINOR);
-        real &= node(dev.resolve("nvidia-modeset"), NVIDIA_MAJOR, MODESET_MINOR);
-        real &= node(dev.resolve("nvidia-uvm"), UVM_MAJOR, 0);
-        real &= node(dev.resolve("nvidia-uvm-tools"), UVM_MAJOR, 1);
+        real &= node(dev.resolve("nvidiactl"), NVIDIA_MAJOR, CONTROL_MINOR, WRITABLE_NODE);
+        real &= node(dev.resolve("nvidia-modeset"), NVIDIA_MAJOR, MODESET_MINOR, WRITABLE_NODE);
+        real &= node(dev.resolve("nvidia-uvm"), UVM_MAJOR, 0, WRITABLE_NODE);
+        real &= node(dev.resolve("nvidia-uvm-tools"), UVM_MAJOR, 1, WRITABLE_NODE);
         return real;
     }
 
     /** A character device where the system allows it, an empty file elsewhere. */
-    private static boolean node(Path path, int major, int minor) throws IOException {
+    private static boolean node(Path path, int major, int minor, int mode) throws IOException {
         if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
             return !Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
         }
         if ("root".equals(System.getProperty("user.name"))) {
             Process mknod = new ProcessBuilder(
-                            "mknod", "-m", "666", path.toString(), "c", String.valueOf(major), String.valueOf(minor))
+                            "mknod",
+                            "-m",
+                            Integer.toOctalString(mode),
+                            path.toString(),
+                            "c",
+                            String.valueOf(major),
+                            String.valueOf(minor))
                     .redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                     .start();

@@ -139,7 +139,7 @@ public record SimulatedProfile(
                 values.getOrDefault("vbios", ""));
     }
 
-    /** Needs gpu, profile and start, as the profiles that come with the simulator have them. */
+    /** Needs gpu, profile and start, of a GPU with eight memory slices, as the profiles that come with the simulator have them. */
     private static MigInstance instance(Map<String, String> values) {
         int gpu = Integer.parseInt(values.getOrDefault("gpu", ""));
         String profile = required(gpu, values, "profile");

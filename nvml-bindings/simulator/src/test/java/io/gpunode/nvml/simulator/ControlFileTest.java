@@ -49,6 +49,24 @@ class ControlFileTest {
     }
 
     @Test
+    void layoutOutlivesTheProcessThatMadeIt() throws Exception {
+        // Given
+        try (ControlFile control = ControlFile.install(root, "8xa100-80gb-mig", BOUND)) {
+            try (OtherProcess first = new OtherProcess(control.library(), "wait")) {
+                assertThat(first.nextLine()).isEqualTo("waiting");
+                control.apply("mig gpu=0 destroy=7\nmig gpu=0 destroy=9/0");
+                control.injectXid(0, 1);
+                first.rest();
+            }
+            // When
+            try (OtherProcess second = new OtherProcess(control.library(), "layout")) {
+                // Then: NOT_FOUND where there is none
+                assertThat(second.rest()).containsExactly("layout 6 0 6 0 0 0 0");
+            }
+        }
+    }
+
+    @Test
     void refusedRuleComesBackWithItsLine() throws Exception {
         // Given
         try (ControlFile control = ControlFile.install(root, "8xh100", BOUND);

@@ -67,6 +67,17 @@ final class OtherProcess implements AutoCloseable {
             library.getFunction("nvmlShutdown").invokeInt(new Object[0]);
             return;
         }
+        if (arguments[1].equals("layout")) {
+            StringBuilder layout = new StringBuilder("layout");
+            for (int i = 0; i < 7; i++) {
+                layout.append(' ')
+                        .append(library.getFunction("nvmlDeviceGetMigDeviceHandleByIndex")
+                                .invokeInt(new Object[] {device, i, new Memory(8)}));
+            }
+            System.out.println(layout);
+            library.getFunction("nvmlShutdown").invokeInt(new Object[0]);
+            return;
+        }
         Memory set = new Memory(8);
         library.getFunction("nvmlEventSetCreate").invokeInt(new Object[] {set});
         Pointer handle = set.getPointer(0);

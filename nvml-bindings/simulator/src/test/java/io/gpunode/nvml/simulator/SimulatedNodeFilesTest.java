@@ -48,6 +48,27 @@ class SimulatedNodeFilesTest {
     }
 
     @Test
+    void migFilesAndNodesFollowTheLayout() {
+        // Given
+        try (NvmlSimulator nvml = NvmlSimulator.install(root, "8xa100-80gb-mig")) {
+            SimulatedNodeFiles.create(root, nvml.profile());
+            Path gpu = root.resolve("proc/driver/nvidia/capabilities/gpu6/mig");
+            assertThat(gpu.resolve("gi0/ci0/access")).exists();
+            // When
+            nvml.apply("mig gpu=6 clear\nmig gpu=6 profile=3g.40gb start=4\nmig gpu=6 profile=1c.3g.40gb start=0");
+            // Then
+            assertThat(gpu.resolve("gi0")).doesNotExist();
+            assertThat(gpu.resolve("gi1/access"))
+                    .hasContent("DeviceFileMinor: 822\nDeviceFileMode: 292\nDeviceFileModify: 1");
+            assertThat(gpu.resolve("gi2/ci0/access")).content().startsWith("DeviceFileMinor: 832\n");
+            assertThat(root.resolve("dev/nvidia-caps/nvidia-cap832")).exists();
+            assertThat(root.resolve("proc/driver/nvidia-caps/mig-minors"))
+                    .content()
+                    .contains("gpu6/gi2/ci0/access 832\n", "gpu31/gi14/ci7/access 4322\n");
+        }
+    }
+
+    @Test
     void nodeWithoutALoadedDriverHasNoProcEntries() {
         // When
         SimulatedNodeFiles.create(root, "no-driver");
