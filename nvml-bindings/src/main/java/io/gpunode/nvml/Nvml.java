@@ -114,6 +114,9 @@ public interface Nvml {
     /** The profile id of a GPU instance: {@code nvmlDeviceGetGpuInstanceById} and {@code nvmlGpuInstanceGetInfo}. */
     int gpuInstanceProfileId(NvmlDevice parent, int gpuInstanceId) throws NvmlException;
 
+    /** What GPUs can be split into, and splitting them. */
+    NvmlMig mig();
+
     // --- topology ---
 
     /** {@code nvmlDeviceGetNumaNodeId}: of the GPU's own memory on coherent systems; most GPUs answer NOT_SUPPORTED. */

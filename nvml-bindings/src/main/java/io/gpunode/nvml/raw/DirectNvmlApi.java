@@ -122,6 +122,63 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlGpuInstanceGetInfo(long gpuInstance, long info);
 
     @Override
+    public native int nvmlDeviceSetMigMode(long device, int mode, long activationStatus);
+
+    @Override
+    public native int nvmlDeviceGetGpuInstanceProfileInfo(long device, int profile, long info);
+
+    @Override
+    public native int nvmlDeviceGetGpuInstanceProfileInfoV(long device, int profile, long info);
+
+    @Override
+    public native int nvmlDeviceGetGpuInstancePossiblePlacements(long device, int profileId, long placements, long count);
+
+    @Override
+    public native int nvmlDeviceGetGpuInstanceRemainingCapacity(long device, int profileId, long count);
+
+    @Override
+    public native int nvmlDeviceCreateGpuInstance(long device, int profileId, long gpuInstance);
+
+    @Override
+    public native int nvmlDeviceCreateGpuInstanceWithPlacement(long device, int profileId, long placement, long gpuInstance);
+
+    @Override
+    public native int nvmlGpuInstanceDestroy(long gpuInstance);
+
+    @Override
+    public native int nvmlDeviceGetGpuInstances(long device, int profileId, long gpuInstances, long count);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstanceProfileInfo(long gpuInstance, int profile, int engProfile, long info);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstanceProfileInfoV(long gpuInstance, int profile, int engProfile, long info);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstanceRemainingCapacity(long gpuInstance, int profileId, long count);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstancePossiblePlacements(long gpuInstance, int profileId, long placements, long count);
+
+    @Override
+    public native int nvmlGpuInstanceCreateComputeInstance(long gpuInstance, int profileId, long computeInstance);
+
+    @Override
+    public native int nvmlGpuInstanceCreateComputeInstanceWithPlacement(long gpuInstance, int profileId, long placement, long computeInstance);
+
+    @Override
+    public native int nvmlComputeInstanceDestroy(long computeInstance);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstances(long gpuInstance, int profileId, long computeInstances, long count);
+
+    @Override
+    public native int nvmlGpuInstanceGetComputeInstanceById(long gpuInstance, int id, long computeInstance);
+
+    @Override
+    public native int nvmlComputeInstanceGetInfo(long computeInstance, long info);
+
+    @Override
     public native int nvmlDeviceGetNumaNodeId(long device, long node);
 
     @Override

@@ -82,6 +82,44 @@ public interface NvmlApi {
 
     int nvmlGpuInstanceGetInfo(long gpuInstance, long info);
 
+    int nvmlDeviceSetMigMode(long device, int mode, long activationStatus);
+
+    int nvmlDeviceGetGpuInstanceProfileInfo(long device, int profile, long info);
+
+    int nvmlDeviceGetGpuInstanceProfileInfoV(long device, int profile, long info);
+
+    int nvmlDeviceGetGpuInstancePossiblePlacements(long device, int profileId, long placements, long count);
+
+    int nvmlDeviceGetGpuInstanceRemainingCapacity(long device, int profileId, long count);
+
+    int nvmlDeviceCreateGpuInstance(long device, int profileId, long gpuInstance);
+
+    int nvmlDeviceCreateGpuInstanceWithPlacement(long device, int profileId, long placement, long gpuInstance);
+
+    int nvmlGpuInstanceDestroy(long gpuInstance);
+
+    int nvmlDeviceGetGpuInstances(long device, int profileId, long gpuInstances, long count);
+
+    int nvmlGpuInstanceGetComputeInstanceProfileInfo(long gpuInstance, int profile, int engProfile, long info);
+
+    int nvmlGpuInstanceGetComputeInstanceProfileInfoV(long gpuInstance, int profile, int engProfile, long info);
+
+    int nvmlGpuInstanceGetComputeInstanceRemainingCapacity(long gpuInstance, int profileId, long count);
+
+    int nvmlGpuInstanceGetComputeInstancePossiblePlacements(long gpuInstance, int profileId, long placements, long count);
+
+    int nvmlGpuInstanceCreateComputeInstance(long gpuInstance, int profileId, long computeInstance);
+
+    int nvmlGpuInstanceCreateComputeInstanceWithPlacement(long gpuInstance, int profileId, long placement, long computeInstance);
+
+    int nvmlComputeInstanceDestroy(long computeInstance);
+
+    int nvmlGpuInstanceGetComputeInstances(long gpuInstance, int profileId, long computeInstances, long count);
+
+    int nvmlGpuInstanceGetComputeInstanceById(long gpuInstance, int id, long computeInstance);
+
+    int nvmlComputeInstanceGetInfo(long computeInstance, long info);
+
     int nvmlDeviceGetNumaNodeId(long device, long node);
 
     int nvmlDeviceGetTopologyCommonAncestor(long device1, long device2, long pathInfo);

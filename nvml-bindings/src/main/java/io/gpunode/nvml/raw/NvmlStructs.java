@@ -180,6 +180,95 @@ public final class NvmlStructs {
         private nvmlGpuInstanceInfo_t() {}
     }
 
+    /** {@code nvmlGpuInstancePlacement_t}, in memory slices of the GPU. */
+    public static final class nvmlGpuInstancePlacement_t {
+        public static final int sizeof = 8;
+        public static final int start = 0;
+        public static final int size = 4;
+
+        private nvmlGpuInstancePlacement_t() {}
+    }
+
+    /** {@code nvmlComputeInstancePlacement_t}, in compute slices of the GPU instance. */
+    public static final class nvmlComputeInstancePlacement_t {
+        public static final int sizeof = 8;
+        public static final int start = 0;
+        public static final int size = 4;
+
+        private nvmlComputeInstancePlacement_t() {}
+    }
+
+    /** {@code nvmlGpuInstanceProfileInfo_t}. */
+    public static final class nvmlGpuInstanceProfileInfo_t {
+        public static final int sizeof = 48;
+        public static final int id = 0;
+        public static final int isP2pSupported = 4;
+        public static final int sliceCount = 8;
+        public static final int instanceCount = 12;
+        public static final int multiprocessorCount = 16;
+        public static final int copyEngineCount = 20;
+        public static final int decoderCount = 24;
+        public static final int encoderCount = 28;
+        public static final int jpegCount = 32;
+        public static final int ofaCount = 36;
+        public static final int memorySizeMB = 40;
+
+        private nvmlGpuInstanceProfileInfo_t() {}
+    }
+
+    /** {@code nvmlGpuInstanceProfileInfo_v2_t}. */
+    public static final class nvmlGpuInstanceProfileInfo_v2_t {
+        public static final int sizeof = 152;
+        public static final int version = 0;
+        public static final int id = 4;
+        public static final int memorySizeMB = 48;
+        public static final int name = 56;
+        /** The value of {@link #version}. */
+        public static final int VERSION = version(sizeof, 2);
+
+        private nvmlGpuInstanceProfileInfo_v2_t() {}
+    }
+
+    /** {@code nvmlComputeInstanceProfileInfo_t}. */
+    public static final class nvmlComputeInstanceProfileInfo_t {
+        public static final int sizeof = 36;
+        public static final int id = 0;
+        public static final int sliceCount = 4;
+        public static final int instanceCount = 8;
+        public static final int multiprocessorCount = 12;
+        public static final int sharedCopyEngineCount = 16;
+        public static final int sharedDecoderCount = 20;
+        public static final int sharedEncoderCount = 24;
+        public static final int sharedJpegCount = 28;
+        public static final int sharedOfaCount = 32;
+
+        private nvmlComputeInstanceProfileInfo_t() {}
+    }
+
+    /** {@code nvmlComputeInstanceProfileInfo_v2_t}. */
+    public static final class nvmlComputeInstanceProfileInfo_v2_t {
+        public static final int sizeof = 136;
+        public static final int version = 0;
+        public static final int id = 4;
+        public static final int name = 40;
+        /** The value of {@link #version}. */
+        public static final int VERSION = version(sizeof, 2);
+
+        private nvmlComputeInstanceProfileInfo_v2_t() {}
+    }
+
+    /** {@code nvmlComputeInstanceInfo_t}, of the second version of the call. */
+    public static final class nvmlComputeInstanceInfo_t {
+        public static final int sizeof = 32;
+        public static final int device = 0;
+        public static final int gpuInstance = 8;
+        public static final int id = 16;
+        public static final int profileId = 20;
+        public static final int placement = 24;
+
+        private nvmlComputeInstanceInfo_t() {}
+    }
+
     /** {@code nvmlGpuFabricInfo_t}, which has no version word. */
     public static final class nvmlGpuFabricInfo_t {
         public static final int sizeof = 28;

@@ -6,6 +6,7 @@ import io.gpunode.nvml.NvmlEventSet;
 import io.gpunode.nvml.NvmlException;
 import io.gpunode.nvml.NvmlGpmSampler;
 import io.gpunode.nvml.NvmlLibrary;
+import io.gpunode.nvml.NvmlMig;
 import io.gpunode.nvml.NvmlQuery;
 import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.NvmlSampler;
@@ -51,6 +52,7 @@ public final class OpenNvml implements Nvml {
     private final NvmlApi api;
     private final NvmlCalls calls;
     private final NvmlLibrary library;
+    private final NvmlMig mig;
 
     /** Speaks for a session, which it also closes. */
     public OpenNvml(NvmlSession session) {
@@ -65,6 +67,7 @@ public final class OpenNvml implements Nvml {
                 session.generation(),
                 Collections.unmodifiableMap(session.variants()),
                 Collections.unmodifiableSortedSet(session.absentSymbols()));
+        this.mig = new OpenMig(this);
     }
 
     private String textOrEmpty(NvmlFunction function) {
@@ -531,6 +534,11 @@ public final class OpenNvml implements Nvml {
         } finally {
             lease.release();
         }
+    }
+
+    @Override
+    public NvmlMig mig() {
+        return mig;
     }
 
     // --- topology ---
