@@ -7,6 +7,7 @@ import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.DevicePluginStatus;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.model.NvmlState;
+import java.util.List;
 import java.util.function.Supplier;
 
 /** The conditions of readiness, in the order in which they come up. */
@@ -35,12 +36,21 @@ final class ReadinessChecks {
 
     static ReadinessCheck registration(DevicePlugin plugin) {
         return check("Kubelet", () -> {
-            DevicePluginStatus status = plugin.status();
-            return status.registered()
-                    ? ReadinessCheck.Condition.met(status.resource() + " is " + status.state() + ": " + status.reason())
-                    : ReadinessCheck.Condition.unmet(
-                            status.resource() + " is " + status.state() + ": " + status.reason(),
-                            status.state().equals("no-kubelet") ? "systemctl status kubelet" : "");
+            List<DevicePluginStatus> resources = plugin.status();
+            if (resources.isEmpty()) {
+                return ReadinessCheck.Condition.unmet(
+                        plugin.notReady().isEmpty() ? "there is no resource to offer" : plugin.notReady(), "");
+            }
+            StringBuilder registered = new StringBuilder();
+            for (DevicePluginStatus status : resources) {
+                String sentence = status.resource() + " is " + status.state() + ": " + status.reason();
+                if (!status.registered()) {
+                    return ReadinessCheck.Condition.unmet(
+                            sentence, status.state().equals("no-kubelet") ? "systemctl status kubelet" : "");
+                }
+                registered.append(registered.isEmpty() ? "" : "; ").append(sentence);
+            }
+            return ReadinessCheck.Condition.met(registered.toString());
         });
     }
 

@@ -20,29 +20,40 @@ final class StateSections {
 
     static StateSection devicePlugin(DevicePlugin plugin) {
         return section("devicePlugin", json -> {
-            DevicePluginStatus status = plugin.status();
             json.beginObject()
-                    .member("resource", status.resource())
-                    .member("state", status.state())
-                    .member("reason", status.reason())
-                    .member("since", status.since().toString())
-                    .member("socket", status.socket().toString())
-                    .member("kubeletSocket", status.kubeletSocket().toString())
-                    .member("streams", status.streams())
-                    .member("devices", status.devices())
-                    .member("healthyDevices", status.healthyDevices())
-                    .member("registrations", status.registrations())
-                    .member("failedRegistrations", status.failedRegistrations())
-                    .member("listsSent", status.listsSent())
-                    .member("allocations", status.allocations())
-                    .member("refusedAllocations", status.refusedAllocations())
-                    .member("problems", plugin.problems());
-            if (status.lastErrorAt() != null) {
-                json.member("lastError", status.lastError())
-                        .member("lastErrorAt", status.lastErrorAt().toString());
+                    .member("kubeletSocket", plugin.kubeletSocket().toString())
+                    .member("watch", plugin.watchProblem().isEmpty() ? "inotify" : plugin.watchProblem())
+                    .member("notReady", plugin.notReady())
+                    .member("problems", plugin.problems())
+                    .name("resources")
+                    .beginArray();
+            for (DevicePluginStatus status : plugin.status()) {
+                resource(json, status);
             }
-            json.endObject();
+            json.endArray().endObject();
         });
+    }
+
+    private static void resource(JsonWriter json, DevicePluginStatus status) {
+        json.beginObject()
+                .member("resource", status.resource())
+                .member("state", status.state())
+                .member("reason", status.reason())
+                .member("since", status.since().toString())
+                .member("socket", status.socket())
+                .member("streams", status.streams())
+                .member("devices", status.devices())
+                .member("healthyDevices", status.healthyDevices())
+                .member("registrations", status.registrations())
+                .member("failedRegistrations", status.failedRegistrations())
+                .member("listsSent", status.listsSent())
+                .member("allocations", status.allocations())
+                .member("refusedAllocations", status.refusedAllocations());
+        if (status.lastErrorAt() != null) {
+            json.member("lastError", status.lastError())
+                    .member("lastErrorAt", status.lastErrorAt().toString());
+        }
+        json.endObject();
     }
 
     static StateSection cdi(CdiPublisher cdi) {

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * capacity; and a resource that the node no longer offers stays as a retired one, so that the kubelet is told so before its endpoint ends.
  * Owned by the registration loop, but for {@link #problems()}.
  */
-final class DeviceCatalog {
+final class DeviceCatalog implements DevicePlugin.Catalog {
     private static final Log LOG = Log.of(DeviceCatalog.class);
     /** Pairs are scored in a square of this side at most. */
     private static final int MOST_SCORED = 128;
@@ -55,7 +55,8 @@ final class DeviceCatalog {
     }
 
     /** Takes over other settings; the next update follows them. */
-    void configure(PluginSettings changed) {
+    @Override
+    public void configure(PluginSettings changed) {
         settingsChanged |= !changed.equals(settings);
         settings = changed;
     }
@@ -64,7 +65,8 @@ final class DeviceCatalog {
      * The list of each resource, those that are offered first, each by name; the same objects as long as nothing changed that matters here.
      * There is always one at least.
      */
-    List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
+    @Override
+    public List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
         AllocationRules newest = AllocationRules.of(settings, files, coverage);
         if (snapshot.structureVersion() == seenStructure
                 && coverage.equals(seenCoverage)
@@ -86,7 +88,8 @@ final class DeviceCatalog {
     }
 
     /** Why the kubelet should not be told of this node's devices yet; empty when it should. */
-    String notReady() {
+    @Override
+    public String notReady() {
         if (!closed.isEmpty()) {
             return closed;
         }
@@ -96,7 +99,8 @@ final class DeviceCatalog {
     }
 
     /** What is not offered or not as configured, as of the last update. Any thread. */
-    List<ResourcePlan.Problem> problems() {
+    @Override
+    public List<ResourcePlan.Problem> problems() {
         return problems;
     }
 

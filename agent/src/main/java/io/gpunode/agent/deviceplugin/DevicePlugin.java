@@ -12,54 +12,83 @@ import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
-import java.io.IOException;
-import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.HexFormat;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The device plugin of one resource: a server on a socket of its own, kept registered with the kubelet, its list kept level with the picture.
+ * The device plugin of every resource of the node: for each one a server on a socket of its own, kept registered with the kubelet, its list
+ * kept level with the picture. A resource that appears is served from the next turn on, one that is gone retires, and neither touches the
+ * others' streams.
  *
- * <p>Two threads besides the event loop: the registration loop, which owns everything that changes, and the reader of inotify, which wakes it.
+ * <p>Two threads besides the event loop, however many resources there are: the registration loop, which owns everything that changes, and the
+ * reader of inotify, which wakes it.
  */
 public final class DevicePlugin implements Service {
+    static final String DIRECTORY_SETTING = "kubelet.devicePluginDirectory";
+
     private static final Log LOG = Log.of(DevicePlugin.class);
     /** The longest that one turn may take: a warm-up, a bind, some looks at files. */
     private static final Duration TURN_BOUND = Duration.ofSeconds(10);
+    /** Every MIG profile of every product beside whole GPUs, and their shares; more is a mistake in the naming of resources. */
+    private static final int MOST_RESOURCES = 64;
 
-    private static final String SOCKET_PREFIX = "gpu-node-agent-";
-    private static final String SOCKET_SUFFIX = ".sock";
-    private static final String DIRECTORY_SETTING = "kubelet.devicePluginDirectory";
+    /** Where the lists come from: one for each resource. Asked on the registration loop alone. */
+    interface Catalog {
+        /** Follows other settings from the next update on. */
+        void configure(PluginSettings settings);
 
-    private final String resource;
+        /** The lists for a picture, each resource once; the same objects as long as nothing changed that matters. */
+        List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage);
+
+        /** Why the kubelet should not be told of this node's devices yet; empty when it should. */
+        String notReady();
+
+        /** What is not offered or not as configured, as of the last update. Any thread. */
+        List<ResourcePlan.Problem> problems();
+    }
+
     private final Path directory;
     private final Path kubeletSocket;
-    private final Path ownSocket;
+    private final SocketNames names;
     private final EventLoops loops;
     private final SnapshotSource source;
     private final HostFiles files;
-    private final DeviceCatalog catalog;
-    private final PluginCounts counts;
+    private final Catalog catalog;
+    private final Meters meters;
     private final MonotonicClock clock;
-    private final KubeletRegistration registration;
+    private final KubeletRegistration.Surroundings surroundings;
     private final KubeletWatch watch;
     private final DutyCycle duty;
+    private final Map<String, KubeletRegistration> served = new LinkedHashMap<>();
+    private final List<KubeletRegistration> retiring = new ArrayList<>();
+    /** Of every resource that was ever served: a series that goes and comes back goes on counting. */
+    private final Map<String, PluginCounts> counts = new HashMap<>();
+
+    private int registrationNumber;
+    private boolean tooManyTold;
+    private boolean prepared;
     private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
     private volatile long wokenForStructure = -1;
+    private volatile List<KubeletRegistration> offered = List.of();
+    private volatile String notReady = "the agent is starting";
     private SnapshotSource.@Nullable Subscription subscription;
-    private boolean prepared;
 
     /**
      * @param files where device nodes are looked for
-     * @param random makes the socket's name unique, so that the agent of an upgrade does not take the place of the one that it follows
+     * @param random makes the sockets' names unique, so that the agent of an upgrade does not take the place of the one that it follows
      */
     public DevicePlugin(
             PluginSettings settings,
@@ -72,47 +101,54 @@ public final class DevicePlugin implements Service {
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random) {
-        this.resource = settings.plugin().resourceName();
+        this(
+                settings,
+                new DeviceCatalog(settings, files),
+                kubelet,
+                source,
+                files,
+                loops,
+                heartbeats,
+                meters,
+                clock,
+                wall,
+                random,
+                FileSystems.getDefault()::newWatchService);
+    }
+
+    DevicePlugin(
+            PluginSettings settings,
+            Catalog catalog,
+            AgentConfig.Kubelet kubelet,
+            SnapshotSource source,
+            HostFiles files,
+            EventLoops loops,
+            Heartbeats heartbeats,
+            Meters meters,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random,
+            KubeletWatch.Opener watches) {
         this.directory = kubelet.devicePluginDirectory();
         this.kubeletSocket = kubelet.socket();
-        this.ownSocket =
-                directory.resolve(socketPrefix() + HexFormat.of().toHexDigits(random.nextInt()) + SOCKET_SUFFIX);
+        this.names = SocketNames.of(directory, clock.now(), random);
         this.loops = loops;
         this.source = source;
         this.settings = settings;
         this.files = files;
-        this.catalog = new DeviceCatalog(settings, files);
-        this.counts = new PluginCounts(meters, resource);
+        this.catalog = catalog;
+        this.meters = meters;
         this.clock = clock;
-        this.registration = new KubeletRegistration(
-                resource,
-                kubeletSocket,
-                ownSocket,
-                loops,
-                source,
-                () -> coverage,
-                catalog,
-                counts,
-                clock,
-                wall,
-                this::wake);
         this.duty = new DutyCycle("device-plugin", TURN_BOUND, heartbeats, this::turn);
-        this.watch = new KubeletWatch(
-                directory,
-                Set.of(
-                        kubeletSocket.getFileName().toString(),
-                        ownSocket.getFileName().toString()),
-                duty::wake);
-        meters.gauge(
-                "gpu_node_agent_device_plugin_registered",
-                "Whether the kubelet has taken the registration of the resource: 1 or 0.",
-                () -> status().registered() ? 1 : 0,
-                "resource",
-                resource);
+        this.surroundings = new KubeletRegistration.Surroundings(
+                kubeletSocket, names, () -> ++registrationNumber, loops, clock, wall, duty::wake);
         meters.gauge(
                 "gpu_node_agent_device_plugin_unoffered_devices",
                 "GPUs and MIG devices that no resource offers, because the strategy has no place for them; `status` says why.",
                 this::unoffered);
+        String kubeletName = kubeletSocket.getFileName().toString();
+        this.watch = new KubeletWatch(
+                directory, name -> name.equals(kubeletName) || SocketNames.isAgents(name), duty::wake, watches);
     }
 
     @Override
@@ -123,7 +159,7 @@ public final class DevicePlugin implements Service {
     /** @throws IllegalArgumentException when a socket's path is too long */
     @Override
     public void start() {
-        UnixSockets.checkPath(ownSocket, DIRECTORY_SETTING);
+        UnixSockets.checkPath(names.socket(settings.plugin().resourceName(), 1), DIRECTORY_SETTING);
         UnixSockets.checkPath(kubeletSocket, DIRECTORY_SETTING);
         subscription = source.subscribe(name(), this::changed);
         duty.start();
@@ -138,7 +174,8 @@ public final class DevicePlugin implements Service {
             duty.stop(limit);
         } finally {
             watch.close();
-            registration.close();
+            served.values().forEach(KubeletRegistration::close);
+            retiring.forEach(KubeletRegistration::close);
         }
     }
 
@@ -157,14 +194,38 @@ public final class DevicePlugin implements Service {
         duty.wake();
     }
 
-    /** How it stands. Never blocks, any thread. */
-    public DevicePluginStatus status() {
+    /** How each resource stands that is offered now, in the order in which they appeared. Never blocks, any thread. */
+    public List<DevicePluginStatus> status() {
+        List<KubeletRegistration> now = offered;
+        List<DevicePluginStatus> status = new ArrayList<>(now.size());
+        for (KubeletRegistration registration : now) {
+            status.add(status(registration));
+        }
+        return status;
+    }
+
+    /** Why the kubelet is not told of this node's devices yet; empty when it is. Never blocks, any thread. */
+    public String notReady() {
+        return notReady;
+    }
+
+    /** Why changes of the kubelet's directory are found by looking, not told by inotify; empty when they are told. Never blocks, any thread. */
+    public String watchProblem() {
+        return watch.problem();
+    }
+
+    /** Where plugins register. */
+    public Path kubeletSocket() {
+        return kubeletSocket;
+    }
+
+    private static DevicePluginStatus status(KubeletRegistration registration) {
         KubeletRegistration.Told told = registration.told();
+        PluginCounts counts = registration.counts();
         AdvertisedDevices devices = told.devices();
         return new DevicePluginStatus(
-                resource,
-                ownSocket,
-                kubeletSocket,
+                registration.resource(),
+                told.socket(),
                 told.state().word(),
                 told.state().reason(),
                 told.since(),
@@ -201,37 +262,112 @@ public final class DevicePlugin implements Service {
         }
     }
 
-    private void wake() {
-        duty.wake();
-    }
-
     private Duration turn() throws InterruptedException {
         watch.ensureWatching();
-        catalog.configure(settings);
+        PluginSettings inForce = settings;
+        catalog.configure(inForce);
         if (!prepared && Files.isDirectory(directory)) {
             prepared = true;
-            removeDeadSockets();
-            WarmUp.run(ownSocket, loops, AllocationRules.of(settings, files, coverage), clock);
+            names.removeDead();
+            WarmUp.run(names.hidden("warm-up"), loops, AllocationRules.of(inForce, files, coverage), clock);
         }
-        return registration.turn();
-    }
-
-    private String socketPrefix() {
-        return SOCKET_PREFIX + resource.replace('/', '_') + '-';
-    }
-
-    /** Agents that were killed leave their sockets; one that nobody listens on is such. */
-    private void removeDeadSockets() {
-        try (DirectoryStream<Path> sockets =
-                Files.newDirectoryStream(directory, socketPrefix() + "*" + SOCKET_SUFFIX)) {
-            for (Path socket : sockets) {
-                if (!UnixSockets.isListening(socket) && !Files.isDirectory(socket)) {
-                    Files.deleteIfExists(socket);
-                    LOG.info("removed the socket of an agent that is gone", "socket", socket);
-                }
+        List<AdvertisedDevices> lists = catalog.update(source.current(), coverage);
+        notReady = catalog.notReady();
+        retireAllBut(lists);
+        Map<String, String> newer = names.newer();
+        Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
+        for (AdvertisedDevices list : lists) {
+            KubeletRegistration registration = list.retired() ? null : registration(list.resource());
+            if (registration != null) {
+                pause = shorter(
+                        pause,
+                        registration.turn(
+                                list, notReady, newer.getOrDefault(SocketNames.shortened(list.resource()), "")));
             }
-        } catch (IOException e) {
-            LOG.warn("cannot look for sockets of agents that are gone", "socket", directory, "error", e);
         }
+        return shorter(pause, finishRetiring());
+    }
+
+    /** The registration of a resource, made when there is none; null when there are too many. */
+    private @Nullable KubeletRegistration registration(String resource) {
+        KubeletRegistration known = served.get(resource);
+        if (known != null) {
+            return known;
+        }
+        if (served.size() >= MOST_RESOURCES) {
+            if (!tooManyTold) {
+                tooManyTold = true;
+                LOG.error(
+                        "more resources than one node can offer: this one and those after it are not registered; check the patterns of `resources`",
+                        "resource",
+                        resource,
+                        "limit",
+                        MOST_RESOURCES);
+            }
+            return null;
+        }
+        PluginCounts counted = counts.computeIfAbsent(resource, this::count);
+        KubeletRegistration made = new KubeletRegistration(resource, surroundings, counted);
+        served.put(resource, made);
+        offered = List.copyOf(served.values());
+        return made;
+    }
+
+    private PluginCounts count(String resource) {
+        meters.gauge(
+                "gpu_node_agent_device_plugin_registered",
+                "Whether the kubelet has taken the registration of the resource: 1 or 0.",
+                () -> registered(resource),
+                "resource",
+                resource);
+        return new PluginCounts(meters, resource);
+    }
+
+    /** 1 or 0, and no number for a resource that is not offered now. Any thread. */
+    private double registered(String resource) {
+        for (KubeletRegistration registration : offered) {
+            if (registration.resource().equals(resource)) {
+                return status(registration).registered() ? 1 : 0;
+            }
+        }
+        return Double.NaN;
+    }
+
+    /** A resource that is not among these, or among them as one that is no longer offered, retires. */
+    private void retireAllBut(List<AdvertisedDevices> lists) {
+        Set<String> wanted = HashSet.newHashSet(lists.size());
+        for (AdvertisedDevices list : lists) {
+            if (!list.retired()) {
+                wanted.add(list.resource());
+            }
+        }
+        boolean changed = served.entrySet().removeIf(entry -> {
+            if (wanted.contains(entry.getKey())) {
+                return false;
+            }
+            entry.getValue().retire();
+            retiring.add(entry.getValue());
+            return true;
+        });
+        if (changed) {
+            offered = List.copyOf(served.values());
+        }
+    }
+
+    private Duration finishRetiring() {
+        Duration pause = RegistrationState.SETTLED_POLL;
+        for (int i = retiring.size() - 1; i >= 0; i--) {
+            Duration left = retiring.get(i).retiring();
+            if (left.isZero()) {
+                retiring.remove(i);
+            } else {
+                pause = shorter(pause, left);
+            }
+        }
+        return pause;
+    }
+
+    private static Duration shorter(Duration a, Duration b) {
+        return a.compareTo(b) <= 0 ? a : b;
     }
 }

@@ -20,6 +20,7 @@ final class DevicePluginServer implements AutoCloseable {
     private static final int MOST_CALLS_PER_CONNECTION = 128;
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(1);
 
+    private final Path socket;
     private final Server server;
     private final DeviceStreams streams;
     private final SocketFile bound;
@@ -33,6 +34,7 @@ final class DevicePluginServer implements AutoCloseable {
             MonotonicClock clock,
             Runnable streamsChanged)
             throws IOException {
+        this.socket = socket;
         this.devices = devices;
         this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
         this.server = UnixSockets.server(socket, loops)
@@ -57,6 +59,11 @@ final class DevicePluginServer implements AutoCloseable {
             MonotonicClock clock,
             Runnable streamsChanged)
             throws IOException {
+        try {
+            UnixSockets.checkPath(socket, DevicePlugin.DIRECTORY_SETTING);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("cannot serve: " + e.getMessage(), e);
+        }
         if (Files.isDirectory(socket)) {
             throw new IOException("cannot serve on " + socket + ": there is a directory; remove it");
         }
@@ -74,6 +81,30 @@ final class DevicePluginServer implements AutoCloseable {
             devices = newest;
             streams.publish(newest);
         }
+    }
+
+    /** Sends no list from here on, and goes on answering calls. */
+    void silence() {
+        streams.silence();
+    }
+
+    /**
+     * Tells the kubelet that no device is left, ends its streams in good order and takes no new connection; the socket file is removed. What
+     * is still running may end; {@link #close} ends it.
+     */
+    void retire() {
+        streams.retire();
+        server.shutdown();
+    }
+
+    /** Whether everything has ended after {@link #retire}. */
+    boolean ended() {
+        return server.isTerminated();
+    }
+
+    /** Where it serves. */
+    Path socket() {
+        return socket;
     }
 
     /** The socket file as it was made. */

@@ -1,17 +1,15 @@
 package io.gpunode.agent.deviceplugin;
 
-import java.nio.file.Path;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the device plugin tells of itself, at one moment.
+ * What the device plugin tells of one resource, at one moment.
  *
  * @param resource the extended resource, {@code nvidia.com/gpu}
- * @param socket the plugin's own socket
- * @param kubeletSocket the kubelet's registration socket
+ * @param socket the plugin's own socket; empty while there is none
  * @param state a fixed word: {@code not-ready}, {@code no-kubelet}, {@code registering}, {@code retrying}, {@code registered},
- *     {@code stopped}
+ *     {@code stepped-aside}, {@code stopped}
  * @param reason one sentence about the state
  * @param since wall time since when it is in that state
  * @param lastError why the last failed attempt to register failed; kept after a success, empty when there was none
@@ -27,8 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record DevicePluginStatus(
         String resource,
-        Path socket,
-        Path kubeletSocket,
+        String socket,
         String state,
         String reason,
         Instant since,

@@ -25,6 +25,8 @@ final class DeviceStreams {
     private final Runnable changed;
     private final List<Stream> streams = new ArrayList<>(2);
     private AdvertisedDevices newest;
+    private boolean silent;
+    private boolean retired;
     private volatile int open;
 
     /**
@@ -53,6 +55,24 @@ final class DeviceStreams {
         });
     }
 
+    /** Sends nothing from here on; the streams stay open. Any thread; for good. */
+    void silence() {
+        loop.execute(() -> silent = true);
+    }
+
+    /** Tells every client that no device is left and ends its stream in good order. Any thread; for good. */
+    void retire() {
+        loop.execute(() -> {
+            retired = true;
+            for (Stream stream : streams) {
+                stream.retire();
+            }
+            streams.clear();
+            open = 0;
+            changed.run();
+        });
+    }
+
     /** Takes over a new call. On the event loop. */
     void add(ServerCallStreamObserver<ListAndWatchResponse> call) {
         if (streams.size() >= MOST_STREAMS) {
@@ -62,6 +82,10 @@ final class DeviceStreams {
             return;
         }
         Stream stream = new Stream(call);
+        if (retired) {
+            stream.retire();
+            return;
+        }
         call.setOnCancelHandler(() -> remove(stream));
         call.setOnReadyHandler(stream::flush);
         streams.add(stream);
@@ -90,7 +114,7 @@ final class DeviceStreams {
 
         void flush() {
             ListAndWatchResponse message = newest.message();
-            if (spacing || call.isCancelled() || !call.isReady() || (sent != null && message.equals(sent))) {
+            if (silent || spacing || call.isCancelled() || !call.isReady() || (sent != null && message.equals(sent))) {
                 return;
             }
             call.onNext(message);
@@ -98,6 +122,14 @@ final class DeviceStreams {
             sent = message;
             spacing = true;
             var _ = loop.schedule(this::spaced, SPACING_MILLIS, TimeUnit.MILLISECONDS);
+        }
+
+        void retire() {
+            if (!call.isCancelled()) {
+                call.onNext(ListAndWatchResponse.getDefaultInstance());
+                counts.listSent();
+                call.onCompleted();
+            }
         }
 
         private void spaced() {

@@ -3,13 +3,12 @@ package io.gpunode.agent.deviceplugin;
 import io.gpunode.agent.deviceplugin.RegistrationState.Observation;
 import io.gpunode.agent.deviceplugin.RegistrationState.Outcome;
 import io.gpunode.agent.deviceplugin.RegistrationState.Step;
-import io.gpunode.agent.inventory.SnapshotSource;
-import io.gpunode.agent.lifecycle.DutyCycle;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.SocketFile;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
 import io.gpunode.deviceplugin.v1beta1.Empty;
 import io.gpunode.deviceplugin.v1beta1.RegisterRequest;
 import io.gpunode.deviceplugin.v1beta1.RegistrationGrpc;
@@ -22,39 +21,58 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps one resource registered with the kubelet, whatever happens to the kubelet: looks, asks the {@link RegistrationState} what follows,
- * does it. Owns the server, the state and the call in flight; all of it belongs to the thread that calls {@link #turn()}.
+ * does it. Owns the server, the state and the call in flight; all of it belongs to the thread that calls {@link #turn}.
  */
-final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
+final class KubeletRegistration implements AutoCloseable {
     private static final Log LOG = Log.of(KubeletRegistration.class);
     private static final String API_VERSION = "v1beta1";
     /** The kubelet dials back before it answers, for 10 s at most. */
     private static final Duration REGISTER_LIMIT = Duration.ofSeconds(15);
     /** A failed bind is known at once; more steps than this in one turn would be a loop in the states. */
     private static final int MOST_STEPS = 8;
+    /** What a kubelet may take to read a retired resource's last list. */
+    private static final Duration RETIRE_LIMIT = Duration.ofSeconds(1);
+
+    private static final Duration RETIRE_POLL = Duration.ofMillis(20);
 
     private static final int PREPARED_A_TURN = 1024;
+    private static final String ASK_SELINUX = "if SELinux is enforcing, ausearch -m avc -ts recent says what it denied";
+
+    /**
+     * What the registrations of one agent share.
+     *
+     * @param numbers of registrations; each call gives the next one
+     * @param wake asks for a turn; any thread
+     */
+    record Surroundings(
+            Path kubeletSocket,
+            SocketNames names,
+            IntSupplier numbers,
+            EventLoops loops,
+            MonotonicClock clock,
+            InstantSource wall,
+            Runnable wake) {}
 
     private final String resource;
-    private final Path kubeletSocket;
-    private final Path ownSocket;
-    private final EventLoops loops;
-    private final SnapshotSource source;
-    private final Supplier<CdiCoverage> coverage;
-    private final DeviceCatalog catalog;
+    private final Surroundings around;
     private final PluginCounts counts;
-    private final MonotonicClock clock;
-    private final InstantSource wall;
-    private final Runnable wake;
 
     private RegistrationState state = new RegistrationState.NotReady("the agent is starting");
     private @Nullable DevicePluginServer server;
+    /** Whether a kubelet may know the server's socket: then it is not registered again, see {@link SocketNames}. */
+    private boolean spent;
+
     private @Nullable Call call;
+    /** Why there was no call: the socket could not be made. */
+    private @Nullable Outcome unserved;
+
     private String loggedError = "";
+    private @Nullable Tick retireBy;
     private volatile Told told;
 
     /** What {@code status} is told, published as a whole. */
@@ -64,43 +82,30 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
             String lastError,
             @Nullable Instant lastErrorAt,
             AdvertisedDevices devices,
+            String socket,
             int streams) {}
 
-    KubeletRegistration(
-            String resource,
-            Path kubeletSocket,
-            Path ownSocket,
-            EventLoops loops,
-            SnapshotSource source,
-            Supplier<CdiCoverage> coverage,
-            DeviceCatalog catalog,
-            PluginCounts counts,
-            MonotonicClock clock,
-            InstantSource wall,
-            Runnable wake) {
+    KubeletRegistration(String resource, Surroundings around, PluginCounts counts) {
         this.resource = resource;
-        this.kubeletSocket = kubeletSocket;
-        this.ownSocket = ownSocket;
-        this.loops = loops;
-        this.source = source;
-        this.coverage = coverage;
-        this.catalog = catalog;
+        this.around = around;
         this.counts = counts;
-        this.clock = clock;
-        this.wall = wall;
-        this.wake = wake;
-        this.told = new Told(state, wall.instant(), "", null, AdvertisedDevices.none(resource), 0);
+        this.told = new Told(state, around.wall().instant(), "", null, AdvertisedDevices.none(resource), "", 0);
     }
 
-    @Override
-    public Duration turn() {
-        AdvertisedDevices devices =
-                catalog.update(source.current(), coverage.get()).getFirst();
+    /**
+     * Does what is due.
+     *
+     * @param devices the newest list
+     * @param notReady why it should not be told to the kubelet yet; empty when it should
+     * @param newer the socket of a newer agent that serves this resource; empty when there is none
+     * @return the longest wait until the next turn
+     */
+    Duration turn(AdvertisedDevices devices, String notReady, String newer) {
         if (server != null) {
             server.publish(devices);
         }
         for (int steps = 0; steps < MOST_STEPS; steps++) {
-            Step step = state.next(look());
+            Step step = RegistrationState.after(state, look(newer, notReady));
             apply(step.state());
             if (!step.register()) {
                 publish(devices);
@@ -119,12 +124,45 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
                 && devices.scores().search().prepare(PREPARED_A_TURN);
     }
 
+    String resource() {
+        return resource;
+    }
+
+    PluginCounts counts() {
+        return counts;
+    }
+
     /** The newest for {@code status}. Any thread. */
     Told told() {
         return told;
     }
 
-    /** Ends serving. Only after the last turn. */
+    /** The resource is no longer offered: its last list is empty and its stream ends in good order. No turn after this. */
+    void retire() {
+        forget();
+        if (server != null) {
+            server.retire();
+        }
+        retireBy = around.clock().now().plus(RETIRE_LIMIT);
+        apply(new RegistrationState.Stopped("the resource is no longer offered"));
+    }
+
+    /** After {@link #retire}: the longest wait until this is to be asked again; zero when all is over. */
+    Duration retiring() {
+        DevicePluginServer retired = server;
+        if (retired == null) {
+            return Duration.ZERO;
+        }
+        boolean late = retireBy == null || around.clock().now().reached(retireBy);
+        if (!late && !retired.ended()) {
+            return RETIRE_POLL;
+        }
+        retired.close();
+        server = null;
+        return Duration.ZERO;
+    }
+
+    /** Ends serving; nothing is sent from here on. Only after the last turn. */
     @Override
     public void close() {
         forget();
@@ -132,57 +170,69 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
             server.close();
             server = null;
         }
-        apply(new RegistrationState.Stopped());
+        apply(new RegistrationState.Stopped("the agent is stopping"));
         publish(told.devices());
     }
 
-    private Observation look() {
+    private Observation look(String newer, String notReady) {
         DevicePluginServer running = server;
         Call inFlight = call;
         return new Observation(
-                clock.now(),
-                SocketFile.look(kubeletSocket),
-                SocketFile.look(ownSocket),
+                around.clock().now(),
+                SocketFile.look(around.kubeletSocket()),
+                running == null ? new SocketFile.Missing() : SocketFile.look(running.socket()),
                 running == null ? new SocketFile.Missing() : running.bound(),
-                catalog.notReady(),
+                newer,
+                notReady,
                 running == null ? 0 : running.openStreams(),
                 counts.streamsOpened(),
-                inFlight == null ? null : inFlight.outcome);
+                inFlight == null ? unserved : inFlight.outcome);
     }
 
-    /** Serves, anew when the socket file is not the one that was made, and calls Register. */
+    /** Serves, on a socket that no kubelet has been told of, and calls Register. */
     private void register(AdvertisedDevices devices) {
         forget();
-        Call next = new Call();
-        call = next;
+        DevicePluginServer ready;
         try {
-            serve(devices);
+            ready = serve(devices);
         } catch (IOException e) {
-            next.end(new Outcome(String.valueOf(e.getMessage()), false));
+            unserved = new Outcome(String.valueOf(e.getMessage()), false);
             return;
         }
+        Call next = new Call(ready.socket());
+        call = next;
         next.begin();
     }
 
-    private void serve(AdvertisedDevices devices) throws IOException {
+    private DevicePluginServer serve(AdvertisedDevices devices) throws IOException {
         DevicePluginServer running = server;
         if (running != null) {
-            if (running.bound().equals(SocketFile.look(ownSocket))) {
-                return;
+            if (!spent && running.bound().equals(SocketFile.look(running.socket()))) {
+                return running;
             }
-            // The old one first: its end must not reach the kubelet after the new registration (kubernetes#121994), and
-            // closing
-            // removes the file at the path.
+            // The old one first: its end must not reach the kubelet after the new registration (kubernetes#121994).
             server = null;
             running.close();
         }
-        server = DevicePluginServer.open(ownSocket, loops, devices, counts, clock, wake);
+        DevicePluginServer opened = DevicePluginServer.open(
+                around.names().socket(resource, around.numbers().getAsInt()),
+                around.loops(),
+                devices,
+                counts,
+                around.clock(),
+                around.wake());
+        spent = false;
+        server = opened;
+        return opened;
     }
 
     private void forget() {
         Call old = call;
         call = null;
+        unserved = null;
         if (old != null) {
+            Outcome outcome = old.outcome;
+            spent |= outcome == null || !outcome.unreachable();
             old.cancel();
         }
     }
@@ -196,13 +246,13 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
         }
         switch (next) {
             case RegistrationState.Registering _ ->
-                LOG.debug("registering", "resource", resource, "socket", kubeletSocket);
+                LOG.debug("registering", "resource", resource, "socket", around.kubeletSocket());
             case RegistrationState.Registered _ when before instanceof RegistrationState.Registered -> {}
             case RegistrationState.Registered _ -> {
                 forget();
                 counts.registered();
                 loggedError = "";
-                LOG.info("registered with the kubelet", "resource", resource, "socket", ownSocket);
+                LOG.info("registered with the kubelet", "resource", resource, "socket", socket());
             }
             case RegistrationState.Retrying retrying -> {
                 forget();
@@ -217,34 +267,53 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
                             loggedError);
                 }
             }
+            case RegistrationState.SteppedAside _ -> {
+                forget();
+                spent = true;
+                if (server != null) {
+                    server.silence();
+                }
+                LOG.info("stepped aside", "resource", resource, "reason", next.reason());
+            }
             case RegistrationState.NoKubelet _, RegistrationState.NotReady _ -> {
                 forget();
                 LOG.info("not registered with the kubelet", "resource", resource, "reason", next.reason());
             }
-            case RegistrationState.Stopped _ -> LOG.info("no longer serving", "resource", resource);
+            case RegistrationState.Stopped _ ->
+                LOG.info("no longer serving", "resource", resource, "reason", next.reason());
         }
+    }
+
+    private String socket() {
+        DevicePluginServer running = server;
+        return running == null ? "" : running.socket().toString();
     }
 
     private void publish(AdvertisedDevices devices) {
         Told before = told;
-        Instant since = before.state().word().equals(state.word()) ? before.since() : wall.instant();
+        Instant since = before.state().word().equals(state.word())
+                ? before.since()
+                : around.wall().instant();
         String error = before.lastError();
         Instant errorAt = before.lastErrorAt();
         if (state instanceof RegistrationState.Retrying retrying && !retrying.equals(before.state())) {
             error = retrying.error();
-            errorAt = wall.instant();
+            errorAt = around.wall().instant();
         }
         DevicePluginServer running = server;
-        told = new Told(state, since, error, errorAt, devices, running == null ? 0 : running.openStreams());
+        told = new Told(state, since, error, errorAt, devices, socket(), running == null ? 0 : running.openStreams());
     }
 
     /** One call of Register. Begun and forgotten by the loop; ends on the event loop. */
     private final class Call implements StreamObserver<Empty> {
+        private final Path ownSocket;
         private final ManagedChannel channel;
         private volatile @Nullable Outcome outcome;
 
-        Call() {
-            this.channel = UnixSockets.channel(kubeletSocket, loops).build();
+        Call(Path ownSocket) {
+            this.ownSocket = ownSocket;
+            this.channel =
+                    UnixSockets.channel(around.kubeletSocket(), around.loops()).build();
         }
 
         void begin() {
@@ -260,11 +329,6 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
                             this);
         }
 
-        void end(Outcome end) {
-            outcome = end;
-            channel.shutdownNow();
-        }
-
         void cancel() {
             channel.shutdownNow();
         }
@@ -275,25 +339,43 @@ final class KubeletRegistration implements DutyCycle.Duty, AutoCloseable {
         @Override
         public void onCompleted() {
             end(Outcome.SUCCESS);
-            wake.run();
         }
 
         @Override
         public void onError(Throwable error) {
             Status status = Status.fromThrowable(error);
             end(new Outcome(describe(status), status.getCode() == Status.Code.UNAVAILABLE));
-            wake.run();
+        }
+
+        private void end(Outcome end) {
+            outcome = end;
+            channel.shutdownNow();
+            around.wake().run();
         }
 
         private String describe(Status status) {
             return switch (status.getCode()) {
-                case UNAVAILABLE -> "cannot reach the kubelet at " + kubeletSocket + ": " + rootOf(status);
+                case UNAVAILABLE -> unreachable(rootOf(status));
                 case DEADLINE_EXCEEDED ->
-                    "the kubelet did not answer Register within " + REGISTER_LIMIT.toSeconds() + " s";
-                default ->
-                    "the kubelet refused to register " + resource + ": " + status.getCode() + ": "
+                    "the kubelet did not answer Register within " + REGISTER_LIMIT.toSeconds()
+                            + " s; if it goes on, restart it (systemctl restart kubelet)";
+                default -> {
+                    String text = "the kubelet refused to register " + resource + ": " + status.getCode() + ": "
                             + status.getDescription();
+                    yield deniedByPolicy(text)
+                            ? text + "; the kubelet may not connect to " + ownSocket + ": " + ASK_SELINUX
+                            : text;
+                }
             };
+        }
+
+        private String unreachable(String why) {
+            String text = "cannot reach the kubelet at " + around.kubeletSocket() + ": " + why;
+            return deniedByPolicy(why) ? text + "; the agent must run as root, and " + ASK_SELINUX : text;
+        }
+
+        private static boolean deniedByPolicy(String text) {
+            return text.contains("ermission denied");
         }
 
         private static String rootOf(Status status) {

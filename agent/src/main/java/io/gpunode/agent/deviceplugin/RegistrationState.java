@@ -16,6 +16,12 @@ sealed interface RegistrationState {
     /** Files are looked at this often; inotify tells earlier. */
     Duration POLL = Duration.ofSeconds(1);
 
+    /**
+     * The same while the kubelet's stream is open: a kubelet that ends or starts again ends the stream, which wakes the loop, so that there is little
+     * left to find by looking.
+     */
+    Duration SETTLED_POLL = Duration.ofSeconds(10);
+
     /** Nobody refused anything: it is served again in quick succession. */
     Outcome OWN_REMOVED = new Outcome("the plugin's own socket was removed", true);
 
@@ -25,8 +31,15 @@ sealed interface RegistrationState {
     /** One sentence for people. */
     String reason();
 
-    /** What follows from what is seen now. */
+    /** What follows from what is seen now, unless a newer agent serves the resource; see {@link #after}. */
     Step next(Observation seen);
+
+    /** What follows from what is seen now. */
+    static Step after(RegistrationState state, Observation seen) {
+        return seen.newer().isEmpty() || state instanceof Stopped
+                ? state.next(seen)
+                : Step.to(new SteppedAside(seen.newer()));
+    }
 
     /**
      * What is to be seen.
@@ -34,6 +47,7 @@ sealed interface RegistrationState {
      * @param kubelet at the kubelet's registration socket
      * @param own at the plugin's socket
      * @param served the plugin's socket as the running server made it; missing when there is no server
+     * @param newer the socket of an agent that serves the same resource and started later; empty when there is none
      * @param notReady why there is nothing to register yet; empty when there is
      * @param streams open ListAndWatch streams
      * @param streamsOpened how many were ever opened
@@ -44,6 +58,7 @@ sealed interface RegistrationState {
             SocketFile kubelet,
             SocketFile own,
             SocketFile served,
+            String newer,
             String notReady,
             int streams,
             long streamsOpened,
@@ -216,14 +231,22 @@ sealed interface RegistrationState {
 
         @Override
         public Step next(Observation seen) {
-            if (!seen.kubelet().equals(kubelet)) {
+            if (seen.kubelet() instanceof SocketFile.Present present && !present.equals(kubelet)) {
                 return begin(seen, Attempts.FIRST);
             }
             if (seen.ownRemoved()) {
                 return lost(OWN_REMOVED, seen);
             }
             if (seen.streams() > 0) {
-                return Step.to(watched ? this : new Registered(kubelet, at, attempts, openedBefore, true));
+                // Also when kubelet.sock is gone: the kubelet that listened there has its lists all the same, and a new
+                // one makes a new file.
+                return new Step(
+                        watched ? this : new Registered(kubelet, at, attempts, openedBefore, true),
+                        false,
+                        seen.kubelet().equals(kubelet) ? SETTLED_POLL : POLL);
+            }
+            if (!seen.kubelet().equals(kubelet)) {
+                return begin(seen, Attempts.FIRST);
             }
             if (watched || seen.streamsOpened() > openedBefore) {
                 return lost(new Outcome("the kubelet ended its ListAndWatch stream", false), seen);
@@ -233,7 +256,8 @@ sealed interface RegistrationState {
                 return lost(
                         new Outcome(
                                 "the kubelet took the registration and did not ask for the devices within "
-                                        + STREAM_LIMIT.toSeconds() + " s",
+                                        + STREAM_LIMIT.toSeconds()
+                                        + " s; see its log (journalctl -u kubelet | grep -i 'device plugin'), and with SELinux ausearch -m avc -ts recent",
                                 false),
                         seen);
             }
@@ -250,8 +274,32 @@ sealed interface RegistrationState {
         }
     }
 
-    /** The agent is going down. */
-    record Stopped() implements RegistrationState {
+    /**
+     * An agent that started later serves the same resource: an upgrade with two agents at once. Kubelets before 1.36 take each list for the resource's,
+     * whoever sends it, so this one sends no more; and it ends nothing, because the end of its stream would end the newer one's too
+     * (kubernetes#121994).
+     *
+     * @param newer the other one's socket
+     */
+    record SteppedAside(String newer) implements RegistrationState {
+        @Override
+        public String word() {
+            return "stepped-aside";
+        }
+
+        @Override
+        public String reason() {
+            return "a newer gpu-node-agent serves this resource on " + newer + "; this one goes on if that one ends";
+        }
+
+        @Override
+        public Step next(Observation seen) {
+            return begin(seen, Attempts.FIRST);
+        }
+    }
+
+    /** The agent is going down, or the resource is no longer offered. */
+    record Stopped(String why) implements RegistrationState {
         @Override
         public String word() {
             return "stopped";
@@ -259,7 +307,7 @@ sealed interface RegistrationState {
 
         @Override
         public String reason() {
-            return "the agent is stopping";
+            return why;
         }
 
         @Override

@@ -30,6 +30,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -60,10 +61,11 @@ import org.jspecify.annotations.Nullable;
  * A kubelet's device manager and PodResources server in this process, to the wire contract of the real one: its order of calls, its error texts,
  * its ways of losing track. It is the other end of the agent's tests and of the {@code simulate} command.
  *
- * <p>Faults are methods that say what goes wrong from now on: {@link #hangRegister}, {@link #refuseRegister}, {@link #readStreams},
- * {@link #cancelStreams}, {@link #podResourcesFault}, and {@link #bind} without {@link #start} for a socket that nobody listens on yet.
- * {@link #stop} and {@link #start} again is a kubelet that vanishes and comes back: plugins' sockets are deleted when it starts, not when it
- * stops; containers keep their devices; every resource has no devices until its plugin registers again.
+ * <p>Faults are methods that say what goes wrong from now on: {@link #hangRegister}, {@link #delayRegister}, {@link #refuseRegister},
+ * {@link #neverWatch}, {@link #readStreams}, {@link #cancelStreams}, {@link #deleteSockets}, {@link #podResourcesFault}, and {@link #bind} without
+ * {@link #start} for a socket that nobody listens on yet. {@link #stop} and {@link #start} again is a kubelet that vanishes and comes back:
+ * plugins' sockets are deleted when it starts, not when it stops; containers keep their devices; every resource has no devices until its plugin
+ * registers again. With {@link #readmit} after it, it is a node that was booted anew.
  *
  * <p>What it knows is guarded by one lock that is never held over a call. Methods may be called from any thread but the event loop's: several wait.
  */
@@ -108,6 +110,8 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     private final PodResourcesServer podResources;
 
     private boolean hangRegister;
+    private boolean neverWatch;
+    private Duration registerDelay = Duration.ZERO;
     private Status refuseRegister = Status.OK;
     private boolean readStreams = true;
 
@@ -289,6 +293,12 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         return found.getFirst();
     }
 
+    /** {@link #awaitDevices(Predicate, Duration)} for one resource. */
+    public DeviceList awaitDevices(String resource, Predicate<DeviceList> wanted, Duration limit)
+            throws InterruptedException, TimeoutException {
+        return awaitDevices(list -> list.resource().equals(resource) && wanted.test(list), limit);
+    }
+
     /**
      * Waits until PodResources has been asked this often.
      *
@@ -356,6 +366,36 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     }
 
     /**
+     * Admits a container again that the checkpoint knows, as a kubelet does with the pods of a node that was booted anew: the plugin is not asked, the old
+     * answer is replayed, if all its devices are known and healthy by now; else the pod fails.
+     *
+     * @throws IllegalArgumentException when no such container runs
+     */
+    public Admission readmit(String namespace, String pod, String container) {
+        lock.lock();
+        try {
+            RunningContainer known = containers.stream()
+                    .filter(running -> running.namespace().equals(namespace)
+                            && running.pod().equals(pod)
+                            && running.container().equals(container))
+                    .findFirst()
+                    .orElseThrow(() -> new IllegalArgumentException(
+                            "container " + container + " of pod " + namespace + "/" + pod + " is in no checkpoint"));
+            forgetTheGone();
+            Resource resource = resources.get(known.resource());
+            String refusal =
+                    resource == null ? KubeletErrors.unregistered(known.resource()) : resource.refusalOf(known.ids());
+            if (refusal.isEmpty()) {
+                return new Admission.Admitted(known.ids(), known.response());
+            }
+            containers.remove(known);
+            return new Admission.Refused(KubeletErrors.admissionFailed(refusal));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
      * Ends a pod: its containers' devices are free again. No plugin is told; there is no such call.
      *
      * @return whether it ran
@@ -376,6 +416,21 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     /** Whether Register gets no answer at all. */
     public void hangRegister(boolean on) {
         locked(() -> hangRegister = on);
+    }
+
+    /** How long every Register waits before anything is done about it. */
+    public void delayRegister(Duration delay) {
+        locked(() -> registerDelay = delay);
+    }
+
+    /** Whether plugins are taken and then forgotten: an old kubelet never dials, a newer one dials, asks for the options, and never for the devices. */
+    public void neverWatch(boolean on) {
+        locked(() -> neverWatch = on);
+    }
+
+    /** Deletes every socket in the device plugin directory, its own too, as it does when it starts. */
+    public void deleteSockets() throws IOException {
+        deleteSockets(options.devicePluginDirectory());
     }
 
     /**
@@ -401,6 +456,13 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         locked(() -> List.copyOf(connections)).forEach(PluginConnection::cancelStream);
     }
 
+    /** The same for one resource. */
+    public void cancelStreams(String resource) {
+        locked(() -> List.copyOf(connections)).stream()
+                .filter(connection -> connection.resource().equals(resource))
+                .forEach(PluginConnection::cancelStream);
+    }
+
     /** How PodResources answers from now on. */
     public void podResourcesFault(PodResourcesFault fault) {
         podResources.fault(fault);
@@ -417,11 +479,13 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             ((ServerCallStreamObserver<Empty>) observer).setOnCancelHandler(() -> {});
             boolean hang;
             Status refuse;
+            Duration delay;
             lock.lock();
             try {
                 registerCalls++;
                 hang = hangRegister;
                 refuse = refuseRegister;
+                delay = registerDelay;
             } finally {
                 lock.unlock();
             }
@@ -433,6 +497,15 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
                 refuse(request, receivedAt, observer, refuse);
                 return;
             }
+            if (delay.isZero()) {
+                connect(request, receivedAt, observer);
+            } else {
+                var _ = loops.loop()
+                        .schedule(() -> connect(request, receivedAt, observer), delay.toNanos(), TimeUnit.NANOSECONDS);
+            }
+        }
+
+        private void connect(RegisterRequest request, Tick receivedAt, StreamObserver<Empty> observer) {
             String refusal = KubeletErrors.refusal(request.getVersion(), request.getResourceName());
             if (!refusal.isEmpty()) {
                 refuse(request, receivedAt, observer, Status.UNKNOWN.withDescription(refusal));
@@ -459,6 +532,13 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         try {
             if (!running) {
                 throw new IllegalStateException("the kubelet stopped");
+            }
+            if (options.version().refusesHeldSocket
+                    && connections.stream()
+                            .anyMatch(held -> held.resource().equals(request.getResourceName())
+                                    && held.socket().equals(socket))) {
+                throw new IllegalStateException(
+                        "a plugin of " + request.getResourceName() + " is already registered at " + socket);
             }
             PluginConnection connection =
                     new PluginConnection(request.getResourceName(), socket, readStreams, loops, new Streams());
@@ -488,6 +568,10 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     private void answerThenConnect(
             PluginConnection connection, RegisterRequest request, Tick receivedAt, StreamObserver<Empty> observer) {
         accept(request, receivedAt, observer);
+        if (locked(() -> neverWatch)) {
+            drop(connection);
+            return;
+        }
         var _ = connection.dial(options.dialLimit()).whenComplete((_, error) -> {
             if (error != null) {
                 drop(connection);
@@ -510,6 +594,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             resource.plugin = connection;
             resource.preferredAllocation = offered.getGetPreferredAllocationAvailable();
             changed.signalAll();
+            if (neverWatch) {
+                return;
+            }
         } finally {
             lock.unlock();
         }
@@ -592,26 +679,35 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
 
         @Override
         public void ended(PluginConnection connection, Status status) {
+            PluginConnection alsoLost = null;
             lock.lock();
             try {
                 Resource resource = resources.get(connection.resource());
-                boolean ended = connections.remove(connection);
-                if (ended
-                        && resource != null
-                        && (connection.equals(resource.plugin) || options.version().oldStreamEndsNew)) {
-                    resource.disconnected(clock.now());
-                    changed.signalAll();
-                    LOG.info(
-                            "ListAndWatch ended",
-                            "resource",
-                            connection.resource(),
-                            "error",
-                            KubeletErrors.rpcError(status));
+                if (connections.remove(connection) && resource != null) {
+                    PluginConnection newest = resource.plugin;
+                    boolean defect = options.version().oldStreamEndsNew && newest != null;
+                    if (connection.equals(newest) || defect) {
+                        resource.disconnected(clock.now());
+                        changed.signalAll();
+                        LOG.info(
+                                "ListAndWatch ended",
+                                "resource",
+                                connection.resource(),
+                                "error",
+                                KubeletErrors.rpcError(status));
+                    }
+                    if (defect && !connection.equals(newest)) {
+                        alsoLost = newest;
+                        connections.remove(newest);
+                    }
                 }
             } finally {
                 lock.unlock();
             }
             connection.close();
+            if (alsoLost != null) {
+                alsoLost.close();
+            }
         }
     }
 
@@ -643,7 +739,7 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             forgetTheGone();
             Resource resource = resources.get(name);
             if (resource == null) {
-                throw new RefusedException("cannot allocate unregistered device " + name);
+                throw new RefusedException(KubeletErrors.unregistered(name));
             }
             Set<String> inUse = new HashSet<>();
             for (RunningContainer container : containers) {
@@ -660,7 +756,7 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
                 }
             }
             if (!healthy) {
-                throw new RefusedException("no healthy devices present; cannot allocate unhealthy devices " + name);
+                throw new RefusedException(KubeletErrors.noHealthyDevices(name));
             }
             if (free.size() < count) {
                 throw new RefusedException("requested number of devices unavailable for " + name + ". Requested: "
@@ -806,11 +902,20 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     private static void deleteSockets(Path directory) throws IOException {
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
             for (Path file : files) {
-                int mode = (Integer) Files.getAttribute(file, "unix:mode", LinkOption.NOFOLLOW_LINKS);
-                if ((mode & FILE_TYPE) == SOCKET) {
+                if (isSocket(file)) {
                     Files.deleteIfExists(file);
                 }
             }
+        }
+    }
+
+    /** A plugin may remove its file at the same time. */
+    private static boolean isSocket(Path file) throws IOException {
+        try {
+            int mode = (Integer) Files.getAttribute(file, "unix:mode", LinkOption.NOFOLLOW_LINKS);
+            return (mode & FILE_TYPE) == SOCKET;
+        } catch (NoSuchFileException e) {
+            return false;
         }
     }
 
@@ -826,6 +931,22 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         Resource(String name, Tick now) {
             this.name = name;
             this.changedAt = now;
+        }
+
+        /** Why a container cannot have these devices again; empty when it can. */
+        String refusalOf(List<String> ids) {
+            Set<String> healthy = new HashSet<>();
+            for (DeviceList.Device device : devices) {
+                if (device.healthy()) {
+                    healthy.add(device.id());
+                }
+            }
+            if (healthy.isEmpty()) {
+                return KubeletErrors.noHealthyDevices(name);
+            }
+            return healthy.containsAll(ids)
+                    ? ""
+                    : "previously allocated devices are no longer healthy; cannot allocate unhealthy devices " + name;
         }
 
         void listed(List<DeviceList.Device> list, Tick now) {

@@ -40,6 +40,16 @@ final class KubeletErrors {
                 && NAME.matcher(local).matches();
     }
 
+    /** A resource that never registered. */
+    static String unregistered(String resource) {
+        return "cannot allocate unregistered device " + resource;
+    }
+
+    /** A resource without a healthy device, in use or not. */
+    static String noHealthyDevices(String resource) {
+        return "no healthy devices present; cannot allocate unhealthy devices " + resource;
+    }
+
     /** The message of a pod that an error kept from being admitted. */
     static String admissionFailed(String error) {
         return "Pod Allocate failed due to " + error + ", which is unexpected";

@@ -60,6 +60,10 @@ final class PluginConnection {
         return resource;
     }
 
+    Path socket() {
+        return socket;
+    }
+
     ManagedChannel channel() {
         return channel;
     }

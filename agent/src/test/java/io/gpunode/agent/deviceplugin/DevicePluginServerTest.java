@@ -316,6 +316,46 @@ class DevicePluginServerTest {
     }
 
     @Test
+    void aSilencedServerSendsNoListAndAnswersCalls() throws InterruptedException {
+        // Given
+        Stream stream = watch(Integer.MAX_VALUE);
+        stream.next();
+
+        // When
+        server.silence();
+        server.publish(
+                catalog.update(node.unhealthy(5).build(), CdiCoverage.NONE).getFirst());
+        AllocateResponse response =
+                DevicePluginGrpc.newBlockingStub(channel).allocate(request(List.of(Snapshots.uuid(1))));
+
+        // Then
+        assertThat(response.getContainerResponsesCount()).isEqualTo(1);
+        serverLoops.loop().schedule(() -> {}, 20, TimeUnit.MILLISECONDS).await(10, TimeUnit.SECONDS);
+        assertThat(counts.listsSent()).isEqualTo(1);
+        assertThat(stream.ended()).isFalse();
+    }
+
+    @Test
+    void aRetiredServerSendsAnEmptyListEndsItsStreamsAndRemovesItsSocket() throws Exception {
+        // Given
+        Stream stream = watch(Integer.MAX_VALUE);
+        stream.next();
+
+        // When
+        server.retire();
+
+        // Then
+        assertThat(stream.next().getDevicesCount()).isZero();
+        assertThat(stream.end()).isEqualTo("completed");
+        assertThat(server.openStreams()).isZero();
+        for (int i = 0; i < 1_000 && !server.ended(); i++) {
+            serverLoops.loop().schedule(() -> {}, 5, TimeUnit.MILLISECONDS).await(10, TimeUnit.SECONDS);
+        }
+        assertThat(server.ended()).isTrue();
+        assertThat(SocketFile.look(socket)).isEqualTo(new SocketFile.Missing());
+    }
+
+    @Test
     void closingRemovesTheSocketFile() {
         server.close();
 

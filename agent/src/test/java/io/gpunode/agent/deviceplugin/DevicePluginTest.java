@@ -222,15 +222,16 @@ class DevicePluginTest {
         kubelet.start();
         plugin.start();
         kubelet.awaitDevices(list -> list.allocatable() == 8, LIMIT);
-        Path socket = await(DevicePluginStatus::registered).socket();
+        String socket = await(DevicePluginStatus::registered).socket();
 
         // When
-        Files.delete(socket);
+        Files.delete(Path.of(socket));
 
         // Then
-        await(status -> status.registrations() == 2 && status.registered());
+        DevicePluginStatus again = await(status -> status.registrations() == 2 && status.registered());
         kubelet.awaitDevices(list -> list.connected() && list.allocatable() == 8, LIMIT);
-        assertThat(UnixSockets.isListening(socket)).isTrue();
+        assertThat(again.socket()).as("a kubelet may still hold the old path").isNotEqualTo(socket);
+        assertThat(UnixSockets.isListening(Path.of(again.socket()))).isTrue();
     }
 
     @Test
@@ -335,8 +336,8 @@ class DevicePluginTest {
     void socketsOfDeadAgentsAreRemovedAndThoseOfLiveOnesLeft() throws Exception {
         // Given
         Files.createDirectories(directory);
-        Path dead = directory.resolve("gpu-node-agent-nvidia.com_gpu-00000000.sock");
-        Path live = directory.resolve("gpu-node-agent-nvidia.com_gpu-00000001.sock");
+        Path dead = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000000-1.sock");
+        Path live = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000001-1.sock");
         try (ServerSocketChannel killed = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             killed.bind(UnixDomainSocketAddress.of(dead));
         }
@@ -354,15 +355,6 @@ class DevicePluginTest {
     }
 
     @Test
-    void twoAgentsOfAnUpgradeUseSocketsOfTheirOwn() throws Exception {
-        // Given
-        DevicePlugin successor = plugin(PluginConfigs.envvar());
-
-        // When / Then
-        assertThat(successor.status().socket()).isNotEqualTo(plugin.status().socket());
-    }
-
-    @Test
     void stoppingLeavesNoSocketAndNoHealthyDevice() throws Exception {
         // Given
         kubelet.start();
@@ -374,7 +366,9 @@ class DevicePluginTest {
 
         // Then
         kubelet.awaitDevices(list -> list.allocatable() == 0 && !list.connected(), LIMIT);
-        assertThat(plugin.status().state()).isEqualTo("stopped");
+        assertThat(plugin.status())
+                .singleElement()
+                .satisfies(status -> assertThat(status.state()).isEqualTo("stopped"));
         assertThat(source.subscriptions()).isZero();
         try (Stream<Path> left = Files.list(directory)) {
             assertThat(left.map(path -> path.getFileName().toString()))
@@ -409,9 +403,10 @@ class DevicePluginTest {
     private DevicePluginStatus await(Predicate<DevicePluginStatus> wanted) throws InterruptedException {
         CountDownLatch never = new CountDownLatch(1);
         for (int i = 0; i < 10_000; i++) {
-            DevicePluginStatus status = plugin.status();
-            if (wanted.test(status)) {
-                return status;
+            for (DevicePluginStatus status : plugin.status()) {
+                if (wanted.test(status)) {
+                    return status;
+                }
             }
             assertThat(never.await(1, TimeUnit.MILLISECONDS)).isFalse();
         }

@@ -11,9 +11,12 @@ import io.gpunode.agent.deviceplugin.RegistrationState.Registered;
 import io.gpunode.agent.deviceplugin.RegistrationState.Registering;
 import io.gpunode.agent.deviceplugin.RegistrationState.Retrying;
 import io.gpunode.agent.deviceplugin.RegistrationState.Step;
+import io.gpunode.agent.deviceplugin.RegistrationState.SteppedAside;
+import io.gpunode.agent.deviceplugin.RegistrationState.Stopped;
 import io.gpunode.agent.net.SocketFile;
 import io.gpunode.agent.time.ManualTime;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -29,6 +32,7 @@ class RegistrationStateTest {
     private final ManualTime time = new ManualTime();
     private SocketFile kubelet = KUBELET;
     private SocketFile own = OWN;
+    private String newer = "";
     private String notReady = "";
     private int streams;
     private long opened;
@@ -184,6 +188,61 @@ class RegistrationStateTest {
     }
 
     @Test
+    void aVanishedKubeletSocketDoesNotEndWhatTheKubeletStillWatches() {
+        kubelet = new SocketFile.Missing();
+        streams = 1;
+
+        Step step = next(registered(true));
+
+        assertThat(step.state()).isInstanceOf(Registered.class);
+        assertThat(step.register()).isFalse();
+        assertThat(step.pause()).isEqualTo(Duration.ofSeconds(1));
+    }
+
+    @Test
+    void whileTheKubeletWatchesFilesAreLookedAtRarely() {
+        streams = 1;
+
+        assertThat(next(registered(true)).pause()).isEqualTo(Duration.ofSeconds(10));
+    }
+
+    @Test
+    void aNewerAgentIsLeftTheResourceInEveryState() {
+        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-1.sock";
+        streams = 1;
+
+        for (RegistrationState state : List.of(
+                new NotReady("starting"),
+                new NoKubelet("none"),
+                registering(),
+                registered(true),
+                new Retrying(KUBELET, time.now(), Attempts.FIRST, "refused"))) {
+            Step step = next(state);
+
+            assertThat(step.state()).isInstanceOf(SteppedAside.class);
+            assertThat(step.register()).isFalse();
+            assertThat(step.state().reason()).contains(newer);
+        }
+    }
+
+    @Test
+    void whenTheNewerAgentEndsTheOlderOneRegistersAgain() {
+        streams = 1;
+
+        Step step = next(new SteppedAside("gpu-node-agent-nvidia.com_gpu-000000000002-1.sock"));
+
+        assertThat(step.register()).isTrue();
+    }
+
+    @Test
+    void anAgentThatIsStoppingStaysStopped() {
+        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-1.sock";
+        RegistrationState stopped = new Stopped("the agent is stopping");
+
+        assertThat(next(stopped).state()).isEqualTo(stopped);
+    }
+
+    @Test
     void aVanishedOwnSocketIsServedAndRegisteredAgain() {
         own = new SocketFile.Missing();
         streams = 1;
@@ -275,6 +334,7 @@ class RegistrationStateTest {
     }
 
     private Step next(RegistrationState state) {
-        return state.next(new Observation(time.now(), kubelet, own, OWN, notReady, streams, opened, outcome));
+        return RegistrationState.after(
+                state, new Observation(time.now(), kubelet, own, OWN, newer, notReady, streams, opened, outcome));
     }
 }

@@ -1,0 +1,64 @@
+package io.gpunode.agent.deviceplugin;
+
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.PciAddress;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/** Lists that the test sets, whatever the picture; whoever changes them wakes the plugin. */
+final class FakeCatalog implements DevicePlugin.Catalog {
+    private Map<String, AdvertisedDevices> lists = Map.of();
+
+    /** Offers healthy devices of a resource, from now on with the others. */
+    synchronized FakeCatalog offer(String resource, String... ids) {
+        return put(resource, "", ids);
+    }
+
+    /** Offers devices of a resource that are all unhealthy. */
+    synchronized FakeCatalog offerUnhealthy(String resource, String... ids) {
+        return put(resource, "broken", ids);
+    }
+
+    /** No longer offers a resource. */
+    synchronized void withdraw(String resource) {
+        Map<String, AdvertisedDevices> next = new LinkedHashMap<>(lists);
+        next.remove(resource);
+        lists = next;
+    }
+
+    @Override
+    public void configure(PluginSettings settings) {}
+
+    @Override
+    public List<ResourcePlan.Problem> problems() {
+        return List.of();
+    }
+
+    @Override
+    public synchronized List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
+        return List.copyOf(lists.values());
+    }
+
+    @Override
+    public String notReady() {
+        return "";
+    }
+
+    private FakeCatalog put(String resource, String problem, String... ids) {
+        List<AdvertisedDevice> devices = new ArrayList<>();
+        for (int i = 0; i < ids.length; i++) {
+            devices.add(AdvertisedDevice.gpu(
+                    new GpuId(ids[i]), i, i, new PciAddress(0, i + 1, 0, 0), OptionalInt.empty(), problem));
+        }
+        Map<String, AdvertisedDevices> next = new LinkedHashMap<>(lists);
+        next.put(
+                resource,
+                new AdvertisedDevices(resource, "", devices, PairScores.unknown(ids.length), AllocationRules.NONE));
+        lists = next;
+        return this;
+    }
+}

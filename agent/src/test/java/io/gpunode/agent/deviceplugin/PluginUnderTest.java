@@ -1,0 +1,100 @@
+package io.gpunode.agent.deviceplugin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.FakeSnapshotSource;
+import io.gpunode.agent.testing.Snapshots;
+import io.gpunode.agent.time.SystemTime;
+import java.nio.file.FileSystems;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+
+/** A device plugin whose resources the test sets, in real time. */
+final class PluginUnderTest {
+    final FakeCatalog catalog = new FakeCatalog();
+    final FakeSnapshotSource source = new FakeSnapshotSource(Snapshots.h100x8().build());
+    final DevicePlugin plugin;
+
+    PluginUnderTest(Path directory, EventLoops loops) {
+        this(directory, loops, FileSystems.getDefault()::newWatchService);
+    }
+
+    PluginUnderTest(Path directory, EventLoops loops, KubeletWatch.Opener watches) {
+        plugin = new DevicePlugin(
+                PluginConfigs.envvar(),
+                catalog,
+                new AgentConfig.Kubelet(
+                        directory, directory.resolve("pod-resources.sock"), AgentConfig.RegistrationWay.SOCKET),
+                source,
+                new SystemHostFiles(directory),
+                loops,
+                new Heartbeats(SystemTime.monotonic()),
+                Meters.NONE,
+                SystemTime.monotonic(),
+                SystemTime.wall(),
+                new SplittableRandom(),
+                watches);
+    }
+
+    /** Lets the plugin see what the test has changed in the catalog. */
+    void look() {
+        plugin.cdiWritten(CdiCoverage.NONE);
+    }
+
+    /** How a resource stands; fails when it is not offered. */
+    DevicePluginStatus status(String resource) {
+        return plugin.status().stream()
+                .filter(status -> status.resource().equals(resource))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError(resource + " is not among " + plugin.status()));
+    }
+
+    /** Asks each millisecond until a resource's status is as wanted. */
+    DevicePluginStatus await(String resource, Predicate<DevicePluginStatus> wanted) throws InterruptedException {
+        return await(plugin, status -> status.resource().equals(resource) && wanted.test(status));
+    }
+
+    /** Asks each millisecond until some resource's status is as wanted. */
+    static DevicePluginStatus await(DevicePlugin plugin, Predicate<DevicePluginStatus> wanted)
+            throws InterruptedException {
+        CountDownLatch never = new CountDownLatch(1);
+        for (int i = 0; i < 10_000; i++) {
+            for (DevicePluginStatus status : plugin.status()) {
+                if (wanted.test(status)) {
+                    return status;
+                }
+            }
+            assertThat(never.await(1, TimeUnit.MILLISECONDS)).isFalse();
+        }
+        throw new AssertionError("within 10 s it stayed at " + plugin.status());
+    }
+
+    /** Asks each millisecond until these resources are offered, in this order. */
+    void awaitResources(List<String> resources) throws InterruptedException {
+        CountDownLatch never = new CountDownLatch(1);
+        for (int i = 0; i < 10_000; i++) {
+            if (plugin.status().stream()
+                    .map(DevicePluginStatus::resource)
+                    .toList()
+                    .equals(resources)) {
+                return;
+            }
+            assertThat(never.await(1, TimeUnit.MILLISECONDS)).isFalse();
+        }
+        throw new AssertionError("within 10 s it stayed at " + plugin.status());
+    }
+
+    void stop() throws Exception {
+        plugin.stop(Duration.ofSeconds(5));
+    }
+}
