@@ -9,6 +9,8 @@ import io.gpunode.agent.cdi.CdiStatus;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.deviceplugin.CdiCoverage;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.PluginSettings;
@@ -62,7 +64,7 @@ public final class AgentAssembly {
     private final AdminServer admin;
     private final List<ReadinessCheck> readiness;
     private final ServiceGroup services;
-    private volatile LoadedConfig loaded;
+    private volatile ConfigurationState configuration;
 
     /**
      * Makes everything and starts nothing.
@@ -74,7 +76,7 @@ public final class AgentAssembly {
     public AgentAssembly(
             LoadedConfig loaded, String version, EventLoops loops, MonotonicClock clock, InstantSource wall) {
         AgentConfig config = loaded.config();
-        this.loaded = loaded;
+        this.configuration = new ConfigurationState(loaded, List.of(), List.of());
         this.loops = loops;
         this.heartbeats = new Heartbeats(clock);
         HostFiles host = new SystemHostFiles(config.host().root());
@@ -129,6 +131,10 @@ public final class AgentAssembly {
                 pods,
                 clock,
                 wall);
+        meters.gauge(
+                "gpu_node_agent_config_last_read_good",
+                "Whether the configuration that was read last is the one in force: 1 or 0.",
+                () -> this.configuration.refused().isEmpty() ? 1 : 0);
         this.readiness = List.of(
                 ReadinessChecks.nvml(inventory), ReadinessChecks.cdi(cdi), ReadinessChecks.registration(devicePlugin));
         this.admin = new AdminServer(
@@ -145,7 +151,7 @@ public final class AgentAssembly {
                                 StateSections.devicePlugin(devicePlugin),
                                 StateSections.cdi(cdi),
                                 StateSections.faults(inventory),
-                                StateSections.configuration(() -> this.loaded)),
+                                StateSections.configuration(() -> this.configuration)),
                         clock),
                 Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)));
         this.services = new ServiceGroup(
@@ -188,10 +194,10 @@ public final class AgentAssembly {
 
     /** Applies what can be applied of a new configuration and says what cannot. */
     public synchronized ConfigDiff reload(LoadedConfig next) {
-        ConfigDiff diff = ConfigDiff.between(loaded, next);
+        ConfigDiff diff = ConfigDiff.between(configuration.inForce(), next);
         AgentConfig config = diff.inForce().config();
         exposition.reconfigure(config.metrics());
-        loaded = diff.inForce();
+        configuration = new ConfigurationState(diff.inForce(), diff.needRestart(), List.of());
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());
         inventory.samplingInterval(config.sampling().interval());
@@ -210,6 +216,16 @@ public final class AgentAssembly {
                     change.after());
         }
         return diff;
+    }
+
+    /** A configuration was read and cannot be used; the one in force stays. */
+    public synchronized void refused(List<Problem> problems) {
+        configuration = new ConfigurationState(configuration.inForce(), configuration.waiting(), problems);
+    }
+
+    /** The labels of the node, which may choose a configuration. */
+    public NodeLabels labels() {
+        return NodeLabels.NONE;
     }
 
     /** Where HTTP listens, with the port that was really taken. After {@link #start}. */
@@ -233,8 +249,9 @@ public final class AgentAssembly {
         return "";
     }
 
-    private AgentConfig config() {
-        return loaded.config();
+    /** What is in force. Any thread. */
+    AgentConfig config() {
+        return configuration.inForce().config();
     }
 
     private void cdiChanged() {

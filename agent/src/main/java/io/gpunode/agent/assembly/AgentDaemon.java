@@ -1,7 +1,10 @@
 package io.gpunode.agent.assembly;
 
+import io.gpunode.agent.config.ChosenConfiguration;
 import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.config.ConfigWatch;
 import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.LibraryLog;
 import io.gpunode.agent.log.Log;
@@ -17,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The agent as a daemon: starts the assembly, tells systemd, then serves signals on the calling thread until one asks for the end. SIGTERM and
- * SIGINT end in order within {@link #STOP_LIMIT}; SIGHUP reads the configuration again; a second SIGTERM does not hurry it.
+ * SIGINT end in order within {@link #STOP_LIMIT}; SIGHUP reads the configuration again, as do a change of its files and of the node's label; a
+ * second SIGTERM does not hurry it.
  */
 public final class AgentDaemon {
     /**
@@ -32,8 +36,12 @@ public final class AgentDaemon {
     /** Reads every source of the configuration again. */
     @FunctionalInterface
     public interface Reload {
-        /** The new configuration, not yet in force. */
-        LoadedConfig load() throws ConfigException;
+        /**
+         * The new configuration, not yet in force.
+         *
+         * @param labels may choose a named configuration
+         */
+        LoadedConfig load(NodeLabels labels) throws ConfigException;
     }
 
     private enum Wish {
@@ -63,15 +71,17 @@ public final class AgentDaemon {
         LibraryLog.install();
         EventLoops loops = EventLoops.open("io");
         AgentAssembly assembly = new AgentAssembly(config, version, loops, SystemTime.monotonic(), SystemTime.wall());
+        ConfigWatch watch = new ConfigWatch(config.stamps(), SystemTime.monotonic());
         Signals.handle("TERM", () -> wish(Wish.STOP));
         Signals.handle("INT", () -> wish(Wish.STOP));
         Signals.handle("HUP", () -> wish(Wish.RELOAD));
+        assembly.labels().onChange(() -> wish(Wish.RELOAD));
         assembly.start();
         LOG.info("started", "version", version, "http", text(assembly));
         systemd.ready();
         try {
             started.started(assembly);
-            serve(assembly, reload);
+            serve(assembly, reload, watch);
         } catch (Exception e) {
             assembly.stop(STOP_LIMIT);
             throw e;
@@ -99,11 +109,12 @@ public final class AgentDaemon {
         void started(AgentAssembly assembly) throws Exception;
     }
 
-    private void serve(AgentAssembly assembly, Reload reload) throws InterruptedException {
+    private void serve(AgentAssembly assembly, Reload reload, ConfigWatch watch) throws InterruptedException {
         Duration watchdog = systemd.watchdogInterval().orElse(STATUS_INTERVAL);
-        long pause = Math.min(watchdog.toMillis(), STATUS_INTERVAL.toMillis());
+        long longest = Math.min(watchdog.toMillis(), STATUS_INTERVAL.toMillis());
         String told = "";
         while (true) {
+            long pause = Math.min(longest, watch.pause().toMillis());
             @Nullable Wish wish = wishes.poll(pause, TimeUnit.MILLISECONDS);
             if (assembly.heartbeats().ok()) {
                 // A loop that is stuck lets the watchdog bark: systemd restarts the agent.
@@ -119,22 +130,28 @@ public final class AgentDaemon {
                 LOG.info("stopping");
                 return;
             }
-            if (wish == Wish.RELOAD) {
-                reload(assembly, reload);
+            boolean changed = assembly.config().watch() && watch.changed();
+            if (changed || wish == Wish.RELOAD) {
+                reload(assembly, reload, watch);
             }
         }
     }
 
-    private void reload(AgentAssembly assembly, Reload reload) {
+    private void reload(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         systemd.reloading();
         try {
-            LoadedConfig next = reload.load();
+            LoadedConfig next = reload.load(assembly.labels());
+            watch.read(next.stamps());
             for (Problem notice : next.notices()) {
                 LOG.warn(notice.toString());
             }
             assembly.reload(next);
-            LOG.info("configuration read again");
+            LOG.info(
+                    "configuration read again",
+                    "named",
+                    next.named().map(ChosenConfiguration::toString).orElse("none"));
         } catch (ConfigException e) {
+            watch.read(e.stamps());
             for (Problem problem : e.problems()) {
                 LOG.error("the configuration is not used: " + problem);
             }
@@ -142,6 +159,7 @@ public final class AgentDaemon {
                     "the agent goes on with the configuration that it had",
                     "problems",
                     e.problems().size());
+            assembly.refused(e.problems());
         } catch (RuntimeException e) {
             LOG.error("the configuration could not be applied; the agent goes on with the one that it had", e);
         } finally {

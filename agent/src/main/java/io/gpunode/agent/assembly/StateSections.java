@@ -3,13 +3,16 @@ package io.gpunode.agent.assembly;
 import io.gpunode.agent.admin.StateSection;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
+import io.gpunode.agent.config.ChosenConfiguration;
+import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.EffectiveValue;
-import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.DevicePluginStatus;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.model.NvmlFault;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -92,17 +95,35 @@ final class StateSections {
         });
     }
 
-    static StateSection configuration(Supplier<LoadedConfig> loaded) {
+    static StateSection configuration(Supplier<ConfigurationState> state) {
         return section("configuration", json -> {
+            ConfigurationState now = state.get();
             json.beginObject();
-            for (EffectiveValue<?> value : loaded.get().values()) {
+            json.member("file", now.inForce().file().map(Path::toString).orElse(null));
+            json.member("named", now.inForce().named().map(ChosenConfiguration::toString).orElse(null));
+            json.name("refused").beginArray();
+            for (Problem problem : now.refused()) {
+                json.value(problem.toString());
+            }
+            json.endArray();
+            json.name("needRestart").beginArray();
+            for (ConfigDiff.Change change : now.waiting()) {
+                json.beginObject()
+                        .member("setting", change.setting())
+                        .member("inForce", change.before())
+                        .member("read", change.after())
+                        .endObject();
+            }
+            json.endArray();
+            json.name("settings").beginObject();
+            for (EffectiveValue<?> value : now.inForce().values()) {
                 json.name(value.setting().path())
                         .beginObject()
                         .member("value", value.text())
                         .member("source", value.source())
                         .endObject();
             }
-            json.endObject();
+            json.endObject().endObject();
         });
     }
 

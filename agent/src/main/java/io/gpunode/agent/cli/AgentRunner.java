@@ -2,6 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.NodeLabels;
 
 /** Runs the agent until it is told to stop. */
 @FunctionalInterface
@@ -18,7 +19,11 @@ interface AgentRunner {
     /** Reads every source of the configuration again. Any thread. */
     @FunctionalInterface
     interface Reload {
-        /** The new configuration, not yet in force. */
-        LoadedConfig load() throws ConfigException;
+        /**
+         * The new configuration, not yet in force.
+         *
+         * @param labels may choose a named configuration
+         */
+        LoadedConfig load(NodeLabels labels) throws ConfigException;
     }
 }

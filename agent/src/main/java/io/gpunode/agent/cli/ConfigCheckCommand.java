@@ -2,11 +2,10 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigSchema;
-import io.gpunode.agent.config.LoadedConfig;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.json.JsonWriter;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -25,7 +24,7 @@ final class ConfigCheckCommand implements Callable<Integer> {
     @Parameters(
             arity = "0..1",
             paramLabel = "FILE",
-            description = "The file. Default: " + ConfigSchema.DEFAULT_FILE + ".")
+            description = "The file, or a directory of named configurations. Default: " + ConfigSchema.DEFAULT_FILE + ".")
     private @Nullable String file;
 
     @Mixin
@@ -38,25 +37,27 @@ final class ConfigCheckCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         String name = file == null ? ConfigSchema.DEFAULT_FILE : file;
+        List<Problem> problems = new ArrayList<>();
+        List<Problem> notices = new ArrayList<>();
         try {
-            LoadedConfig config = shell.fileLoader().load(List.of(), Optional.of(name));
-            if (output.json()) {
-                shell.out().println(json(name, List.of(), config.notices()));
-                return ExitCode.OK.code();
-            }
-            for (Problem notice : config.notices()) {
-                shell.out().println(notice);
-            }
-            shell.out().println(Text.printable(name) + ": good");
-            return ExitCode.OK.code();
+            notices.addAll(shell.fileLoader().check(name));
         } catch (ConfigException e) {
-            if (output.json()) {
-                shell.out().println(json(name, e.problems(), List.of()));
-            } else {
-                shell.problems(e);
-            }
-            return ExitCode.USAGE.code();
+            problems.addAll(e.problems());
         }
+        ExitCode code = problems.isEmpty() ? ExitCode.OK : ExitCode.USAGE;
+        if (output.json()) {
+            shell.out().println(json(name, problems, notices));
+            return code.code();
+        }
+        for (Problem notice : notices) {
+            shell.out().println(notice);
+        }
+        if (problems.isEmpty()) {
+            shell.out().println(Text.printable(name) + ": good");
+        } else {
+            shell.problems(problems);
+        }
+        return code.code();
     }
 
     private static String json(String file, List<Problem> problems, List<Problem> notices) {

@@ -1,5 +1,6 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.config.ChosenConfiguration;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.EffectiveValue;
 import io.gpunode.agent.config.LoadedConfig;
@@ -18,7 +19,8 @@ import picocli.CommandLine.Unmatched;
         description = {
             "Shows every setting's value as run would use it here and now, and where it comes from.",
             "",
-            "Takes the flags of run, so that a unit's command line can be tried."
+            "Takes the flags of run, so that a unit's command line can be tried. A named configuration is chosen as by an agent"
+                    + " that does not reach an API server; status shows which one a running agent uses."
         })
 final class ConfigShowCommand implements Callable<Integer> {
     private final Shell shell;
@@ -52,7 +54,7 @@ final class ConfigShowCommand implements Callable<Integer> {
             }
             return ExitCode.OK.code();
         } catch (ConfigException e) {
-            shell.problems(e);
+            shell.problems(e.problems());
             return ExitCode.USAGE.code();
         }
     }
@@ -62,12 +64,16 @@ final class ConfigShowCommand implements Callable<Integer> {
         for (EffectiveValue<?> value : config.values()) {
             table.row(value.setting().path(), value.source(), value.text().isEmpty() ? "-" : value.text());
         }
-        return table.toString();
+        String named = config.named()
+                .map(chosen -> "named configuration: " + Text.printable(chosen.toString()) + "\n\n")
+                .orElse("");
+        return named + table;
     }
 
     private static String json(LoadedConfig config) {
         JsonWriter out = JsonWriter.pretty().beginObject();
         out.member("file", config.file().map(Object::toString).orElse(null));
+        out.member("named", config.named().map(ChosenConfiguration::toString).orElse(null));
         out.name("settings").beginArray();
         for (EffectiveValue<?> value : config.values()) {
             out.beginObject()

@@ -2,6 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.time.SystemTime;
@@ -31,15 +32,15 @@ final class RunCommand {
             return ExitCode.USAGE;
         }
         try {
-            AgentRunner.Reload load = () -> shell.loader().load(parsed.flags(), parsed.file());
-            LoadedConfig config = load.load();
+            AgentRunner.Reload load = labels -> shell.loader().load(parsed.flags(), parsed.file(), labels);
+            LoadedConfig config = load.load(NodeLabels.NOT_ASKED);
             configureLog(shell, config.config().log().level());
             for (Problem notice : config.notices()) {
                 LOG.warn(notice.toString());
             }
             return runner.run(config, load);
         } catch (ConfigException e) {
-            shell.problems(e);
+            shell.problems(e.problems());
             return ExitCode.USAGE;
         } catch (Exception e) {
             shell.failure(e, parsed.verbose());

@@ -1,6 +1,5 @@
 package io.gpunode.agent.cli;
 
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Problem;
@@ -35,9 +34,9 @@ record Shell(Map<String, String> environment, PrintStream out, PrintStream err) 
     }
 
     /** Tells every problem of a configuration. */
-    void problems(ConfigException problems) {
-        int count = problems.problems().size();
-        for (Problem problem : problems.problems()) {
+    void problems(List<Problem> problems) {
+        int count = problems.size();
+        for (Problem problem : problems) {
             err.println(problem);
         }
         err.println("the configuration has " + (count == 1 ? "1 problem" : count + " problems"));

@@ -44,6 +44,7 @@ final class StateText {
         if (!podsError.isEmpty()) {
             line(out, "Pods", podsError);
         }
+        configuration(out, state.member("configuration"));
         int healthy = 0;
         List<JsonValue> gpus = state.member("gpus").elements();
         for (JsonValue gpu : gpus) {
@@ -54,6 +55,23 @@ final class StateText {
             out.append('\n').append(gpus(state));
         }
         return out.toString();
+    }
+
+    private static void configuration(StringBuilder out, JsonValue configuration) {
+        String named = configuration.member("named").textOr("");
+        if (!named.isEmpty()) {
+            line(out, "Config", named);
+        }
+        for (JsonValue problem : configuration.member("refused").elements()) {
+            line(out, "Config", "NOT USED: " + problem.textOr(""));
+        }
+        for (JsonValue change : configuration.member("needRestart").elements()) {
+            line(
+                    out,
+                    "Config",
+                    text(change, "setting") + " is read as \"" + change.member("read").textOr("")
+                            + "\" and waits for a restart");
+        }
     }
 
     /** The table of GPUs, and below it the findings. */

@@ -10,6 +10,7 @@ import java.util.Set;
  * record below is one block of it and each component one key. {@code ConfigSchema} holds the key's YAML path, flag, environment variable,
  * default and text; the loader fills these records and keeps where each value came from.
  *
+ * @param watch {@code config.watch}: whether a change of the files it came from is read by itself
  * @param plugin {@code flags} and {@code flags.plugin}: what the device plugin serves
  * @param resources {@code resources}: names by product and by MIG profile
  * @param sharing {@code sharing}: what several containers may hold at once
@@ -26,6 +27,7 @@ import java.util.Set;
  * @param log {@code log}: how much is written to standard error
  */
 public record AgentConfig(
+        boolean watch,
         Plugin plugin,
         Resources resources,
         Sharing sharing,

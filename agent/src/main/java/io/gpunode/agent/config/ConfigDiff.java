@@ -42,6 +42,12 @@ public record ConfigDiff(List<Change> live, List<Change> needRestart, LoadedConf
         return new ConfigDiff(
                 List.copyOf(live),
                 List.copyOf(needRestart),
-                new LoadedConfig(inForce.assemble(), inForce.served(), after.notices(), after.file()));
+                new LoadedConfig(
+                        inForce.assemble(),
+                        inForce.served(),
+                        after.notices(),
+                        after.file(),
+                        after.named(),
+                        after.stamps()));
     }
 }

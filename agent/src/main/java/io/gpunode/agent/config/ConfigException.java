@@ -5,10 +5,17 @@ import java.util.List;
 /** The configuration cannot be used; carries every problem that was found, in the order of their places. */
 public final class ConfigException extends Exception {
     private final transient List<Problem> problems;
+    private final transient FileStamps stamps;
 
-    ConfigException(List<Problem> problems) {
+    ConfigException(List<Problem> problems, FileStamps stamps) {
         super(text(problems));
         this.problems = List.copyOf(problems);
+        this.stamps = stamps;
+    }
+
+    /** The state of everything that was read. */
+    public FileStamps stamps() {
+        return stamps;
     }
 
     /** At least one. */

@@ -7,6 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,6 +22,7 @@ import java.util.Set;
 /** Reads the configuration file down to one raw value per setting. Knows the keys, not what their values mean. */
 final class ConfigFile {
     private static final int MOST_BYTES = 1 << 20;
+    private static final int MOST_FILES = 1_000;
 
     private final Map<String, Setting<?>> settings = new HashMap<>();
     private final Set<String> blocks = new HashSet<>();
@@ -129,9 +132,7 @@ final class ConfigFile {
             }
         }
         for (Setting<?> setting : ConfigSchema.ALL) {
-            if (!setting.inFile()
-                    && (setting.path().equals(prefix + key.name())
-                            || setting.path().startsWith(prefix + key.name() + "."))) {
+            if (!setting.inFile() && setting.path().equals(prefix + key.name())) {
                 report.unknown(
                         key.place(),
                         RawValue.printable(prefix + key.name()),
@@ -154,7 +155,41 @@ final class ConfigFile {
                         : "remove it; all settings are listed by: gpu-node-agent config show");
     }
 
-    private static Optional<String> text(Path file, Report report) {
+    /**
+     * The names of a directory's files, sorted. Directories and what begins with two dots, as a mounted ConfigMap has them, are left out; a
+     * directory with too many is reported.
+     */
+    static Optional<List<String>> names(Path directory, Place place, Report report) {
+        List<String> names = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+            for (Path entry : entries) {
+                String name = entry.getFileName().toString();
+                if (!name.startsWith("..") && !Files.isDirectory(entry)) {
+                    names.add(name);
+                }
+                if (names.size() > MOST_FILES) {
+                    report.problem(
+                            place,
+                            ConfigSchema.DIRECTORY.path(),
+                            "\"" + directory + "\" holds more than " + MOST_FILES + " files",
+                            "name a directory that holds configurations only");
+                    return Optional.empty();
+                }
+            }
+        } catch (IOException | DirectoryIteratorException e) {
+            report.problem(
+                    place,
+                    ConfigSchema.DIRECTORY.path(),
+                    "\"" + directory + "\" cannot be listed: " + (Files.exists(directory) ? e.getMessage() : "it does not exist"),
+                    "name a directory of configurations");
+            return Optional.empty();
+        }
+        names.sort(null);
+        return Optional.of(names);
+    }
+
+    /** A file's text; empty when it cannot be read, which is then reported. */
+    static Optional<String> text(Path file, Report report) {
         Place place = new Place(file.toString(), "file " + file);
         try {
             if (Files.isDirectory(file)) {

@@ -2,6 +2,7 @@ package io.gpunode.agent.config;
 
 import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.config.AgentConfig.SharedResource;
+import io.gpunode.agent.config.NamedConfigurations.Choice;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
 import java.nio.charset.StandardCharsets;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,16 +51,32 @@ public final class ConfigLoader {
     }
 
     /**
-     * Loads. Reads the file, and nothing else.
+     * Loads, without a node's labels.
      *
      * @param flags settings of the command line, each at most once
      * @param fileFlag the file that the command line names; empty to look at the environment and then at the default place
      * @throws ConfigException with every problem
      */
     public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag) throws ConfigException {
+        return load(flags, fileFlag, NodeLabels.NONE);
+    }
+
+    /**
+     * Loads. Reads the file, the selection file and the named configuration that is chosen, and nothing else.
+     *
+     * @param labels may choose the named configuration; not waited for
+     * @throws ConfigException with every problem
+     */
+    public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag, NodeLabels labels)
+            throws ConfigException {
         Report report = new Report(strict(flags));
-        Optional<Path> file = file(fileFlag, report);
-        Map<Setting<?>, RawValue> inFile = file.isPresent() ? ConfigFile.read(file.get(), report) : Map.of();
+        Map<Path, String> stamps = new LinkedHashMap<>();
+        Optional<Path> file = file(fileFlag, stamps, report);
+        Map<Setting<?>, RawValue> inFile = new HashMap<>();
+        if (file.isPresent()) {
+            inFile.putAll(ConfigFile.read(file.get(), report));
+        }
+        Optional<ChosenConfiguration> named = named(flags, inFile, labels, stamps, report);
         Values values = new Values();
         for (Setting<?> setting : ConfigSchema.ALL) {
             decide(setting, flags, inFile, values, report);
@@ -67,9 +85,131 @@ public final class ConfigLoader {
         fillIn(values);
         checkTogether(values, report);
         if (!report.problems().isEmpty()) {
-            throw new ConfigException(report.problems());
+            throw new ConfigException(report.problems(), new FileStamps(stamps));
         }
-        return new LoadedConfig(values.assemble(), values.served(), report.notices(), file);
+        return new LoadedConfig(
+                values.assemble(), values.served(), report.notices(), file, named, new FileStamps(stamps));
+    }
+
+    /**
+     * Checks a file, or every named configuration in a directory.
+     *
+     * @return what is accepted without effect
+     * @throws ConfigException with every problem
+     */
+    public List<Problem> check(String name) throws ConfigException {
+        if (name.isEmpty() || name.indexOf('\0') >= 0 || !Files.isDirectory(Path.of(absolute(name)))) {
+            return load(List.of(), Optional.of(name)).notices();
+        }
+        Path directory = Path.of(absolute(name));
+        Report report = new Report(strict(List.of()));
+        List<Problem> problems = new ArrayList<>();
+        List<Problem> notices = new ArrayList<>();
+        List<String> files = ConfigFile.names(directory, new Place(name, name), report).orElse(List.of());
+        for (String file : files) {
+            try {
+                List<FlagValue> chosen = List.of(
+                        flag(ConfigSchema.DIRECTORY, directory.toString()), flag(ConfigSchema.DEFAULT_NAME, file));
+                notices.addAll(load(chosen, Optional.empty()).notices());
+            } catch (ConfigException e) {
+                problems.addAll(e.problems());
+            }
+        }
+        problems.addAll(report.problems());
+        if (files.isEmpty() && problems.isEmpty()) {
+            problems.add(new Problem(name, "", "holds no configuration", "name a file, or a directory of files"));
+        }
+        if (!problems.isEmpty()) {
+            throw new ConfigException(problems, new FileStamps(Map.of()));
+        }
+        return notices;
+    }
+
+    private static FlagValue flag(Setting<String> setting, String text) {
+        return new FlagValue(setting, setting.flags().getFirst(), text);
+    }
+
+    /** Puts what the chosen configuration of the directory says over what the file says. */
+    private Optional<ChosenConfiguration> named(
+            List<FlagValue> flags,
+            Map<Setting<?>, RawValue> inFile,
+            NodeLabels labels,
+            Map<Path, String> stamps,
+            Report report) {
+        Values values = new Values();
+        for (Setting<?> setting : List.of(
+                ConfigSchema.DIRECTORY,
+                ConfigSchema.DEFAULT_NAME,
+                ConfigSchema.FALLBACKS,
+                ConfigSchema.NODE_LABEL,
+                ConfigSchema.SELECTION_FILE,
+                ConfigSchema.KUBERNETES_API)) {
+            // What is wrong with them is told when every setting has its turn.
+            decide(setting, flags, inFile, values, new Report(true));
+        }
+        if (values.get(ConfigSchema.DIRECTORY).isEmpty()) {
+            return Optional.empty();
+        }
+        Path directory = Path.of(values.get(ConfigSchema.DIRECTORY));
+        stamps.put(directory, FileStamps.of(directory));
+        Optional<List<String>> files = ConfigFile.names(directory, values.place(ConfigSchema.DIRECTORY), report);
+        String selected = selected(values, stamps, report);
+        if (files.isEmpty()) {
+            return Optional.empty();
+        }
+        String label = values.get(ConfigSchema.NODE_LABEL);
+        NodeLabels.Answer answer = labels.label(label);
+        NamedConfigurations choice = new NamedConfigurations(
+                label, answer, selected, values.get(ConfigSchema.DEFAULT_NAME), values.get(ConfigSchema.FALLBACKS));
+        Place place = new Place(directory.toString(), "directory " + directory);
+        return switch (choice.choose(files.get())) {
+            case Choice.Named(String name, String why) -> {
+                Path file = directory.resolve(name);
+                stamps.put(file, FileStamps.of(file));
+                readNamed(file, inFile, report);
+                yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why));
+            }
+            case Choice.Empty(String why) ->
+                Optional.of(new ChosenConfiguration(directory, Optional.empty(), why));
+            case Choice.Refused(String what, String nextStep) -> {
+                boolean mayCome = answer instanceof NodeLabels.Answer.Unknown
+                        && values.get(ConfigSchema.KUBERNETES_API) == AgentConfig.ApiServer.AUTO
+                        && selected.isEmpty()
+                        && values.get(ConfigSchema.DEFAULT_NAME).isEmpty();
+                if (mayCome) {
+                    report.notice(place, "", what, nextStep);
+                } else {
+                    report.problem(place, "", what, nextStep);
+                }
+                yield Optional.of(new ChosenConfiguration(directory, Optional.empty(), what));
+            }
+        };
+    }
+
+    private static void readNamed(Path file, Map<Setting<?>, RawValue> inFile, Report report) {
+        for (Map.Entry<Setting<?>, RawValue> value : ConfigFile.read(file, report).entrySet()) {
+            String path = value.getKey().path();
+            if (path.startsWith(ConfigSchema.CONFIG_BLOCK)) {
+                report.problem(
+                        value.getValue().place(),
+                        path,
+                        "is not set in a named configuration",
+                        "set it in the file of --config, or by flag or variable");
+            } else {
+                inFile.put(value.getKey(), value.getValue());
+            }
+        }
+    }
+
+    /** The name in the selection file; empty when it says nothing. */
+    private static String selected(Values values, Map<Path, String> stamps, Report report) {
+        String name = values.get(ConfigSchema.SELECTION_FILE);
+        if (name.isEmpty()) {
+            return "";
+        }
+        Path file = Path.of(name);
+        stamps.put(file, FileStamps.of(file));
+        return Files.exists(file) ? ConfigFile.text(file, report).orElse("").strip() : "";
     }
 
     /** Decided before the file is read; a wrong value is told when its turn comes. */
@@ -79,7 +219,7 @@ public final class ConfigLoader {
         return values.get(ConfigSchema.STRICT);
     }
 
-    private Optional<Path> file(Optional<String> fileFlag, Report report) {
+    private Optional<Path> file(Optional<String> fileFlag, Map<Path, String> stamps, Report report) {
         String name = fileFlag.orElse("");
         Place place = Place.flag(ConfigSchema.FILE_FLAGS.getFirst());
         for (String variable : ConfigSchema.FILE_VARIABLES) {
@@ -89,6 +229,7 @@ public final class ConfigLoader {
             }
         }
         if (name.isEmpty() && fileFlag.isEmpty()) {
+            stamps.put(defaultFile, FileStamps.of(defaultFile));
             return Files.exists(defaultFile, LinkOption.NOFOLLOW_LINKS) ? Optional.of(defaultFile) : Optional.empty();
         }
         Optional<String> path =
@@ -97,6 +238,7 @@ public final class ConfigLoader {
             return Optional.empty();
         }
         Path file = Path.of(path.get());
+        stamps.put(file, FileStamps.of(file));
         if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
             report.problem(
                     place,

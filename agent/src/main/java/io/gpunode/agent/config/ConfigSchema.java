@@ -14,6 +14,7 @@ import io.gpunode.agent.config.AgentConfig.RegistrationWay;
 import io.gpunode.agent.config.AgentConfig.SharedResource;
 import io.gpunode.agent.config.BlockTypes.NamePatterns;
 import io.gpunode.agent.config.BlockTypes.SharedResources;
+import io.gpunode.agent.config.NamedConfigurations.Fallback;
 import io.gpunode.agent.config.SettingTypes.AbsolutePath;
 import io.gpunode.agent.config.SettingTypes.Blocks;
 import io.gpunode.agent.config.SettingTypes.Channels;
@@ -31,7 +32,9 @@ import io.gpunode.agent.config.Spelling.Meaning;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -69,6 +72,9 @@ public final class ConfigSchema {
     private static final NoEffect LABELS =
             new NoEffect("this version writes no feature labels; keep gpu-feature-discovery for them");
 
+    /** The block that says where the configuration comes from, which a named configuration cannot say. */
+    static final String CONFIG_BLOCK = "config.";
+
     static final Setting<String> VERSION = setting("version", new Choice<>(Map.of("v1", "v1"), Map.of()), "v1")
             .describedAs("Version of the file's schema.");
 
@@ -77,6 +83,48 @@ public final class ConfigSchema {
             .describedAs(
                     "Whether a key that does not exist is refused. `false` passes it over with a notice, and takes keys in"
                             + " any case, as the NVIDIA device plugin does without a word.");
+
+    static final Setting<Boolean> WATCH = own("config.watch", SWITCH, true)
+            .live()
+            .describedAs("Whether the configuration is read again when a file that it came from changes. Without it, SIGHUP"
+                    + " does.");
+
+    static final Setting<String> DIRECTORY = own("config.directory", PATH_OR_EMPTY, "")
+            .flag("config-file-srcdir")
+            .environment("CONFIG_FILE_SRCDIR")
+            .live()
+            .describedAs("A directory of named configurations, one of which is chosen for the node. What it says wins over the"
+                    + " file; it cannot hold settings of `config`.");
+
+    static final Setting<String> DEFAULT_NAME = own("config.default", TEXT, "")
+            .flag("default-config")
+            .environment("DEFAULT_CONFIG")
+            .live()
+            .describedAs("The named configuration that is taken when neither the node's label nor the selection file names"
+                    + " one.");
+
+    static final Setting<Set<Fallback>> FALLBACKS = own(
+                    "config.fallbackStrategies",
+                    new Choices<>(new Choice<>(
+                            ordered("named", Fallback.NAMED, "single", Fallback.SINGLE, "empty", Fallback.EMPTY),
+                            Map.of())),
+                    inOrder(Fallback.NAMED, Fallback.SINGLE))
+            .flag("fallback-strategies")
+            .environment("FALLBACK_STRATEGIES")
+            .live()
+            .describedAs("What is taken when nothing names a configuration, tried in their order: the one that is called"
+                    + " `default`, the only one, or none.");
+
+    static final Setting<String> NODE_LABEL = own(
+                    "config.nodeLabel", new Text(Form.LABEL), "nvidia.com/device-plugin.config")
+            .flag("node-label")
+            .environment("NODE_LABEL")
+            .live()
+            .describedAs("The label of the node that names its configuration, where an API server is reachable.");
+
+    static final Setting<String> SELECTION_FILE = own("config.selectionFile", PATH_OR_EMPTY, "")
+            .live()
+            .describedAs("A file that holds the name of the configuration, for nodes whose label does not name one.");
 
     static final Setting<Set<DeviceListStrategy>> DEVICE_LIST_STRATEGY = setting(
                     "flags.plugin.deviceListStrategy", deviceListStrategies(), Set.of(DeviceListStrategy.ENVVAR))
@@ -346,6 +394,12 @@ public final class ConfigSchema {
     public static final List<Setting<?>> ALL = List.of(
             VERSION,
             STRICT,
+            WATCH,
+            DIRECTORY,
+            DEFAULT_NAME,
+            FALLBACKS,
+            NODE_LABEL,
+            SELECTION_FILE,
             DEVICE_LIST_STRATEGY,
             DEVICE_ID_STRATEGY,
             PASS_DEVICE_SPECS,
@@ -477,6 +531,11 @@ public final class ConfigSchema {
         Map<String, T> map = ordered(firstWord, first, secondWord, second);
         map.put(thirdWord, third);
         return map;
+    }
+
+    @SafeVarargs
+    private static <T> Set<T> inOrder(T... values) {
+        return Collections.unmodifiableSet(new LinkedHashSet<>(List.of(values)));
     }
 
     private static Choices<DeviceListStrategy> deviceListStrategies() {

@@ -6,17 +6,24 @@ package io.gpunode.agent.config;
  */
 public interface NodeLabels {
     /** Where no API server is used. */
-    NodeLabels NONE = new NodeLabels() {
-        @Override
-        public Answer label(String name) {
-            return new Answer.Unknown("no API server is used");
-        }
+    NodeLabels NONE = unknown("no API server is used");
 
-        @Override
-        public void onChange(Runnable changed) {
-            // Nothing changes.
-        }
-    };
+    /** Before anybody could ask. */
+    NodeLabels NOT_ASKED = unknown("the API server has not been asked yet");
+
+    private static NodeLabels unknown(String why) {
+        return new NodeLabels() {
+            @Override
+            public Answer label(String name) {
+                return new Answer.Unknown(why);
+            }
+
+            @Override
+            public void onChange(Runnable changed) {
+                // Nothing changes.
+            }
+        };
+    }
 
     /** What is known of a label now. Never blocks; the newest answer stays while the API server cannot be reached. */
     Answer label(String name);

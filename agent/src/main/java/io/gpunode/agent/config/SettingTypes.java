@@ -258,7 +258,8 @@ final class SettingTypes {
         ANY("text"),
         NODE_NAME("name of a Kubernetes node"),
         RESOURCE("name of an extended resource, `domain/name`"),
-        ANNOTATION_PREFIX("prefix of an annotation key, `domain/`");
+        ANNOTATION_PREFIX("prefix of an annotation key, `domain/`"),
+        LABEL("name of a label, `domain/name`");
 
         private final String words;
 
@@ -286,11 +287,13 @@ final class SettingTypes {
                 case NODE_NAME -> text.isEmpty() || isSubdomain(text);
                 case RESOURCE -> isResource(text);
                 case ANNOTATION_PREFIX -> text.endsWith("/") && isSubdomain(text.substring(0, text.length() - 1));
+                case LABEL -> isLabel(text);
             };
             if (!good) {
                 String example = switch (form) {
                     case RESOURCE -> ", such as nvidia.com/gpu: a domain, a slash and a name of at most 63 characters";
                     case ANNOTATION_PREFIX -> ", such as cdi.k8s.io/";
+                    case LABEL -> ", such as nvidia.com/device-plugin.config";
                     default -> ": lower-case letters, digits, dots and dashes";
                 };
                 report.problem(
@@ -322,6 +325,24 @@ final class SettingTypes {
                 && domain.indexOf('.') > 0
                 && !domain.equals("kubernetes.io")
                 && !domain.endsWith(".kubernetes.io");
+    }
+
+    /** A label's name as Kubernetes allows it: letters, digits, dots, dashes and underscores after an optional domain. */
+    private static boolean isLabel(String text) {
+        int slash = text.indexOf('/');
+        if (slash >= 0 && !isSubdomain(text.substring(0, slash))) {
+            return false;
+        }
+        String name = text.substring(slash + 1);
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+            boolean edge = i == 0 || i == name.length() - 1;
+            if (!alphanumeric && (edge || (c != '-' && c != '_' && c != '.'))) {
+                return false;
+            }
+        }
+        return !name.isEmpty() && name.length() <= 63;
     }
 
     /** RFC 1123, as Kubernetes checks names. */

@@ -46,6 +46,7 @@ class SettingValues {
 
     final AgentConfig assemble() {
         return new AgentConfig(
+                get(ConfigSchema.WATCH),
                 new AgentConfig.Plugin(
                         get(ConfigSchema.DEVICE_LIST_STRATEGY),
                         get(ConfigSchema.DEVICE_ID_STRATEGY),

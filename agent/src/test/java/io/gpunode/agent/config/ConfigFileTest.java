@@ -27,6 +27,7 @@ class ConfigFileTest {
         // Given
         String file = """
                 version: v1
+                config: {watch: false}
                 flags:
                   migStrategy: mixed
                   gdsEnabled: true
@@ -88,6 +89,7 @@ class ConfigFileTest {
         // Then
         assertThat(config)
                 .isEqualTo(new AgentConfig(
+                        false,
                         new AgentConfig.Plugin(
                                 Set.of(
                                         DeviceListStrategy.ENVVAR,
@@ -239,7 +241,7 @@ class ConfigFileTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("config.yaml:1:1: config: is not set in the file; use the flag --config-strict or the"
+                .containsExactly("config.yaml:1:10: config.strict: is not set in the file; use the flag --config-strict or the"
                         + " variable GPU_NODE_AGENT_CONFIG_STRICT");
     }
 

@@ -36,8 +36,44 @@ class ConfigurationDocumentTest {
                 - An environment variable that is set to nothing says nothing.
                 - Durations are written as `5s`, `1m30s` or `250ms`. A list is a YAML list, or one text with commas; in flags and variables it is
                   always the latter. A flag of `true` or `false` may stand alone, which means `true`.
-                - SIGHUP reads everything again. Settings marked *live* apply at once; a change of any other is logged and waits for a restart.
-                  A configuration with problems is refused as a whole, and the one in force stays.
+                - A change of the files is read by itself within seconds, also when a mounted ConfigMap is updated; SIGHUP reads them at once.
+                  Settings marked *live* apply without a restart; a change of any other is logged, shown by `gpu-node-agent status`, and
+                  waits for one. A configuration with problems is refused as a whole, and the one in force stays;
+                  `gpu_node_agent_config_last_read_good` is then 0.
+
+                ## Several configurations in a directory
+
+                `config.directory` names a directory of configurations, such as a mounted ConfigMap; one of its files is read over the file
+                above, setting by setting, and loses to flags and variables. Which one, in this order:
+
+                1. the one that the node's label `nvidia.com/device-plugin.config` (`config.nodeLabel`) names, where an API server is reachable;
+                2. the one whose name stands in `config.selectionFile`;
+                3. `config.default`;
+                4. what `config.fallbackStrategies` find: the one that is called `default`, the only one, or none.
+
+                A change of the label, of the selection file, of the directory or of the chosen file is followed without a restart. A name that
+                is not there is refused: the agent goes on with what it had and says so in its log and in `gpu-node-agent status`. When it
+                starts with a label that is not known yet and nothing else chooses, the file above counts until the label is known.
+                `gpu-node-agent config check DIRECTORY` checks every configuration in it. Directories and names that begin with `..` are left out.
+
+                ## Coming from NVIDIA's device plugin
+
+                Its file, flags and variables are taken as they are; `gpu-node-agent config check FILE` says what differs for yours. Beyond
+                that:
+
+                - `resources`, and `rename` and `devices` of `sharing.timeSlicing.resources`, count. The device plugin reads them and passes
+                  them over with a warning, so a file that carries them changes what the node offers: remove them to keep it as it was.
+                - Unknown keys are refused. The device plugin passes them over without a word; `--config-strict=false` does so with a notice.
+                - `yes`, `no`, `on` and `off` are words, not truth values: write `true` and `false`.
+                - `failOnInitError` has no effect: with either value the agent waits for a driver that is not there, looks for it every
+                  `nvml.retryInterval`, and says so in `/readyz` and `status`. The device plugin ends (`true`) or waits without looking (`false`).
+                - `sharing.mps` is refused; share through `sharing.timeSlicing`.
+                - The config manager beside it is not needed: its `CONFIG_FILE_SRCDIR`, `DEFAULT_CONFIG`, `FALLBACK_STRATEGIES`, `NODE_LABEL`,
+                  `NODE_NAME` and `KUBECONFIG` are the agent's. Leave out `CONFIG_FILE` when it only named the link that the config manager
+                  made (`CONFIG_FILE_DST`).
+                - Mount the host's root, and name it in `host.root`, where the device plugin wants the driver root at `containerDriverRoot`.
+
+                ## Settings
 
                 """);
         table(out);

@@ -18,6 +18,7 @@ final class Loading {
     private final Map<String, String> environment = new HashMap<>();
     private final List<FlagValue> flags = new ArrayList<>();
     private Optional<String> file = Optional.empty();
+    private NodeLabels.Answer label = new NodeLabels.Answer.Unknown("no API server is used");
 
     Loading(Path directory) {
         this.directory = directory;
@@ -62,8 +63,24 @@ final class Loading {
         throw new IllegalArgumentException("no flag --" + name);
     }
 
+    /** What the API server says of the label that chooses. */
+    Loading label(NodeLabels.Answer value) {
+        label = value;
+        return this;
+    }
+
     LoadedConfig load() throws ConfigException {
-        return loader().load(flags, file);
+        return loader().load(flags, file, new NodeLabels() {
+            @Override
+            public Answer label(String name) {
+                return name.equals("nvidia.com/device-plugin.config") ? label : new Answer.NotSet();
+            }
+
+            @Override
+            public void onChange(Runnable changed) {
+                throw new UnsupportedOperationException("a load does not wait for changes");
+            }
+        });
     }
 
     /** The problems, with the directory left out of their places. */
@@ -96,7 +113,7 @@ final class Loading {
         throw new IllegalArgumentException("no setting " + setting);
     }
 
-    private ConfigLoader loader() {
+    ConfigLoader loader() {
         return new ConfigLoader(
                 environment,
                 () -> "node-a",

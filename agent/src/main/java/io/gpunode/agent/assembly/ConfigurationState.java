@@ -1,0 +1,20 @@
+package io.gpunode.agent.assembly;
+
+import io.gpunode.agent.config.ConfigDiff;
+import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.config.Problem;
+import java.util.List;
+
+/**
+ * The configuration as an operator should know it.
+ *
+ * @param inForce what the agent works with
+ * @param waiting what was read and waits for a restart
+ * @param refused why what was read last is not in force; empty when it is
+ */
+record ConfigurationState(LoadedConfig inForce, List<ConfigDiff.Change> waiting, List<Problem> refused) {
+    ConfigurationState {
+        waiting = List.copyOf(waiting);
+        refused = List.copyOf(refused);
+    }
+}

@@ -1,0 +1,19 @@
+package io.gpunode.agent.config;
+
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * Which of the configurations in {@code config.directory} is in force.
+ *
+ * @param directory where they are
+ * @param name the file's name; empty when none is in force
+ * @param why one phrase
+ */
+public record ChosenConfiguration(Path directory, Optional<String> name, String why) {
+    /** The choice in one line. */
+    @Override
+    public String toString() {
+        return name.map(chosen -> directory.resolve(chosen).toString()).orElse("none of " + directory) + " (" + why + ")";
+    }
+}
