@@ -108,7 +108,7 @@ public final class ConfigSchema {
                     new Choices<>(new Choice<>(
                             ordered("named", Fallback.NAMED, "single", Fallback.SINGLE, "empty", Fallback.EMPTY),
                             Map.of())),
-                    inOrder(Fallback.NAMED, Fallback.SINGLE))
+                    Collections.unmodifiableSet(new LinkedHashSet<>(List.of(Fallback.NAMED, Fallback.SINGLE))))
             .flag("fallback-strategies")
             .environment("FALLBACK_STRATEGIES")
             .live()
@@ -531,11 +531,6 @@ public final class ConfigSchema {
         Map<String, T> map = ordered(firstWord, first, secondWord, second);
         map.put(thirdWord, third);
         return map;
-    }
-
-    @SafeVarargs
-    private static <T> Set<T> inOrder(T... values) {
-        return Collections.unmodifiableSet(new LinkedHashSet<>(List.of(values)));
     }
 
     private static Choices<DeviceListStrategy> deviceListStrategies() {
