@@ -56,7 +56,7 @@ final class DoctorCommand implements Callable<Integer> {
             effective =
                     shell.loader().load(List.of(), Optional.ofNullable(config)).config();
         } catch (ConfigException e) {
-            shell.problems(e);
+            shell.problems(e.problems());
             return ExitCode.USAGE.code();
         }
         List<Diagnosis> diagnoses = Doctor.examine(new Patient(
