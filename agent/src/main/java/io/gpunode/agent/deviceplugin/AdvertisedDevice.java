@@ -44,6 +44,11 @@ record AdvertisedDevice(
         return id.length() > base.uuid().length();
     }
 
+    /** Whether it is a GPU that is neither divided nor shared. */
+    boolean wholeGpu() {
+        return base.equals(parent) && !share();
+    }
+
     boolean healthy() {
         return problem.isEmpty();
     }

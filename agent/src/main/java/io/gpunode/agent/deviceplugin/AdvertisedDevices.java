@@ -7,6 +7,7 @@ import io.gpunode.deviceplugin.v1beta1.TopologyInfo;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What one resource offers at one moment: immutable, made once per change of structure, read by every call and stream. Holds the message for
@@ -28,6 +29,7 @@ final class AdvertisedDevices {
     private final AllocationRules rules;
     private final boolean retired;
     private final ListAndWatchResponse message;
+    private volatile @Nullable DeviceTree tree;
 
     /** Nothing was ever seen. */
     static AdvertisedDevices none(String resource) {
@@ -44,7 +46,7 @@ final class AdvertisedDevices {
      * @param resource the extended resource
      * @param notReady why no device can be given to containers now; empty when they can
      * @param devices in PCI order
-     * @param scores in the same order; {@link PairScores#NONE} when there are too many
+     * @param scores in the same order; {@link PairScores#NONE} when not all are whole GPUs
      * @param rules what the answers to Allocate have in common
      */
     AdvertisedDevices(
@@ -100,6 +102,16 @@ final class AdvertisedDevices {
     /** How the devices are connected, in the order of {@link #devices()}. */
     PairScores scores() {
         return scores;
+    }
+
+    /** What the devices are part of. Any thread. */
+    DeviceTree tree() {
+        DeviceTree made = tree;
+        if (made == null) {
+            made = new DeviceTree(this);
+            tree = made;
+        }
+        return made;
     }
 
     /** What the answers to Allocate have in common. */

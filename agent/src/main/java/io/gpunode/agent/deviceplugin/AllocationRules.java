@@ -1,5 +1,6 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.config.AgentConfig.AllocationPolicy;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.deviceplugin.Allocation.DeviceNode;
@@ -19,6 +20,7 @@ import java.util.Set;
  * @param idStrategy what names them towards the runtime
  * @param annotationPrefix of annotations with CDI names, {@code cdi.k8s.io/}
  * @param oneShareOnly whether a container may have no more than one share
+ * @param placement how shares and MIG devices are chosen
  * @param environment given whatever the strategies are
  * @param channels IMEX channels that are there
  * @param cdiNames given beside those of the devices
@@ -34,6 +36,7 @@ record AllocationRules(
         DeviceIdStrategy idStrategy,
         String annotationPrefix,
         boolean oneShareOnly,
+        AllocationPolicy placement,
         Map<String, String> environment,
         List<Integer> channels,
         List<String> cdiNames,
@@ -49,6 +52,7 @@ record AllocationRules(
             DeviceIdStrategy.UUID,
             "",
             false,
+            AllocationPolicy.DISTRIBUTED,
             Map.of(),
             List.of(),
             List.of(),
@@ -115,6 +119,7 @@ record AllocationRules(
                     settings.plugin().deviceIdStrategy(),
                     settings.plugin().cdiAnnotationPrefix(),
                     settings.sharing().timeSlicing().failRequestsGreaterThanOne(),
+                    settings.plugin().allocationPolicy(),
                     environment,
                     List.copyOf(channels),
                     List.copyOf(cdiNames),

@@ -24,9 +24,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class DeviceCatalog implements DevicePlugin.Catalog {
     private static final Log LOG = Log.of(DeviceCatalog.class);
-    /** Pairs are scored in a square of this side at most. */
-    private static final int MOST_SCORED = 128;
-
     private final HostFiles files;
     private PluginSettings settings;
     private boolean settingsChanged = true;
@@ -177,12 +174,15 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
             places[list.size()] = device.place();
             list.add(advertised(device, specOfThis));
         }
-        return new AdvertisedDevices(resource.name(), "", list, scores(places, old), rules);
+        return new AdvertisedDevices(resource.name(), "", list, scores(list, places, old), rules);
     }
 
-    private PairScores scores(int[] places, @Nullable AdvertisedDevices old) {
-        if (places.length > MOST_SCORED) {
-            return PairScores.NONE;
+    /** Only whole GPUs are chosen by how they are connected. */
+    private PairScores scores(List<AdvertisedDevice> list, int[] places, @Nullable AdvertisedDevices old) {
+        for (AdvertisedDevice device : list) {
+            if (!device.wholeGpu()) {
+                return PairScores.NONE;
+            }
         }
         PairScores scores = nodeScores.among(places);
         return old != null && scores.sameAs(old.scores()) ? old.scores() : scores;

@@ -79,7 +79,8 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
                                 now,
                                 container.getAvailableDeviceIDsList(),
                                 container.getMustIncludeDeviceIDsList(),
-                                container.getAllocationSize())));
+                                container.getAllocationSize(),
+                                HeldDevices.UNKNOWN)));
             }
             return response.build();
         });

@@ -78,9 +78,9 @@ final class PairScores {
     }
 
     /**
-     * The scores of devices by the places of their GPUs; devices of one GPU are as close as can be.
+     * The scores of some of these GPUs.
      *
-     * @param places of the devices' GPUs among these
+     * @param places which, each once
      */
     PairScores among(int[] places) {
         boolean all = places.length == count;
@@ -93,11 +93,7 @@ final class PairScores {
         int[] chosen = new int[places.length * places.length];
         for (int a = 0; a < places.length; a++) {
             for (int b = 0; b < places.length; b++) {
-                chosen[a * places.length + b] = a == b
-                        ? 0
-                        : places[a] == places[b]
-                                ? Ancestor.INTERNAL.points * TIE_BREAK_ROOM
-                                : between(places[a], places[b]);
+                chosen[a * places.length + b] = between(places[a], places[b]);
             }
         }
         return new PairScores(places.length, chosen);

@@ -6,17 +6,22 @@ import java.util.Arrays;
  * Finds the set of GPUs to give, exactly, for up to 16 GPUs. A set is a bit mask; bit <i>i</i> is the <i>i</i>-th GPU in PCI order.
  *
  * <p>What is best: the free GPUs are thought of as divided into sets of the wanted size (and one rest), and the division with the highest sum
- * over the pairs within its sets leaves the node best connected for whoever comes next. Of all sets that are part of such a division the one
- * with the best connections within wins; then the one that leaves the best connected rest; then the lowest PCI addresses. For size 1 this
- * means: the GPU that the free ones miss least.
+ * over the pairs within its sets leaves the node best connected for whoever comes next; this is what NVIDIA's device plugin optimises, too. Of
+ * all sets that are part of such a division the one with the best connections within wins; then the one that leaves most to the others (see
+ * {@link #worth}); then the lowest PCI addresses. One GPU has no connections, so for size 1 what is left decides alone.
  *
  * <p>The value of dividing a mask is computed from smaller masks and kept, one table of 2<sup>n</sup> numbers a size up to <i>n</i>/2: 1 KiB
  * each at 8 GPUs, 256 KiB at 16. {@link #prepare} fills them ahead of the first question: 1 ms of work at 8 GPUs, about 0.3 s at 16; a question
- * that comes before computes what it needs, tens of milliseconds at worst. Any thread.
+ * that comes before computes what it needs. Any thread.
  */
 final class SubsetSearch {
     /** Beyond it the tables outgrow their use. */
     static final int MOST_GPUS = 16;
+
+    /** The sizes that the rest is judged by, those that are asked for most, and weights that make the mean pair of each count the same. */
+    private static final int[] USUAL_SIZES = {2, 4, 8};
+
+    private static final int[] PAIR_WEIGHTS = {84, 14, 3};
 
     private final int count;
     /** By mask: the sum over its pairs. */
@@ -34,7 +39,7 @@ final class SubsetSearch {
     private int best;
     private int bestTotal;
     private int bestWithin;
-    private int bestRest;
+    private long bestWorth;
 
     SubsetSearch(PairScores scores) {
         if (scores.count() > MOST_GPUS) {
@@ -99,8 +104,7 @@ final class SubsetSearch {
         if (preparedSize > count / 2) {
             return false;
         }
-        size = preparedSize;
-        divide(preparedMask);
+        divide(preparedMask, preparedSize);
         preparedMask++;
         if (preparedMask == within.length) {
             preparedMask = 0;
@@ -126,41 +130,51 @@ final class SubsetSearch {
     private void tryOne(int chosen) {
         int rest = available ^ chosen;
         int chosenWithin = within[chosen];
-        int total = size == 1 ? 0 : chosenWithin + divide(rest);
-        if (total < bestTotal) {
+        int total = size == 1 ? 0 : chosenWithin + divide(rest, size);
+        if (total < bestTotal || (total == bestTotal && chosenWithin < bestWithin)) {
             return;
         }
-        if (total == bestTotal) {
-            if (chosenWithin < bestWithin || (chosenWithin == bestWithin && within[rest] <= bestRest)) {
-                return;
-            }
+        long restWorth = worth(rest);
+        if (total == bestTotal && chosenWithin == bestWithin && restWorth <= bestWorth) {
+            return;
         }
         best = chosen;
         bestTotal = total;
         bestWithin = chosenWithin;
-        bestRest = within[rest];
+        bestWorth = restWorth;
+    }
+
+    /** What those that are left are worth: how well sets of two, four and eight of them can be connected, and in all, how well each to each. */
+    private long worth(int rest) {
+        int members = Integer.bitCount(rest);
+        long sum = 0;
+        for (int i = 0; i < USUAL_SIZES.length && USUAL_SIZES[i] <= members; i++) {
+            sum += (long) PAIR_WEIGHTS[i] * divide(rest, USUAL_SIZES[i]);
+        }
+        // The best that 120 pairs can have is below 2^28, and the sum below 2^32.
+        return (sum << 28) + within[rest];
     }
 
     /** The best sum over a division of a mask into sets of the size and a smaller rest. */
-    private int divide(int mask) {
+    private int divide(int mask, int setSize) {
         int members = Integer.bitCount(mask);
-        if (members <= size) {
+        if (members <= setSize) {
             return within[mask];
         }
-        int[] known = divided[size];
+        int[] known = divided[setSize];
         if (known.length == 0) {
             known = new int[within.length];
             Arrays.fill(known, -1);
-            divided[size] = known;
+            divided[setSize] = known;
         }
         int sum = known[mask];
         if (sum < 0) {
             // The lowest member is in some set: a full one, or the rest.
             int lowest = mask & -mask;
-            sum = bestSplit(mask ^ lowest, members - 1, size - 1, lowest, mask);
-            int rest = members % size;
+            sum = bestSplit(mask ^ lowest, members - 1, setSize - 1, lowest, mask, setSize);
+            int rest = members % setSize;
             if (rest > 0) {
-                sum = Math.max(sum, bestSplit(mask ^ lowest, members - 1, rest - 1, lowest, mask));
+                sum = Math.max(sum, bestSplit(mask ^ lowest, members - 1, rest - 1, lowest, mask, setSize));
             }
             known[mask] = sum;
         }
@@ -168,16 +182,16 @@ final class SubsetSearch {
     }
 
     /** The best sum over splitting off the set so far and {@code need} more, and dividing what is left. */
-    private int bestSplit(int candidates, int candidateCount, int need, int set, int whole) {
+    private int bestSplit(int candidates, int candidateCount, int need, int set, int whole, int setSize) {
         if (need == 0) {
-            return within[set] + divide(whole ^ set);
+            return within[set] + divide(whole ^ set, setSize);
         }
         int sum = -1;
         int left = candidates;
         for (int leftCount = candidateCount; leftCount >= need; leftCount--) {
             int next = left & -left;
             left ^= next;
-            sum = Math.max(sum, bestSplit(left, leftCount - 1, need - 1, set | next, whole));
+            sum = Math.max(sum, bestSplit(left, leftCount - 1, need - 1, set | next, whole, setSize));
         }
         return sum;
     }

@@ -8,13 +8,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
-/**
- * Which containers hold which GPUs and GPU instances: a pure function from the kubelet's device ids and the picture's GPUs. Understands every form
- * of device id that device plugins for NVIDIA GPUs use: {@code GPU-…}, {@code MIG-…}, {@code MIG-GPU-…/gi/ci}, an index {@code N} or {@code N:M},
- * {@code nvidiaN} and {@code nvidiaN/giK}, each also as a share ({@code ::n} or {@code /vgpuN}).
- */
+/** Which containers hold which GPUs and GPU instances: a pure function from the kubelet's device ids and the picture's GPUs. */
 public final class DeviceHolders {
     /** A place for the holders: the GPU's place in the picture, and a GPU instance's id or -1 for the GPU as a whole. */
     private record Target(int gpuPlace, int gpuInstanceId) {}
@@ -28,13 +23,21 @@ public final class DeviceHolders {
      * @param byDevice device id → its users
      */
     public DeviceHolders(List<Gpu> gpus, Map<String, List<PodUse>> byDevice) {
+        if (byDevice.isEmpty()) {
+            return;
+        }
+        DeviceNames names = new DeviceNames(gpus);
         for (Map.Entry<String, List<PodUse>> entry : byDevice.entrySet()) {
             devices++;
-            Target target = resolve(gpus, withoutShare(entry.getKey()));
-            if (target == null) {
+            DeviceNames.Device device = names.find(entry.getKey());
+            if (device == null) {
                 unmatched++;
             } else {
-                holders.computeIfAbsent(target, _ -> new LinkedHashSet<>()).addAll(entry.getValue());
+                MigDevice mig = device.mig();
+                holders.computeIfAbsent(
+                                new Target(device.gpuPlace(), mig == null ? -1 : mig.gpuInstanceId()),
+                                _ -> new LinkedHashSet<>())
+                        .addAll(entry.getValue());
             }
         }
     }
@@ -62,41 +65,5 @@ public final class DeviceHolders {
     private List<PodUse> at(Target target) {
         Set<PodUse> found = holders.get(target);
         return found == null ? List.of() : new ArrayList<>(found);
-    }
-
-    private static String withoutShare(String device) {
-        int share = device.indexOf("::");
-        if (share < 0) {
-            share = device.indexOf("/vgpu");
-        }
-        return share < 0 ? device : device.substring(0, share);
-    }
-
-    private static @Nullable Target resolve(List<Gpu> gpus, String device) {
-        for (int place = 0; place < gpus.size(); place++) {
-            Gpu gpu = gpus.get(place);
-            if (matchesGpu(gpu, device)) {
-                return new Target(place, -1);
-            }
-            for (MigDevice mig : gpu.migDevices()) {
-                if (matchesMig(gpu, mig, device)) {
-                    return new Target(place, mig.gpuInstanceId());
-                }
-            }
-        }
-        return null;
-    }
-
-    private static boolean matchesGpu(Gpu gpu, String device) {
-        return device.equals(gpu.id().uuid())
-                || device.equals(String.valueOf(gpu.index()))
-                || device.equals("nvidia" + gpu.index());
-    }
-
-    private static boolean matchesMig(Gpu gpu, MigDevice mig, String device) {
-        return device.equals(mig.id().uuid())
-                || device.equals(gpu.index() + ":" + mig.index())
-                || device.equals("nvidia" + gpu.index() + "/gi" + mig.gpuInstanceId())
-                || device.equals("MIG-" + gpu.id().uuid() + "/" + mig.gpuInstanceId() + "/" + mig.computeInstanceId());
     }
 }

@@ -4,18 +4,22 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.model.Topology;
 import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.Snapshots;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(30)
 class PreferredAllocationTest {
+    private static final PodUse POD = new PodUse("default", "notebook", "main");
+
     /** The NVLinks of a DGX-1 with V100: two quads, each pair of neighbours by one or two links, each GPU to its twin. */
     private static final int[][] DGX1 = {
         {0, 1, 1, 2, 2, 0, 0, 0},
@@ -78,7 +82,8 @@ class PreferredAllocationTest {
         AdvertisedDevices devices = devices(Snapshots.h100x8());
 
         // When
-        List<String> chosen = PreferredAllocation.choose(devices, Snapshots.uuids(8), List.of(Snapshots.uuid(6)), 3);
+        List<String> chosen = PreferredAllocation.choose(
+                devices, Snapshots.uuids(8), List.of(Snapshots.uuid(6)), 3, HeldDevices.UNKNOWN);
 
         // Then
         assertThat(chosen).containsExactly(Snapshots.uuid(4), Snapshots.uuid(5), Snapshots.uuid(6));
@@ -89,7 +94,7 @@ class PreferredAllocationTest {
         // Given
         AdvertisedDevices devices = devices(Snapshots.pcie(8).nvLinks(DGX1));
         List<String> available = new ArrayList<>(Snapshots.uuids(8));
-        List<String> expected = PreferredAllocation.choose(devices, available, List.of(), 3);
+        List<String> expected = PreferredAllocation.choose(devices, available, List.of(), 3, HeldDevices.UNKNOWN);
         Random random = new Random(11);
 
         for (int i = 0; i < 50; i++) {
@@ -97,7 +102,7 @@ class PreferredAllocationTest {
             Collections.shuffle(available, random);
 
             // Then
-            assertThat(PreferredAllocation.choose(devices, available, List.of(), 3))
+            assertThat(PreferredAllocation.choose(devices, available, List.of(), 3, HeldDevices.UNKNOWN))
                     .isEqualTo(expected);
         }
     }
@@ -107,22 +112,28 @@ class PreferredAllocationTest {
         AdvertisedDevices devices = devices(Snapshots.h100x8());
         List<String> two = List.of(Snapshots.uuid(1), Snapshots.uuid(0));
 
-        assertThat(PreferredAllocation.choose(devices, two, List.of(), 0)).isEmpty();
-        assertThat(PreferredAllocation.choose(devices, two, List.of(), -3)).isEmpty();
-        assertThat(PreferredAllocation.choose(devices, two, List.of(), Integer.MAX_VALUE))
+        assertThat(PreferredAllocation.choose(devices, two, List.of(), 0, HeldDevices.UNKNOWN))
+                .isEmpty();
+        assertThat(PreferredAllocation.choose(devices, two, List.of(), -3, HeldDevices.UNKNOWN))
+                .isEmpty();
+        assertThat(PreferredAllocation.choose(devices, two, List.of(), Integer.MAX_VALUE, HeldDevices.UNKNOWN))
                 .containsExactly(Snapshots.uuid(0), Snapshots.uuid(1));
-        assertThat(PreferredAllocation.choose(devices, List.of(), List.of(), 2)).isEmpty();
-        assertThat(PreferredAllocation.choose(devices, List.of("unknown", Snapshots.uuid(3)), List.of(), 1))
+        assertThat(PreferredAllocation.choose(devices, List.of(), List.of(), 2, HeldDevices.UNKNOWN))
+                .isEmpty();
+        assertThat(PreferredAllocation.choose(
+                        devices, List.of("unknown", Snapshots.uuid(3)), List.of(), 1, HeldDevices.UNKNOWN))
                 .containsExactly(Snapshots.uuid(3));
-        assertThat(PreferredAllocation.choose(devices, two, List.of(Snapshots.uuid(7)), 2))
+        assertThat(PreferredAllocation.choose(devices, two, List.of(Snapshots.uuid(7)), 2, HeldDevices.UNKNOWN))
                 .hasSize(2)
                 .contains(Snapshots.uuid(7));
-        assertThat(PreferredAllocation.choose(devices, two, two, 1)).hasSize(1);
-        assertThat(PreferredAllocation.choose(devices, List.of("a", "b"), List.of("c"), 2))
+        assertThat(PreferredAllocation.choose(devices, two, two, 1, HeldDevices.UNKNOWN))
+                .hasSize(1);
+        assertThat(PreferredAllocation.choose(devices, List.of("a", "b"), List.of("c"), 2, HeldDevices.UNKNOWN))
                 .hasSize(2)
                 .contains("c");
-        assertThat(PreferredAllocation.choose(AdvertisedDevices.none("nvidia.com/gpu"), two, List.of(), 1))
-                .isEmpty();
+        assertThat(PreferredAllocation.choose(
+                        AdvertisedDevices.none("nvidia.com/gpu"), two, List.of(), 1, HeldDevices.UNKNOWN))
+                .containsExactly(Snapshots.uuid(0));
     }
 
     @Test
@@ -146,21 +157,29 @@ class PreferredAllocationTest {
     }
 
     @Test
-    void replicasAreSpreadOverTheGpus() {
+    void idsThatAreNotKnownComeLastAndInOrder() {
         // Given
         AdvertisedDevices devices = devices(Snapshots.h100x8());
-        List<String> available = List.of(
-                Snapshots.uuid(0) + "::1",
-                Snapshots.uuid(0) + "::0",
-                Snapshots.uuid(1) + "::0",
-                Snapshots.uuid(0) + "::10");
+        List<String> available = List.of("b", Snapshots.uuid(3), "a", Snapshots.uuid(1));
 
-        // When
-        List<String> chosen = PreferredAllocation.choose(devices, available, List.of(), 3);
+        // When / Then
+        assertThat(PreferredAllocation.choose(devices, available, List.of("c"), 4, HeldDevices.UNKNOWN))
+                .containsExactly("c", Snapshots.uuid(1), Snapshots.uuid(3), "a");
+    }
 
-        // Then
-        assertThat(chosen)
-                .containsExactly(Snapshots.uuid(0) + "::0", Snapshots.uuid(1) + "::0", Snapshots.uuid(0) + "::1");
+    @Test
+    void aGpuOfWhichAShareIsHeldThroughAnotherResourceComesLast() {
+        // Given
+        Snapshots node = Snapshots.h100x8();
+        HeldDevices held = HeldDevices.of(node.build().gpus(), Map.of(Snapshots.uuid(1) + "::3", List.of(POD)));
+
+        // When / Then
+        assertThat(PreferredAllocation.choose(devices(node), Snapshots.uuids(4), List.of(), 3, held))
+                .containsExactly(Snapshots.uuid(0), Snapshots.uuid(2), Snapshots.uuid(3));
+        assertThat(PreferredAllocation.choose(devices(node), Snapshots.uuids(4), List.of(), 4, held))
+                .containsExactlyElementsOf(Snapshots.uuids(4));
+        assertThat(PreferredAllocation.choose(devices(node), Snapshots.uuids(4), List.of(Snapshots.uuid(1)), 2, held))
+                .contains(Snapshots.uuid(1));
     }
 
     @Test
@@ -242,7 +261,7 @@ class PreferredAllocationTest {
     private static List<Integer> choose(Snapshots node, List<Integer> available, int size) {
         AdvertisedDevices devices = devices(node);
         List<String> ids = available.stream().map(Snapshots::uuid).toList();
-        return PreferredAllocation.choose(devices, ids, List.of(), size).stream()
+        return PreferredAllocation.choose(devices, ids, List.of(), size, HeldDevices.UNKNOWN).stream()
                 .map(devices::placeOf)
                 .toList();
     }
