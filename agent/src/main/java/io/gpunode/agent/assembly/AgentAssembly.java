@@ -114,6 +114,7 @@ public final class AgentAssembly {
                 PluginSettings.of(config),
                 config.kubelet(),
                 inventory,
+                pods,
                 host,
                 loops,
                 heartbeats,

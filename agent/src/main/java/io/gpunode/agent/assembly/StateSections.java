@@ -100,7 +100,9 @@ final class StateSections {
             ConfigurationState now = state.get();
             json.beginObject();
             json.member("file", now.inForce().file().map(Path::toString).orElse(null));
-            json.member("named", now.inForce().named().map(ChosenConfiguration::toString).orElse(null));
+            json.member(
+                    "named",
+                    now.inForce().named().map(ChosenConfiguration::toString).orElse(null));
             json.name("refused").beginArray();
             for (Problem problem : now.refused()) {
                 json.value(problem.toString());

@@ -24,7 +24,8 @@ final class ConfigCheckCommand implements Callable<Integer> {
     @Parameters(
             arity = "0..1",
             paramLabel = "FILE",
-            description = "The file, or a directory of named configurations. Default: " + ConfigSchema.DEFAULT_FILE + ".")
+            description =
+                    "The file, or a directory of named configurations. Default: " + ConfigSchema.DEFAULT_FILE + ".")
     private @Nullable String file;
 
     @Mixin

@@ -69,8 +69,8 @@ final class StateText {
             line(
                     out,
                     "Config",
-                    text(change, "setting") + " is read as \"" + change.member("read").textOr("")
-                            + "\" and waits for a restart");
+                    text(change, "setting") + " is read as \""
+                            + change.member("read").textOr("") + "\" and waits for a restart");
         }
     }
 

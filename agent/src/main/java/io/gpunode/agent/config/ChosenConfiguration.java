@@ -14,6 +14,7 @@ public record ChosenConfiguration(Path directory, Optional<String> name, String 
     /** The choice in one line. */
     @Override
     public String toString() {
-        return name.map(chosen -> directory.resolve(chosen).toString()).orElse("none of " + directory) + " (" + why + ")";
+        return name.map(chosen -> directory.resolve(chosen).toString()).orElse("none of " + directory) + " (" + why
+                + ")";
     }
 }

@@ -180,7 +180,8 @@ final class ConfigFile {
             report.problem(
                     place,
                     ConfigSchema.DIRECTORY.path(),
-                    "\"" + directory + "\" cannot be listed: " + (Files.exists(directory) ? e.getMessage() : "it does not exist"),
+                    "\"" + directory + "\" cannot be listed: "
+                            + (Files.exists(directory) ? e.getMessage() : "it does not exist"),
                     "name a directory of configurations");
             return Optional.empty();
         }

@@ -105,7 +105,8 @@ public final class ConfigLoader {
         Report report = new Report(strict(List.of()));
         List<Problem> problems = new ArrayList<>();
         List<Problem> notices = new ArrayList<>();
-        List<String> files = ConfigFile.names(directory, new Place(name, name), report).orElse(List.of());
+        List<String> files =
+                ConfigFile.names(directory, new Place(name, name), report).orElse(List.of());
         for (String file : files) {
             try {
                 List<FlagValue> chosen = List.of(
@@ -169,8 +170,7 @@ public final class ConfigLoader {
                 readNamed(file, inFile, report);
                 yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why));
             }
-            case Choice.Empty(String why) ->
-                Optional.of(new ChosenConfiguration(directory, Optional.empty(), why));
+            case Choice.Empty(String why) -> Optional.of(new ChosenConfiguration(directory, Optional.empty(), why));
             case Choice.Refused(String what, String nextStep) -> {
                 boolean mayCome = answer instanceof NodeLabels.Answer.Unknown
                         && values.get(ConfigSchema.KUBERNETES_API) == AgentConfig.ApiServer.AUTO
@@ -187,7 +187,8 @@ public final class ConfigLoader {
     }
 
     private static void readNamed(Path file, Map<Setting<?>, RawValue> inFile, Report report) {
-        for (Map.Entry<Setting<?>, RawValue> value : ConfigFile.read(file, report).entrySet()) {
+        for (Map.Entry<Setting<?>, RawValue> value :
+                ConfigFile.read(file, report).entrySet()) {
             String path = value.getKey().path();
             if (path.startsWith(ConfigSchema.CONFIG_BLOCK)) {
                 report.problem(

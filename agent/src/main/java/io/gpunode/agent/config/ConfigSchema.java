@@ -86,22 +86,25 @@ public final class ConfigSchema {
 
     static final Setting<Boolean> WATCH = own("config.watch", SWITCH, true)
             .live()
-            .describedAs("Whether the configuration is read again when a file that it came from changes. Without it, SIGHUP"
-                    + " does.");
+            .describedAs(
+                    "Whether the configuration is read again when a file that it came from changes. Without it, SIGHUP"
+                            + " does.");
 
     static final Setting<String> DIRECTORY = own("config.directory", PATH_OR_EMPTY, "")
             .flag("config-file-srcdir")
             .environment("CONFIG_FILE_SRCDIR")
             .live()
-            .describedAs("A directory of named configurations, one of which is chosen for the node. What it says wins over the"
-                    + " file; it cannot hold settings of `config`.");
+            .describedAs(
+                    "A directory of named configurations, one of which is chosen for the node. What it says wins over the"
+                            + " file; it cannot hold settings of `config`.");
 
     static final Setting<String> DEFAULT_NAME = own("config.default", TEXT, "")
             .flag("default-config")
             .environment("DEFAULT_CONFIG")
             .live()
-            .describedAs("The named configuration that is taken when neither the node's label nor the selection file names"
-                    + " one.");
+            .describedAs(
+                    "The named configuration that is taken when neither the node's label nor the selection file names"
+                            + " one.");
 
     static final Setting<Set<Fallback>> FALLBACKS = own(
                     "config.fallbackStrategies",
@@ -112,8 +115,9 @@ public final class ConfigSchema {
             .flag("fallback-strategies")
             .environment("FALLBACK_STRATEGIES")
             .live()
-            .describedAs("What is taken when nothing names a configuration, tried in their order: the one that is called"
-                    + " `default`, the only one, or none.");
+            .describedAs(
+                    "What is taken when nothing names a configuration, tried in their order: the one that is called"
+                            + " `default`, the only one, or none.");
 
     static final Setting<String> NODE_LABEL = own(
                     "config.nodeLabel", new Text(Form.LABEL), "nvidia.com/device-plugin.config")

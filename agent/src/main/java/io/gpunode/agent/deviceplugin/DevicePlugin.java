@@ -11,6 +11,7 @@ import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -87,6 +88,7 @@ public final class DevicePlugin implements Service {
     private SnapshotSource.@Nullable Subscription subscription;
 
     /**
+     * @param pods what containers hold, for placing shares and MIG devices
      * @param files where device nodes are looked for
      * @param random makes the sockets' names unique, so that the agent of an upgrade does not take the place of the one that it follows
      */
@@ -94,6 +96,7 @@ public final class DevicePlugin implements Service {
             PluginSettings settings,
             AgentConfig.Kubelet kubelet,
             SnapshotSource source,
+            PodResourcesSource pods,
             HostFiles files,
             EventLoops loops,
             Heartbeats heartbeats,
@@ -106,6 +109,7 @@ public final class DevicePlugin implements Service {
                 new DeviceCatalog(settings, files),
                 kubelet,
                 source,
+                pods,
                 files,
                 loops,
                 heartbeats,
@@ -121,6 +125,7 @@ public final class DevicePlugin implements Service {
             Catalog catalog,
             AgentConfig.Kubelet kubelet,
             SnapshotSource source,
+            PodResourcesSource pods,
             HostFiles files,
             EventLoops loops,
             Heartbeats heartbeats,
@@ -141,7 +146,14 @@ public final class DevicePlugin implements Service {
         this.clock = clock;
         this.duty = new DutyCycle("device-plugin", TURN_BOUND, heartbeats, this::turn);
         this.surroundings = new KubeletRegistration.Surroundings(
-                kubeletSocket, names, () -> ++registrationNumber, loops, clock, wall, duty::wake);
+                kubeletSocket,
+                names,
+                new HeldDevicesReader(pods, source, clock),
+                () -> ++registrationNumber,
+                loops,
+                clock,
+                wall,
+                duty::wake);
         meters.gauge(
                 "gpu_node_agent_device_plugin_unoffered_devices",
                 "GPUs and MIG devices that no resource offers, because the strategy has no place for them; `status` says why.",

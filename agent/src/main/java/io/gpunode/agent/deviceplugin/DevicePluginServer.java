@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * One resource's gRPC server on one socket file, from bind to close. A kubelet that starts deletes the file: then this server is over and
@@ -30,6 +31,7 @@ final class DevicePluginServer implements AutoCloseable {
             Path socket,
             EventLoops loops,
             AdvertisedDevices devices,
+            Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
             Runnable streamsChanged)
@@ -39,7 +41,7 @@ final class DevicePluginServer implements AutoCloseable {
         this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
         this.server = UnixSockets.server(socket, loops)
                 .maxConcurrentCallsPerConnection(MOST_CALLS_PER_CONNECTION)
-                .addService(new DevicePluginService(this::devices, streams, counts, clock))
+                .addService(new DevicePluginService(this::devices, held, streams, counts, clock))
                 .build()
                 .start();
         this.bound = SocketFile.look(socket);
@@ -48,6 +50,7 @@ final class DevicePluginServer implements AutoCloseable {
     /**
      * Serves on a socket; what a predecessor left there is replaced.
      *
+     * @param held what containers hold, for placing others; must not block
      * @param streamsChanged called on the event loop when a ListAndWatch stream begins or ends
      * @throws IOException when the socket cannot be made there; a sentence with the path and the next step
      */
@@ -55,6 +58,7 @@ final class DevicePluginServer implements AutoCloseable {
             Path socket,
             EventLoops loops,
             AdvertisedDevices devices,
+            Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
             Runnable streamsChanged)
@@ -69,7 +73,7 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            return new DevicePluginServer(socket, loops, devices, counts, clock, streamsChanged);
+            return new DevicePluginServer(socket, loops, devices, held, counts, clock, streamsChanged);
         } catch (IOException e) {
             throw new IOException("cannot serve on " + socket + ": " + reason(e, socket), e);
         }

@@ -42,13 +42,19 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
     private static final int MOST_CONTAINERS = 64;
 
     private final Supplier<AdvertisedDevices> devices;
+    private final Supplier<HeldDevices> held;
     private final DeviceStreams streams;
     private final PluginCounts counts;
     private final MonotonicClock clock;
 
     DevicePluginService(
-            Supplier<AdvertisedDevices> devices, DeviceStreams streams, PluginCounts counts, MonotonicClock clock) {
+            Supplier<AdvertisedDevices> devices,
+            Supplier<HeldDevices> held,
+            DeviceStreams streams,
+            PluginCounts counts,
+            MonotonicClock clock) {
         this.devices = devices;
+        this.held = held;
         this.streams = streams;
         this.counts = counts;
         this.clock = clock;
@@ -70,6 +76,7 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
             PreferredAllocationRequest request, StreamObserver<PreferredAllocationResponse> answer) {
         answer(Method.GET_PREFERRED_ALLOCATION, answer, () -> {
             AdvertisedDevices now = devices.get();
+            HeldDevices inUse = held.get();
             PreferredAllocationResponse.Builder response = PreferredAllocationResponse.newBuilder();
             int containers = Math.min(MOST_CONTAINERS, request.getContainerRequestsCount());
             for (int i = 0; i < containers; i++) {
@@ -80,7 +87,7 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
                                 container.getAvailableDeviceIDsList(),
                                 container.getMustIncludeDeviceIDsList(),
                                 container.getAllocationSize(),
-                                HeldDevices.UNKNOWN)));
+                                inUse)));
             }
             return response.build();
         });

@@ -22,6 +22,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,12 +47,14 @@ final class KubeletRegistration implements AutoCloseable {
     /**
      * What the registrations of one agent share.
      *
+     * @param held what containers hold, for placing others
      * @param numbers of registrations; each call gives the next one
      * @param wake asks for a turn; any thread
      */
     record Surroundings(
             Path kubeletSocket,
             SocketNames names,
+            Supplier<HeldDevices> held,
             IntSupplier numbers,
             EventLoops loops,
             MonotonicClock clock,
@@ -218,6 +221,7 @@ final class KubeletRegistration implements AutoCloseable {
                 around.names().socket(resource, around.numbers().getAsInt()),
                 around.loops(),
                 devices,
+                around.held(),
                 counts,
                 around.clock(),
                 around.wake());

@@ -68,7 +68,8 @@ final class WarmUp {
         AdvertisedDevices devices =
                 new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()), rules);
         PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up");
-        try (DevicePluginServer _ = DevicePluginServer.open(socket, loops, devices, uncounted, clock, () -> {})) {
+        try (DevicePluginServer _ = DevicePluginServer.open(
+                socket, loops, devices, () -> HeldDevices.UNKNOWN, uncounted, clock, () -> {})) {
             ManagedChannel channel = UnixSockets.channel(socket, loops).build();
             try {
                 int rounds = 0;

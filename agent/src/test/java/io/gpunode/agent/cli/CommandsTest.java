@@ -60,7 +60,8 @@ class CommandsTest {
         String[] seen = new String[1];
         Terminal terminal = new Terminal().runner((_, reload) -> {
             Files.writeString(file, "sampling: {interval: 2s}");
-            seen[0] = reload.load(NodeLabels.NONE).config().sampling().interval().toString();
+            seen[0] =
+                    reload.load(NodeLabels.NONE).config().sampling().interval().toString();
             return ExitCode.OK;
         });
 

@@ -241,8 +241,9 @@ class ConfigFileTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("config.yaml:1:10: config.strict: is not set in the file; use the flag --config-strict or the"
-                        + " variable GPU_NODE_AGENT_CONFIG_STRICT");
+                .containsExactly(
+                        "config.yaml:1:10: config.strict: is not set in the file; use the flag --config-strict or the"
+                                + " variable GPU_NODE_AGENT_CONFIG_STRICT");
     }
 
     @Test

@@ -55,8 +55,8 @@ class NamedLoadTest {
         assertThat(loading.source("sampling.interval")).isEqualTo("file named/a:2");
         assertThat(loaded.named())
                 .hasValueSatisfying(chosen -> assertThat(chosen.toString())
-                        .isEqualTo(named.resolve("a")
-                                + " (named by the node's label nvidia.com/device-plugin.config)"));
+                        .isEqualTo(
+                                named.resolve("a") + " (named by the node's label nvidia.com/device-plugin.config)"));
     }
 
     @Test
@@ -154,8 +154,8 @@ class NamedLoadTest {
 
         // Then
         assertThat(loaded.config().sampling().interval()).isEqualTo(Duration.ofSeconds(3));
-        assertThat(loaded.named()).hasValueSatisfying(chosen -> assertThat(chosen.name())
-                .isEmpty());
+        assertThat(loaded.named())
+                .hasValueSatisfying(chosen -> assertThat(chosen.name()).isEmpty());
     }
 
     @Test
@@ -168,8 +168,9 @@ class NamedLoadTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("environment CONFIG_FILE_SRCDIR: config.directory: \"absent\" cannot be listed: it does not"
-                        + " exist; name a directory of configurations");
+                .containsExactly(
+                        "environment CONFIG_FILE_SRCDIR: config.directory: \"absent\" cannot be listed: it does not"
+                                + " exist; name a directory of configurations");
     }
 
     @Test

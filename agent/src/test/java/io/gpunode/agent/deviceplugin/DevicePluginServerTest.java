@@ -407,6 +407,7 @@ class DevicePluginServerTest {
                 path,
                 serverLoops,
                 catalog.update(node.build(), CdiCoverage.NONE).getFirst(),
+                () -> HeldDevices.UNKNOWN,
                 counts,
                 SystemTime.monotonic(),
                 streamsChanged::release);

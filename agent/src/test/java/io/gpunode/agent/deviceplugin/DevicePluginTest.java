@@ -26,6 +26,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -390,6 +391,7 @@ class DevicePluginTest {
                 new AgentConfig.Kubelet(
                         directory, temporary.resolve("pod-resources/kubelet.sock"), AgentConfig.RegistrationWay.SOCKET),
                 source,
+                Optional::empty,
                 new SystemHostFiles(temporary),
                 pluginLoops,
                 new Heartbeats(SystemTime.monotonic()),

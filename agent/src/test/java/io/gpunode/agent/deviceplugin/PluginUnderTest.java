@@ -14,6 +14,7 @@ import java.nio.file.FileSystems;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -36,6 +37,7 @@ final class PluginUnderTest {
                 new AgentConfig.Kubelet(
                         directory, directory.resolve("pod-resources.sock"), AgentConfig.RegistrationWay.SOCKET),
                 source,
+                Optional::empty,
                 new SystemHostFiles(directory),
                 loops,
                 new Heartbeats(SystemTime.monotonic()),
