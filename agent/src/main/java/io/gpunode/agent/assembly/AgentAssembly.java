@@ -105,7 +105,7 @@ public final class AgentAssembly {
         this.pods = new PodResourcesClient(
                 config.kubelet().podResourcesSocket(),
                 config.sampling().interval(),
-                name -> name.startsWith("nvidia.com/"),
+                this::isOurs,
                 loops,
                 clock,
                 heartbeats,
@@ -203,6 +203,8 @@ public final class AgentAssembly {
         health.configure(config.health());
         inventory.samplingInterval(config.sampling().interval());
         pods.interval(config.sampling().interval());
+        cdi.configured();
+        devicePlugin.configure(PluginSettings.of(config));
         for (ConfigDiff.Change change : diff.live()) {
             LOG.info("applied", "setting", change.setting(), "before", change.before(), "after", change.after());
         }
@@ -253,6 +255,26 @@ public final class AgentAssembly {
     /** What is in force. Any thread. */
     AgentConfig config() {
         return configuration.inForce().config();
+    }
+
+    /** Whether a resource may be one that this node offers, now or before the configuration changed. */
+    private boolean isOurs(String resource) {
+        if (resource.startsWith("nvidia.com/")) {
+            return true;
+        }
+        AgentConfig now = config();
+        String domain = resource.substring(0, resource.indexOf('/') + 1);
+        boolean ours = now.plugin().resourceName().startsWith(domain);
+        for (AgentConfig.NamePattern pattern : now.resources().gpus()) {
+            ours |= pattern.name().startsWith(domain);
+        }
+        for (AgentConfig.NamePattern pattern : now.resources().mig()) {
+            ours |= pattern.name().startsWith(domain);
+        }
+        for (AgentConfig.SharedResource shared : now.sharing().timeSlicing().resources()) {
+            ours |= shared.rename().startsWith(domain);
+        }
+        return ours && !domain.isEmpty();
     }
 
     private void cdiChanged() {

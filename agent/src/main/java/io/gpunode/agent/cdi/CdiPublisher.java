@@ -112,6 +112,11 @@ public final class CdiPublisher implements Service {
         loop.start();
     }
 
+    /** The configuration is another one. Never blocks, any thread. */
+    public void configured() {
+        loop.wake();
+    }
+
     @Override
     public void stop(Duration limit) throws Exception {
         if (subscription != null) {
