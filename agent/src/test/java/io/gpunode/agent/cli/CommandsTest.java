@@ -192,6 +192,43 @@ class CommandsTest {
     }
 
     @Test
+    void configShowTellsWhichNamedConfigurationCounts() throws Exception {
+        // Given
+        Files.writeString(directory.resolve("a"), "flags: {migStrategy: mixed}");
+        Files.writeString(directory.resolve("b"), "");
+        Terminal terminal = new Terminal()
+                .environment("CONFIG_FILE_SRCDIR", directory.toString())
+                .environment("DEFAULT_CONFIG", "a");
+
+        // When
+        ExitCode code = terminal.execute("config", "show");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out())
+                .startsWith("named configuration: " + directory.resolve("a") + " (named by config.default)\n\nSETTING")
+                .containsPattern("flags\\.migStrategy +file " + directory.resolve("a") + ":1 +mixed\n");
+    }
+
+    @Test
+    void configCheckLooksAtEveryConfigurationOfADirectory() throws Exception {
+        // Given
+        Files.writeString(directory.resolve("a"), "flags: {migStrategy: mixt}");
+        Files.writeString(directory.resolve("b"), "flags: {migStrategy: mixed}");
+        Terminal terminal = new Terminal();
+
+        // When
+        ExitCode code = terminal.execute("config", "check", directory.toString());
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.USAGE);
+        assertThat(terminal.err()).isEqualTo("""
+                        %s:1:22: flags.migStrategy: "mixt" is not known, did you mean "mixed"?; write one of none, single, mixed
+                        the configuration has 1 problem
+                        """.formatted(directory.resolve("a")));
+    }
+
+    @Test
     void configShowRefusesAnUnknownFlagAsRunDoes() {
         // Given
         Terminal terminal = new Terminal();

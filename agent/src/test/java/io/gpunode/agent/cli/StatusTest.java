@@ -46,6 +46,9 @@ class StatusTest {
               "readiness": [{"name": "kubelet", "ok": false, "reason": "no kubelet.sock", "nextStep": "start the kubelet"}],
               "loops": [{"name": "inventory", "ok": true, "ageMillis": 12}, {"name": "metrics", "ok": false, "ageMillis": 31000}],
               "pods": {"error": "the kubelet has not said yet which container holds which device"},
+              "configuration": {"named": "/config/a (named by config.default)",
+                                "refused": ["/config/b:2:3: log.level: \\"loud\\" is not known; write one of error, warn"],
+                                "needRestart": [{"setting": "http.listen", "inForce": ":9400", "read": ":9500"}]},
               "nvml": {"state": "waiting", "kind": "driver-not-loaded", "reason": "the NVIDIA kernel module is not loaded",
                        "nextStep": "modprobe nvidia"},
               "gpus": []
