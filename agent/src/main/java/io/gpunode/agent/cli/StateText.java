@@ -51,6 +51,7 @@ final class StateText {
             healthy += gpu.member("healthy").isTrue() ? 1 : 0;
         }
         line(out, "GPUs", gpus.size() + (gpus.isEmpty() ? "" : ", " + healthy + " healthy"));
+        resources(out, state.member("devicePlugin"));
         if (!gpus.isEmpty()) {
             out.append('\n').append(gpus(state));
         }
@@ -71,6 +72,20 @@ final class StateText {
                     "Config",
                     text(change, "setting") + " is read as \""
                             + change.member("read").textOr("") + "\" and waits for a restart");
+        }
+    }
+
+    /** What the kubelet is offered, and what is left out of it. */
+    private static void resources(StringBuilder out, JsonValue plugin) {
+        for (JsonValue resource : plugin.member("resources").elements()) {
+            line(
+                    out,
+                    "Resource",
+                    text(resource, "resource") + ": " + text(resource, "healthyDevices") + " of "
+                            + text(resource, "devices") + " healthy, " + text(resource, "state"));
+        }
+        for (JsonValue problem : plugin.member("problems").elements()) {
+            line(out, "Problem", problem.textOr(""));
         }
     }
 

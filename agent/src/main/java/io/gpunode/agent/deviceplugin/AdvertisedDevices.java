@@ -15,7 +15,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class AdvertisedDevices {
     private static final String NOT_READ = "the GPUs have not been read yet";
-    private static final String NO_LONGER_OFFERED = "this node no longer has such devices";
 
     // The kubelet compares with exactly these words (deviceplugin v1beta1).
     private static final String HEALTHY = "Healthy";
@@ -27,19 +26,12 @@ final class AdvertisedDevices {
     private final Map<String, Integer> places;
     private final PairScores scores;
     private final AllocationRules rules;
-    private final boolean retired;
     private final ListAndWatchResponse message;
     private volatile @Nullable DeviceTree tree;
 
     /** Nothing was ever seen. */
     static AdvertisedDevices none(String resource) {
         return new AdvertisedDevices(resource, NOT_READ, List.of(), PairScores.NONE, AllocationRules.NONE);
-    }
-
-    /** A resource that the node no longer offers: the kubelet is told of no device, and then its endpoint ends. */
-    static AdvertisedDevices retired(String resource) {
-        return new AdvertisedDevices(
-                resource, NO_LONGER_OFFERED, List.of(), PairScores.NONE, AllocationRules.NONE, true);
     }
 
     /**
@@ -55,22 +47,11 @@ final class AdvertisedDevices {
             List<AdvertisedDevice> devices,
             PairScores scores,
             AllocationRules rules) {
-        this(resource, notReady, devices, scores, rules, false);
-    }
-
-    private AdvertisedDevices(
-            String resource,
-            String notReady,
-            List<AdvertisedDevice> devices,
-            PairScores scores,
-            AllocationRules rules,
-            boolean retired) {
         this.resource = resource;
         this.notReady = notReady;
         this.devices = List.copyOf(devices);
         this.scores = scores;
         this.rules = rules;
-        this.retired = retired;
         this.places = HashMap.newHashMap(devices.size());
         for (int i = 0; i < devices.size(); i++) {
             places.put(devices.get(i).id(), i);
@@ -119,16 +100,10 @@ final class AdvertisedDevices {
         return rules;
     }
 
-    /** Whether the node no longer offers this resource: once the kubelet has the empty list, its endpoint ends. */
-    boolean retired() {
-        return retired;
-    }
-
     /** Whether the other says the same, so that it need not be told anew. */
     boolean sameAs(AdvertisedDevices other) {
         return resource.equals(other.resource)
                 && notReady.equals(other.notReady)
-                && retired == other.retired
                 && scores == other.scores
                 && rules.equals(other.rules)
                 && devices.equals(other.devices);

@@ -19,8 +19,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Makes the lists for the kubelet, one for each resource, from the picture, the settings and the CDI specs. It remembers the last ones: while
  * NVML is not open their devices are listed as unhealthy, because a device that vanishes from the list makes the kubelet shrink the node's
- * capacity; and a resource that the node no longer offers stays as a retired one, so that the kubelet is told so before its endpoint ends.
- * Owned by the registration loop, but for {@link #problems()}.
+ * capacity. Owned by the registration loop, but for {@link #problems()}.
  */
 final class DeviceCatalog implements DevicePlugin.Catalog {
     private static final Log LOG = Log.of(DeviceCatalog.class);
@@ -28,7 +27,6 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     private PluginSettings settings;
     private boolean settingsChanged = true;
     private final Map<String, AdvertisedDevices> offered = new TreeMap<>();
-    private final Map<String, AdvertisedDevices> retired = new TreeMap<>();
     private List<AdvertisedDevices> lists;
     private PairScores nodeScores = PairScores.NONE;
     /** Why there are no GPUs to offer; empty while there are. */
@@ -59,8 +57,8 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     }
 
     /**
-     * The list of each resource, those that are offered first, each by name; the same objects as long as nothing changed that matters here.
-     * There is always one at least.
+     * The list of each resource that is offered, by name; the same objects as long as nothing changed that matters here. There is always one at
+     * least.
      */
     @Override
     public List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
@@ -126,14 +124,12 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         offered.clear();
         for (ResourcePlan.Resource resource : plan.resources()) {
             AdvertisedDevices old = before.remove(resource.name());
-            retired.remove(resource.name());
             offered.put(resource.name(), keep(list(resource, specOfThis, old), old));
         }
         for (String name : before.keySet()) {
             LOG.info("a resource is no longer offered", "resource", name);
-            retired.put(name, AdvertisedDevices.retired(name));
         }
-        relist();
+        lists = List.copyOf(offered.values());
     }
 
     private void withhold(String why) {
@@ -151,15 +147,8 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
             lists = List.of(new AdvertisedDevices(
                     settings.plugin().resourceName(), why, List.of(), PairScores.NONE, AllocationRules.NONE));
         } else {
-            relist();
+            lists = List.copyOf(offered.values());
         }
-    }
-
-    private void relist() {
-        List<AdvertisedDevices> all = new ArrayList<>(offered.size() + retired.size());
-        all.addAll(offered.values());
-        all.addAll(retired.values());
-        lists = List.copyOf(all);
     }
 
     private static AdvertisedDevices keep(AdvertisedDevices newest, @Nullable AdvertisedDevices old) {

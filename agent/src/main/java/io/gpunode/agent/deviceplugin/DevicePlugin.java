@@ -289,7 +289,7 @@ public final class DevicePlugin implements Service {
         Map<String, String> newer = names.newer();
         Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
         for (AdvertisedDevices list : lists) {
-            KubeletRegistration registration = list.retired() ? null : registration(list.resource());
+            KubeletRegistration registration = registration(list.resource());
             if (registration != null) {
                 pause = shorter(
                         pause,
@@ -345,13 +345,11 @@ public final class DevicePlugin implements Service {
         return Double.NaN;
     }
 
-    /** A resource that is not among these, or among them as one that is no longer offered, retires. */
+    /** A resource that is not among these retires. */
     private void retireAllBut(List<AdvertisedDevices> lists) {
         Set<String> wanted = HashSet.newHashSet(lists.size());
         for (AdvertisedDevices list : lists) {
-            if (!list.retired()) {
-                wanted.add(list.resource());
-            }
+            wanted.add(list.resource());
         }
         boolean changed = served.entrySet().removeIf(entry -> {
             if (wanted.contains(entry.getKey())) {

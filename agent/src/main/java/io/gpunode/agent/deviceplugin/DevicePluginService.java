@@ -118,7 +118,7 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
         answer(Method.PRE_START_CONTAINER, answer, PreStartContainerResponse::getDefaultInstance);
     }
 
-    private static ContainerAllocateResponse toProtobuf(Allocation allocation) {
+    static ContainerAllocateResponse toProtobuf(Allocation allocation) {
         ContainerAllocateResponse.Builder response = ContainerAllocateResponse.newBuilder()
                 .putAllEnvs(allocation.environment())
                 .putAllAnnotations(allocation.annotations());

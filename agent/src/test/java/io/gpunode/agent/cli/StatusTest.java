@@ -36,7 +36,14 @@ class StatusTest {
                  "findings": [{"check": "xid", "severity": "fatal", "reason": "XID 79: the GPU has fallen off the bus",
                                "repair": "reset it: nvidia-smi --gpu-reset -i 1", "recovery": "5m without new errors",
                                "since": "2026-01-02T03:04:05Z"}], "pods": []}
-              ]
+              ],
+              "devicePlugin": {
+                "problems": ["GPU-4444: MIG mode is on and there is no MIG device"],
+                "resources": [
+                  {"resource": "nvidia.com/gpu", "state": "registered", "devices": 1, "healthyDevices": 0},
+                  {"resource": "nvidia.com/mig-3g.40gb", "state": "retrying", "devices": 1, "healthyDevices": 1}
+                ]
+              }
             }
             """;
 
