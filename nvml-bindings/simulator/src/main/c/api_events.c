@@ -140,7 +140,8 @@ static unsigned long long supported_types(const struct gpu *g)
     if (gpu_mig_table(g))
         types |= (long long) NVML_EVENT_MIG_CONFIG;
     if (world.branch >= 570)
-        types |= (long long) (NVML_EVENT_GPU_UNAVAILABLE | NVML_EVENT_RECOVERY_ACTION);
+        types |= (long long) (NVML_EVENT_SBE_STORM | NVML_EVENT_DRAM_RETIREMENT | NVML_EVENT_DRAM_RETIREMENT_FAILURE
+            | NVML_EVENT_NON_FATAL_POISON | NVML_EVENT_FATAL_POISON | NVML_EVENT_GPU_UNAVAILABLE | NVML_EVENT_RECOVERY_ACTION);
     return (unsigned long long) types;
 }
 

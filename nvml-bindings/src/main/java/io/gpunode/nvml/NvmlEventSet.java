@@ -9,6 +9,16 @@ public interface NvmlEventSet extends AutoCloseable {
     long XID_CRITICAL_ERROR = 0x8;
     /** {@code nvmlEventTypeMigConfigChange}. */
     long MIG_CONFIG_CHANGE = 0x100;
+    /** {@code nvmlEventTypeSingleBitEccErrorStorm}. */
+    long SINGLE_BIT_ECC_STORM = 0x200;
+    /** {@code nvmlEventTypeDramRetirementEvent}. */
+    long DRAM_RETIREMENT = 0x400;
+    /** {@code nvmlEventTypeDramRetirementFailure}. */
+    long DRAM_RETIREMENT_FAILURE = 0x800;
+    /** {@code nvmlEventTypeNonFatalPoisonError}. */
+    long NON_FATAL_POISON = 0x1000;
+    /** {@code nvmlEventTypeFatalPoisonError}. */
+    long FATAL_POISON = 0x2000;
     /** {@code nvmlEventTypeGpuUnavailableError}. */
     long GPU_UNAVAILABLE = 0x4000;
     /** {@code nvmlEventTypeGpuRecoveryAction}. */

@@ -65,6 +65,12 @@ public sealed interface NvmlQuery {
     /** {@code nvmlDeviceGetCurrPcieLinkWidth}, lanes. */
     record PcieLinkWidth() implements NvmlQuery {}
 
+    /** {@code nvmlDeviceGetMaxPcieLinkGeneration}: what GPU and slot can do together. */
+    record MaxPcieLinkGeneration() implements NvmlQuery {}
+
+    /** {@code nvmlDeviceGetMaxPcieLinkWidth}, lanes: what GPU and slot can do together. */
+    record MaxPcieLinkWidth() implements NvmlQuery {}
+
     /** {@code nvmlDeviceGetRemappedRows}. */
     record RemappedRows(RemappedRowsPart part) implements NvmlQuery {}
 

@@ -37,17 +37,16 @@ class MigTest {
 
     private static void refused(NvmlReturn code, ThrowingCallable call) {
         assertThatThrownBy(call)
-                .isInstanceOfSatisfying(NvmlException.class, e -> assertThat(e.is(code))
-                        .as(e.getMessage())
-                        .isTrue());
+                .isInstanceOfSatisfying(
+                        NvmlException.class,
+                        e -> assertThat(e.is(code)).as(e.getMessage()).isTrue());
     }
 
     @Test
     void profilesHaveTheDriversNamesAndTheChipsNumbers() throws Exception {
         try (SimulatedNode node = open()) {
             // When
-            List<GpuInstanceProfile> profiles =
-                    node.nvml.mig().gpuInstanceProfiles(node.nvml.deviceByIndex(EMPTY));
+            List<GpuInstanceProfile> profiles = node.nvml.mig().gpuInstanceProfiles(node.nvml.deviceByIndex(EMPTY));
             // Then
             assertThat(profiles)
                     .extracting(GpuInstanceProfile::name)
@@ -70,8 +69,9 @@ class MigTest {
             // When
             List<GpuInstanceProfile> profiles = node.nvml.mig().gpuInstanceProfiles(node.nvml.deviceByIndex(0));
             // Then
-            assertThat(profiles).hasSize(7).allSatisfy(profile -> assertThat(profile.name())
-                    .isEmpty());
+            assertThat(profiles)
+                    .hasSize(7)
+                    .allSatisfy(profile -> assertThat(profile.name()).isEmpty());
             assertThat(profiles.getFirst().id()).isEqualTo(ONE_SLICE);
         }
     }
@@ -150,9 +150,7 @@ class MigTest {
                     NvmlReturn.INSUFFICIENT_RESOURCES,
                     () -> mig.createGpuInstance(gpu, ONE_SLICE, new Placement(6, 1)));
             refused(NvmlReturn.INVALID_ARGUMENT, () -> mig.createGpuInstance(gpu, TWO_SLICES, new Placement(1, 2)));
-            refused(
-                    NvmlReturn.NOT_SUPPORTED,
-                    () -> mig.createGpuInstance(node.nvml.deviceByIndex(WHOLE), ONE_SLICE));
+            refused(NvmlReturn.NOT_SUPPORTED, () -> mig.createGpuInstance(node.nvml.deviceByIndex(WHOLE), ONE_SLICE));
         }
     }
 

@@ -4,6 +4,7 @@ import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
@@ -62,6 +63,7 @@ final class StatePage implements Page {
                         .member("structureVersion", snapshot.structureVersion())
                         .member("takenAt", snapshot.takenAt().toString())
                         .endObject());
+        json.guardedMember("findings", value -> writeFindingList(value, snapshot.findings()));
         json.guardedMember("gpus", value -> writeGpus(value, snapshot, pods));
         json.guardedMember("pods", value -> writePods(value, pods));
         for (StateSection section : state.sections()) {
@@ -150,18 +152,7 @@ final class StatePage implements Page {
                 .member("pci", gpu.pci().sysfsName())
                 .member("name", gpu.name())
                 .member("healthy", gpu.healthy());
-        json.name("findings").beginArray();
-        for (Finding finding : gpu.health().all()) {
-            json.beginObject()
-                    .member("check", finding.check())
-                    .member("severity", finding.severity().name().toLowerCase(Locale.ROOT))
-                    .member("reason", finding.reason())
-                    .member("repair", finding.repair())
-                    .member("recovery", finding.recovery())
-                    .member("since", finding.since().toString())
-                    .endObject();
-        }
-        json.endArray();
+        writeFindings(json, gpu.health().all());
         writeLane(json, gpu.lane());
         writeUses(json, holders.holders(place));
         json.member("minor", gpu.minor());
@@ -181,7 +172,9 @@ final class StatePage implements Page {
                     .member("profile", mig.profile())
                     .member("gpuInstanceId", mig.gpuInstanceId())
                     .member("computeInstanceId", mig.computeInstanceId())
-                    .member("memoryMebibytes", mig.memoryMebibytes());
+                    .member("memoryMebibytes", mig.memoryMebibytes())
+                    .member("healthy", gpu.healthy() && mig.health() instanceof GpuHealth.Healthy);
+            writeFindings(json, mig.health().all());
             writeUses(json, holders.holders(place, mig.gpuInstanceId()));
             writeSample(json, mig.sample());
             json.endObject();
@@ -190,6 +183,25 @@ final class StatePage implements Page {
         writeProcesses(json, gpu.processes());
         writeSample(json, gpu.sample());
         json.endObject();
+    }
+
+    private static void writeFindings(JsonWriter json, List<Finding> findings) {
+        writeFindingList(json.name("findings"), findings);
+    }
+
+    private static void writeFindingList(JsonWriter json, List<Finding> findings) {
+        json.beginArray();
+        for (Finding finding : findings) {
+            json.beginObject()
+                    .member("check", finding.check())
+                    .member("severity", finding.severity().name().toLowerCase(Locale.ROOT))
+                    .member("reason", finding.reason())
+                    .member("repair", finding.repair())
+                    .member("recovery", finding.recovery())
+                    .member("since", finding.since().toString())
+                    .endObject();
+        }
+        json.endArray();
     }
 
     private static void writeLane(JsonWriter json, LaneState lane) {
@@ -226,7 +238,10 @@ final class StatePage implements Page {
                     .member("clusterUuid", state.clusterUuid())
                     .member("cliqueId", state.cliqueId())
                     .member("health", state.health())
-                    .endObject();
+                    .name("problems")
+                    .beginArray();
+            state.problems().forEach(json::value);
+            json.endArray().endObject();
         } else {
             json.member("fabric", fabric.describe());
         }

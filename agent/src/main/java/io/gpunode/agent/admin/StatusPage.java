@@ -2,6 +2,7 @@ package io.gpunode.agent.admin;
 
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
@@ -127,6 +128,11 @@ final class StatusPage implements Page {
 
     private void gpus(StringBuilder html, NodeSnapshot snapshot) {
         html.append("<h2>GPUs</h2>\n");
+        for (Finding finding : snapshot.findings()) {
+            html.append("<p>");
+            finding(html, finding);
+            html.append("</p>\n");
+        }
         if (snapshot.gpus().isEmpty()) {
             html.append("<p class=dim>none in the picture</p>\n");
             return;
@@ -151,7 +157,9 @@ final class StatusPage implements Page {
                 row(
                         html,
                         gpu.index() + ":" + mig.index(),
-                        "<span class=dim>as its GPU</span>",
+                        gpu.healthy()
+                                ? health(mig.health() instanceof GpuHealth.Healthy, mig.health())
+                                : "<span class=bad>as its GPU</span>",
                         mig.sample(),
                         holders.holders(place, mig.gpuInstanceId()),
                         mig.profile(),
@@ -189,19 +197,28 @@ final class StatusPage implements Page {
     }
 
     private static String health(Gpu gpu) {
-        StringBuilder html = new StringBuilder(
-                gpu.healthy() ? "<span class=good>healthy</span>" : "<span class=bad>unhealthy</span>");
-        for (Finding finding : gpu.health().all()) {
-            html.append("<br>")
-                    .append(escape(finding.reason()))
-                    .append(" <span class=dim>")
-                    .append(escape(finding.repair()))
-                    .append("</span>");
-        }
+        StringBuilder html = new StringBuilder(health(gpu.healthy(), gpu.health()));
         if (gpu.lane() instanceof LaneState.Unresponsive unresponsive) {
             html.append("<br>does not answer ").append(escape(unresponsive.function()));
         }
         return html.toString();
+    }
+
+    private static String health(boolean healthy, GpuHealth health) {
+        StringBuilder html =
+                new StringBuilder(healthy ? "<span class=good>healthy</span>" : "<span class=bad>unhealthy</span>");
+        for (Finding finding : health.all()) {
+            html.append("<br>");
+            finding(html, finding);
+        }
+        return html.toString();
+    }
+
+    private static void finding(StringBuilder html, Finding finding) {
+        html.append(escape(finding.reason()))
+                .append(" <span class=dim>")
+                .append(escape(finding.repair()))
+                .append("</span>");
     }
 
     private static void number(StringBuilder html, GpuSample sample, Quantity quantity, long divisor, String unit) {

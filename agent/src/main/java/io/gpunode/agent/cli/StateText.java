@@ -45,6 +45,7 @@ final class StateText {
             line(out, "Pods", podsError);
         }
         configuration(out, state.member("configuration"));
+        findings(out, "Node", state);
         int healthy = 0;
         List<JsonValue> gpus = state.member("gpus").elements();
         for (JsonValue gpu : gpus) {
@@ -101,9 +102,11 @@ final class StateText {
         for (JsonValue gpu : gpus) {
             table.row(text(gpu, "index"), text(gpu, "pci"), text(gpu, "id"), text(gpu, "name"), health(gpu), pods(gpu));
             for (JsonValue mig : gpu.member("migDevices").elements()) {
-                table.row(text(mig, "index"), "", text(mig, "id"), "MIG " + text(mig, "profile"), "", pods(mig));
+                table.row(
+                        text(mig, "index"), "", text(mig, "id"), "MIG " + text(mig, "profile"), health(mig), pods(mig));
+                findings(findings, "MIG " + text(mig, "index"), mig);
             }
-            findings(findings, gpu);
+            findings(findings, "GPU " + text(gpu, "index"), gpu);
         }
         return findings.isEmpty() ? table.toString() : table + "\n" + findings;
     }
@@ -136,9 +139,9 @@ final class StateText {
         return pods.isEmpty() ? NOTHING : String.join(" ", pods);
     }
 
-    private static void findings(StringBuilder out, JsonValue gpu) {
-        for (JsonValue finding : gpu.member("findings").elements()) {
-            line(out, "GPU " + text(gpu, "index"), text(finding, "reason"));
+    private static void findings(StringBuilder out, String of, JsonValue from) {
+        for (JsonValue finding : from.member("findings").elements()) {
+            line(out, of, text(finding, "reason"));
             part(out, "since", finding, "since");
             part(out, "repair", finding, "repair");
             part(out, "recovers", finding, "recovery");

@@ -218,9 +218,17 @@ public record AgentConfig(
      * @param countedXids {@code health.countedXids}: count although ignored ({@code DP_ENABLE_HEALTHCHECKS})
      * @param recoveryInterval {@code health.recoveryInterval}: how long a GPU must be free of new errors, answer all calls and need no
      *     recovery action before it is healthy again
+     * @param ignoredChecks {@code health.ignoredChecks}: checks whose findings are remarks only
+     * @param kernelLog {@code health.kernelLog}: whether the kernel's log is read as a second witness
      */
     public record Health(
-            boolean xids, boolean everyXid, Set<Long> ignoredXids, Set<Long> countedXids, Duration recoveryInterval) {}
+            boolean xids,
+            boolean everyXid,
+            Set<Long> ignoredXids,
+            Set<Long> countedXids,
+            Duration recoveryInterval,
+            Set<String> ignoredChecks,
+            boolean kernelLog) {}
 
     /**
      * @param devicePluginDirectory {@code kubelet.devicePluginDirectory}

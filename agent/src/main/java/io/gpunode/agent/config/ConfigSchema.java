@@ -321,6 +321,29 @@ public final class ConfigSchema {
             .describedAs(
                     "How long a GPU must be free of new errors, answer all calls and need no recovery action before it is healthy again.");
 
+    static final Setting<Set<String>> HEALTH_IGNORED_CHECKS = own(
+                    "health.ignoredChecks",
+                    new Choices<>(
+                            words(
+                                    "recovery-action",
+                                    "row-remap",
+                                    "retired-pages",
+                                    "ecc",
+                                    "fabric",
+                                    "nvlink",
+                                    "temperature",
+                                    "power-brake",
+                                    "pcie",
+                                    "event"),
+                            true),
+                    Set.of())
+            .environment("DP_DISABLE_HEALTHCHECKS", Meaning.ALL_IS_EVERY_WORD)
+            .live()
+            .describedAs("Health checks whose findings are shown, and withhold no GPU.");
+
+    static final Setting<Boolean> HEALTH_KERNEL_LOG = own("health.kernelLog", SWITCH, true)
+            .describedAs("Whether the kernel's log (`/dev/kmsg`) is read as a second witness of XIDs.");
+
     static final Setting<String> DEVICE_PLUGIN_DIRECTORY = own(
                     "kubelet.devicePluginDirectory", PATH, "/var/lib/kubelet/device-plugins")
             .flag("kubelet-socket", Meaning.SOCKET_IN_DIRECTORY)
@@ -436,6 +459,8 @@ public final class ConfigSchema {
             HEALTH_IGNORED_XIDS,
             HEALTH_COUNTED_XIDS,
             HEALTH_RECOVERY_INTERVAL,
+            HEALTH_IGNORED_CHECKS,
+            HEALTH_KERNEL_LOG,
             DEVICE_PLUGIN_DIRECTORY,
             POD_RESOURCES_SOCKET,
             REGISTRATION,

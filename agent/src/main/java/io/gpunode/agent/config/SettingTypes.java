@@ -110,11 +110,22 @@ final class SettingTypes {
         }
     }
 
-    /** Some of a list of words, at least one: a list, or one text with commas. */
-    record Choices<T>(Choice<T> item) implements SettingType<Set<T>> {
+    /**
+     * Some of a list of words: a list, or one text with commas.
+     *
+     * @param any whether none of them will do, and {@code all} stands for all of them; otherwise it is at least one
+     */
+    record Choices<T>(Choice<T> item, boolean any) implements SettingType<Set<T>> {
+        private static final String ALL = "all";
+
+        /** At least one of them. */
+        Choices(Choice<T> item) {
+            this(item, false);
+        }
+
         @Override
         public String describe() {
-            return "list of " + item.describe().replace("one of ", "");
+            return "list of " + item.describe().replace("one of ", "") + (any ? ", or `" + ALL + "`" : "");
         }
 
         @Override
@@ -126,11 +137,15 @@ final class SettingTypes {
             Set<T> chosen = new LinkedHashSet<>();
             boolean good = true;
             for (RawValue each : items.get()) {
+                if (any && each.isText() && each.text().strip().equals(ALL)) {
+                    chosen.addAll(item.words().values());
+                    continue;
+                }
                 Optional<T> one = item.read(each, setting, report);
                 one.ifPresent(chosen::add);
                 good &= one.isPresent();
             }
-            if (good && chosen.isEmpty()) {
+            if (good && chosen.isEmpty() && !any) {
                 report.problem(
                         value.place(),
                         setting,

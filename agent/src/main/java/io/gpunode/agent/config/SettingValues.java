@@ -77,7 +77,9 @@ class SettingValues {
                         get(ConfigSchema.HEALTH_EVERY_XID),
                         get(ConfigSchema.HEALTH_IGNORED_XIDS),
                         get(ConfigSchema.HEALTH_COUNTED_XIDS),
-                        get(ConfigSchema.HEALTH_RECOVERY_INTERVAL)),
+                        get(ConfigSchema.HEALTH_RECOVERY_INTERVAL),
+                        get(ConfigSchema.HEALTH_IGNORED_CHECKS),
+                        get(ConfigSchema.HEALTH_KERNEL_LOG)),
                 new AgentConfig.Kubelet(
                         Path.of(get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY)),
                         Path.of(get(ConfigSchema.POD_RESOURCES_SOCKET)),

@@ -26,6 +26,8 @@ public record Spelling(String name, Meaning meaning) {
         ALL_IS_FALSE("`all` or `xids` means `false`"),
         /** {@code all} or {@code xids} in a list means true. */
         ALL_IS_TRUE("`all` or `xids` means `true`"),
+        /** {@code all} in a list means every word that the setting knows. */
+        ALL_IS_EVERY_WORD("`all` means all of them"),
         /** Only the numbers of a list count. */
         NUMBERS("its numbers");
 
@@ -60,6 +62,8 @@ public record Spelling(String name, Meaning meaning) {
             case SOCKET_IN_DIRECTORY -> directory(text, place, setting, report);
             case ALL_IS_FALSE -> saysAll(text) ? Optional.of(RawValue.untyped("false", place)) : Optional.empty();
             case ALL_IS_TRUE -> saysAll(text) ? Optional.of(RawValue.untyped("true", place)) : Optional.empty();
+            case ALL_IS_EVERY_WORD ->
+                says(text, "all") ? Optional.of(RawValue.untyped("all", place)) : Optional.empty();
             case NUMBERS -> numbers(text, place, setting, report);
         };
     }
@@ -83,8 +87,12 @@ public record Spelling(String name, Meaning meaning) {
     }
 
     private static boolean saysAll(String text) {
+        return says(text, "all") || says(text, "xids");
+    }
+
+    private static boolean says(String text, String word) {
         for (String token : text.toLowerCase(Locale.ROOT).split(",", -1)) {
-            if (token.strip().equals("all") || token.strip().equals("xids")) {
+            if (token.strip().equals(word)) {
                 return true;
             }
         }

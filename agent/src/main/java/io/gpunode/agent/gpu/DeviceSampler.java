@@ -54,6 +54,7 @@ final class DeviceSampler implements AutoCloseable {
     /**
      * @param gpuInstanceId of a MIG device, else -1
      * @param parent the GPU; the device itself when it is none of MIG
+     * @param links how many NVLinks it has; 0 for a MIG device
      */
     DeviceSampler(
             Lane lane,
@@ -63,17 +64,21 @@ final class DeviceSampler implements AutoCloseable {
             NvmlDevice device,
             NvmlDevice parent,
             int gpuInstanceId,
+            int links,
             boolean gpmSupported) {
         this.lane = lane;
         this.record = record;
         this.wall = wall;
         this.device = device;
         this.sources = gpuInstanceId < 0 ? Quantities.OF_GPU : Quantities.OF_MIG_DEVICE;
-        this.raw = new long[sources.size()];
-        this.codes = new int[sources.size()];
-        List<NvmlQuery> queries = new ArrayList<>(sources.size());
+        this.raw = new long[sources.size() + links];
+        this.codes = new int[sources.size() + links];
+        List<NvmlQuery> queries = new ArrayList<>(sources.size() + links);
         for (Quantities.Source source : sources) {
             queries.add(source.query());
+        }
+        for (int link = 0; link < links; link++) {
+            queries.add(Quantities.linkState(link));
         }
         this.sampler = nvml.sampler(queries);
         this.gpm = gpmSupported ? openGpm(nvml, parent, gpuInstanceId) : null;
@@ -100,6 +105,7 @@ final class DeviceSampler implements AutoCloseable {
         sampler.read(device, raw, codes);
         lane.leave(CallGroup.SAMPLING, began);
         takeReadings();
+        takeLinkStates();
         takeLinkRate(began);
         if (gpm != null && began - gpmNanos >= GPM_SHORTEST_NANOS) {
             takeGpm(gpm);
@@ -110,7 +116,7 @@ final class DeviceSampler implements AutoCloseable {
 
     private String callInFlight() {
         int query = sampler.inFlight();
-        return query < 0
+        return query < 0 || query >= sources.size()
                 ? WHOLE_BATCH
                 : Quantities.functionOf(sources.get(query).query());
     }
@@ -131,7 +137,7 @@ final class DeviceSampler implements AutoCloseable {
         int gone = 0;
         int lastFailure = 0;
         GpuCondition verdict = GpuCondition.Answering.INSTANCE;
-        for (int i = 0; i < codes.length; i++) {
+        for (int i = 0; i < sources.size(); i++) {
             Quantities.Source source = sources.get(i);
             int place = source.quantity().ordinal();
             int code = codes[i];
@@ -174,6 +180,28 @@ final class DeviceSampler implements AutoCloseable {
 
     private static boolean isTemperature(Quantity quantity) {
         return quantity == Quantity.GPU_TEMPERATURE_CELSIUS || quantity == Quantity.MEMORY_TEMPERATURE_CELSIUS;
+    }
+
+    /** One bit for each active link; a state that cannot be read is no state of any link. */
+    private void takeLinkStates() {
+        int place = Quantity.NVLINK_ACTIVE_LINKS.ordinal();
+        values[place] = 0;
+        statuses[place] = GpuSample.UNSUPPORTED;
+        long active = 0;
+        for (int i = sources.size(); i < codes.length; i++) {
+            if (codes[i] != 0) {
+                statuses[place] = ReturnMeaning.of(codes[i]) == ReturnMeaning.UNSUPPORTED
+                        ? GpuSample.UNSUPPORTED
+                        : GpuSample.FAILED;
+                return;
+            }
+            // Asleep is as good as active.
+            active |= raw[i] == 0 ? 0 : 1L << (i - sources.size());
+        }
+        if (codes.length > sources.size()) {
+            values[place] = active;
+            statuses[place] = GpuSample.PRESENT;
+        }
     }
 
     /** The rate of both directions since the last sampling. A counter that went back was reset: no rate this time. */

@@ -20,10 +20,37 @@ public final class GpuEvents implements AutoCloseable {
     public enum Kind {
         /** The driver reported an XID; the event's data is its number. */
         XID,
-        /** The GPU cannot be used, or the repair that it needs has changed: look again. */
-        CONDITION_CHANGED,
+        /** Many single-bit ECC errors in a short time. */
+        SINGLE_BIT_ECC_STORM,
+        /** Memory was taken out of use. */
+        MEMORY_RETIRED,
+        /** Memory should have been taken out of use, and could not be. */
+        MEMORY_RETIREMENT_FAILED,
+        /** Corrupted data was used, and contained. */
+        POISON,
+        /** Corrupted data was used, and not contained. */
+        FATAL_POISON,
+        /** The GPU cannot be used: look again. */
+        UNAVAILABLE,
+        /** The repair that it needs has changed: look again. */
+        RECOVERY_ACTION_CHANGED,
         /** Its MIG layout changed: look again. */
-        LAYOUT_CHANGED
+        LAYOUT_CHANGED;
+
+        static Kind of(long type) {
+            return switch ((int) type) {
+                case (int) NvmlEventSet.XID_CRITICAL_ERROR -> XID;
+                case (int) NvmlEventSet.SINGLE_BIT_ECC_STORM -> SINGLE_BIT_ECC_STORM;
+                case (int) NvmlEventSet.DRAM_RETIREMENT -> MEMORY_RETIRED;
+                case (int) NvmlEventSet.DRAM_RETIREMENT_FAILURE -> MEMORY_RETIREMENT_FAILED;
+                case (int) NvmlEventSet.NON_FATAL_POISON -> POISON;
+                case (int) NvmlEventSet.FATAL_POISON -> FATAL_POISON;
+                case (int) NvmlEventSet.GPU_UNAVAILABLE -> UNAVAILABLE;
+                case (int) NvmlEventSet.MIG_CONFIG_CHANGE -> LAYOUT_CHANGED;
+                // Nothing else was asked for; whatever it is, something has changed.
+                default -> RECOVERY_ACTION_CHANGED;
+            };
+        }
     }
 
     /** One event. */
@@ -71,10 +98,8 @@ public final class GpuEvents implements AutoCloseable {
             LOG.warn("an event of an unknown GPU", "type", event.type(), "data", event.data());
             return null;
         }
-        Kind kind = (event.type() & NvmlEventSet.XID_CRITICAL_ERROR) != 0
-                ? Kind.XID
-                : (event.type() & NvmlEventSet.MIG_CONFIG_CHANGE) != 0 ? Kind.LAYOUT_CHANGED : Kind.CONDITION_CHANGED;
-        return new GpuEvent(gpu, kind, event.data(), id(event.gpuInstanceId()), id(event.computeInstanceId()));
+        return new GpuEvent(
+                gpu, Kind.of(event.type()), event.data(), id(event.gpuInstanceId()), id(event.computeInstanceId()));
     }
 
     private static OptionalInt id(int id) {

@@ -42,6 +42,9 @@ public final class GpuProbe {
         record Refused(long round, GpuCondition condition, boolean lasting) implements Identification {}
     }
 
+    /** {@code NVML_NVLINK_MAX_LINKS} of header release 13. */
+    private static final int LINK_LIMIT = 36;
+
     private final int index;
     private final Nvml nvml;
     private final Lane lane;
@@ -174,7 +177,7 @@ public final class GpuProbe {
     private void openSampler(NvmlDevice found) {
         closeSampler();
         boolean gpm = gpmSupported(found);
-        sampler = new DeviceSampler(lane, record, wall, nvml, found, found, -1, gpm);
+        sampler = new DeviceSampler(lane, record, wall, nvml, found, found, -1, links(found), gpm);
         presentBefore = 0;
     }
 
@@ -185,13 +188,28 @@ public final class GpuProbe {
         for (int i = 0; i < found.migDevices().size(); i++) {
             int gpuInstance = found.identity().migDevices().get(i).gpuInstanceId();
             opened.add(new DeviceSampler(
-                    lane, record, wall, nvml, found.migDevices().get(i), found.device(), gpuInstance, gpm));
+                    lane, record, wall, nvml, found.migDevices().get(i), found.device(), gpuInstance, 0, gpm));
         }
         migSamplers = opened;
         migDevices = found.migDevices();
         migPlaces = found.identity().migDevices().stream()
                 .map(GpuIdentity.Mig::index)
                 .toList();
+    }
+
+    /** How many NVLinks it has: NVML refuses the number of one that it has not. */
+    private int links(NvmlDevice found) {
+        int links = 0;
+        while (links < LINK_LIMIT) {
+            int link = links;
+            try {
+                lane.call(CallGroup.IDENTITY, "nvmlDeviceGetNvLinkState", () -> nvml.nvLinkActive(found, link));
+            } catch (NvmlException e) {
+                return links;
+            }
+            links++;
+        }
+        return links;
     }
 
     private boolean gpmSupported(NvmlDevice found) {

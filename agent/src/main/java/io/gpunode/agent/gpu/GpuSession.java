@@ -30,8 +30,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class GpuSession {
     private static final Log LOG = Log.of(GpuSession.class);
-    /** Every error that makes a GPU unfit, and the two changes that the picture has to follow. */
+    /** Every error that says something against a GPU, and the two changes that the picture has to follow. */
     private static final long EVENTS = NvmlEventSet.XID_CRITICAL_ERROR
+            | NvmlEventSet.SINGLE_BIT_ECC_STORM
+            | NvmlEventSet.DRAM_RETIREMENT
+            | NvmlEventSet.DRAM_RETIREMENT_FAILURE
+            | NvmlEventSet.NON_FATAL_POISON
+            | NvmlEventSet.FATAL_POISON
             | NvmlEventSet.MIG_CONFIG_CHANGE
             | NvmlEventSet.GPU_UNAVAILABLE
             | NvmlEventSet.GPU_RECOVERY_ACTION;
@@ -238,10 +243,7 @@ public final class GpuSession {
             long offered = probe.lane()
                     .call(CallGroup.EVENTS, "nvmlDeviceGetSupportedEventTypes", () -> nvml.supportedEventTypes(device));
             if ((offered & EVENTS) != 0) {
-                probe.lane().call(CallGroup.EVENTS, "nvmlDeviceRegisterEvents", () -> {
-                    events.set().register(device, offered & EVENTS);
-                    return offered;
-                });
+                registerWanted(events, probe, device, offered & EVENTS);
             }
             if ((offered & NvmlEventSet.XID_CRITICAL_ERROR) == 0) {
                 LOG.warn("the driver reports no XIDs of a GPU", "gpu", device.label());
@@ -260,6 +262,28 @@ public final class GpuSession {
         } finally {
             events.endRegistering();
         }
+    }
+
+    private static void registerWanted(GpuEvents events, GpuProbe probe, NvmlDevice device, long wanted)
+            throws NvmlException {
+        try {
+            registerAs(events, probe, device, wanted);
+        } catch (NvmlException e) {
+            if (ReturnMeaning.of(e.code()) != ReturnMeaning.UNSUPPORTED
+                    || (wanted & NvmlEventSet.XID_CRITICAL_ERROR) == 0) {
+                throw e;
+            }
+            // A driver that offers a newer type and then refuses it must not cost the XIDs.
+            registerAs(events, probe, device, NvmlEventSet.XID_CRITICAL_ERROR);
+        }
+    }
+
+    private static void registerAs(GpuEvents events, GpuProbe probe, NvmlDevice device, long mask)
+            throws NvmlException {
+        probe.lane().call(CallGroup.EVENTS, "nvmlDeviceRegisterEvents", () -> {
+            events.set().register(device, mask);
+            return mask;
+        });
     }
 
     /** A stream has freed its set. */

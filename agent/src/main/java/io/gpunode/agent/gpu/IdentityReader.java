@@ -128,21 +128,7 @@ final class IdentityReader {
             case Reading.Value<Nvml.FabricInfo>(Nvml.FabricInfo info) ->
                 info.state() == 0
                         ? new Reading.Unsupported<>("not on an NVSwitch fabric")
-                        : Reading.of(new Gpu.FabricState(
-                                switch (info.state()) {
-                                    case 1 -> "not started";
-                                    case 2 -> "in progress";
-                                    case 3 -> "completed";
-                                    default -> "state " + info.state();
-                                },
-                                printable(info.clusterUuid()),
-                                info.cliqueId(),
-                                switch (info.healthSummary()) {
-                                    case 1 -> "healthy";
-                                    case 2 -> "unhealthy";
-                                    case 3 -> "limited capacity";
-                                    default -> "unknown";
-                                }));
+                        : Reading.of(FabricStates.of(info));
             case Reading.Unsupported<Nvml.FabricInfo>(String why) -> new Reading.Unsupported<>(why);
             case Reading.Failed<Nvml.FabricInfo>(String why) -> new Reading.Failed<>(why);
             case Reading.NotRead<Nvml.FabricInfo> _ -> new Reading.NotRead<>();

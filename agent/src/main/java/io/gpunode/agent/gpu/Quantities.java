@@ -40,6 +40,8 @@ final class Quantities {
             new Source(Quantity.PCIE_REPLAYS, new NvmlQuery.PcieReplays()),
             new Source(Quantity.PCIE_LINK_GENERATION, new NvmlQuery.PcieLinkGeneration()),
             new Source(Quantity.PCIE_LINK_WIDTH, new NvmlQuery.PcieLinkWidth()),
+            new Source(Quantity.PCIE_MAX_LINK_GENERATION, new NvmlQuery.MaxPcieLinkGeneration()),
+            new Source(Quantity.PCIE_MAX_LINK_WIDTH, new NvmlQuery.MaxPcieLinkWidth()),
             new Source(Quantity.GPU_UTILIZATION_PERCENT, new NvmlQuery.Utilization(false)),
             new Source(Quantity.MEMORY_COPY_UTILIZATION_PERCENT, new NvmlQuery.Utilization(true)),
             new Source(Quantity.ENCODER_UTILIZATION_PERCENT, new NvmlQuery.EncoderUtilization()),
@@ -56,6 +58,7 @@ final class Quantities {
             new Source(Quantity.MEMORY_USED_BYTES, new NvmlQuery.Memory(MemoryPart.USED)),
             new Source(Quantity.ECC_CORRECTED_VOLATILE, field(3)),
             new Source(Quantity.ECC_UNCORRECTED_VOLATILE, field(4)),
+            new Source(Quantity.ECC_UNCORRECTED_DRAM_VOLATILE, field(12)),
             new Source(Quantity.ECC_CORRECTED_AGGREGATE, field(5)),
             new Source(Quantity.ECC_UNCORRECTED_AGGREGATE, field(6)),
             new Source(Quantity.RETIRED_PAGES_SINGLE_BIT, field(29)),
@@ -100,6 +103,11 @@ final class Quantities {
 
     private Quantities() {}
 
+    /** The state of one NVLink: 0 inactive, 1 active, 2 asleep; R525 and newer. */
+    static NvmlQuery linkState(int link) {
+        return new NvmlQuery.Field(165, link);
+    }
+
     /** The NVML function that a query is answered by. */
     static String functionOf(NvmlQuery query) {
         return switch (query) {
@@ -120,6 +128,8 @@ final class Quantities {
             case NvmlQuery.PcieReplays _ -> "nvmlDeviceGetPcieReplayCounter";
             case NvmlQuery.PcieLinkGeneration _ -> "nvmlDeviceGetCurrPcieLinkGeneration";
             case NvmlQuery.PcieLinkWidth _ -> "nvmlDeviceGetCurrPcieLinkWidth";
+            case NvmlQuery.MaxPcieLinkGeneration _ -> "nvmlDeviceGetMaxPcieLinkGeneration";
+            case NvmlQuery.MaxPcieLinkWidth _ -> "nvmlDeviceGetMaxPcieLinkWidth";
             case NvmlQuery.RemappedRows _ -> "nvmlDeviceGetRemappedRows";
             case NvmlQuery.ClocksEventReasons _ -> "nvmlDeviceGetCurrentClocksEventReasons";
             case NvmlQuery.PerformanceState _ -> "nvmlDeviceGetPerformanceState";

@@ -1,6 +1,6 @@
 package io.gpunode.agent.health;
 
-import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.time.Tick;
 import java.time.Instant;
@@ -8,51 +8,38 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What is known about one GPU's health; immutable.
+ * What is known of one GPU's health; immutable.
  *
  * @param pci where it is
- * @param incidents one per XID number, in the order of their first report
- * @param lane whether NVML answers for it
- * @param recoveryAction NVML's recovery action ({@code nvmlDeviceGpuRecoveryAction_t}); 0 for none and where it is not offered
- * @param actionSince when the present recovery action was first seen; wall time
- * @param lastAnswer when it last gave a sample of readings; null-free: the time of creation before the first
+ * @param incidents what the driver reported, one per kind of report, in the order of their first
+ * @param standings what checks see, or have seen lately
+ * @param responsive whether NVML answers for it
+ * @param lastAnswer when it last gave a sample of readings; the time of creation before the first
  */
 record Evidence(
-        PciAddress pci,
-        List<Incident> incidents,
-        LaneState lane,
-        long recoveryAction,
-        Instant actionSince,
-        Tick lastAnswer) {
-    /** XID numbers of one GPU that are kept apart; more than that are a flood, and the newest tell enough. */
+        PciAddress pci, List<Incident> incidents, List<Standing> standings, boolean responsive, Tick lastAnswer) {
+    /** Kinds of reports of one GPU that are kept apart; more than that are a flood, and the newest tell enough. */
     private static final int INCIDENT_LIMIT = 32;
 
     Evidence {
         incidents = List.copyOf(incidents);
+        standings = List.copyOf(standings);
     }
-
-    /**
-     * Reports of one XID number.
-     *
-     * @param first wall time of the first
-     * @param last when the last came
-     * @param count how many
-     */
-    record Incident(long xid, Instant first, Tick last, long count) {}
 
     /** Nothing is known against it. */
-    static Evidence none(PciAddress pci, Instant wallNow, Tick now) {
-        return new Evidence(pci, List.of(), LaneState.Responsive.INSTANCE, 0, wallNow, now);
+    static Evidence none(PciAddress pci, Tick now) {
+        return new Evidence(pci, List.of(), List.of(), true, now);
     }
 
-    /** With another XID. */
-    Evidence withXid(long xid, Instant wallNow, Tick now) {
+    /** With another report. */
+    Evidence withReport(
+            DriverReport report, List<GpuId> migDevices, Incident.Witness witness, Instant wallNow, Tick now) {
         List<Incident> next = new ArrayList<>(incidents.size() + 1);
         boolean known = false;
         for (Incident incident : incidents) {
-            if (incident.xid() == xid) {
+            if (incident.report().equals(report)) {
                 known = true;
-                next.add(new Incident(xid, incident.first(), now, incident.count() + 1));
+                next.add(incident.again(witness, now));
             } else {
                 next.add(incident);
             }
@@ -61,15 +48,15 @@ record Evidence(
             if (next.size() == INCIDENT_LIMIT) {
                 next.removeFirst();
             }
-            next.add(new Incident(xid, wallNow, now, 1));
+            next.add(Incident.first(report, migDevices, witness, wallNow, now));
         }
         return withIncidents(next);
     }
 
-    /** How often an XID number was reported; 0 when it was not. */
-    long count(long xid) {
+    /** How often a report came; 0 when it did not. */
+    long count(DriverReport report) {
         for (Incident incident : incidents) {
-            if (incident.xid() == xid) {
+            if (incident.report().equals(report)) {
                 return incident.count();
             }
         }
@@ -77,18 +64,19 @@ record Evidence(
     }
 
     Evidence withIncidents(List<Incident> next) {
-        return new Evidence(pci, next, lane, recoveryAction, actionSince, lastAnswer);
+        return new Evidence(pci, next, standings, responsive, lastAnswer);
     }
 
-    Evidence withLane(LaneState next) {
-        return next.equals(lane) ? this : new Evidence(pci, incidents, next, recoveryAction, actionSince, lastAnswer);
+    Evidence withStandings(List<Standing> next) {
+        return new Evidence(pci, incidents, next, responsive, lastAnswer);
     }
 
-    Evidence withRecoveryAction(long next, Instant wallNow) {
-        return next == recoveryAction ? this : new Evidence(pci, incidents, lane, next, wallNow, lastAnswer);
+    Evidence at(PciAddress place) {
+        return place.equals(pci) ? this : new Evidence(place, incidents, standings, responsive, lastAnswer);
     }
 
-    Evidence withAnswer(Tick at) {
-        return new Evidence(pci, incidents, lane, recoveryAction, actionSince, at);
+    /** With whether it answers, and when it last did. */
+    Evidence answering(boolean answers, Tick at) {
+        return new Evidence(pci, incidents, standings, answers, at);
     }
 }

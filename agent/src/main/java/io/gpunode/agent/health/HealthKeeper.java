@@ -1,39 +1,57 @@
 package io.gpunode.agent.health;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.gpu.GpuEvents;
 import io.gpunode.agent.inventory.HealthReports;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
-import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.HealthVerdict;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.PciAddress;
-import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
+import java.util.OptionalInt;
+import java.util.Set;
 
 /**
- * Keeps the evidence of every GPU and reports the verdict when it differs from the one in the picture. Has no thread: XIDs come on the watcher's
- * thread, pictures on the inventory's; both are quick, and each holds the lock until its verdict is reported, so verdicts arrive in order.
+ * Keeps the evidence of every GPU and reports the verdict when it differs from the one in the picture. Has no thread: events come on their
+ * watchers' threads, pictures on the inventory's; all are quick, and each holds the lock until its verdict is reported, so verdicts arrive in
+ * order.
  */
 public final class HealthKeeper {
     private static final Log LOG = Log.of(HealthKeeper.class);
     private static final PciAddress NOWHERE = new PciAddress(0, 0, 0, 0);
 
+    /** What is kept of one GPU. */
+    private static final class Known {
+        private Evidence evidence;
+        private final CounterGrowth growth = new CounterGrowth();
+        private List<MigDevice> layout = List.of();
+        private long sampledAt;
+
+        Known(Evidence evidence) {
+            this.evidence = evidence;
+        }
+    }
+
     private final HealthReports reports;
     private final MonotonicClock clock;
     private final InstantSource wall;
-    private final Map<GpuId, Evidence> evidence = new HashMap<>();
-    private final Map<GpuId, Long> lastSample = new HashMap<>();
-    private final Map<GpuId, Boolean> toldHealthy = new HashMap<>();
+    private final Map<GpuId, Known> gpus = new HashMap<>();
+    /** GPUs and MIG devices that were told of as withheld. */
+    private final Set<GpuId> toldWithheld = new HashSet<>();
+
     private HealthPolicy policy;
 
     public HealthKeeper(AgentConfig.Health config, HealthReports reports, MonotonicClock clock, InstantSource wall) {
@@ -43,36 +61,63 @@ public final class HealthKeeper {
         this.wall = wall;
     }
 
-    /** Judges by other rules from the next picture or XID on; what is known already is judged by them too. */
+    /** Judges by other rules from the next picture or report on; what is known already is judged by them too. */
     public synchronized void configure(AgentConfig.Health config) {
         policy = new HealthPolicy(config);
     }
 
-    /** The driver reported an XID. */
+    /** NVML reported an XID. */
     public synchronized void xid(XidEvent event) {
         Tick now = clock.now();
-        Evidence before = evidence.get(event.gpu());
-        // Before its first picture the GPU's place is not known; the first picture corrects it.
-        Evidence known = before == null ? Evidence.none(NOWHERE, event.at(), now) : before;
-        Evidence after = policy.withoutWhatIsOver(known, now).withXid(event.xid(), event.at(), now);
-        evidence.put(event.gpu(), after);
-        GpuHealth verdict = policy.fold(after);
+        DriverReport report = DriverReport.xid(event.xid(), event.gpuInstanceId(), event.computeInstanceId());
+        Known known = known(event.gpu(), now);
+        take(known, event.gpu(), report, Incident.Witness.NVML, event.at(), now);
+        HealthVerdict verdict = policy.fold(event.gpu(), known.evidence);
         reports.xid(event, verdict);
+        tell(verdict, known.evidence.pci());
+    }
+
+    /** NVML reported something else against a GPU. */
+    public synchronized void event(
+            GpuId gpu, GpuEvents.Kind kind, OptionalInt gpuInstance, OptionalInt computeInstance) {
+        Tick now = clock.now();
+        Known known = known(gpu, now);
+        DriverReport report = DriverReport.event(kind, gpuInstance, computeInstance);
+        take(known, gpu, report, Incident.Witness.NVML, wall.instant(), now);
+        HealthVerdict verdict = policy.fold(gpu, known.evidence);
+        reports.health(verdict);
+        tell(verdict, known.evidence.pci());
+    }
+
+    /** Before its first picture the GPU's place is not known; the first picture corrects it. */
+    private Known known(GpuId gpu, Tick now) {
+        return gpus.computeIfAbsent(gpu, _ -> new Known(Evidence.none(NOWHERE, now)));
+    }
+
+    private void take(
+            Known known, GpuId gpu, DriverReport report, Incident.Witness witness, Instant wallNow, Tick now) {
+        List<GpuId> devices = HealthPolicy.devices(report, known.layout);
+        known.evidence =
+                policy.withoutWhatIsOver(known.evidence, now).withReport(report, devices, witness, wallNow, now);
         // The same again is counted, not repeated: a line at the first, second, fourth, eighth …
-        long count = after.count(event.xid());
-        if (Long.bitCount(count) == 1) {
+        long count = known.evidence.count(report);
+        if (Long.bitCount(count) != 1) {
+            return;
+        }
+        if (report.kind() == GpuEvents.Kind.XID) {
             LOG.warn(
                     "XID",
                     "gpu",
-                    event.gpu(),
+                    gpu,
                     "xid",
-                    event.xid(),
+                    report.xid(),
                     "meaning",
-                    XidTable.row(event.xid()).meaning(),
+                    XidTable.row(report.xid()).meaning(),
                     "count",
                     count);
+        } else {
+            LOG.warn("driver event", "gpu", gpu, "event", report.kind(), "count", count);
         }
-        tell(event.gpu(), after.pci(), verdict);
     }
 
     /** Takes in a picture; reports verdicts that differ from those in it. */
@@ -80,64 +125,80 @@ public final class HealthKeeper {
         Tick now = clock.now();
         Instant wallNow = wall.instant();
         for (Gpu gpu : snapshot.gpus()) {
-            Evidence before = evidence.get(gpu.id());
-            Evidence seen =
-                    before == null || !before.pci().equals(gpu.pci()) ? moved(before, gpu.pci(), wallNow, now) : before;
-            Evidence after = policy.withoutWhatIsOver(see(seen, gpu, wallNow, now), now);
-            evidence.put(gpu.id(), after);
-            GpuHealth verdict = policy.fold(after);
-            tell(gpu.id(), gpu.pci(), verdict);
-            if (!verdict.equals(gpu.health())) {
-                reports.health(gpu.id(), verdict);
+            Known known = known(gpu.id(), now);
+            long sampledAt = gpu.sample().sampledAtEpochMillis();
+            boolean newReading = sampledAt != 0 && sampledAt != known.sampledAt;
+            if (newReading) {
+                known.sampledAt = sampledAt;
+                known.growth.take(gpu.sample(), now);
+            }
+            known.layout = gpu.migDevices();
+            known.evidence =
+                    policy.observe(known.evidence, new Observation(gpu, known.growth), newReading, wallNow, now);
+            HealthVerdict verdict = policy.fold(gpu.id(), known.evidence);
+            tell(verdict, gpu.pci());
+            if (!shows(gpu, verdict)) {
+                reports.health(verdict);
             }
         }
     }
 
-    /** Says when a GPU is withheld and when it is given back, once each. */
-    private void tell(GpuId gpu, PciAddress pci, GpuHealth verdict) {
-        boolean healthy = verdict instanceof GpuHealth.Healthy;
-        Boolean before = toldHealthy.put(gpu, healthy);
-        if (healthy == (before == null || before)) {
+    private static boolean shows(Gpu gpu, HealthVerdict verdict) {
+        if (!verdict.health().equals(gpu.health())) {
+            return false;
+        }
+        for (MigDevice mig : gpu.migDevices()) {
+            if (!verdict.migDevice(mig.id()).equals(mig.health())) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Says when a GPU or MIG device is withheld and when it is given back, once each. */
+    private void tell(HealthVerdict verdict, PciAddress pci) {
+        tell(verdict.gpu(), verdict.health(), pci, "a GPU");
+        verdict.migDevices().forEach((id, health) -> tell(id, health, pci, "a MIG device"));
+        Known known = gpus.get(verdict.gpu());
+        if (known != null) {
+            for (MigDevice mig : known.layout) {
+                if (!verdict.migDevices().containsKey(mig.id())) {
+                    tell(mig.id(), GpuHealth.Healthy.CLEAN, pci, "a MIG device");
+                }
+            }
+        }
+    }
+
+    private void tell(GpuId id, GpuHealth health, PciAddress pci, String what) {
+        boolean withheld = health instanceof GpuHealth.Unhealthy;
+        if (withheld == toldWithheld.contains(id)) {
             return;
         }
-        if (healthy) {
-            LOG.info("a GPU is healthy again", "gpu", gpu, "pci", pci);
+        if (!withheld) {
+            toldWithheld.remove(id);
+            LOG.info(what + " is healthy again", "gpu", id, "pci", pci);
             return;
         }
-        Finding first = verdict.all().getFirst();
+        toldWithheld.add(id);
+        Finding worst = worst(health.all());
         LOG.error(
-                "a GPU is not offered any more",
+                what + " is not offered any more",
                 "gpu",
-                gpu,
+                id,
                 "pci",
                 pci,
                 "reason",
-                first.reason(),
+                worst.reason(),
                 "repair",
-                first.repair());
+                worst.repair());
     }
 
-    private static Evidence moved(@Nullable Evidence before, PciAddress pci, Instant wallNow, Tick now) {
-        return before == null
-                ? Evidence.none(pci, wallNow, now)
-                : new Evidence(
-                        pci,
-                        before.incidents(),
-                        before.lane(),
-                        before.recoveryAction(),
-                        before.actionSince(),
-                        before.lastAnswer());
-    }
-
-    private Evidence see(Evidence before, Gpu gpu, Instant wallNow, Tick now) {
-        Evidence after = before.withLane(gpu.lane());
-        if (gpu.sample().has(Quantity.RECOVERY_ACTION)) {
-            after = after.withRecoveryAction(gpu.sample().value(Quantity.RECOVERY_ACTION), wallNow);
+    private static Finding worst(List<Finding> findings) {
+        for (Finding finding : findings) {
+            if (finding.severity().withholds()) {
+                return finding;
+            }
         }
-        Long sampled = gpu.sample().sampledAtEpochMillis();
-        if (gpu.lane() instanceof LaneState.Responsive && !sampled.equals(lastSample.put(gpu.id(), sampled))) {
-            after = after.withAnswer(now);
-        }
-        return after;
+        return findings.getFirst();
     }
 }

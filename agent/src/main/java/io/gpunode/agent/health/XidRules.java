@@ -2,25 +2,30 @@ package io.gpunode.agent.health;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.model.Finding.Severity;
+import org.jspecify.annotations.Nullable;
 
 /** Which XIDs withhold a GPU. Pure. */
 record XidRules(AgentConfig.Health config) {
     /**
-     * The severity of an XID. An application's own errors and what is configured to be ignored are remarks; everything else is fatal. What is
-     * configured to count beats what is configured to be ignored.
+     * The severity of an XID; null for one that is passed over. What the table says holds unless the configuration says otherwise; there, what
+     * is to count beats what is to be ignored, and everything beats a list.
      */
-    Severity severity(long xid) {
-        if (config.everyXid()) {
-            return Severity.FATAL;
+    @Nullable Severity severity(long xid) {
+        XidTable.Kind kind = XidTable.row(xid).kind();
+        if (config.everyXid() || config.countedXids().contains(xid)) {
+            return kind == XidTable.Kind.NODE ? Severity.NODE : Severity.FATAL;
         }
-        if (!config.xids()) {
+        if (kind == XidTable.Kind.IGNORED) {
+            return null;
+        }
+        if (!config.xids() || config.ignoredXids().contains(xid)) {
             return Severity.REMARK;
         }
-        if (config.countedXids().contains(xid)) {
-            return Severity.FATAL;
-        }
-        boolean ignored =
-                XidTable.row(xid).application() || config.ignoredXids().contains(xid);
-        return ignored ? Severity.REMARK : Severity.FATAL;
+        return switch (kind) {
+            case IGNORED -> null;
+            case APPLICATION -> Severity.REMARK;
+            case GPU -> Severity.FATAL;
+            case NODE -> Severity.NODE;
+        };
     }
 }

@@ -175,7 +175,11 @@ public final class XidWatcher implements Service {
             case XID ->
                 keeper.xid(new XidEvent(
                         event.gpu(), event.data(), wall.instant(), event.gpuInstanceId(), event.computeInstanceId()));
-            case CONDITION_CHANGED, LAYOUT_CHANGED -> lookAgain.run();
+            case SINGLE_BIT_ECC_STORM, MEMORY_RETIRED, MEMORY_RETIREMENT_FAILED, POISON, FATAL_POISON, UNAVAILABLE -> {
+                keeper.event(event.gpu(), event.kind(), event.gpuInstanceId(), event.computeInstanceId());
+                lookAgain.run();
+            }
+            case RECOVERY_ACTION_CHANGED, LAYOUT_CHANGED -> lookAgain.run();
         }
     }
 

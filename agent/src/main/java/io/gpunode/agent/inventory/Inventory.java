@@ -14,9 +14,10 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
-import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlFault;
 import io.gpunode.agent.model.NvmlState;
@@ -109,8 +110,9 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     // Written by any thread under the mailbox's lock.
     private final Object mailbox = new Object();
-    private Map<GpuId, GpuHealth> reportedHealth = new HashMap<>();
+    private Map<GpuId, HealthVerdict> reportedHealth = new HashMap<>();
     private Map<GpuId, XidEvent> reportedXids = new HashMap<>();
+    private List<Finding> reportedFindings = List.of();
     private @Nullable Suspension suspension;
     /** What those who suspend wait for; it outlives {@link #resume()} until it is answered. */
     private CompletableFuture<CloseOutcome> letGo = new CompletableFuture<>();
@@ -126,6 +128,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Activity activity;
     private NvmlState nvml;
     private Topology topology = Topology.EMPTY;
+    private List<Finding> findings = List.of();
     private int listedCount = -1;
     private long round;
     private Tick nextSampling;
@@ -207,18 +210,26 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     }
 
     @Override
-    public void health(GpuId gpu, GpuHealth health) {
+    public void health(HealthVerdict verdict) {
         synchronized (mailbox) {
-            reportedHealth.put(gpu, health);
+            reportedHealth.put(verdict.gpu(), verdict);
         }
         cycle.wake();
     }
 
     @Override
-    public void xid(XidEvent event, GpuHealth health) {
+    public void xid(XidEvent event, HealthVerdict verdict) {
         synchronized (mailbox) {
             reportedXids.put(event.gpu(), event);
-            reportedHealth.put(event.gpu(), health);
+            reportedHealth.put(verdict.gpu(), verdict);
+        }
+        cycle.wake();
+    }
+
+    @Override
+    public void node(List<Finding> found) {
+        synchronized (mailbox) {
+            reportedFindings = List.copyOf(found);
         }
         cycle.wake();
     }
@@ -300,23 +311,27 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     }
 
     private void takeReports() {
-        Map<GpuId, GpuHealth> healths;
+        Map<GpuId, HealthVerdict> verdicts;
         Map<GpuId, XidEvent> xids;
         synchronized (mailbox) {
             if (lookWanted) {
                 lookWanted = false;
                 lookDue = true;
             }
+            if (!reportedFindings.equals(findings)) {
+                findings = reportedFindings;
+                changed = true;
+            }
             if (reportedHealth.isEmpty() && reportedXids.isEmpty()) {
                 return;
             }
-            healths = reportedHealth;
+            verdicts = reportedHealth;
             xids = reportedXids;
             reportedHealth = new HashMap<>();
             reportedXids = new HashMap<>();
         }
-        for (Map.Entry<GpuId, GpuHealth> report : healths.entrySet()) {
-            changed |= roster.health(report.getKey(), report.getValue());
+        for (HealthVerdict verdict : verdicts.values()) {
+            changed |= roster.health(verdict);
         }
         for (XidEvent event : xids.values()) {
             changed |= roster.xid(event);
@@ -721,7 +736,8 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         if (open) {
             roster.gpus().forEach(gpu -> gpus.add(gpu.picture()));
         }
-        NodeSnapshot next = PicturePublisher.next(current, wallNow, nvml, gpus, open ? topology : Topology.EMPTY);
+        NodeSnapshot next =
+                PicturePublisher.next(current, wallNow, nvml, gpus, open ? topology : Topology.EMPTY, findings);
         current = next;
         subscribers.tell(next);
     }

@@ -6,9 +6,9 @@ import io.gpunode.agent.gpu.GpuProbe;
 import io.gpunode.agent.gpu.GpuReading;
 import io.gpunode.agent.gpu.Lane;
 import io.gpunode.agent.model.Gpu;
-import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.Reading;
@@ -36,13 +36,14 @@ final class KnownGpu {
     private boolean conditionIsOfRoster = true;
 
     private LaneState lane = LaneState.Responsive.INSTANCE;
-    private GpuHealth health = GpuHealth.Healthy.CLEAN;
+    private HealthVerdict verdict;
     private Reading<XidEvent> lastXid = new Reading.NotRead<>();
     private @Nullable GpuReading reading;
 
     KnownGpu(GpuIdentity identity, OptionalInt numaNode) {
         this.identity = identity;
         this.numaNode = numaNode;
+        this.verdict = HealthVerdict.clean(identity.id());
     }
 
     GpuId id() {
@@ -65,16 +66,12 @@ final class KnownGpu {
         return identifiedRound;
     }
 
-    GpuHealth health() {
-        return health;
-    }
-
     Reading<XidEvent> lastXid() {
         return lastXid;
     }
 
-    void health(GpuHealth verdict) {
-        health = verdict;
+    void verdict(HealthVerdict next) {
+        verdict = next;
     }
 
     void lastXid(Reading<XidEvent> event) {
@@ -189,7 +186,7 @@ final class KnownGpu {
                 identity.migEnabled(),
                 migDevices(newest),
                 identity.fabric(),
-                health,
+                verdict.health(),
                 lane,
                 lastXid,
                 newest == null ? GpuSample.EMPTY : newest.sample(),
@@ -219,7 +216,7 @@ final class KnownGpu {
                     mig.attributes(),
                     migMinors.gpuInstance(identity.minor(), mig.gpuInstanceId()),
                     migMinors.computeInstance(identity.minor(), mig.gpuInstanceId(), mig.computeInstanceId()),
-                    GpuHealth.Healthy.CLEAN,
+                    verdict.migDevice(mig.id()),
                     sample));
         }
         return devices;

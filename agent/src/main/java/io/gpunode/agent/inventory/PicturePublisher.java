@@ -1,5 +1,6 @@
 package io.gpunode.agent.inventory;
 
+import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
@@ -15,18 +16,28 @@ import java.util.List;
 final class PicturePublisher {
     private PicturePublisher() {}
 
-    static NodeSnapshot next(NodeSnapshot last, Instant takenAt, NvmlState nvml, List<Gpu> gpus, Topology topology) {
+    static NodeSnapshot next(
+            NodeSnapshot last,
+            Instant takenAt,
+            NvmlState nvml,
+            List<Gpu> gpus,
+            Topology topology,
+            List<Finding> findings) {
         // A topology is read once per structure and then handed on: the same picture of it is the same object.
         @SuppressWarnings("ReferenceEquality")
         boolean sameTopology = last.topology() == topology;
-        boolean same = sameTopology && nvml.equals(last.nvml()) && sameStructure(last.gpus(), gpus);
+        boolean same = sameTopology
+                && nvml.equals(last.nvml())
+                && findings.equals(last.findings())
+                && sameStructure(last.gpus(), gpus);
         return new NodeSnapshot(
                 last.version() + 1,
                 same ? last.structureVersion() : last.structureVersion() + 1,
                 takenAt,
                 nvml,
                 gpus,
-                topology);
+                topology,
+                findings);
     }
 
     private static boolean sameStructure(List<Gpu> before, List<Gpu> after) {

@@ -5,8 +5,8 @@ import io.gpunode.agent.gpu.GpuIdentity;
 import io.gpunode.agent.gpu.GpuProbe;
 import io.gpunode.agent.gpu.GpuSession;
 import io.gpunode.agent.log.Log;
-import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.XidEvent;
@@ -35,7 +35,7 @@ final class Roster {
 
     private final HostFiles hostFiles;
     private final Map<GpuId, KnownGpu> known = new HashMap<>();
-    private final Map<GpuId, GpuHealth> healths = new HashMap<>();
+    private final Map<GpuId, HealthVerdict> verdicts = new HashMap<>();
     private final Map<GpuId, Reading<XidEvent>> xids = new HashMap<>();
     private List<KnownGpu> order = List.of();
     private Map<Integer, String> refusedNow = Map.of();
@@ -58,14 +58,15 @@ final class Roster {
     }
 
     /** Keeps a verdict; false when the GPU is not known. */
-    boolean health(GpuId id, GpuHealth verdict) {
+    boolean health(HealthVerdict verdict) {
+        GpuId id = verdict.gpu();
         KnownGpu gpu = known.get(id);
-        if (gpu == null && !healths.containsKey(id)) {
+        if (gpu == null && !verdicts.containsKey(id)) {
             return false;
         }
-        healths.put(id, verdict);
+        verdicts.put(id, verdict);
         if (gpu != null) {
-            gpu.health(verdict);
+            gpu.verdict(verdict);
         }
         return true;
     }
@@ -127,7 +128,7 @@ final class Roster {
 
     private KnownGpu add(GpuIdentity identity) {
         KnownGpu gpu = new KnownGpu(identity, numaNode(identity.pci()));
-        gpu.health(healths.computeIfAbsent(identity.id(), _ -> GpuHealth.Healthy.CLEAN));
+        gpu.verdict(verdicts.computeIfAbsent(identity.id(), HealthVerdict::clean));
         gpu.lastXid(xids.getOrDefault(identity.id(), new Reading.NotRead<>()));
         LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());
         return gpu;

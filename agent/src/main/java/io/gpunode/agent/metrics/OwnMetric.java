@@ -27,7 +27,7 @@ enum OwnMetric {
     GPU_FINDING(
             "gpu_node_agent_gpu_finding",
             MetricType.GAUGE,
-            "1 for each health check that has a finding about the GPU; severity is fatal or remark. The reason is in /state.",
+            "1 for each health check that has a finding about the GPU; severity is fatal, node (fatal, and its repair takes the whole node) or remark. The reason is in /state.",
             "gpu, UUID, check, severity"),
     GPU_HEALTHY(
             "gpu_node_agent_gpu_healthy",
@@ -50,11 +50,26 @@ enum OwnMetric {
             "How old the GPU's device metrics are, in seconds; no series before the first sampling.",
             "gpu, UUID"),
     GPUS("gpu_node_agent_gpus", MetricType.GAUGE, "GPUs in the picture of the node.", ""),
+    MIG_DEVICE_FINDING(
+            "gpu_node_agent_mig_device_finding",
+            MetricType.GAUGE,
+            "1 for each health check that has a finding about this MIG device alone; severities as for the GPU.",
+            "gpu, UUID, GPU_I_ID, mig_uuid, check, severity"),
+    MIG_DEVICE_HEALTHY(
+            "gpu_node_agent_mig_device_healthy",
+            MetricType.GAUGE,
+            "1 while the MIG device may be given to containers, else 0; what is against its GPU counts.",
+            "gpu, UUID, GPU_I_ID, mig_uuid"),
     METERS_AGE_SECONDS(
             "gpu_node_agent_meters_age_seconds",
             MetricType.GAUGE,
             "How old the agent's own meters at the end of this page are, in seconds.",
             ""),
+    NODE_FINDING(
+            "gpu_node_agent_node_finding",
+            MetricType.GAUGE,
+            "1 for each health check that has a finding about the node as a whole; severity is node or remark. The reason is in /state.",
+            "check, severity"),
     NVML_INFO(
             "gpu_node_agent_nvml_info",
             MetricType.GAUGE,

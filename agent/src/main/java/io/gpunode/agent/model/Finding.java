@@ -6,7 +6,7 @@ import java.time.Instant;
  * What a health check found.
  *
  * @param check the check's fixed name: {@code xid}, {@code lane}, {@code lost}, …
- * @param severity whether it withholds the GPU
+ * @param severity whether it withholds what it is about
  * @param reason one sentence for people
  * @param repair the suggested repair, with a command where there is one
  * @param recovery in words, what makes it go away
@@ -17,7 +17,14 @@ public record Finding(String check, Severity severity, String reason, String rep
     public enum Severity {
         /** Worth telling; the GPU may be used. */
         REMARK,
-        /** The GPU is withheld from new containers. */
-        FATAL
+        /** The GPU or MIG device is withheld from new containers. */
+        FATAL,
+        /** It is withheld, and what repairs it takes the whole node, such as a reboot. */
+        NODE;
+
+        /** Whether it withholds what it is about. */
+        public boolean withholds() {
+            return this != REMARK;
+        }
     }
 }

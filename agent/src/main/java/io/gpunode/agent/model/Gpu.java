@@ -64,7 +64,17 @@ public record Gpu(
     /**
      * NVSwitch fabric registration.
      *
-     * @param state {@code not started}, {@code in progress} or {@code completed}
+     * @param state {@code not started}, {@code in progress}, {@code completed}, or {@code failed} with the reason
+     * @param health one of the words healthy, unhealthy, limited capacity, or unknown with older drivers
+     * @param problems what the health mask says against it, in words
      */
-    public record FabricState(String state, String clusterUuid, int cliqueId, String health) {}
+    public record FabricState(String state, String clusterUuid, int cliqueId, String health, List<String> problems) {
+        public static final String COMPLETED = "completed";
+        public static final String UNHEALTHY = "unhealthy";
+        public static final String LIMITED = "limited capacity";
+
+        public FabricState {
+            problems = List.copyOf(problems);
+        }
+    }
 }

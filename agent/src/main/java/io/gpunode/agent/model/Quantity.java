@@ -79,7 +79,15 @@ public enum Quantity {
     /** GPM, bytes per second including headers. */
     PCIE_SENT_BYTES_PER_SECOND,
     /** GPM, bytes per second including headers. */
-    PCIE_RECEIVED_BYTES_PER_SECOND;
+    PCIE_RECEIVED_BYTES_PER_SECOND,
+    /** Of {@link #ECC_UNCORRECTED_VOLATILE}, those in device memory; the rest are in the chip's own memories. */
+    ECC_UNCORRECTED_DRAM_VOLATILE,
+    /** What GPU and slot could do at most. */
+    PCIE_MAX_LINK_GENERATION,
+    /** What GPU and slot could do at most. */
+    PCIE_MAX_LINK_WIDTH,
+    /** Bit n is set while link n is active. Put together from one field for each link. */
+    NVLINK_ACTIVE_LINKS;
 
     private static final int COUNT = values().length;
 

@@ -30,7 +30,8 @@ class StatusTest {
               "gpus": [
                 {"index": 0, "id": "GPU-1111", "pci": "0000:1b:00.0", "name": "NVIDIA H100 80GB HBM3", "healthy": true,
                  "findings": [], "pods": [],
-                 "migDevices": [{"id": "MIG-3333", "index": "0:0", "profile": "3g.40gb",
+                 "migDevices": [{"id": "MIG-3333", "index": "0:0", "profile": "3g.40gb", "healthy": true,
+                                 "findings": [],
                                  "pods": [{"namespace": "ml", "pod": "train-0", "container": "main"}]}]},
                 {"index": 1, "id": "GPU-2222", "pci": "0000:43:00.0", "name": "NVIDIA H100\\u001b[31m", "healthy": false,
                  "findings": [{"check": "xid", "severity": "fatal", "reason": "XID 79: the GPU has fallen off the bus",

@@ -42,7 +42,8 @@ class ConfigDefaultsTest {
         assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(5), Duration.ofSeconds(2)));
         assertThat(config.sampling()).isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5)));
         assertThat(config.health())
-                .isEqualTo(new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5)));
+                .isEqualTo(
+                        new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5), Set.of(), true));
         assertThat(config.kubelet())
                 .isEqualTo(new AgentConfig.Kubelet(
                         Path.of("/var/lib/kubelet/device-plugins"),

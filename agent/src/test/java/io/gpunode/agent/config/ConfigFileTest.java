@@ -118,7 +118,8 @@ class ConfigFileTest {
                         new AgentConfig.Nvml(
                                 "/opt/nvidia/libnvidia-ml.so.1", Duration.ofSeconds(90), Duration.ofMillis(250)),
                         new AgentConfig.Sampling(Duration.ofSeconds(1)),
-                        new AgentConfig.Health(false, true, Set.of(13L, 94L), Set.of(31L), Duration.ofMinutes(90)),
+                        new AgentConfig.Health(
+                                false, true, Set.of(13L, 94L), Set.of(31L), Duration.ofMinutes(90), Set.of(), true),
                         new AgentConfig.Kubelet(
                                 Path.of("/var/lib/k/device-plugins"),
                                 Path.of("/var/lib/k/pod.sock"),

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -14,6 +15,18 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 @Timeout(10)
 class PrecedenceTest {
+    private static final Set<String> EVERY_CHECK = Set.of(
+            "recovery-action",
+            "row-remap",
+            "retired-pages",
+            "ecc",
+            "fabric",
+            "nvlink",
+            "temperature",
+            "power-brake",
+            "pcie",
+            "event");
+
     @TempDir
     private Path directory = Path.of("");
 
@@ -152,13 +165,15 @@ class PrecedenceTest {
                 .environment("DP_DISABLE_HEALTHCHECKS", disable)
                 .environment("DP_ENABLE_HEALTHCHECKS", enable);
 
+        Set<String> checks = disable.toLowerCase(Locale.ROOT).contains("all") ? EVERY_CHECK : Set.of();
+
         // When
         AgentConfig.Health health = loading.load().config().health();
 
         // Then
         assertThat(health)
-                .isEqualTo(
-                        new AgentConfig.Health(xids, every, numbers(ignored), numbers(counted), Duration.ofMinutes(5)));
+                .isEqualTo(new AgentConfig.Health(
+                        xids, every, numbers(ignored), numbers(counted), Duration.ofMinutes(5), checks, true));
     }
 
     @Test

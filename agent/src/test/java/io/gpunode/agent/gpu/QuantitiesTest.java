@@ -13,7 +13,8 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(10)
 class QuantitiesTest {
     /** Computed from two readings of others. */
-    private static final Set<Quantity> COMPUTED = EnumSet.of(Quantity.NVLINK_BANDWIDTH_MEGABYTES_PER_SECOND);
+    private static final Set<Quantity> COMPUTED =
+            EnumSet.of(Quantity.NVLINK_BANDWIDTH_MEGABYTES_PER_SECOND, Quantity.NVLINK_ACTIVE_LINKS);
 
     @Test
     void everyQuantityHasOneSource() {

@@ -2,13 +2,13 @@ package io.gpunode.agent.health;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.gpu.CloseOutcome;
 import io.gpunode.agent.inventory.SimulatedNode;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.LaneState;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.Reading;
@@ -21,7 +21,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -136,10 +135,68 @@ class XidWatcherTest {
                     "all XIDs",
                     candidate -> candidate.gpus().stream()
                             .allMatch(gpu -> gpu.health().all().stream()
-                                    .anyMatch(finding -> finding.reason().endsWith("(20 times)"))));
+                                    .anyMatch(finding -> finding.reason().endsWith("(10 times or more)"))));
             assertThat(picture.gpus()).hasSize(8);
             watcher.stop(LIMIT);
         }
+    }
+
+    @Test
+    void anXidOfAMigDeviceWithholdsItAndNoOther() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            XidWatcher watcher = watching(node, Duration.ofMinutes(5));
+            int place = placeWithMig(node);
+            MigDevice hit =
+                    node.inventory().current().gpus().get(place).migDevices().get(1);
+            int index = node.inventory().current().gpus().get(place).index();
+
+            // When
+            node.simulator().apply("event gpu=" + index + " mig=1 xid=95");
+
+            // Then
+            Gpu gpu = node.awaitGpu(
+                    place,
+                    "a MIG device withheld",
+                    candidate -> candidate.migDevices().stream()
+                            .anyMatch(mig -> mig.health() instanceof GpuHealth.Unhealthy));
+            assertThat(gpu.healthy()).isTrue();
+            assertThat(gpu.migDevices())
+                    .filteredOn(mig -> mig.health() instanceof GpuHealth.Unhealthy)
+                    .extracting(MigDevice::id)
+                    .containsExactly(hit.id());
+            watcher.stop(LIMIT);
+        }
+    }
+
+    @Test
+    void theDriversOtherEventsCountToo() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xgb200").started()) {
+            XidWatcher watcher = watching(node, Duration.ofMinutes(5));
+
+            // When
+            node.simulator().apply("event gpu=2 type=unavailable");
+
+            // Then
+            NodeSnapshot picture = node.await(
+                    "an unhealthy GPU", candidate -> candidate.gpus().stream().anyMatch(gpu -> !gpu.healthy()));
+            assertThat(picture.gpus())
+                    .filteredOn(gpu -> !gpu.healthy())
+                    .singleElement()
+                    .satisfies(gpu -> assertThat(gpu.health().all())
+                            .extracting(Finding::check)
+                            .containsExactly("event"));
+            watcher.stop(LIMIT);
+        }
+    }
+
+    private static int placeWithMig(SimulatedNode node) {
+        List<Gpu> gpus = node.inventory().current().gpus();
+        for (int place = 0; place < gpus.size(); place++) {
+            if (gpus.get(place).migDevices().size() > 1) {
+                return place;
+            }
+        }
+        throw new AssertionError("no GPU with two MIG devices");
     }
 
     @Test
@@ -315,8 +372,8 @@ class XidWatcherTest {
     }
 
     private XidWatcher start(SimulatedNode node, Duration recoveryInterval) {
-        AgentConfig.Health config = new AgentConfig.Health(true, false, Set.of(), Set.of(), recoveryInterval);
-        HealthKeeper keeper = new HealthKeeper(config, node.inventory(), clock, SystemTime.wall());
+        HealthKeeper keeper = new HealthKeeper(
+                HealthConfigs.recoveringAfter(recoveryInterval), node.inventory(), clock, SystemTime.wall());
         XidWatcher watcher = new XidWatcher(
                 node.access(),
                 node.inventory(),

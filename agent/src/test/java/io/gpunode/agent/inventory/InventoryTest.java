@@ -6,6 +6,7 @@ import io.gpunode.agent.gpu.CloseOutcome;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
@@ -21,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
@@ -792,7 +794,7 @@ class InventoryTest {
                     SystemTime.wall().instant())));
 
             // When
-            node.inventory().health(gpu.id(), verdict);
+            node.inventory().health(new HealthVerdict(gpu.id(), verdict, Map.of()));
 
             // Then
             node.awaitGpu(2, "the verdict", candidate -> candidate.health().equals(verdict));

@@ -2,6 +2,7 @@ package io.gpunode.agent.inventory;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
@@ -18,7 +19,8 @@ class PicturePublisherTest {
     @Test
     void theSameAgainGrowsTheVersionOnly() {
         // When
-        NodeSnapshot next = PicturePublisher.next(last, last.takenAt(), last.nvml(), last.gpus(), last.topology());
+        NodeSnapshot next =
+                PicturePublisher.next(last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of());
 
         // Then
         assertThat(next.version()).isEqualTo(last.version() + 1);
@@ -33,7 +35,8 @@ class PicturePublisherTest {
                 last.takenAt(),
                 new NvmlState.Withdrawn("driver reload", last.takenAt()),
                 List.of(),
-                Topology.EMPTY);
+                Topology.EMPTY,
+                List.of());
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);
@@ -43,10 +46,25 @@ class PicturePublisherTest {
     void aMissingGpuGrowsTheStructureVersion() {
         // When
         NodeSnapshot next = PicturePublisher.next(
-                last, last.takenAt(), last.nvml(), last.gpus().subList(0, 7), last.topology());
+                last, last.takenAt(), last.nvml(), last.gpus().subList(0, 7), last.topology(), List.of());
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);
+    }
+
+    @Test
+    void aFindingAboutTheNodeGrowsTheStructureVersion() {
+        // Given
+        Finding finding =
+                new Finding("nvswitch", Finding.Severity.REMARK, "SXid 20009", "none", "by itself", last.takenAt());
+
+        // When
+        NodeSnapshot next = PicturePublisher.next(
+                last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of(finding));
+
+        // Then
+        assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);
+        assertThat(next.findings()).containsExactly(finding);
     }
 
     @Test

@@ -179,6 +179,18 @@ public final class Snapshots {
         return gpu(index, gpu -> with(gpu, health, gpu.lane(), gpu.lastXid(), gpu.sample()));
     }
 
+    /** Gives GPU {@code index} a state of its lane. */
+    public Snapshots lane(int index, LaneState lane) {
+        return gpu(index, gpu -> with(gpu, gpu.health(), lane, gpu.lastXid(), gpu.sample()));
+    }
+
+    /** Gives GPU {@code index} a sample as it is; not a change of structure. */
+    public Snapshots sample(int index, GpuSample sample) {
+        Gpu gpu = gpus.get(index);
+        gpus.set(index, with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), sample));
+        return this;
+    }
+
     /** Marks GPU {@code index} unhealthy because of an XID. */
     public Snapshots unhealthy(int index) {
         return health(

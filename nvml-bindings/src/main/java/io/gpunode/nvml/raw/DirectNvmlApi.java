@@ -131,7 +131,8 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceGetGpuInstanceProfileInfoV(long device, int profile, long info);
 
     @Override
-    public native int nvmlDeviceGetGpuInstancePossiblePlacements(long device, int profileId, long placements, long count);
+    public native int nvmlDeviceGetGpuInstancePossiblePlacements(
+            long device, int profileId, long placements, long count);
 
     @Override
     public native int nvmlDeviceGetGpuInstanceRemainingCapacity(long device, int profileId, long count);
@@ -140,7 +141,8 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceCreateGpuInstance(long device, int profileId, long gpuInstance);
 
     @Override
-    public native int nvmlDeviceCreateGpuInstanceWithPlacement(long device, int profileId, long placement, long gpuInstance);
+    public native int nvmlDeviceCreateGpuInstanceWithPlacement(
+            long device, int profileId, long placement, long gpuInstance);
 
     @Override
     public native int nvmlGpuInstanceDestroy(long gpuInstance);
@@ -149,28 +151,33 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceGetGpuInstances(long device, int profileId, long gpuInstances, long count);
 
     @Override
-    public native int nvmlGpuInstanceGetComputeInstanceProfileInfo(long gpuInstance, int profile, int engProfile, long info);
+    public native int nvmlGpuInstanceGetComputeInstanceProfileInfo(
+            long gpuInstance, int profile, int engProfile, long info);
 
     @Override
-    public native int nvmlGpuInstanceGetComputeInstanceProfileInfoV(long gpuInstance, int profile, int engProfile, long info);
+    public native int nvmlGpuInstanceGetComputeInstanceProfileInfoV(
+            long gpuInstance, int profile, int engProfile, long info);
 
     @Override
     public native int nvmlGpuInstanceGetComputeInstanceRemainingCapacity(long gpuInstance, int profileId, long count);
 
     @Override
-    public native int nvmlGpuInstanceGetComputeInstancePossiblePlacements(long gpuInstance, int profileId, long placements, long count);
+    public native int nvmlGpuInstanceGetComputeInstancePossiblePlacements(
+            long gpuInstance, int profileId, long placements, long count);
 
     @Override
     public native int nvmlGpuInstanceCreateComputeInstance(long gpuInstance, int profileId, long computeInstance);
 
     @Override
-    public native int nvmlGpuInstanceCreateComputeInstanceWithPlacement(long gpuInstance, int profileId, long placement, long computeInstance);
+    public native int nvmlGpuInstanceCreateComputeInstanceWithPlacement(
+            long gpuInstance, int profileId, long placement, long computeInstance);
 
     @Override
     public native int nvmlComputeInstanceDestroy(long computeInstance);
 
     @Override
-    public native int nvmlGpuInstanceGetComputeInstances(long gpuInstance, int profileId, long computeInstances, long count);
+    public native int nvmlGpuInstanceGetComputeInstances(
+            long gpuInstance, int profileId, long computeInstances, long count);
 
     @Override
     public native int nvmlGpuInstanceGetComputeInstanceById(long gpuInstance, int id, long computeInstance);
@@ -280,6 +287,12 @@ final class DirectNvmlApi implements NvmlApi {
 
     @Override
     public native int nvmlDeviceGetCurrPcieLinkWidth(long device, long currLinkWidth);
+
+    @Override
+    public native int nvmlDeviceGetMaxPcieLinkGeneration(long device, long maxLinkGen);
+
+    @Override
+    public native int nvmlDeviceGetMaxPcieLinkWidth(long device, long maxLinkWidth);
 
     @Override
     public native int nvmlDeviceGetRemappedRows(

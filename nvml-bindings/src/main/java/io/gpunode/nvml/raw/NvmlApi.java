@@ -106,11 +106,13 @@ public interface NvmlApi {
 
     int nvmlGpuInstanceGetComputeInstanceRemainingCapacity(long gpuInstance, int profileId, long count);
 
-    int nvmlGpuInstanceGetComputeInstancePossiblePlacements(long gpuInstance, int profileId, long placements, long count);
+    int nvmlGpuInstanceGetComputeInstancePossiblePlacements(
+            long gpuInstance, int profileId, long placements, long count);
 
     int nvmlGpuInstanceCreateComputeInstance(long gpuInstance, int profileId, long computeInstance);
 
-    int nvmlGpuInstanceCreateComputeInstanceWithPlacement(long gpuInstance, int profileId, long placement, long computeInstance);
+    int nvmlGpuInstanceCreateComputeInstanceWithPlacement(
+            long gpuInstance, int profileId, long placement, long computeInstance);
 
     int nvmlComputeInstanceDestroy(long computeInstance);
 
@@ -188,6 +190,10 @@ public interface NvmlApi {
     int nvmlDeviceGetCurrPcieLinkGeneration(long device, long currLinkGen);
 
     int nvmlDeviceGetCurrPcieLinkWidth(long device, long currLinkWidth);
+
+    int nvmlDeviceGetMaxPcieLinkGeneration(long device, long maxLinkGen);
+
+    int nvmlDeviceGetMaxPcieLinkWidth(long device, long maxLinkWidth);
 
     int nvmlDeviceGetRemappedRows(long device, long corrRows, long uncRows, long isPending, long failureOccurred);
 

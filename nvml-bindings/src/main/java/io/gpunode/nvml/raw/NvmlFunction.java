@@ -109,6 +109,8 @@ public enum NvmlFunction {
     nvmlDeviceGetPcieReplayCounter,
     nvmlDeviceGetCurrPcieLinkGeneration,
     nvmlDeviceGetCurrPcieLinkWidth,
+    nvmlDeviceGetMaxPcieLinkGeneration,
+    nvmlDeviceGetMaxPcieLinkWidth,
     nvmlDeviceGetRemappedRows,
     nvmlDeviceGetCurrentClocksEventReasons(
             "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"),

@@ -258,8 +258,7 @@ final class OpenMig implements NvmlMig {
         }
         NativeBlock memory = lease.memory();
         memory.putInt(LIST, nvmlComputeInstanceProfileInfo_v2_t.VERSION);
-        int code =
-                api.nvmlGpuInstanceGetComputeInstanceProfileInfoV(gpuInstance, constant, 0, memory.address() + LIST);
+        int code = api.nvmlGpuInstanceGetComputeInstanceProfileInfoV(gpuInstance, constant, 0, memory.address() + LIST);
         return code == 0 ? memory.getText(LIST + nvmlComputeInstanceProfileInfo_v2_t.name, NAME) : "";
     }
 
@@ -354,8 +353,8 @@ final class OpenMig implements NvmlMig {
                     function,
                     label,
                     gpuInstanceById(lease, gpu, gpuInstanceId),
-                    (instance, result) -> api.nvmlGpuInstanceCreateComputeInstanceWithPlacement(
-                            instance, profileId, wanted, result));
+                    (instance, result) ->
+                            api.nvmlGpuInstanceCreateComputeInstanceWithPlacement(instance, profileId, wanted, result));
             return computeInstance(lease, label, made);
         } finally {
             lease.release();
@@ -416,8 +415,7 @@ final class OpenMig implements NvmlMig {
     }
 
     /** How many there are; some versions of the calls take the room for them from the count, others trust that it is enough. */
-    private int list(Lease lease, NvmlFunction function, String label, long about, ListCall call)
-            throws NvmlException {
+    private int list(Lease lease, NvmlFunction function, String label, long about, ListCall call) throws NvmlException {
         NativeBlock memory = lease.memory();
         memory.putInt(RESULT, LIST_ROOM);
         nvml.check(call.call(about, memory.address() + LIST, memory.address() + RESULT), function, label);

@@ -178,6 +178,13 @@ abstract sealed class SamplingStep {
                         NvmlApi::nvmlDeviceGetCurrPcieLinkGeneration);
             case NvmlQuery.PcieLinkWidth _ ->
                 new Words(one, NvmlFunction.nvmlDeviceGetCurrPcieLinkWidth, NvmlApi::nvmlDeviceGetCurrPcieLinkWidth);
+            case NvmlQuery.MaxPcieLinkGeneration _ ->
+                new Words(
+                        one,
+                        NvmlFunction.nvmlDeviceGetMaxPcieLinkGeneration,
+                        NvmlApi::nvmlDeviceGetMaxPcieLinkGeneration);
+            case NvmlQuery.MaxPcieLinkWidth _ ->
+                new Words(one, NvmlFunction.nvmlDeviceGetMaxPcieLinkWidth, NvmlApi::nvmlDeviceGetMaxPcieLinkWidth);
             case NvmlQuery.ClocksEventReasons _ ->
                 new LongWords(
                         one,
