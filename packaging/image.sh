@@ -55,8 +55,9 @@ done
 	rm -rf "$work"
 )
 
-# These modules run everything: logging for gRPC, management for the agent's own meters, unsupported for signals and Netty.
-"$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
+# These modules run everything: logging for gRPC, management for the agent's own meters, net.http for the API server, unsupported for signals and
+# Netty.
+"$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,java.net.http,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
 	--compress zip-9 --output "$out/runtime"
 # Debug symbols of the virtual machine: 5 MB that a crash report does not need.
 if command -v strip >/dev/null; then strip --strip-unneeded "$out/runtime/lib/server/libjvm.so"; fi

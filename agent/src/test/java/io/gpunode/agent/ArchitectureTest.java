@@ -247,11 +247,24 @@ class ArchitectureTest {
     void yamlIsReadByTheConfiguration() {
         checkProduction(noClasses()
                 .that()
-                .resideOutsideOfPackages(packagesOf("config", "doctor"))
+                .resideOutsideOfPackages(packagesOf("config", "doctor", "kubernetes"))
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("org.snakeyaml..")
-                .because("config has the one strict loader, with a place for every problem: give it a record to fill"));
+                .because(
+                        "config has the one strict loader, with a place for every problem: give it a record to fill; kubeconfig files"
+                                + " are others' format, which kubernetes reads"));
+    }
+
+    @Test
+    void theApiServerIsSpokenToByOneRoom() {
+        checkProduction(noClasses()
+                .that()
+                .resideOutsideOfPackages(packagesOf("kubernetes"))
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("java.net.http..")
+                .because("kubernetes keeps the one connection, its limits and its credentials: give it an errand"));
     }
 
     @Test

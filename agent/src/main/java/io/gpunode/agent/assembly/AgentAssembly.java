@@ -17,11 +17,13 @@ import io.gpunode.agent.deviceplugin.PluginSettings;
 import io.gpunode.agent.gpu.CallRecord;
 import io.gpunode.agent.gpu.GpuAccess;
 import io.gpunode.agent.gpu.NvmlOpener;
+import io.gpunode.agent.health.HealthAnnouncements;
 import io.gpunode.agent.health.HealthKeeper;
 import io.gpunode.agent.health.XidTable;
 import io.gpunode.agent.health.XidWatcher;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.lifecycle.ServiceGroup;
@@ -60,6 +62,7 @@ public final class AgentAssembly {
     private final CdiPublisher cdi;
     private final PodResourcesClient pods;
     private final DevicePlugin devicePlugin;
+    private final ApiConnection kubernetes;
     private final MetricsExposition exposition;
     private final AdminServer admin;
     private final List<ReadinessCheck> readiness;
@@ -80,10 +83,9 @@ public final class AgentAssembly {
         this.loops = loops;
         this.heartbeats = new Heartbeats(clock);
         HostFiles host = new SystemHostFiles(config.host().root());
+        HostFiles own = new SystemHostFiles(Path.of("/"));
         MicrometerMeters meters = new MicrometerMeters(
-                task -> Thread.ofPlatform().daemon().name("meters").start(task),
-                clock,
-                new ProcessMeters(new SystemHostFiles(Path.of("/")))::bindTo);
+                task -> Thread.ofPlatform().daemon().name("meters").start(task), clock, new ProcessMeters(own)::bindTo);
         GpuAccess access = new GpuAccess(
                 NvmlOpener.of(config.nvml(), config.plugin(), host),
                 config.nvml().callDeadline(),
@@ -122,6 +124,19 @@ public final class AgentAssembly {
                 clock,
                 wall,
                 new SplittableRandom());
+        this.kubernetes = new ApiConnection(
+                config.kubernetes(),
+                config.host().nodeName(),
+                HealthAnnouncements.CONDITION,
+                version,
+                System.getenv(),
+                own,
+                host,
+                clock,
+                wall,
+                new SplittableRandom(),
+                heartbeats,
+                meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -151,6 +166,7 @@ public final class AgentAssembly {
                         List.of(
                                 StateSections.devicePlugin(devicePlugin),
                                 StateSections.cdi(cdi),
+                                StateSections.kubernetes(kubernetes),
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
@@ -165,7 +181,9 @@ public final class AgentAssembly {
                         cdi,
                         pods,
                         new FirstScrape(admin),
-                        devicePlugin),
+                        devicePlugin,
+                        kubernetes,
+                        new HealthAnnouncements(inventory, kubernetes.events(), kubernetes.condition())),
                 clock,
                 STOP_LIMIT_AFTER_FAILED_START);
     }
@@ -228,7 +246,7 @@ public final class AgentAssembly {
 
     /** The labels of the node, which may choose a configuration. */
     public NodeLabels labels() {
-        return NodeLabels.NONE;
+        return kubernetes.labels();
     }
 
     /** Where HTTP listens, with the port that was really taken. After {@link #start}. */
@@ -250,6 +268,11 @@ public final class AgentAssembly {
             }
         }
         return "";
+    }
+
+    /** Whether a label of the node may choose another configuration. Any thread. */
+    boolean choosesByLabel() {
+        return configuration.inForce().named().isPresent();
     }
 
     /** What is in force. Any thread. */

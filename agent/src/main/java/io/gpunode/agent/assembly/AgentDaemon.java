@@ -75,7 +75,12 @@ public final class AgentDaemon {
         Signals.handle("TERM", () -> wish(Wish.STOP));
         Signals.handle("INT", () -> wish(Wish.STOP));
         Signals.handle("HUP", () -> wish(Wish.RELOAD));
-        assembly.labels().onChange(() -> wish(Wish.RELOAD));
+        assembly.labels().onChange(() -> {
+            // Nothing else in the configuration follows from a label.
+            if (assembly.choosesByLabel()) {
+                wish(Wish.RELOAD);
+            }
+        });
         assembly.start();
         LOG.info("started", "version", version, "http", text(assembly));
         systemd.ready();

@@ -11,6 +11,8 @@ import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.DevicePluginStatus;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.kubernetes.ApiConnection;
+import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.model.NvmlFault;
 import java.nio.file.Path;
 import java.util.Map;
@@ -68,6 +70,24 @@ final class StateSections {
                     .member("structureVersion", status.structureVersion())
                     .member("error", status.error())
                     .member("problems", status.problems())
+                    .endObject();
+        });
+    }
+
+    static StateSection kubernetes(ApiConnection connection) {
+        return section("kubernetes", json -> {
+            KubernetesStatus status = connection.status();
+            json.beginObject()
+                    .member("state", status.state())
+                    .member("reason", status.reason())
+                    .member("server", status.server())
+                    .member("credentials", status.credentials())
+                    .member("node", status.node())
+                    .member("watching", status.watching());
+            status.labels().ifPresent(labels -> json.member("labels", labels));
+            status.lastContact().ifPresent(age -> json.member("lastContactSecondsAgo", age.toSeconds()));
+            json.member("requests", status.requests())
+                    .member("eventsWaiting", status.eventsWaiting())
                     .endObject();
         });
     }

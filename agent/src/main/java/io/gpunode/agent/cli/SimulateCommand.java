@@ -62,6 +62,12 @@ final class SimulateCommand {
                     "--host-root=" + node.hostRoot(),
                     "--kubelet-device-plugin-directory=" + node.devicePluginDirectory(),
                     "--kubelet-pod-resources-socket=" + node.podResourcesSocket()));
+            if (arguments.stream()
+                    .noneMatch(
+                            argument -> argument.startsWith("--kubernetes-") || argument.startsWith("--kubeconfig"))) {
+                // A kubeconfig of whoever tries it leads to a real cluster, which has no such node.
+                onNode.add("--kubernetes-api=off");
+            }
             onNode.addAll(arguments);
             RunArguments parsed = RunArguments.parse(onNode, FLAGS);
             if (!parsed.problems().isEmpty()) {

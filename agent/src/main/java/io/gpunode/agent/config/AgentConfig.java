@@ -266,9 +266,11 @@ public record AgentConfig(
 
     /**
      * @param api {@code kubernetes.api}
-     * @param kubeconfig {@code kubernetes.kubeconfig}: absolute path, or empty for the service account of the agent's own pod
+     * @param kubeconfig {@code kubernetes.kubeconfig}: absolute path, or empty to look for a service account or a kubelet's
+     * @param events {@code kubernetes.events}: whether findings are told as events of the Node object
+     * @param nodeCondition {@code kubernetes.nodeCondition}: whether the Node object gets the condition {@code GpuHealthy}
      */
-    public record Kubernetes(ApiServer api, String kubeconfig) {}
+    public record Kubernetes(ApiServer api, String kubeconfig, boolean events, boolean nodeCondition) {}
 
     /** Whether the API server is used where there are credentials for it; the texts are {@code auto} and {@code off}. */
     public enum ApiServer {

@@ -385,14 +385,20 @@ public final class ConfigSchema {
                     new Choice<>(ordered("auto", ApiServer.AUTO, "off", ApiServer.OFF), Map.of()),
                     ApiServer.AUTO)
             .describedAs(
-                    "Whether the API server is used where there are credentials for it: a kubeconfig, or the service"
-                            + " account of a pod.");
+                    "Whether the API server is used where there are credentials for it: a kubeconfig, the service account of a"
+                            + " pod, or the kubelet's own.");
 
     static final Setting<String> KUBECONFIG = own("kubernetes.kubeconfig", PATH_OR_EMPTY, "")
             .flag("kubeconfig")
             .environment("KUBECONFIG")
-            .defaultWords("the service account of the pod that the agent runs in")
-            .describedAs("Credentials for the API server.");
+            .defaultWords("the service account of the agent's own pod, else the kubelet's credentials")
+            .describedAs("The kubeconfig that says where the API server is and who the agent is there.");
+
+    static final Setting<Boolean> KUBERNETES_EVENTS = own("kubernetes.events", SWITCH, true)
+            .describedAs("Whether health findings are told as events of the Node object.");
+
+    static final Setting<Boolean> NODE_CONDITION = own("kubernetes.nodeCondition", SWITCH, false)
+            .describedAs("Whether the Node object gets the condition `GpuHealthy`.");
 
     static final Setting<List<String>> METRICS_FIELDS = own("metrics.fields", new FieldNames(), DefaultFields.NAMES)
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
@@ -468,6 +474,8 @@ public final class ConfigSchema {
             CDI_HOOKS,
             KUBERNETES_API,
             KUBECONFIG,
+            KUBERNETES_EVENTS,
+            NODE_CONDITION,
             METRICS_FIELDS,
             POD_ATTRIBUTION,
             HTTP_LISTEN,

@@ -90,7 +90,11 @@ class SettingValues {
                         Path.of(get(ConfigSchema.CDI_HOOK_PATH)),
                         get(ConfigSchema.CDI_FEATURE_FLAGS),
                         get(ConfigSchema.CDI_DISABLE_HOOKS)),
-                new AgentConfig.Kubernetes(get(ConfigSchema.KUBERNETES_API), get(ConfigSchema.KUBECONFIG)),
+                new AgentConfig.Kubernetes(
+                        get(ConfigSchema.KUBERNETES_API),
+                        get(ConfigSchema.KUBECONFIG),
+                        get(ConfigSchema.KUBERNETES_EVENTS),
+                        get(ConfigSchema.NODE_CONDITION)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),
                 new AgentConfig.Log(get(ConfigSchema.LOG_LEVEL)));

@@ -59,7 +59,8 @@ class ConfigDefaultsTest {
                         Path.of("/usr/bin/nvidia-ctk"),
                         Set.of(),
                         Set.of()));
-        assertThat(config.kubernetes()).isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, ""));
+        assertThat(config.kubernetes())
+                .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
         assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));

@@ -73,7 +73,7 @@ class ConfigFileTest {
                   podResourcesSocket: /var/lib/k/pod.sock
                   registration: plugins-registry
                 cdi: {directory: /etc/cdi, hooks: nvidia}
-                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig}
+                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true}
                 metrics:
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
@@ -130,7 +130,7 @@ class ConfigFileTest {
                                 Path.of("/opt/nvidia-ctk"),
                                 Set.of("enable-coherent-annotations"),
                                 Set.of("update-ldcache", "create-symlinks")),
-                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig"),
+                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
                         new AgentConfig.Http("[::1]:9500"),
                         new AgentConfig.Log("debug")));

@@ -1,0 +1,199 @@
+package io.gpunode.agent.health;
+
+import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.kubernetes.NodeCondition;
+import io.gpunode.agent.kubernetes.NodeEvent;
+import io.gpunode.agent.kubernetes.NodeEvents;
+import io.gpunode.agent.lifecycle.Service;
+import io.gpunode.agent.model.Finding;
+import io.gpunode.agent.model.Finding.Severity;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.NvmlState;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Tells the cluster what health finds: an event when a finding appears and one when a device may be used again, and the node's condition. Compares
+ * each picture with what it told last, on the inventory's thread, which owns it; sending is another's and never waited for. After a start, findings
+ * that are there are told once.
+ */
+public final class HealthAnnouncements implements Service {
+    /** The node condition's name. */
+    public static final String CONDITION = "GpuHealthy";
+
+    private static final int NAMED_IN_CONDITION = 8;
+    private static final String WITHHELD = "withheld ";
+
+    private final SnapshotSource snapshots;
+    private final Optional<NodeEvents> events;
+    private final Optional<NodeCondition> condition;
+    private final Map<GpuId, Set<String>> told = new HashMap<>();
+    private long structureVersion = -1;
+    private SnapshotSource.Subscription subscription = () -> {};
+
+    /**
+     * @param events empty when they are switched off
+     * @param condition empty when it is switched off
+     */
+    public HealthAnnouncements(
+            SnapshotSource snapshots, Optional<NodeEvents> events, Optional<NodeCondition> condition) {
+        this.snapshots = snapshots;
+        this.events = events;
+        this.condition = condition;
+    }
+
+    @Override
+    public String name() {
+        return "health-announcements";
+    }
+
+    @Override
+    public void start() {
+        if (events.isPresent() || condition.isPresent()) {
+            subscription = snapshots.subscribe(name(), this::picture);
+        }
+    }
+
+    @Override
+    public void stop(Duration limit) {
+        subscription.close();
+    }
+
+    /** Compares a picture with what was told. */
+    void picture(NodeSnapshot snapshot) {
+        if (snapshot.structureVersion() == structureVersion) {
+            return;
+        }
+        structureVersion = snapshot.structureVersion();
+        List<Device> devices = devices(snapshot);
+        if (events.isPresent() && snapshot.open()) {
+            announce(devices, events.get());
+        }
+        condition.ifPresent(target -> target.want(wish(snapshot, devices)));
+    }
+
+    private void announce(List<Device> devices, NodeEvents target) {
+        Set<GpuId> present = new HashSet<>();
+        for (Device device : devices) {
+            present.add(device.id);
+            Map<String, Finding> now = new LinkedHashMap<>();
+            for (Finding finding : device.health.all()) {
+                now.putIfAbsent(key(finding), finding);
+            }
+            Set<String> before = told.getOrDefault(device.id, Set.of());
+            now.forEach((key, finding) -> {
+                if (!before.contains(key)) {
+                    target.announce(event(device, finding, key));
+                }
+            });
+            boolean wasWithheld = before.stream().anyMatch(key -> key.startsWith(WITHHELD));
+            if (wasWithheld && device.health instanceof GpuHealth.Healthy) {
+                target.announce(new NodeEvent(
+                        false, "GpuRecovered", device.id.uuid(), device.text + " may be used by containers again"));
+            }
+            if (now.isEmpty()) {
+                told.remove(device.id);
+            } else {
+                told.put(device.id, now.keySet());
+            }
+        }
+        told.keySet().retainAll(present);
+    }
+
+    /** The same for a finding whose count or detail has changed. */
+    private static String key(Finding finding) {
+        String reason = finding.reason();
+        int end = reason.length();
+        for (char c : new char[] {':', '('}) {
+            int at = reason.indexOf(c);
+            end = at > 0 && at < end ? at : end;
+        }
+        return (finding.severity() == Severity.REMARK ? "" : WITHHELD) + finding.check() + " "
+                + reason.substring(0, end).strip();
+    }
+
+    private static NodeEvent event(Device device, Finding finding, String key) {
+        boolean withheld = finding.severity() != Severity.REMARK;
+        StringBuilder message = new StringBuilder(device.text)
+                .append(withheld ? " is withheld from new containers: " : ": ")
+                .append(finding.reason());
+        if (!finding.repair().isEmpty()) {
+            message.append(". Repair: ").append(finding.repair());
+        }
+        return new NodeEvent(
+                withheld, withheld ? "GpuUnhealthy" : "GpuRemark", device.id.uuid() + " " + key, message.toString());
+    }
+
+    private static NodeCondition.Wish wish(NodeSnapshot snapshot, List<Device> devices) {
+        switch (snapshot.nvml()) {
+            case NvmlState.Waiting waiting -> {
+                return new NodeCondition.Wish(NodeCondition.Status.UNKNOWN, "DriverNotReady", waiting.reason());
+            }
+            case NvmlState.Withdrawn withdrawn -> {
+                return new NodeCondition.Wish(
+                        NodeCondition.Status.UNKNOWN, "GpusWithdrawn", "the GPUs are withdrawn: " + withdrawn.reason());
+            }
+            case NvmlState.Open _ -> {}
+        }
+        if (devices.isEmpty()) {
+            return new NodeCondition.Wish(NodeCondition.Status.UNKNOWN, "NoGpus", "the driver shows no GPU");
+        }
+        List<String> unhealthy = new ArrayList<>();
+        for (Device device : devices) {
+            if (device.health instanceof GpuHealth.Unhealthy) {
+                unhealthy.add(device.text + ": " + worst(device.health));
+            }
+        }
+        if (unhealthy.isEmpty()) {
+            int gpus = snapshot.gpus().size();
+            return new NodeCondition.Wish(
+                    NodeCondition.Status.TRUE,
+                    "GpusHealthy",
+                    gpus == 1 ? "the GPU is healthy" : "all " + gpus + " GPUs are healthy");
+        }
+        int more = unhealthy.size() - NAMED_IN_CONDITION;
+        String named = String.join("; ", unhealthy.subList(0, Math.min(unhealthy.size(), NAMED_IN_CONDITION)));
+        return new NodeCondition.Wish(
+                NodeCondition.Status.FALSE, "GpuUnhealthy", more > 0 ? named + "; and " + more + " more" : named);
+    }
+
+    private static String worst(GpuHealth health) {
+        for (Finding finding : health.all()) {
+            if (finding.severity() != Severity.REMARK) {
+                // Without the count, which would make a new condition of each repetition.
+                return finding.reason().replaceAll(" \\(\\d+ times\\)", "");
+            }
+        }
+        return "unhealthy";
+    }
+
+    private static List<Device> devices(NodeSnapshot snapshot) {
+        List<Device> devices = new ArrayList<>();
+        for (Gpu gpu : snapshot.gpus()) {
+            String place = " (index " + gpu.index() + ", PCI " + gpu.pci() + ")";
+            devices.add(new Device(gpu.id(), "GPU " + gpu.id().uuid() + place, gpu.health()));
+            for (MigDevice mig : gpu.migDevices()) {
+                devices.add(new Device(
+                        mig.id(),
+                        "MIG device " + mig.id().uuid() + " (" + mig.profile() + " of GPU index " + gpu.index()
+                                + ", PCI " + gpu.pci() + ")",
+                        mig.health()));
+            }
+        }
+        return devices;
+    }
+
+    /** Something that can be given to a container. */
+    private record Device(GpuId id, String text, GpuHealth health) {}
+}

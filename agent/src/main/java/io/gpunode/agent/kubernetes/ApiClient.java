@@ -1,0 +1,235 @@
+package io.gpunode.agent.kubernetes;
+
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpHeaders;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublisher;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandler;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpResponse.BodySubscribers;
+import java.net.http.HttpTimeoutException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * Speaks to one API server with the Java runtime's HTTP client: each call has a time limit and each body a size limit, credentials are read again for
+ * each call, and connections are made anew when a certificate was renewed. Calls are for one thread, that of {@link ApiConnection}; what a watch brings
+ * comes on this client's own thread.
+ */
+final class ApiClient implements AutoCloseable {
+    /** The metadata of a node has some kilobytes; all annotations together may have 256 KiB. */
+    static final int LARGEST_BODY_BYTES = 1 << 20;
+
+    static final Duration CALL_LIMIT = Duration.ofSeconds(10);
+
+    private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
+    private static final Duration LONGEST_RETRY_AFTER = Duration.ofMinutes(5);
+
+    private final ApiAccess access;
+    private final String userAgent;
+    private final RequestMeters meters;
+    private final Duration callLimit;
+    private final ExecutorService executor;
+    private Tls tls;
+    private HttpClient http;
+
+    /**
+     * Connects when it is first asked for something.
+     *
+     * @param callLimit of one call, connecting included
+     * @throws IOException when a credential cannot be read
+     */
+    ApiClient(ApiAccess access, String userAgent, RequestMeters meters, Duration callLimit) throws IOException {
+        this.access = access;
+        this.userAgent = userAgent;
+        this.meters = meters;
+        this.callLimit = callLimit;
+        this.tls = Tls.read(access);
+        // The client's own default is a thread for each thing at once.
+        this.executor = Executors.newSingleThreadExecutor(
+                Thread.ofPlatform().daemon().name("kubernetes-http").factory());
+        this.http = connect();
+    }
+
+    /** Where to, and as whom. */
+    ApiAccess access() {
+        return access;
+    }
+
+    /** The node whose kubelet the agent speaks as; empty with other credentials. */
+    Optional<String> nodeName() throws IOException {
+        return tls.nodeName();
+    }
+
+    /** Reads an object or a list. */
+    ApiAnswer get(String path, String accept) throws IOException, InterruptedException {
+        return send("get", request(path, accept).GET());
+    }
+
+    /** Creates an object. */
+    ApiAnswer create(String path, String json) throws IOException, InterruptedException {
+        return send(
+                "create",
+                request(path, "application/json")
+                        .header("Content-Type", "application/json")
+                        .POST(body(json)));
+    }
+
+    /** Changes an object; {@code contentType} says in which of the ways that Kubernetes has. */
+    ApiAnswer patch(String path, String contentType, String json) throws IOException, InterruptedException {
+        return send(
+                "patch",
+                request(path, "application/json")
+                        .header("Content-Type", contentType)
+                        .method("PATCH", body(json)));
+    }
+
+    /**
+     * Opens a watch.
+     *
+     * @param reader gets what comes, on this client's thread
+     * @return the watch, or the server's refusal
+     */
+    WatchStart watch(String path, String accept, WatchStream.Reader reader) throws IOException, InterruptedException {
+        BodyHandler<WatchStart> handler = info -> info.statusCode() == 200
+                ? new WatchStream(reader, LARGEST_BODY_BYTES)
+                : BodySubscribers.mapping(
+                        BodyHandlers.limiting(BodyHandlers.ofString(), LARGEST_BODY_BYTES)
+                                .apply(info),
+                        text -> new WatchStart.Refused(answer(info.statusCode(), info.headers(), text)));
+        HttpResponse<WatchStart> response =
+                exchange("watch", request(path, accept).GET().build(), handler);
+        meters.answered("watch", response.statusCode());
+        WatchStart start = response.body();
+        if (start instanceof WatchStart.Refused(ApiAnswer answer)) {
+            checkAccepted(answer);
+        }
+        return start;
+    }
+
+    /** Ends everything that is open, at once. */
+    @Override
+    public void close() {
+        http.shutdownNow();
+        executor.shutdownNow();
+    }
+
+    private ApiAnswer send(String verb, HttpRequest.Builder request) throws IOException, InterruptedException {
+        HttpResponse<String> response = exchange(
+                verb,
+                request.build(),
+                BodyHandlers.limiting(BodyHandlers.ofString(StandardCharsets.UTF_8), LARGEST_BODY_BYTES));
+        meters.answered(verb, response.statusCode());
+        ApiAnswer answer = answer(response.statusCode(), response.headers(), response.body());
+        checkAccepted(answer);
+        return answer;
+    }
+
+    private void checkAccepted(ApiAnswer answer) throws IOException {
+        if (answer.status() == ApiAnswer.UNAUTHORIZED) {
+            throw new IOException(
+                    access.server() + " does not accept " + access.origin() + " (" + answer.reason() + ")");
+        }
+    }
+
+    private <T> HttpResponse<T> exchange(String verb, HttpRequest request, BodyHandler<T> handler)
+            throws IOException, InterruptedException {
+        renew();
+        CompletableFuture<HttpResponse<T>> pending = http.sendAsync(request, handler);
+        try {
+            return pending.get(callLimit.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            meters.unanswered(verb);
+            HttpTimeoutException timeout = new HttpTimeoutException(
+                    access.server() + " has not answered within " + callLimit.toMillis() + " ms");
+            timeout.initCause(e);
+            throw timeout;
+        } catch (ExecutionException e) {
+            meters.unanswered(verb);
+            throw failure(e.getCause() == null ? e : e.getCause());
+        } finally {
+            // Nothing happens to one that has ended; one that goes on would hold its connection for ever.
+            pending.cancel(true);
+        }
+    }
+
+    private IOException failure(Throwable cause) {
+        Throwable root = cause;
+        while (root.getCause() != null && (root.getMessage() == null || root instanceof ConnectException)) {
+            root = root.getCause();
+        }
+        String text = root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+        return new IOException(access.server() + ": " + Texts.shortened(text, 300), cause);
+    }
+
+    private void renew() throws IOException {
+        Tls now = Tls.read(access);
+        if (!now.equals(tls)) {
+            tls = now;
+            HttpClient old = http;
+            http = connect();
+            // What is open on the old connections, the watch, goes on until it ends.
+            old.shutdown();
+        }
+    }
+
+    private HttpClient connect() throws IOException {
+        HttpClient.Builder builder = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .followRedirects(HttpClient.Redirect.NEVER)
+                .proxy(HttpClient.Builder.NO_PROXY)
+                .connectTimeout(CONNECT_LIMIT)
+                .executor(executor);
+        if ("https".equals(access.server().getScheme())) {
+            builder.sslContext(tls.context(access));
+        }
+        return builder.build();
+    }
+
+    private HttpRequest.Builder request(String path, String accept) throws IOException {
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(access.server() + path))
+                .header("User-Agent", userAgent)
+                .header("Accept", accept);
+        if (access.identity() instanceof ApiAccess.Identity.Token(Source token)) {
+            String text = token.read().strip();
+            try {
+                request.header("Authorization", "Bearer " + text);
+            } catch (IllegalArgumentException e) {
+                // The library's message holds the token.
+                throw new IOException("what stands in " + token + " is not a token");
+            }
+        }
+        return request;
+    }
+
+    private static BodyPublisher body(String json) {
+        return BodyPublishers.ofString(json, StandardCharsets.UTF_8);
+    }
+
+    private static ApiAnswer answer(int status, HttpHeaders headers, String body) {
+        return new ApiAnswer(status, body, headers.firstValue("Retry-After").flatMap(ApiClient::seconds));
+    }
+
+    private static Optional<Duration> seconds(String text) {
+        try {
+            long seconds = Long.parseLong(text.strip());
+            return seconds < 0
+                    ? Optional.empty()
+                    : Optional.of(Duration.ofSeconds(Math.min(seconds, LONGEST_RETRY_AFTER.toSeconds())));
+        } catch (NumberFormatException e) {
+            return Optional.empty();
+        }
+    }
+}

@@ -1,0 +1,206 @@
+package io.gpunode.agent.kubernetes;
+
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.Optional;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One condition in the status of the Node object: written when it differs from what the object says, at most every few seconds, and never
+ * otherwise. Wishing is for any thread and never blocks; writing is the connection's thread's.
+ */
+public final class NodeCondition implements Errand {
+    private static final Log LOG = Log.of(NodeCondition.class);
+
+    static final Duration SHORTEST_INTERVAL = Duration.ofSeconds(10);
+
+    private static final int LONGEST_MESSAGE = 1_024;
+    private static final Duration WHILE_FORBIDDEN = Duration.ofMinutes(10);
+
+    /** Whether what the condition's name says is so. */
+    public enum Status {
+        TRUE("True"),
+        FALSE("False"),
+        UNKNOWN("Unknown");
+
+        private final String text;
+
+        Status(String text) {
+            this.text = text;
+        }
+
+        @Override
+        public String toString() {
+            return text;
+        }
+    }
+
+    /**
+     * What it is to say.
+     *
+     * @param reason one word in CamelCase
+     * @param message for people
+     */
+    public record Wish(Status status, String reason, String message) {}
+
+    private final String type;
+    private final OwnNode ownNode;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final Runnable wake;
+    private final Backoff backoff;
+    private volatile @Nullable Wish wish;
+    private @Nullable Written written;
+    private boolean forbidden;
+    private Tick retryAt;
+
+    /**
+     * @param type the condition's name
+     * @param wake asks for a turn
+     */
+    NodeCondition(
+            String type,
+            OwnNode ownNode,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random,
+            Runnable wake) {
+        this.type = type;
+        this.ownNode = ownNode;
+        this.clock = clock;
+        this.wall = wall;
+        this.wake = wake;
+        this.backoff = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(5), random);
+        this.retryAt = clock.now();
+    }
+
+    /** What it is to say from now on. Any thread, never blocks. */
+    public void want(Wish changed) {
+        // Cut here, so that it equals what the server says it is.
+        Wish cut = new Wish(changed.status, changed.reason, Texts.shortened(changed.message, LONGEST_MESSAGE));
+        if (!cut.equals(wish)) {
+            wish = cut;
+            wake.run();
+        }
+    }
+
+    @Override
+    public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
+        Wish wanted = wish;
+        Optional<NodeObject> object = ownNode.current();
+        if (wanted == null || object.isEmpty()) {
+            return NOTHING;
+        }
+        String uid = object.get().uid();
+        Written last = written;
+        if (last != null && last.uid.equals(uid) && last.wish.equals(wanted)) {
+            return NOTHING;
+        }
+        Tick now = clock.now();
+        Duration pause = retryAt.since(now);
+        if (pause.isPositive()) {
+            return pause;
+        }
+        if (last == null || !last.uid.equals(uid)) {
+            last = read(api, node, uid);
+        }
+        if (last != null && last.wish.equals(wanted)) {
+            written = last;
+            return NOTHING;
+        }
+        String time = wall.instant().truncatedTo(ChronoUnit.SECONDS).toString();
+        String since = last != null && last.wish.status == wanted.status && !last.since.isEmpty() ? last.since : time;
+        ApiAnswer answer = api.patch(
+                "/api/v1/nodes/" + node + "/status?fieldManager=gpu-node-agent",
+                "application/strategic-merge-patch+json",
+                json(wanted, time, since));
+        if (answer.ok()) {
+            written = new Written(uid, wanted, since);
+            backoff.reset();
+            forbidden = false;
+            retryAt = now.plus(SHORTEST_INTERVAL);
+            return wanted.equals(wish) ? NOTHING : SHORTEST_INTERVAL;
+        }
+        refused(answer, now);
+        return retryAt.since(now);
+    }
+
+    /** What the object says already: a restart of the agent changes nothing then. */
+    private @Nullable Written read(ApiClient api, String node, String uid) throws IOException, InterruptedException {
+        ApiAnswer answer = api.get("/api/v1/nodes/" + node, "application/json");
+        if (!answer.ok()) {
+            return null;
+        }
+        for (JsonValue condition :
+                answer.object().member("status").member("conditions").elements()) {
+            if (condition.member("type").textOr("").equals(type)) {
+                for (Status status : Status.values()) {
+                    if (condition.member("status").textOr("").equals(status.text)) {
+                        Wish said = new Wish(
+                                status,
+                                condition.member("reason").textOr(""),
+                                condition.member("message").textOr(""));
+                        return new Written(
+                                uid,
+                                said,
+                                condition.member("lastTransitionTime").textOr(""));
+                    }
+                }
+            }
+        }
+        return null;
+    }
+
+    private void refused(ApiAnswer answer, Tick now) {
+        if (answer.status() == ApiAnswer.FORBIDDEN) {
+            if (!forbidden) {
+                LOG.warn(
+                        "the node's condition is not written; allow the verb patch on the resource nodes/status (docs/kubernetes.md has the"
+                                + " role), or set kubernetes.nodeCondition to false",
+                        "condition",
+                        type,
+                        "error",
+                        answer.reason());
+            }
+            forbidden = true;
+            retryAt = now.plus(WHILE_FORBIDDEN);
+            return;
+        }
+        Duration pause = backoff.next();
+        Duration asked = answer.retryAfter().orElse(Duration.ZERO);
+        retryAt = now.plus(pause.compareTo(asked) >= 0 ? pause : asked);
+        LOG.warn("the node's condition was not written", "condition", type, "error", answer.reason());
+    }
+
+    private String json(Wish wanted, String time, String since) {
+        return JsonWriter.compact()
+                .beginObject()
+                .name("status")
+                .beginObject()
+                .name("conditions")
+                .beginArray()
+                .beginObject()
+                .member("type", type)
+                .member("status", wanted.status.text)
+                .member("reason", wanted.reason)
+                .member("message", wanted.message)
+                .member("lastHeartbeatTime", time)
+                .member("lastTransitionTime", since)
+                .endObject()
+                .endArray()
+                .endObject()
+                .endObject()
+                .toString();
+    }
+
+    private record Written(String uid, Wish wish, String since) {}
+}

@@ -1,0 +1,359 @@
+package io.gpunode.agent.kubernetes;
+
+import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.io.IOException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The own Node object, kept up to date by one watch: a list once, then a watch from there, which the server ends every half hour to hour and which
+ * goes on where it ended. What was seen last stays known while the server cannot be reached, and when the node is deleted until it is made again: a
+ * configuration is not thrown over because an object is away for a moment.
+ *
+ * <p>{@link #turn} is called by the connection's thread alone and owns the watch; lines come on the HTTP client's thread. The last picture is under
+ * a lock, in which listeners are called in order.
+ */
+public final class OwnNode implements NodeLabels {
+    private static final Log LOG = Log.of(OwnNode.class);
+
+    /** Only the metadata: the status of a node lists every image on it. Servers that do not know this send the whole object. */
+    private static final String LIST =
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+    private static final String WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+    /** A kubelet reports at least every five minutes, and servers send bookmarks each minute: longer silence is a dead connection. */
+    static final Duration LONGEST_SILENCE = Duration.ofMinutes(10);
+
+    static final Duration WHILE_FORBIDDEN = Duration.ofMinutes(5);
+
+    /** A watch that ends sooner did not work. */
+    private static final Duration SHORTEST_WATCH = Duration.ofSeconds(5);
+
+    /** Names come from the configuration, which names one. */
+    private static final int MOST_ASKED = 16;
+
+    private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
+    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
+
+    private final MonotonicClock clock;
+    private final RandomGenerator random;
+    private final Backoff backoff;
+    private final RequestMeters meters;
+    private final Runnable wake;
+    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+    private final Set<String> asked = ConcurrentHashMap.newKeySet();
+
+    private volatile @Nullable NodeObject current;
+    private volatile String problem = "";
+    private volatile @Nullable Open open;
+    private volatile String resourceVersion = "";
+    private Tick retryAt;
+
+    /** @param wake asks for a turn */
+    OwnNode(MonotonicClock clock, RandomGenerator random, RequestMeters meters, Runnable wake) {
+        this.clock = clock;
+        this.random = random;
+        this.backoff = new Backoff(FIRST_PAUSE, LONGEST_PAUSE, random);
+        this.meters = meters;
+        this.wake = wake;
+        this.retryAt = clock.now();
+    }
+
+    /** What was last seen of it; empty until the server has said. Any thread. */
+    public Optional<NodeObject> current() {
+        return Optional.ofNullable(current);
+    }
+
+    @Override
+    public Answer label(String name) {
+        if (asked.size() < MOST_ASKED) {
+            asked.add(name);
+        }
+        NodeObject node = current;
+        if (node == null) {
+            String why = problem;
+            return new Answer.Unknown(why.isEmpty() ? "the API server has not told of the node yet" : why);
+        }
+        String value = node.labels().get(name);
+        return value == null ? new Answer.NotSet() : new Answer.Value(value);
+    }
+
+    /**
+     * {@inheritDoc} Told are changes of labels that somebody has asked for; on the HTTP client's thread.
+     */
+    @Override
+    public void onChange(Runnable changed) {
+        listeners.add(changed);
+    }
+
+    /** Whether a watch is open. */
+    boolean watching() {
+        Open now = open;
+        return now != null && !now.ended;
+    }
+
+    /** What stands in the way of the watch; empty when it is open. */
+    String problem() {
+        return problem;
+    }
+
+    /**
+     * Keeps the watch open.
+     *
+     * @return until when there is nothing to do
+     * @throws IOException when the server cannot be reached or does not know the agent
+     */
+    Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
+        Tick now = clock.now();
+        Open last = open;
+        if (last != null) {
+            if (!last.ended) {
+                Duration silence = now.since(last.heard);
+                if (silence.compareTo(LONGEST_SILENCE) < 0) {
+                    return LONGEST_SILENCE.minus(silence);
+                }
+                last.abandon();
+                last.why = "nothing came for " + LONGEST_SILENCE.toMinutes() + " minutes";
+            }
+            open = null;
+            ended(last, now);
+        }
+        Duration left = retryAt.since(now);
+        if (left.isPositive()) {
+            return left;
+        }
+        String selector = "fieldSelector=" + encoded("metadata.name=" + node);
+        if (resourceVersion.isEmpty() && !list(api, node, selector)) {
+            return retryAt.since(now);
+        }
+        return watch(api, node, selector) ? LONGEST_SILENCE : retryAt.since(now);
+    }
+
+    /** The connection is given up; the next turn begins another. */
+    void disconnected() {
+        Open last = open;
+        open = null;
+        if (last != null) {
+            last.abandon();
+        }
+        retryAt = clock.now();
+    }
+
+    private boolean list(ApiClient api, String node, String selector) throws IOException, InterruptedException {
+        ApiAnswer answer = api.get("/api/v1/nodes?" + selector, LIST);
+        if (!answer.ok()) {
+            refused("list", answer);
+            return false;
+        }
+        JsonValue list = answer.object();
+        String version = list.member("metadata").member("resourceVersion").textOr("");
+        if (version.isEmpty()) {
+            throw new IOException(api.access().server() + " answered with no list of nodes; is this an API server?");
+        }
+        for (JsonValue item : list.member("items").elements()) {
+            NodeObject found = NodeObject.of(item);
+            if (found.name().equals(node)) {
+                seen(found);
+            }
+        }
+        if (current == null) {
+            LOG.info("the node is not registered yet; waiting for it", "node", node);
+        }
+        resourceVersion = version;
+        return true;
+    }
+
+    private boolean watch(ApiClient api, String node, String selector) throws IOException, InterruptedException {
+        Open next = new Open(node);
+        String path = "/api/v1/nodes?watch=true&allowWatchBookmarks=true&" + selector + "&resourceVersion="
+                + encoded(resourceVersion);
+        switch (api.watch(path, WATCH, next)) {
+            case WatchStart.Refused(ApiAnswer answer) -> {
+                refused("watch", answer);
+                return false;
+            }
+            case WatchStream stream -> {
+                next.stream = stream;
+                open = next;
+                if (!problem.isEmpty()) {
+                    LOG.info("the node is watched again", "node", node);
+                }
+                problem = "";
+                return true;
+            }
+        }
+    }
+
+    private void ended(Open last, Tick now) {
+        if (last.gone) {
+            resourceVersion = "";
+        }
+        boolean worked = now.since(last.opened).compareTo(SHORTEST_WATCH) >= 0;
+        if (worked) {
+            backoff.reset();
+        }
+        if (worked && (last.gone || last.why.isEmpty())) {
+            // Servers end the watches of a whole fleet together when they restart.
+            retryAt = now.plus(Duration.ofMillis(random.nextInt(1_000)));
+            return;
+        }
+        pause(
+                last.why.isEmpty() ? "the watch of the node ended at once" : "the watch of the node ended: " + last.why,
+                now);
+    }
+
+    private void refused(String verb, ApiAnswer answer) {
+        Tick now = clock.now();
+        switch (answer.status()) {
+            case ApiAnswer.FORBIDDEN -> {
+                String why = "the API server forbids to " + verb + " the node (" + answer.reason()
+                        + "); allow the verbs get, list and watch on the resource nodes (docs/kubernetes.md has the role)";
+                say(why);
+                retryAt = now.plus(WHILE_FORBIDDEN);
+            }
+            case ApiAnswer.GONE -> {
+                resourceVersion = "";
+                pause("the watch was too old", now);
+            }
+            default -> {
+                pause("the API server refused to " + verb + " the node: " + answer.reason(), now);
+                answer.retryAfter().ifPresent(wait -> {
+                    Tick asked = now.plus(wait);
+                    retryAt = asked.since(retryAt).isPositive() ? asked : retryAt;
+                });
+            }
+        }
+    }
+
+    private void pause(String why, Tick now) {
+        say(why);
+        retryAt = now.plus(backoff.next());
+    }
+
+    private void say(String why) {
+        if (!why.equals(problem)) {
+            LOG.warn("the own node is not watched; its last labels stay in force", "error", why);
+        }
+        problem = why;
+    }
+
+    private synchronized void seen(NodeObject node) {
+        NodeObject before = current;
+        current = node;
+        if (before == null || differs(before, node)) {
+            for (Runnable listener : listeners) {
+                try {
+                    listener.run();
+                } catch (RuntimeException e) {
+                    LOG.error("a listener to the node's labels failed", e);
+                }
+            }
+        }
+    }
+
+    private boolean differs(NodeObject before, NodeObject now) {
+        for (String name : asked) {
+            if (!Objects.equals(before.labels().get(name), now.labels().get(name))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static String encoded(String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8);
+    }
+
+    /** An open watch. */
+    private final class Open implements WatchStream.Reader {
+        private final String node;
+        private final Tick opened = clock.now();
+        private volatile Tick heard = opened;
+        private volatile boolean ended;
+        private volatile boolean gone;
+        private volatile String why = "";
+        private volatile boolean abandoned;
+        private @Nullable WatchStream stream;
+
+        private Open(String node) {
+            this.node = node;
+        }
+
+        /** Only the connection's thread, which has set the stream. */
+        private void abandon() {
+            abandoned = true;
+            WatchStream opened = stream;
+            if (opened != null) {
+                opened.close();
+            }
+        }
+
+        @Override
+        public boolean line(String line) {
+            if (abandoned) {
+                return false;
+            }
+            heard = clock.now();
+            meters.heard();
+            try {
+                return event(NodeObject.Event.read(line));
+            } catch (IOException e) {
+                why = "a line that is no event (" + e.getMessage() + ")";
+                gone = true;
+                return false;
+            }
+        }
+
+        private boolean event(NodeObject.Event event) {
+            switch (event) {
+                case NodeObject.Event.Seen(NodeObject found, String version) -> {
+                    if (found.name().equals(node)) {
+                        seen(found);
+                    }
+                    reached(version);
+                }
+                case NodeObject.Event.Bookmark(String version) -> reached(version);
+                case NodeObject.Event.Deleted(String version) -> {
+                    LOG.warn("the node object was deleted; its last labels stay in force until it is there again");
+                    reached(version);
+                }
+                case NodeObject.Event.Failed(long code, String message) -> {
+                    gone |= code == ApiAnswer.GONE;
+                    why = code + ": " + message;
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        private void reached(String version) {
+            if (!version.isEmpty()) {
+                resourceVersion = version;
+            }
+        }
+
+        @Override
+        public void ended(String reason) {
+            if (!ended) {
+                why = why.isEmpty() ? reason : why;
+                ended = true;
+                wake.run();
+            }
+        }
+    }
+}

@@ -1,0 +1,482 @@
+package io.gpunode.agent.kubernetes;
+
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsParameters;
+import com.sun.net.httpserver.HttpsServer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An API server with one node and its events, as far as the agent knows one: lists, watches from a version, creates and patches events, patches the
+ * node's status. It refuses what it was not told about. Faults are asked for: the next answers of a kind of request, watches that break, versions that
+ * are too old, nothing at all.
+ */
+final class FakeApiServer implements AutoCloseable {
+    static final Path FIXTURES = Path.of("src", "test", "resources", "kubernetes");
+
+    /** A request that came. */
+    record Request(
+            String verb,
+            String path,
+            String authorization,
+            String accept,
+            String contentType,
+            String body,
+            String peer) {}
+
+    /** An answer in the place of the real one. */
+    record Fault(int status, String body, Map<String, String> headers, boolean hangs) {
+        static Fault status(int status, String reason) {
+            return new Fault(
+                    status,
+                    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"" + reason
+                            + "\",\"code\":" + status + "}",
+                    Map.of(),
+                    false);
+        }
+
+        static Fault hang() {
+            return new Fault(0, "", Map.of(), true);
+        }
+
+        static Fault answer(int status, String body) {
+            return new Fault(status, body, Map.of(), false);
+        }
+    }
+
+    private static final String END = "end";
+    private static final String BREAK = "break";
+
+    private final boolean tls;
+    private final String node;
+    private final List<Request> requests = new CopyOnWriteArrayList<>();
+    private final BlockingQueue<Request> unread = new LinkedBlockingQueue<>();
+    private final Map<String, Deque<Fault>> faults = new TreeMap<>();
+    private final List<BlockingQueue<String>> watches = new CopyOnWriteArrayList<>();
+    private final Map<String, String> labels = new TreeMap<>();
+    private final Map<String, String> events = new TreeMap<>();
+    private final List<String> history = new ArrayList<>();
+    private volatile String token = "";
+    private volatile String conditions = "";
+    private volatile CountDownLatch released = new CountDownLatch(1);
+    private boolean registered = true;
+    private long version = 100;
+    private long oldest = 100;
+    private String uid = "uid-1";
+    private HttpServer server;
+    private ExecutorService executor;
+    private final int port;
+
+    private FakeApiServer(boolean tls, String node) {
+        this.tls = tls;
+        this.node = node;
+        this.executor = Executors.newCachedThreadPool();
+        this.server = listen(0);
+        this.port = server.getAddress().getPort();
+    }
+
+    static FakeApiServer plain(String node) {
+        return new FakeApiServer(false, node);
+    }
+
+    /** With a certificate of {@code ca.pem}; asks for client certificates of the same. */
+    static FakeApiServer tls(String node) {
+        return new FakeApiServer(true, node);
+    }
+
+    String url() {
+        return (tls ? "https" : "http") + "://127.0.0.1:" + port;
+    }
+
+    /** Accepts this bearer alone; empty accepts all. */
+    void token(String accepted) {
+        token = accepted;
+    }
+
+    /** Sets labels of the node and tells the watches. */
+    synchronized void labels(Map<String, String> changed) {
+        labels.clear();
+        labels.putAll(changed);
+        happened(registered ? "MODIFIED" : "ADDED");
+        registered = true;
+    }
+
+    synchronized void deleteNode() {
+        happened("DELETED");
+        registered = false;
+        labels.clear();
+        uid += "-next";
+    }
+
+    synchronized void notRegistered() {
+        registered = false;
+        history.clear();
+    }
+
+    /** Forgets what happened: watches from before are answered with 410. */
+    synchronized void compact() {
+        version++;
+        oldest = version;
+        history.clear();
+    }
+
+    /** Something else in the cluster moved on. */
+    synchronized void bookmark() {
+        version++;
+        send("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"resourceVersion\":\"" + version
+                + "\"}}}\n");
+    }
+
+    /** Sends text on every watch as it is. */
+    void send(String raw) {
+        watches.forEach(watch -> watch.add(raw));
+    }
+
+    /** Ends every watch as a server does when its time is up. */
+    void endWatches() {
+        send(END);
+    }
+
+    /** Breaks every watch's connection. */
+    void breakWatches() {
+        send(BREAK);
+    }
+
+    /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}) so. */
+    void next(String kind, Fault... wanted) {
+        synchronized (faults) {
+            faults.computeIfAbsent(kind, _ -> new ArrayDeque<>()).addAll(List.of(wanted));
+        }
+    }
+
+    /** Lets requests that hang end. */
+    void release() {
+        released.countDown();
+        released = new CountDownLatch(1);
+    }
+
+    /** What the node's status says of conditions, JSON. */
+    void conditions(String json) {
+        conditions = json;
+    }
+
+    /** Every request so far. */
+    List<Request> requests() {
+        return requests;
+    }
+
+    List<Request> requests(String verb) {
+        return requests.stream().filter(request -> request.verb().equals(verb)).toList();
+    }
+
+    /** The next request of a kind that has not been awaited yet. */
+    Request await(String verb) throws InterruptedException {
+        while (true) {
+            Request next = unread.poll(10, TimeUnit.SECONDS);
+            if (next == null) {
+                throw new AssertionError("no " + verb + " came within 10 s; there were " + requests);
+            }
+            if (next.verb().equals(verb)) {
+                return next;
+            }
+        }
+    }
+
+    /** Forgets the events that it keeps, as a server does after an hour. */
+    synchronized void forgetEvents() {
+        events.clear();
+    }
+
+    int openWatches() {
+        return watches.size();
+    }
+
+    /** Ends, with every connection. */
+    void stop() {
+        breakWatches();
+        release();
+        server.stop(0);
+        executor.shutdownNow();
+    }
+
+    /** Listens again where it did. */
+    void start() {
+        executor = Executors.newCachedThreadPool();
+        server = listen(port);
+    }
+
+    @Override
+    public void close() {
+        stop();
+    }
+
+    private HttpServer listen(int wanted) {
+        try {
+            InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), wanted);
+            HttpServer made;
+            if (tls) {
+                HttpsServer https = HttpsServer.create(address, 50);
+                https.setHttpsConfigurator(new HttpsConfigurator(context()) {
+                    @Override
+                    public void configure(HttpsParameters parameters) {
+                        SSLParameters ssl = getSSLContext().getDefaultSSLParameters();
+                        ssl.setWantClientAuth(true);
+                        parameters.setSSLParameters(ssl);
+                    }
+                });
+                made = https;
+            } else {
+                made = HttpServer.create(address, 50);
+            }
+            made.setExecutor(executor);
+            made.createContext("/", this::handle);
+            made.start();
+            return made;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static SSLContext context() {
+        try (InputStream in = Files.newInputStream(FIXTURES.resolve("server.p12"))) {
+            KeyStore keys = KeyStore.getInstance("PKCS12");
+            keys.load(in, "fixture".toCharArray());
+            KeyManagerFactory factory = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+            factory.init(keys, "fixture".toCharArray());
+            KeyStore authorities = KeyStore.getInstance("PKCS12");
+            authorities.load(null, null);
+            authorities.setCertificateEntry(
+                    "ca",
+                    Pem.certificates(Files.readString(FIXTURES.resolve("ca.pem")), "ca.pem")
+                            .getFirst());
+            TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            trust.init(authorities);
+            TrustManager[] managers = trust.getTrustManagers();
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(factory.getKeyManagers(), managers, null);
+            return context;
+        } catch (IOException | GeneralSecurityException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private void handle(HttpExchange exchange) throws IOException {
+        try (exchange) {
+            String path = exchange.getRequestURI().toString();
+            String method = exchange.getRequestMethod();
+            String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+            String kind = kind(method, path);
+            Headers headers = exchange.getRequestHeaders();
+            Request request = new Request(
+                    kind,
+                    path,
+                    first(headers, "Authorization"),
+                    first(headers, "Accept"),
+                    first(headers, "Content-Type"),
+                    body,
+                    peer(exchange));
+            requests.add(request);
+            unread.add(request);
+            Fault fault = fault(kind);
+            if (fault != null) {
+                if (fault.hangs) {
+                    if (!released.await(60, TimeUnit.SECONDS)) {
+                        throw new IOException("never released");
+                    }
+                    return;
+                }
+                fault.headers.forEach(exchange.getResponseHeaders()::set);
+                answer(exchange, fault.status, fault.body);
+                return;
+            }
+            if (!token.isEmpty() && !request.authorization().equals("Bearer " + token)) {
+                answer(exchange, 401, Fault.status(401, "Unauthorized").body);
+                return;
+            }
+            switch (kind) {
+                case "list" -> answer(exchange, 200, list());
+                case "watch" -> watch(exchange, path);
+                case "node" -> answer(exchange, 200, node(version));
+                case "event" -> createEvent(exchange, body);
+                case "patchEvent" -> patchEvent(exchange, path, body);
+                case "status" -> answer(exchange, 200, node(version));
+                default ->
+                    answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private String kind(String method, String path) {
+        if (path.startsWith("/api/v1/nodes?watch=true&")) {
+            return method.equals("GET") ? "watch" : method;
+        }
+        if (path.startsWith("/api/v1/nodes?")) {
+            return method.equals("GET") ? "list" : method;
+        }
+        if (path.startsWith("/api/v1/nodes/" + node + "/status?")) {
+            return method.equals("PATCH") ? "status" : method;
+        }
+        if (path.equals("/api/v1/nodes/" + node)) {
+            return method.equals("GET") ? "node" : method;
+        }
+        if (path.startsWith("/api/v1/namespaces/default/events?")) {
+            return method.equals("POST") ? "event" : method;
+        }
+        if (path.startsWith("/api/v1/namespaces/default/events/")) {
+            return method.equals("PATCH") ? "patchEvent" : method;
+        }
+        return method;
+    }
+
+    private void watch(HttpExchange exchange, String path) throws IOException, InterruptedException {
+        long from = Long.parseLong(path.replaceAll(".*resourceVersion=(\\d+).*", "$1"));
+        BlockingQueue<String> queue = new LinkedBlockingQueue<>();
+        synchronized (this) {
+            if (from < oldest) {
+                queue.add(
+                        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"message\":\"too old resource version\"}}\n");
+                queue.add(END);
+            }
+            for (String event : history) {
+                if (Long.parseLong(event.replaceAll(".*\"resourceVersion\":\"(\\d+)\".*\n", "$1")) > from) {
+                    queue.add(event);
+                }
+            }
+            watches.add(queue);
+        }
+        try {
+            exchange.getResponseHeaders().set("Content-Type", "application/json");
+            exchange.sendResponseHeaders(200, 0);
+            OutputStream out = exchange.getResponseBody();
+            out.flush();
+            while (true) {
+                String next = queue.take();
+                if (next.equals(BREAK)) {
+                    return;
+                }
+                if (next.equals(END)) {
+                    out.close();
+                    return;
+                }
+                out.write(next.getBytes(StandardCharsets.UTF_8));
+                out.flush();
+            }
+        } finally {
+            watches.remove(queue);
+        }
+    }
+
+    private synchronized String list() {
+        return "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\""
+                + version + "\"},\"items\":[" + (registered ? node(version) : "") + "]}";
+    }
+
+    private synchronized void createEvent(HttpExchange exchange, String body) throws IOException {
+        String name = body.replaceAll(".*?\"metadata\":\\{\"name\":\"([^\"]+)\".*", "$1");
+        events.put(name, body);
+        answer(exchange, 201, body);
+    }
+
+    private synchronized void patchEvent(HttpExchange exchange, String path, String body) throws IOException {
+        String name = path.replaceAll(".*/events/([^?]+)\\?.*", "$1");
+        if (events.containsKey(name)) {
+            answer(exchange, 200, body);
+        } else {
+            answer(exchange, 404, Fault.status(404, "events not found").body);
+        }
+    }
+
+    private synchronized String node(long at) {
+        StringBuilder json = new StringBuilder("{\"kind\":\"Node\",\"metadata\":{\"name\":\"")
+                .append(node)
+                .append("\",\"uid\":\"")
+                .append(uid)
+                .append("\",\"resourceVersion\":\"")
+                .append(at)
+                .append("\",\"labels\":{");
+        String comma = "";
+        for (Map.Entry<String, String> label : labels.entrySet()) {
+            json.append(comma)
+                    .append('"')
+                    .append(label.getKey())
+                    .append("\":\"")
+                    .append(label.getValue())
+                    .append('"');
+            comma = ",";
+        }
+        return json.append("}},\"status\":{\"conditions\":[")
+                .append(conditions)
+                .append("]}}")
+                .toString();
+    }
+
+    private void happened(String type) {
+        version++;
+        String event = "{\"type\":\"" + type + "\",\"object\":" + node(version) + "}\n";
+        history.add(event);
+        send(event);
+    }
+
+    private @Nullable Fault fault(String kind) {
+        synchronized (faults) {
+            Deque<Fault> wanted = faults.get(kind);
+            return wanted == null ? null : wanted.poll();
+        }
+    }
+
+    private static String peer(HttpExchange exchange) {
+        if (exchange instanceof com.sun.net.httpserver.HttpsExchange https) {
+            try {
+                return https.getSSLSession().getPeerPrincipal().getName();
+            } catch (javax.net.ssl.SSLPeerUnverifiedException e) {
+                return "";
+            }
+        }
+        return "";
+    }
+
+    private static String first(Headers headers, String name) {
+        return Objects.requireNonNullElse(headers.getFirst(name), "");
+    }
+
+    private static void answer(HttpExchange exchange, int status, String body) throws IOException {
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+        exchange.getResponseHeaders().set("Content-Type", "application/json");
+        exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
+        exchange.getResponseBody().write(bytes);
+    }
+}
