@@ -20,6 +20,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
@@ -42,6 +44,9 @@ final class KubeletRegistration implements AutoCloseable {
     private static final Duration RETIRE_POLL = Duration.ofMillis(20);
 
     private static final int PREPARED_A_TURN = 1024;
+    /** Nobody is there, or no longer. */
+    private static final Set<Status.Code> UNREACHABLE = EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.CANCELLED);
+
     private static final String ASK_SELINUX = "if SELinux is enforcing, ausearch -m avc -ts recent says what it denied";
 
     /**
@@ -348,7 +353,7 @@ final class KubeletRegistration implements AutoCloseable {
         @Override
         public void onError(Throwable error) {
             Status status = Status.fromThrowable(error);
-            end(new Outcome(describe(status), status.getCode() == Status.Code.UNAVAILABLE));
+            end(new Outcome(describe(status), UNREACHABLE.contains(status.getCode())));
         }
 
         private void end(Outcome end) {
@@ -360,6 +365,7 @@ final class KubeletRegistration implements AutoCloseable {
         private String describe(Status status) {
             return switch (status.getCode()) {
                 case UNAVAILABLE -> unreachable(rootOf(status));
+                case CANCELLED -> unreachable("it ended while it was called");
                 case DEADLINE_EXCEEDED ->
                     "the kubelet did not answer Register within " + REGISTER_LIMIT.toSeconds()
                             + " s; if it goes on, restart it (systemctl restart kubelet)";

@@ -9,6 +9,7 @@ import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
+import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
@@ -31,6 +32,10 @@ final class PluginUnderTest {
     }
 
     PluginUnderTest(Path directory, EventLoops loops, KubeletWatch.Opener watches) {
+        this(directory, loops, watches, SystemTime.monotonic());
+    }
+
+    PluginUnderTest(Path directory, EventLoops loops, KubeletWatch.Opener watches, MonotonicClock clock) {
         plugin = new DevicePlugin(
                 PluginConfigs.envvar(),
                 catalog,
@@ -42,7 +47,7 @@ final class PluginUnderTest {
                 loops,
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE,
-                SystemTime.monotonic(),
+                clock,
                 SystemTime.wall(),
                 new SplittableRandom(),
                 watches);

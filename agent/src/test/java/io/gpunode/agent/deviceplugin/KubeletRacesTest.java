@@ -1,0 +1,441 @@
+package io.gpunode.agent.deviceplugin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.simulation.Admission;
+import io.gpunode.agent.simulation.DeviceList;
+import io.gpunode.agent.simulation.EmbeddedKubelet;
+import io.gpunode.agent.simulation.KubeletOptions;
+import io.gpunode.agent.simulation.KubeletVersion;
+import io.gpunode.agent.time.ManualTime;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.SystemTime;
+import io.gpunode.agent.time.Tick;
+import io.grpc.Status;
+import java.io.IOException;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What can happen between the device plugin and a kubelet, with two resources, in real time. */
+@Timeout(60)
+class KubeletRacesTest {
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+    private static final String GPU = "nvidia.com/gpu";
+    private static final String MIG = "nvidia.com/mig-1g.10gb";
+
+    private static EventLoops pluginLoops;
+    private static EventLoops kubeletLoops;
+
+    @TempDir
+    private Path temporary;
+
+    private final List<PluginUnderTest> started = new ArrayList<>();
+    private Path directory;
+    private EmbeddedKubelet kubelet;
+
+    @BeforeAll
+    static void openLoops() {
+        pluginLoops = EventLoops.open("plugin-io");
+        kubeletLoops = EventLoops.open("kubelet-io");
+    }
+
+    @AfterAll
+    static void closeLoops() {
+        pluginLoops.close();
+        kubeletLoops.close();
+    }
+
+    @BeforeEach
+    void setUp() {
+        directory = temporary.resolve("dp");
+        kubelet = kubelet(KubeletVersion.V1_36, SystemTime.monotonic());
+    }
+
+    @AfterEach
+    void tearDown() throws Exception {
+        for (PluginUnderTest plugin : started) {
+            plugin.stop();
+        }
+        kubelet.close();
+    }
+
+    // ---- two agents
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void theOlderOfTwoAgentsSendsNothingMoreAndItsEndCostsNoDevice(KubeletVersion version) throws Exception {
+        // Given
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.start();
+        PluginUnderTest older = start("old-a", "old-b");
+        awaitAllocatable(GPU, 2);
+        PluginUnderTest newer = start("new-a", "new-b", "new-c");
+        awaitAllocatable(GPU, 3);
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        older.await(MIG, status -> status.state().equals("stepped-aside"));
+
+        // When
+        older.catalog.offerUnhealthy(GPU, "old-a", "old-b");
+        older.look();
+        older.plugin.cdiWritten(CdiCoverage.NONE);
+        older.stop();
+
+        // Then
+        newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        newer.await(MIG, status -> status.registered() && status.streams() == 1);
+        awaitAllocatable(GPU, 3);
+        awaitAllocatable(MIG, 1);
+        assertThat(kubelet.runPod(GPU, "default", "pod", "main", 3)).isInstanceOf(Admission.Admitted.class);
+    }
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void whenTheNewerAgentEndsTheOlderOneIsBack(KubeletVersion version) throws Exception {
+        // Given
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.start();
+        PluginUnderTest older = start("old-a", "old-b");
+        awaitAllocatable(GPU, 2);
+        PluginUnderTest newer = start("new-a");
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        awaitAllocatable(GPU, 1);
+
+        // When
+        newer.stop();
+
+        // Then
+        awaitAllocatable(GPU, 2);
+        awaitAllocatable(MIG, 1);
+        older.await(GPU, status -> status.registered() && status.streams() == 1);
+    }
+
+    @Test
+    void afterAKubeletRestartTheNewerAgentIsStillTheOneThatServes() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest older = start("old-a", "old-b");
+        awaitAllocatable(GPU, 2);
+        PluginUnderTest newer = start("new-a");
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+
+        for (int i = 0; i < 5; i++) {
+            // When
+            kubelet.restart();
+
+            // Then
+            older.await(GPU, status -> status.state().equals("stepped-aside"));
+            awaitAllocatable(GPU, 1);
+            newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        }
+    }
+
+    // ---- files
+
+    @Test
+    void withoutKubeletSockWhatTheKubeletWatchesGoesOn() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+
+        // When
+        Files.delete(directory.resolve("kubelet.sock"));
+        plugin.catalog.offerUnhealthy(GPU, "a", "b");
+        plugin.look();
+
+        // Then
+        kubelet.awaitDevices(GPU, list -> list.capacity() == 2 && list.allocatable() == 0, LIMIT);
+        assertThat(plugin.status(GPU).state()).isEqualTo("registered");
+        assertThat(plugin.status(GPU).registrations()).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void whenAllSocketsAreDeletedTheNextKubeletGetsEveryResource(KubeletVersion version) throws Exception {
+        // Given
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+
+        // When
+        kubelet.deleteSockets();
+        plugin.await(GPU, status -> status.state().equals("no-kubelet"));
+        kubelet.restart();
+
+        // Then
+        awaitAllocatable(GPU, 2);
+        awaitAllocatable(MIG, 1);
+    }
+
+    @Test
+    void aDirectoryThatIsDeletedAndMadeAnewIsFollowed() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+
+        for (int i = 0; i < 3; i++) {
+            // When
+            kubelet.close();
+            deleteDirectory();
+            plugin.await(GPU, status -> status.state().equals("no-kubelet"));
+            kubelet.start();
+
+            // Then
+            awaitAllocatable(GPU, 2);
+            awaitAllocatable(MIG, 1);
+        }
+    }
+
+    @Test
+    void aDirectoryThatWasMovedAwaySendsNoEventsAndIsMissedNoMoreThanASecond() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+
+        // When
+        kubelet.close();
+        Files.move(directory, temporary.resolve("moved"));
+        kubelet.start();
+
+        // Then
+        awaitAllocatable(GPU, 2);
+        awaitAllocatable(MIG, 1);
+    }
+
+    @Test
+    void withoutInotifyTheKubeletIsLookedForEachSecondAndTheReasonIsTold() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest plugin = start(
+                new PluginUnderTest(directory, pluginLoops, () -> {
+                    throw new IOException("User limit of inotify instances reached or too many open files");
+                }),
+                "a",
+                "b");
+        awaitServed(plugin);
+        assertThat(plugin.plugin.watchProblem())
+                .contains("User limit of inotify instances reached")
+                .contains("fs.inotify.max_user_instances");
+        Tick before = SystemTime.monotonic().now();
+
+        // When
+        kubelet.restart();
+
+        // Then
+        awaitAllocatable(GPU, 2);
+        awaitAllocatable(MIG, 1);
+        assertThat(SystemTime.monotonic().now().since(before)).isLessThan(Duration.ofSeconds(5));
+    }
+
+    @Test
+    void anInotifyThatComesBackIsUsedAgain() throws Exception {
+        // Given
+        AtomicLong attempts = new AtomicLong();
+        kubelet.start();
+        PluginUnderTest plugin = start(
+                new PluginUnderTest(directory, pluginLoops, () -> {
+                    if (attempts.incrementAndGet() < 3) {
+                        throw new IOException("User limit of inotify watches reached");
+                    }
+                    return FileSystems.getDefault().newWatchService();
+                }),
+                "a");
+        awaitServed(plugin);
+
+        // When
+        while (!plugin.plugin.watchProblem().isEmpty()) {
+            plugin.look();
+            Thread.onSpinWait();
+        }
+
+        // Then
+        assertThat(attempts).hasValue(3);
+    }
+
+    // ---- kubelets that misbehave
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void aKubeletThatTakesTheRegistrationAndAsksForNothingIsRegisteredWithAgain(KubeletVersion version)
+            throws Exception {
+        // Given
+        AtomicLong ahead = new AtomicLong();
+        MonotonicClock clock = () -> new Tick(SystemTime.monotonic().now().nanos() + ahead.get());
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.neverWatch(true);
+        kubelet.start();
+        PluginUnderTest plugin = start(
+                new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, clock), "a");
+        plugin.await(GPU, DevicePluginStatus::registered);
+        kubelet.neverWatch(false);
+
+        // When
+        ahead.addAndGet(Duration.ofSeconds(15).toNanos());
+        plugin.look();
+
+        // Then
+        awaitAllocatable(GPU, 1);
+        plugin.await(GPU, status -> status.registrations() == 2 && status.streams() == 1);
+    }
+
+    @Test
+    void aSlowKubeletIsWaitedFor() throws Exception {
+        // Given
+        kubelet.delayRegister(Duration.ofMillis(300));
+        kubelet.start();
+
+        // When
+        PluginUnderTest plugin = start("a", "b");
+        plugin.await(GPU, status -> status.state().equals("registering"));
+
+        // Then
+        awaitServed(plugin);
+        assertThat(kubelet.registerCalls()).isEqualTo(2);
+        assertThat(plugin.status(GPU).failedRegistrations()).isZero();
+    }
+
+    @Test
+    void aKubeletThatMayNotConnectIsNamedWithTheNextStep() throws Exception {
+        // Given
+        kubelet.refuseRegister(Status.UNKNOWN.withDescription(
+                "failed to dial device plugin: dial unix " + directory + "/x.sock: connect: permission denied"));
+        kubelet.start();
+
+        // When
+        PluginUnderTest plugin = start("a");
+
+        // Then
+        DevicePluginStatus refused = plugin.await(GPU, status -> status.state().equals("retrying"));
+        assertThat(refused.reason()).contains("permission denied").contains("ausearch -m avc");
+    }
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void streamsThatAreCancelledAgainAndAgainAreMadeAgainInTheEnd(KubeletVersion version) throws Exception {
+        // Given
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+
+        for (int i = 0; i < 3; i++) {
+            // When
+            long before = plugin.status(GPU).registrations();
+            kubelet.cancelStreams();
+
+            // Then
+            plugin.await(GPU, status -> status.registrations() > before && status.streams() == 1);
+            awaitAllocatable(GPU, 2);
+            awaitAllocatable(MIG, 1);
+        }
+    }
+
+    // ---- time and reboots
+
+    @Test
+    void aResourceThatRetiredIsForgottenAfterTheKubeletsGrace() throws Exception {
+        // Given
+        ManualTime time = new ManualTime();
+        kubelet = kubelet(KubeletVersion.V1_36, time);
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+        plugin.catalog.withdraw(MIG);
+        plugin.look();
+        kubelet.awaitDevices(MIG, list -> !list.connected() && list.capacity() == 0, LIMIT);
+
+        // When
+        time.advance(Duration.ofMinutes(5));
+
+        // Then
+        assertThat(kubelet.devices(MIG)).isEmpty();
+        assertThat(kubelet.devices(GPU).map(DeviceList::allocatable)).contains(2);
+    }
+
+    @Test
+    void aRebootedNodesPodsAreReplayedOnceTheSameDevicesAreRegistered() throws Exception {
+        // Given
+        kubelet.start();
+        PluginUnderTest plugin = start("a", "b");
+        awaitServed(plugin);
+        Admission first = kubelet.runPod(GPU, "default", "early", "main", 1);
+        Admission second = kubelet.runPod(GPU, "default", "late", "main", 1);
+        plugin.stop();
+        kubelet.restart();
+
+        // When
+        Admission early = kubelet.readmit("default", "early", "main");
+        PluginUnderTest rebooted = start("a", "b");
+        awaitAllocatable(GPU, 2);
+        Admission late = kubelet.readmit("default", "late", "main");
+
+        // Then
+        assertThat(first).isInstanceOf(Admission.Admitted.class);
+        assertThat(early)
+                .isInstanceOfSatisfying(
+                        Admission.Refused.class,
+                        refused -> assertThat(refused.message()).contains("no healthy devices present"));
+        assertThat(late).isEqualTo(second);
+        assertThat(rebooted.status(GPU).allocations())
+                .as("answers are replayed")
+                .isZero();
+    }
+
+    private PluginUnderTest start(String... gpus) {
+        return start(new PluginUnderTest(directory, pluginLoops), gpus);
+    }
+
+    private PluginUnderTest start(PluginUnderTest plugin, String... gpus) {
+        started.add(plugin);
+        plugin.catalog.offer(GPU, gpus).offer(MIG, "MIG-of-" + gpus[0]);
+        plugin.plugin.start();
+        return plugin;
+    }
+
+    private void awaitServed(PluginUnderTest plugin) throws Exception {
+        for (String resource : List.of(GPU, MIG)) {
+            plugin.await(resource, status -> status.registered() && status.streams() == 1);
+            kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() > 0, LIMIT);
+        }
+    }
+
+    private void awaitAllocatable(String resource, int count) throws Exception {
+        kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() == count, LIMIT);
+    }
+
+    private void deleteDirectory() throws IOException {
+        try (Stream<Path> files = Files.walk(directory)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    private EmbeddedKubelet kubelet(KubeletVersion version, MonotonicClock clock) {
+        return new EmbeddedKubelet(
+                KubeletOptions.of(directory, temporary.resolve("pr/kubelet.sock"))
+                        .withVersion(version),
+                kubeletLoops,
+                clock);
+    }
+}
