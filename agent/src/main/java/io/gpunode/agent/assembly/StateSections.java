@@ -26,7 +26,7 @@ final class StateSections {
     static StateSection devicePlugin(DevicePlugin plugin) {
         return section("devicePlugin", json -> {
             json.beginObject()
-                    .member("kubeletSocket", plugin.kubeletSocket().toString())
+                    .member("kubelet", plugin.kubelet().toString())
                     .member("watch", plugin.watchProblem().isEmpty() ? "inotify" : plugin.watchProblem())
                     .member("notReady", plugin.notReady())
                     .member("problems", plugin.problems())

@@ -240,6 +240,11 @@ public record AgentConfig(
         public Path socket() {
             return devicePluginDirectory.resolve("kubelet.sock");
         }
+
+        /** Where a kubelet finds the sockets of plugins that do not call it: beside the device plugin directory. */
+        public Path pluginsRegistry() {
+            return devicePluginDirectory.resolveSibling("plugins_registry");
+        }
     }
 
     /** How the kubelet learns of the device plugin; the texts are {@code socket} and {@code plugins-registry}. */

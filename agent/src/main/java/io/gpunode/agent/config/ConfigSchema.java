@@ -134,7 +134,8 @@ public final class ConfigSchema {
                     "flags.plugin.deviceListStrategy", deviceListStrategies(), Set.of(DeviceListStrategy.ENVVAR))
             .flag("device-list-strategy")
             .environment("DEVICE_LIST_STRATEGY")
-            .live().describedAs("How a container is told which GPUs it holds. Several may be given.");
+            .live()
+            .describedAs("How a container is told which GPUs it holds. Several may be given.");
 
     static final Setting<DeviceIdStrategy> DEVICE_ID_STRATEGY = setting(
                     "flags.plugin.deviceIDStrategy",
@@ -142,12 +143,14 @@ public final class ConfigSchema {
                     DeviceIdStrategy.UUID)
             .flag("device-id-strategy")
             .environment("DEVICE_ID_STRATEGY")
-            .live().describedAs("What names a GPU towards the container runtime.");
+            .live()
+            .describedAs("What names a GPU towards the container runtime.");
 
     static final Setting<Boolean> PASS_DEVICE_SPECS = setting("flags.plugin.passDeviceSpecs", SWITCH, false)
             .flag("pass-device-specs")
             .environment("PASS_DEVICE_SPECS")
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "Whether Allocate also lists the device nodes, for runtimes without NVIDIA's hook and for the CPU manager.");
 
     static final Setting<MigStrategy> MIG_STRATEGY = setting(
@@ -158,7 +161,8 @@ public final class ConfigSchema {
                     MigStrategy.NONE)
             .flag("mig-strategy")
             .environment("MIG_STRATEGY")
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "How MIG devices are offered: not at all (`none`), under the name of full GPUs when every GPU of the"
                             + " node is divided alike (`single`), or each profile under a name of its own (`mixed`).");
 
@@ -170,74 +174,88 @@ public final class ConfigSchema {
                     AllocationPolicy.DISTRIBUTED)
             .flag("shared-devices-allocation-policy")
             .environment("SHARED_DEVICES_ALLOCATION_POLICY")
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "How shares and MIG devices are placed: over as many GPUs as there are (`distributed`), or on the"
                             + " GPUs that are in use already (`packed`).");
 
     static final Setting<Boolean> GDS = setting("flags.gdsEnabled", SWITCH, false)
             .flag("gds-enabled")
             .environment("GDS_ENABLED")
-            .live().describedAs("Whether containers are given GPUDirect Storage.");
+            .live()
+            .describedAs("Whether containers are given GPUDirect Storage.");
 
     static final Setting<Boolean> MOFED = setting("flags.mofedEnabled", SWITCH, false)
             .flag("mofed-enabled")
             .environment("MOFED_ENABLED")
-            .live().describedAs("Whether containers are given InfiniBand devices.");
+            .live()
+            .describedAs("Whether containers are given InfiniBand devices.");
 
     static final Setting<Boolean> GDRCOPY = setting("flags.gdrcopyEnabled", SWITCH, false)
             .flag("gdrcopy-enabled")
             .environment("GDRCOPY_ENABLED")
-            .live().describedAs("Whether containers are given GDRCopy.");
+            .live()
+            .describedAs("Whether containers are given GDRCopy.");
 
     static final Setting<List<NamePattern>> GPU_NAMES = setting("resources.gpus", new NamePatterns(), List.of())
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "Names of full GPUs' resources by product name. The first pattern that fits the whole name counts;"
                             + " a GPU that none fits keeps `flags.plugin.resourceName`. A name without a domain gets `nvidia.com/`.");
 
     static final Setting<List<NamePattern>> MIG_NAMES = setting("resources.mig", new NamePatterns(), List.of())
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "Names of MIG devices' resources by profile, such as `1g.10gb`. The first pattern that fits counts;"
                             + " a device that none fits keeps the name that the strategy gives it.");
 
     static final Setting<Boolean> RENAME_BY_DEFAULT = setting("sharing.timeSlicing.renameByDefault", SWITCH, false)
-            .live().describedAs("Whether shares of a resource are offered as the resource with `.shared` at its end.");
+            .live()
+            .describedAs("Whether shares of a resource are offered as the resource with `.shared` at its end.");
 
     static final Setting<Boolean> FAIL_REQUESTS_GREATER_THAN_ONE = setting(
                     "sharing.timeSlicing.failRequestsGreaterThanOne", SWITCH, false)
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "Whether a container that asks for more than one share is refused: two shares are no more compute"
                             + " than one.");
 
     static final Setting<List<SharedResource>> SHARED_RESOURCES = setting(
                     "sharing.timeSlicing.resources", new SharedResources(), List.of())
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "What is shared by time-slicing, in how many shares (`replicas`), which of its devices (`devices`),"
                             + " and under which name (`rename`).");
 
     static final Setting<List<Integer>> IMEX_CHANNELS = setting("imex.channelIDs", new Channels(), List.of())
             .flag("imex-channel-ids")
             .environment("IMEX_CHANNEL_IDS")
-            .live().describedAs("IMEX channels that containers are given: none, or channel 0.");
+            .live()
+            .describedAs("IMEX channels that containers are given: none, or channel 0.");
 
     static final Setting<Boolean> IMEX_REQUIRED = setting("imex.required", SWITCH, false)
             .flag("imex-required")
             .environment("IMEX_REQUIRED")
-            .live().describedAs("Whether GPUs are withheld while the device node of a channel is missing.");
+            .live()
+            .describedAs("Whether GPUs are withheld while the device node of a channel is missing.");
 
     static final Setting<String> CDI_HOOK_PATH = setting("flags.plugin.nvidiaCTKPath", PATH, "/usr/bin/nvidia-ctk")
             .flag("nvidia-cdi-hook-path", "nvidia-ctk-path")
             .environment("NVIDIA_CDI_HOOK_PATH", "NVIDIA_CTK_PATH")
-            .live().describedAs("The program that CDI hooks run, as the host sees it. Used with `cdi.hooks: nvidia` only.");
+            .live()
+            .describedAs("The program that CDI hooks run, as the host sees it. Used with `cdi.hooks: nvidia` only.");
 
     static final Setting<Set<String>> CDI_FEATURE_FLAGS = setting("flags.plugin.cdiFeatureFlags", new Words(), Set.of())
             .flag("cdi-feature-flags")
             .environment("CDI_FEATURE_FLAGS")
-            .live().describedAs("Switches of NVIDIA's CDI generator; the device plugin takes them as flag and variable only.");
+            .live()
+            .describedAs("Switches of NVIDIA's CDI generator; the device plugin takes them as flag and variable only.");
 
     static final Setting<Set<String>> CDI_DISABLE_HOOKS = setting("flags.plugin.cdiDisableHooks", new Words(), Set.of())
             .flag("cdi-disable-hooks")
             .environment("CDI_DISABLE_HOOKS")
-            .live().describedAs(
+            .live()
+            .describedAs(
                     "CDI hooks that are left out with `cdi.hooks: nvidia`, or `all`; the device plugin takes them as flag"
                             + " and variable only.");
 
@@ -249,19 +267,22 @@ public final class ConfigSchema {
     static final Setting<String> DEV_ROOT = setting("flags.nvidiaDevRoot", PATH_OR_EMPTY, "")
             .flag("dev-root", "nvidia-dev-root")
             .environment("NVIDIA_DEV_ROOT")
-            .defaultWords("the driver root").describedAs("Root of the device nodes as the host sees it.");
+            .defaultWords("the driver root")
+            .describedAs("Root of the device nodes as the host sees it.");
 
     static final Setting<String> CDI_ANNOTATION_PREFIX = setting(
                     "flags.plugin.cdiAnnotationPrefix", new Text(Form.ANNOTATION_PREFIX), "cdi.k8s.io/")
             .flag("cdi-annotation-prefix")
             .environment("CDI_ANNOTATION_PREFIX")
-            .live().describedAs("Prefix of the annotation keys of the strategy `cdi-annotations`.");
+            .live()
+            .describedAs("Prefix of the annotation keys of the strategy `cdi-annotations`.");
 
     static final Setting<String> RESOURCE_NAME = setting(
                     "flags.plugin.resourceName", new Text(Form.RESOURCE), "nvidia.com/gpu")
             .flag("resource-name")
             .environment("GPU_NODE_AGENT_RESOURCE_NAME")
-            .live().describedAs("The extended resource under which full GPUs are offered.");
+            .live()
+            .describedAs("The extended resource under which full GPUs are offered.");
 
     static final Setting<String> HOST_ROOT = own("host.root", PATH, "/")
             .describedAs("Where this process sees the host's file system; `/` outside a container.");
@@ -377,7 +398,8 @@ public final class ConfigSchema {
                     "cdi.hooks",
                     new Choice<>(ordered("none", CdiHooks.NONE, "nvidia", CdiHooks.NVIDIA), Map.of()),
                     CdiHooks.NONE)
-            .live().describedAs("Whether CDI specs name NVIDIA's hook program. Without hooks a container start costs no extra"
+            .live()
+            .describedAs("Whether CDI specs name NVIDIA's hook program. Without hooks a container start costs no extra"
                     + " process; images that rely on what a hook does inside them need `nvidia`.");
 
     static final Setting<ApiServer> KUBERNETES_API = own(

@@ -61,7 +61,7 @@ public final class DevicePlugin implements Service {
     }
 
     private final Path directory;
-    private final Path kubeletSocket;
+    private final Path kubelet;
     private final SocketNames names;
     private final EventLoops loops;
     private final SnapshotSource source;
@@ -134,8 +134,9 @@ public final class DevicePlugin implements Service {
             InstantSource wall,
             RandomGenerator random,
             KubeletWatch.Opener watches) {
-        this.directory = kubelet.devicePluginDirectory();
-        this.kubeletSocket = kubelet.socket();
+        boolean byRegistry = kubelet.registration() == AgentConfig.RegistrationWay.PLUGINS_REGISTRY;
+        this.directory = byRegistry ? kubelet.pluginsRegistry() : kubelet.devicePluginDirectory();
+        this.kubelet = byRegistry ? directory : kubelet.socket();
         this.names = SocketNames.of(directory, clock.now(), random);
         this.loops = loops;
         this.source = source;
@@ -146,7 +147,8 @@ public final class DevicePlugin implements Service {
         this.clock = clock;
         this.duty = new DutyCycle("device-plugin", TURN_BOUND, heartbeats, this::turn);
         this.surroundings = new KubeletRegistration.Surroundings(
-                kubeletSocket,
+                this.kubelet,
+                byRegistry,
                 names,
                 new HeldDevicesReader(pods, source, clock),
                 () -> ++registrationNumber,
@@ -158,7 +160,7 @@ public final class DevicePlugin implements Service {
                 "gpu_node_agent_device_plugin_unoffered_devices",
                 "GPUs and MIG devices that no resource offers, because the strategy has no place for them; `status` says why.",
                 this::unoffered);
-        String kubeletName = kubeletSocket.getFileName().toString();
+        String kubeletName = this.kubelet.getFileName().toString();
         this.watch = new KubeletWatch(
                 directory, name -> name.equals(kubeletName) || SocketNames.isAgents(name), duty::wake, watches);
     }
@@ -172,7 +174,7 @@ public final class DevicePlugin implements Service {
     @Override
     public void start() {
         UnixSockets.checkPath(names.socket(settings.plugin().resourceName(), 1), DIRECTORY_SETTING);
-        UnixSockets.checkPath(kubeletSocket, DIRECTORY_SETTING);
+        UnixSockets.checkPath(kubelet, DIRECTORY_SETTING);
         subscription = source.subscribe(name(), this::changed);
         duty.start();
     }
@@ -226,9 +228,9 @@ public final class DevicePlugin implements Service {
         return watch.problem();
     }
 
-    /** Where plugins register. */
-    public Path kubeletSocket() {
-        return kubeletSocket;
+    /** Where plugins register: the kubelet's socket, or the directory in which it finds theirs. */
+    public Path kubelet() {
+        return kubelet;
     }
 
     private static DevicePluginStatus status(KubeletRegistration registration) {

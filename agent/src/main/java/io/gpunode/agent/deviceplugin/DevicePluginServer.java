@@ -1,30 +1,36 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.SocketFile;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.time.MonotonicClock;
+import io.grpc.BindableService;
 import io.grpc.Server;
+import io.grpc.netty.NettyServerBuilder;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One resource's gRPC server on one socket file, from bind to close. A kubelet that starts deletes the file: then this server is over and
  * another one is made. Opened and closed by the registration loop; the calls run on the event loop.
  */
 final class DevicePluginServer implements AutoCloseable {
+    private static final Log LOG = Log.of(DevicePluginServer.class);
     private static final int MOST_CALLS_PER_CONNECTION = 128;
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(1);
 
-    private final Path socket;
+    private volatile Path socket;
     private final Server server;
     private final DeviceStreams streams;
-    private final SocketFile bound;
+    private volatile SocketFile bound;
     private volatile AdvertisedDevices devices;
 
     private DevicePluginServer(
@@ -34,16 +40,19 @@ final class DevicePluginServer implements AutoCloseable {
             Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
-            Runnable streamsChanged)
+            Runnable streamsChanged,
+            @Nullable BindableService registration)
             throws IOException {
         this.socket = socket;
         this.devices = devices;
         this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
-        this.server = UnixSockets.server(socket, loops)
+        NettyServerBuilder builder = UnixSockets.server(socket, loops)
                 .maxConcurrentCallsPerConnection(MOST_CALLS_PER_CONNECTION)
-                .addService(new DevicePluginService(this::devices, held, streams, counts, clock))
-                .build()
-                .start();
+                .addService(new DevicePluginService(this::devices, held, streams, counts, clock));
+        if (registration != null) {
+            builder.addService(registration);
+        }
+        this.server = builder.build().start();
         this.bound = SocketFile.look(socket);
     }
 
@@ -52,6 +61,7 @@ final class DevicePluginServer implements AutoCloseable {
      *
      * @param held what containers hold, for placing others; must not block
      * @param streamsChanged called on the event loop when a ListAndWatch stream begins or ends
+     * @param registration what a kubelet that finds the socket asks beside; null where the kubelet is called
      * @throws IOException when the socket cannot be made there; a sentence with the path and the next step
      */
     static DevicePluginServer open(
@@ -61,7 +71,8 @@ final class DevicePluginServer implements AutoCloseable {
             Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
-            Runnable streamsChanged)
+            Runnable streamsChanged,
+            @Nullable BindableService registration)
             throws IOException {
         try {
             UnixSockets.checkPath(socket, DevicePlugin.DIRECTORY_SETTING);
@@ -73,10 +84,25 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            return new DevicePluginServer(socket, loops, devices, held, counts, clock, streamsChanged);
+            return new DevicePluginServer(socket, loops, devices, held, counts, clock, streamsChanged, registration);
         } catch (IOException e) {
             throw new IOException("cannot serve on " + socket + ": " + reason(e, socket), e);
         }
+    }
+
+    /**
+     * Gives the socket another name in the same directory, in one step. Who has connected stays connected.
+     *
+     * @throws IOException when it cannot be renamed; a sentence with the path
+     */
+    void showAs(Path name) throws IOException {
+        try {
+            Files.move(socket, name, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw new IOException("cannot rename " + socket + " to " + name.getFileName() + ": " + e.getMessage(), e);
+        }
+        socket = name;
+        bound = SocketFile.look(name);
     }
 
     /** The newest list for streams and calls. Any thread. */
@@ -99,6 +125,7 @@ final class DevicePluginServer implements AutoCloseable {
     void retire() {
         streams.retire();
         server.shutdown();
+        removeFile();
     }
 
     /** Whether everything has ended after {@link #retire}. */
@@ -125,10 +152,22 @@ final class DevicePluginServer implements AutoCloseable {
     @Override
     public void close() {
         server.shutdownNow();
+        removeFile();
         try {
             server.awaitTermination(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** The server itself removes only the name that it was bound to. */
+    private void removeFile() {
+        try {
+            if (SocketFile.look(socket).equals(bound)) {
+                Files.deleteIfExists(socket);
+            }
+        } catch (IOException e) {
+            LOG.warn("cannot remove a socket", "socket", socket, "error", e);
         }
     }
 

@@ -16,11 +16,14 @@ import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.EnumSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
@@ -33,7 +36,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class KubeletRegistration implements AutoCloseable {
     private static final Log LOG = Log.of(KubeletRegistration.class);
-    private static final String API_VERSION = "v1beta1";
+    static final String API_VERSION = "v1beta1";
     /** The kubelet dials back before it answers, for 10 s at most. */
     private static final Duration REGISTER_LIMIT = Duration.ofSeconds(15);
     /** A failed bind is known at once; more steps than this in one turn would be a loop in the states. */
@@ -49,15 +52,27 @@ final class KubeletRegistration implements AutoCloseable {
 
     private static final String ASK_SELINUX = "if SELinux is enforcing, ausearch -m avc -ts recent says what it denied";
 
+    /** One try to become registered. */
+    interface Attempt {
+        /** How it ended; null while it has not. */
+        @Nullable Outcome outcome();
+
+        /** Its end is of no interest any more. */
+        void cancel();
+    }
+
     /**
      * What the registrations of one agent share.
      *
+     * @param kubelet what is called: the kubelet's socket; or its {@code plugins_registry} directory, where it finds the agent's sockets
+     * @param byRegistry whether the kubelet finds them, as opposed to being called
      * @param held what containers hold, for placing others
      * @param numbers of registrations; each call gives the next one
      * @param wake asks for a turn; any thread
      */
     record Surroundings(
-            Path kubeletSocket,
+            Path kubelet,
+            boolean byRegistry,
             SocketNames names,
             Supplier<HeldDevices> held,
             IntSupplier numbers,
@@ -75,8 +90,8 @@ final class KubeletRegistration implements AutoCloseable {
     /** Whether a kubelet may know the server's socket: then it is not registered again, see {@link SocketNames}. */
     private boolean spent;
 
-    private @Nullable Call call;
-    /** Why there was no call: the socket could not be made. */
+    private @Nullable Attempt attempt;
+    /** Why there was no attempt: the socket could not be made. */
     private @Nullable Outcome unserved;
 
     private String loggedError = "";
@@ -184,63 +199,87 @@ final class KubeletRegistration implements AutoCloseable {
 
     private Observation look(String newer, String notReady) {
         DevicePluginServer running = server;
-        Call inFlight = call;
+        Attempt inFlight = attempt;
         return new Observation(
                 around.clock().now(),
-                SocketFile.look(around.kubeletSocket()),
+                around.byRegistry() ? directory(around.kubelet()) : SocketFile.look(around.kubelet()),
                 running == null ? new SocketFile.Missing() : SocketFile.look(running.socket()),
                 running == null ? new SocketFile.Missing() : running.bound(),
                 newer,
                 notReady,
                 running == null ? 0 : running.openStreams(),
                 counts.streamsOpened(),
-                inFlight == null ? unserved : inFlight.outcome);
+                inFlight == null ? unserved : inFlight.outcome(),
+                around.byRegistry());
     }
 
-    /** Serves, on a socket that no kubelet has been told of, and calls Register. */
+    /** The kubelet's end, where it is a directory. */
+    private static SocketFile directory(Path path) {
+        try {
+            Map<String, Object> attributes = Files.readAttributes(path, "unix:dev,ino");
+            return attributes.get("dev") instanceof Number device && attributes.get("ino") instanceof Number inode
+                    ? new SocketFile.Present(device.longValue(), inode.longValue(), "")
+                    : new SocketFile.Unusable(path + " has no inode");
+        } catch (NoSuchFileException e) {
+            return new SocketFile.Unusable(
+                    "there is no directory " + path
+                            + "; the kubelet makes it when it starts (systemctl status kubelet), or set kubelet.registration: socket");
+        } catch (IOException e) {
+            return new SocketFile.Unusable("cannot look at " + path + ": " + e.getMessage());
+        }
+    }
+
+    /** Serves, on a socket that no kubelet has been told of, and tells the kubelet of it. */
     private void register(AdvertisedDevices devices) {
         forget();
-        DevicePluginServer ready;
         try {
-            ready = serve(devices);
+            if (around.byRegistry()) {
+                RegistryOffer offer = new RegistryOffer(resource, around.wake());
+                replace(devices, offer)
+                        .showAs(around.names().socket(resource, around.numbers().getAsInt()));
+                attempt = offer;
+            } else {
+                Call call = new Call(serve(devices).socket());
+                attempt = call;
+                call.begin();
+            }
         } catch (IOException e) {
             unserved = new Outcome(String.valueOf(e.getMessage()), false);
-            return;
         }
-        Call next = new Call(ready.socket());
-        call = next;
-        next.begin();
     }
 
     private DevicePluginServer serve(AdvertisedDevices devices) throws IOException {
         DevicePluginServer running = server;
+        if (running != null && !spent && running.bound().equals(SocketFile.look(running.socket()))) {
+            return running;
+        }
+        return replace(devices, null);
+    }
+
+    private DevicePluginServer replace(AdvertisedDevices devices, @Nullable RegistryOffer offer) throws IOException {
+        DevicePluginServer running = server;
         if (running != null) {
-            if (!spent && running.bound().equals(SocketFile.look(running.socket()))) {
-                return running;
-            }
             // The old one first: its end must not reach the kubelet after the new registration (kubernetes#121994).
             server = null;
             running.close();
         }
+        // A kubelet takes a socket in its plugins_registry for served as soon as it sees it.
+        Path socket = offer == null
+                ? around.names().socket(resource, around.numbers().getAsInt())
+                : around.names().hidden(SocketNames.shortened(resource));
         DevicePluginServer opened = DevicePluginServer.open(
-                around.names().socket(resource, around.numbers().getAsInt()),
-                around.loops(),
-                devices,
-                around.held(),
-                counts,
-                around.clock(),
-                around.wake());
+                socket, around.loops(), devices, around.held(), counts, around.clock(), around.wake(), offer);
         spent = false;
         server = opened;
         return opened;
     }
 
     private void forget() {
-        Call old = call;
-        call = null;
+        Attempt old = attempt;
+        attempt = null;
         unserved = null;
         if (old != null) {
-            Outcome outcome = old.outcome;
+            Outcome outcome = old.outcome();
             spent |= outcome == null || !outcome.unreachable();
             old.cancel();
         }
@@ -255,7 +294,7 @@ final class KubeletRegistration implements AutoCloseable {
         }
         switch (next) {
             case RegistrationState.Registering _ ->
-                LOG.debug("registering", "resource", resource, "socket", around.kubeletSocket());
+                LOG.debug("registering", "resource", resource, "socket", around.kubelet());
             case RegistrationState.Registered _ when before instanceof RegistrationState.Registered -> {}
             case RegistrationState.Registered _ -> {
                 forget();
@@ -314,15 +353,14 @@ final class KubeletRegistration implements AutoCloseable {
     }
 
     /** One call of Register. Begun and forgotten by the loop; ends on the event loop. */
-    private final class Call implements StreamObserver<Empty> {
+    private final class Call implements StreamObserver<Empty>, Attempt {
         private final Path ownSocket;
         private final ManagedChannel channel;
         private volatile @Nullable Outcome outcome;
 
         Call(Path ownSocket) {
             this.ownSocket = ownSocket;
-            this.channel =
-                    UnixSockets.channel(around.kubeletSocket(), around.loops()).build();
+            this.channel = UnixSockets.channel(around.kubelet(), around.loops()).build();
         }
 
         void begin() {
@@ -338,7 +376,13 @@ final class KubeletRegistration implements AutoCloseable {
                             this);
         }
 
-        void cancel() {
+        @Override
+        public @Nullable Outcome outcome() {
+            return outcome;
+        }
+
+        @Override
+        public void cancel() {
             channel.shutdownNow();
         }
 
@@ -380,7 +424,7 @@ final class KubeletRegistration implements AutoCloseable {
         }
 
         private String unreachable(String why) {
-            String text = "cannot reach the kubelet at " + around.kubeletSocket() + ": " + why;
+            String text = "cannot reach the kubelet at " + around.kubelet() + ": " + why;
             return deniedByPolicy(why) ? text + "; the agent must run as root, and " + ASK_SELINUX : text;
         }
 

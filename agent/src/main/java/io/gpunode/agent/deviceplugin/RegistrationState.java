@@ -51,7 +51,8 @@ sealed interface RegistrationState {
      * @param notReady why there is nothing to register yet; empty when there is
      * @param streams open ListAndWatch streams
      * @param streamsOpened how many were ever opened
-     * @param outcome of the Register call in flight, once it has ended
+     * @param outcome of the attempt in flight, once it has ended
+     * @param found whether the kubelet finds the plugin instead of being called: it may take its time
      */
     record Observation(
             Tick now,
@@ -62,7 +63,8 @@ sealed interface RegistrationState {
             String notReady,
             int streams,
             long streamsOpened,
-            @Nullable Outcome outcome) {
+            @Nullable Outcome outcome,
+            boolean found) {
         /** Whether the socket that is served on is no longer at its place. */
         boolean ownRemoved() {
             return served instanceof SocketFile.Present && !own.equals(served);
@@ -127,11 +129,12 @@ sealed interface RegistrationState {
     }
 
     /**
-     * Register is in flight.
+     * Register is in flight, or the socket lies where the kubelet finds it.
      *
      * @param openedBefore streams ever opened when it began; a kubelet may open its stream before it answers
+     * @param found whether the kubelet is to find the socket
      */
-    record Registering(SocketFile.Present kubelet, Tick since, Attempts attempts, long openedBefore)
+    record Registering(SocketFile.Present kubelet, Tick since, Attempts attempts, long openedBefore, boolean found)
             implements RegistrationState {
         /** The call has a deadline of its own; this is for an answer that got lost. */
         private static final Duration LIMIT = Duration.ofSeconds(20);
@@ -143,7 +146,9 @@ sealed interface RegistrationState {
 
         @Override
         public String reason() {
-            return "the kubelet has not answered yet";
+            return found
+                    ? "the kubelet has not found the socket in its plugins_registry directory yet; is it running? (systemctl status kubelet)"
+                    : "the kubelet has not answered yet";
         }
 
         @Override
@@ -157,7 +162,7 @@ sealed interface RegistrationState {
                 return failed(OWN_REMOVED, seen);
             }
             if (outcome == null) {
-                return seen.now().reached(since.plus(LIMIT))
+                return !found && seen.now().reached(since.plus(LIMIT))
                         ? failed(
                                 new Outcome("no answer from the kubelet within " + LIMIT.toSeconds() + " s", true),
                                 seen)
@@ -366,7 +371,8 @@ sealed interface RegistrationState {
                         "there is no kubelet socket; is the kubelet running? (systemctl status kubelet)"));
             case SocketFile.Unusable(String why) -> Step.to(new NoKubelet(why));
             case SocketFile.Present kubelet ->
-                new Step(new Registering(kubelet, seen.now(), attempts, seen.streamsOpened()), true, POLL);
+                new Step(
+                        new Registering(kubelet, seen.now(), attempts, seen.streamsOpened(), seen.found()), true, POLL);
         };
     }
 }

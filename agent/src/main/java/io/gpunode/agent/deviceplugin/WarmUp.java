@@ -69,7 +69,7 @@ final class WarmUp {
                 new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()), rules);
         PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up");
         try (DevicePluginServer _ = DevicePluginServer.open(
-                socket, loops, devices, () -> HeldDevices.UNKNOWN, uncounted, clock, () -> {})) {
+                socket, loops, devices, () -> HeldDevices.UNKNOWN, uncounted, clock, () -> {}, null)) {
             ManagedChannel channel = UnixSockets.channel(socket, loops).build();
             try {
                 int rounds = 0;

@@ -19,6 +19,7 @@ import io.gpunode.deviceplugin.v1beta1.PreferredAllocationRequest;
 import io.gpunode.deviceplugin.v1beta1.PreferredAllocationResponse;
 import io.gpunode.deviceplugin.v1beta1.RegisterRequest;
 import io.gpunode.deviceplugin.v1beta1.RegistrationGrpc;
+import io.gpunode.pluginregistration.v1.PluginInfo;
 import io.grpc.Server;
 import io.grpc.ServerTransportFilter;
 import io.grpc.Status;
@@ -108,6 +109,7 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     private long registerCalls;
     private boolean running;
     private final PodResourcesServer podResources;
+    private final @Nullable PluginsRegistry pluginsRegistry;
 
     private boolean hangRegister;
     private boolean neverWatch;
@@ -126,6 +128,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         this.random = new Random(options.seed());
         this.podResources =
                 new PodResourcesServer(this::containers, this::devices, options.groupedByNumaNode(), this::signal);
+        this.pluginsRegistry = options.pluginsRegistry()
+                .map(directory -> new PluginsRegistry(directory, options.registryInterval(), loops, new Found()))
+                .orElse(null);
     }
 
     @Override
@@ -175,6 +180,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             restarted(true);
             servers.add(Objects.requireNonNull(registrationSocket)
                     .serve(loops, new Registrar(), new ServerTransportFilter() {}));
+            if (pluginsRegistry != null) {
+                pluginsRegistry.start();
+            }
         } finally {
             lifecycle.unlock();
         }
@@ -186,6 +194,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     public void stop(Duration limit) throws InterruptedException, IOException {
         lifecycle.lockInterruptibly();
         try {
+            if (pluginsRegistry != null) {
+                pluginsRegistry.stop();
+            }
             List<PluginConnection> open = restarted(false);
             if (registrationSocket != null) {
                 registrationSocket.close();
@@ -513,7 +524,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             }
             PluginConnection connection;
             try {
-                connection = connectionTo(request);
+                connection = connectionTo(
+                        request.getResourceName(),
+                        options.devicePluginDirectory().resolve(request.getEndpoint()));
             } catch (InvalidPathException | IllegalStateException e) {
                 refuse(request, receivedAt, observer, Status.UNKNOWN.withDescription(e.getMessage()));
                 return;
@@ -526,8 +539,63 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         }
     }
 
-    private PluginConnection connectionTo(RegisterRequest request) {
-        Path socket = options.devicePluginDirectory().resolve(request.getEndpoint());
+    /** Registers plugins that were found in the directory of the plugins' sockets. */
+    private final class Found implements PluginsRegistry.Registrar {
+        @Override
+        public CompletionStage<Void> register(PluginInfo info, Path socket) {
+            Tick receivedAt = clock.now();
+            Status refuse;
+            lock.lock();
+            try {
+                registerCalls++;
+                refuse = refuseRegister;
+            } finally {
+                lock.unlock();
+            }
+            String refusal = refuse.isOk() ? KubeletErrors.refusal(info) : String.valueOf(refuse.getDescription());
+            CompletionStage<Void> registered = refusal.isEmpty()
+                    ? connect(info, socket)
+                    : CompletableFuture.failedFuture(new IllegalStateException(refusal));
+            RegisterRequest request = RegisterRequest.newBuilder()
+                    .setResourceName(info.getName())
+                    .setVersion(String.join(",", info.getSupportedVersionsList()))
+                    .setEndpoint(socket.getFileName().toString())
+                    .build();
+            return registered.whenComplete(
+                    (_, error) -> record(request, receivedAt, clock.now(), error == null ? "" : text(error)));
+        }
+
+        private CompletionStage<Void> connect(PluginInfo info, Path socket) {
+            PluginConnection connection;
+            try {
+                Path endpoint = info.getEndpoint().isEmpty() ? socket : Path.of(info.getEndpoint());
+                connection = connectionTo(info.getName(), endpoint);
+            } catch (InvalidPathException | IllegalStateException e) {
+                return CompletableFuture.failedFuture(e);
+            }
+            return connection
+                    .dial(options.dialLimit())
+                    .thenCompose(PluginConnection::options)
+                    .whenComplete((offered, error) -> {
+                        if (error != null) {
+                            drop(connection);
+                        } else {
+                            adopt(connection, offered);
+                        }
+                    })
+                    .thenApply(_ -> null);
+        }
+
+        @Override
+        public void deregister(String resource, Path socket) {
+            locked(() -> List.copyOf(connections)).stream()
+                    .filter(connection -> connection.resource().equals(resource)
+                            && connection.socket().equals(socket))
+                    .forEach(PluginConnection::cancelStream);
+        }
+    }
+
+    private PluginConnection connectionTo(String resource, Path socket) {
         lock.lock();
         try {
             if (!running) {
@@ -535,13 +603,11 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             }
             if (options.version().refusesHeldSocket
                     && connections.stream()
-                            .anyMatch(held -> held.resource().equals(request.getResourceName())
+                            .anyMatch(held -> held.resource().equals(resource)
                                     && held.socket().equals(socket))) {
-                throw new IllegalStateException(
-                        "a plugin of " + request.getResourceName() + " is already registered at " + socket);
+                throw new IllegalStateException("a plugin of " + resource + " is already registered at " + socket);
             }
-            PluginConnection connection =
-                    new PluginConnection(request.getResourceName(), socket, readStreams, loops, new Streams());
+            PluginConnection connection = new PluginConnection(resource, socket, readStreams, loops, new Streams());
             connections.add(connection);
             return connection;
         } finally {

@@ -1,5 +1,6 @@
 package io.gpunode.agent.simulation;
 
+import io.gpunode.pluginregistration.v1.PluginInfo;
 import io.grpc.Status;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -24,6 +25,17 @@ final class KubeletErrors {
                     + API_VERSION + "\"]";
         }
         return isExtendedResourceName(resource) ? "" : "the ResourceName " + quoted(resource) + " is invalid";
+    }
+
+    /** Why the kubelet refuses a plugin that it has found; empty when it does not. */
+    static String refusal(PluginInfo info) {
+        if (!info.getSupportedVersionsList().contains(API_VERSION)) {
+            return "manager version, " + API_VERSION + ", is not among plugin supported versions "
+                    + info.getSupportedVersionsList();
+        }
+        return isExtendedResourceName(info.getName())
+                ? ""
+                : "invalid name of device plugin socket: the ResourceName " + quoted(info.getName()) + " is invalid";
     }
 
     /** Kubernetes' {@code IsExtendedResourceName}: a foreign domain, and still a qualified name as a quota's name. */

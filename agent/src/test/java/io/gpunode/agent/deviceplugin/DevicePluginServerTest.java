@@ -410,7 +410,8 @@ class DevicePluginServerTest {
                 () -> HeldDevices.UNKNOWN,
                 counts,
                 SystemTime.monotonic(),
-                streamsChanged::release);
+                streamsChanged::release,
+                null);
     }
 
     private Stream watch(int requested) {

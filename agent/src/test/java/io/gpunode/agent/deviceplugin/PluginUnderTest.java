@@ -3,6 +3,7 @@ package io.gpunode.agent.deviceplugin;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.RegistrationWay;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
@@ -36,14 +37,22 @@ final class PluginUnderTest {
     }
 
     PluginUnderTest(Path directory, EventLoops loops, KubeletWatch.Opener watches, MonotonicClock clock) {
+        this(
+                new AgentConfig.Kubelet(directory, directory.resolve("pod-resources.sock"), RegistrationWay.SOCKET),
+                loops,
+                watches,
+                clock);
+    }
+
+    private PluginUnderTest(
+            AgentConfig.Kubelet kubelet, EventLoops loops, KubeletWatch.Opener watches, MonotonicClock clock) {
         plugin = new DevicePlugin(
                 PluginConfigs.envvar(),
                 catalog,
-                new AgentConfig.Kubelet(
-                        directory, directory.resolve("pod-resources.sock"), AgentConfig.RegistrationWay.SOCKET),
+                kubelet,
                 source,
                 Optional::empty,
-                new SystemHostFiles(directory),
+                new SystemHostFiles(kubelet.devicePluginDirectory()),
                 loops,
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE,
@@ -51,6 +60,16 @@ final class PluginUnderTest {
                 SystemTime.wall(),
                 new SplittableRandom(),
                 watches);
+    }
+
+    /** One that the kubelet finds in {@code plugins_registry}, beside this directory. */
+    static PluginUnderTest found(Path directory, EventLoops loops) {
+        return new PluginUnderTest(
+                new AgentConfig.Kubelet(
+                        directory, directory.resolve("pod-resources.sock"), RegistrationWay.PLUGINS_REGISTRY),
+                loops,
+                FileSystems.getDefault()::newWatchService,
+                SystemTime.monotonic());
     }
 
     /** Lets the plugin see what the test has changed in the catalog. */

@@ -32,6 +32,7 @@ class RegistrationStateTest {
     private final ManualTime time = new ManualTime();
     private SocketFile kubelet = KUBELET;
     private SocketFile own = OWN;
+    private boolean found;
     private String newer = "";
     private String notReady = "";
     private int streams;
@@ -138,7 +139,7 @@ class RegistrationStateTest {
         Step step = next(retrying);
 
         assertThat(step.register()).isTrue();
-        assertThat(step.state()).isEqualTo(new Registering(ANOTHER_KUBELET, time.now(), Attempts.FIRST, 0));
+        assertThat(step.state()).isEqualTo(new Registering(ANOTHER_KUBELET, time.now(), Attempts.FIRST, 0, false));
     }
 
     @Test
@@ -158,6 +159,18 @@ class RegistrationStateTest {
         Step step = next(registering);
 
         assertThat(step.state()).isInstanceOf(Retrying.class);
+    }
+
+    @Test
+    void aKubeletThatFindsThePluginMayTakeItsTime() {
+        found = true;
+        RegistrationState registering = registering();
+        time.advance(Duration.ofHours(2));
+
+        Step step = next(registering);
+
+        assertThat(step.state()).isEqualTo(registering);
+        assertThat(step.register()).isFalse();
     }
 
     @Test
@@ -326,7 +339,7 @@ class RegistrationStateTest {
     }
 
     private RegistrationState registering() {
-        return new Registering(KUBELET, time.now(), Attempts.FIRST, 0);
+        return new Registering(KUBELET, time.now(), Attempts.FIRST, 0, found);
     }
 
     private RegistrationState registered(boolean watched) {
@@ -335,6 +348,7 @@ class RegistrationStateTest {
 
     private Step next(RegistrationState state) {
         return RegistrationState.after(
-                state, new Observation(time.now(), kubelet, own, OWN, newer, notReady, streams, opened, outcome));
+                state,
+                new Observation(time.now(), kubelet, own, OWN, newer, notReady, streams, opened, outcome, found));
     }
 }

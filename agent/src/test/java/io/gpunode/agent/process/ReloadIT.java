@@ -58,7 +58,8 @@ class ReloadIT {
     }
 
     private AgentProcess startOnMount() throws IOException {
-        return AgentProcess.start(List.of("run", "--config", mount.resolve("config.yaml").toString()));
+        return AgentProcess.start(
+                List.of("run", "--config", mount.resolve("config.yaml").toString()));
     }
 
     private String base() throws IOException {
@@ -92,7 +93,8 @@ class ReloadIT {
     void aResourceAppearsAndGoesWithoutTouchingTheStreamOfAnother() throws Exception {
         // Given
         String renamed = "resources: {gpus: [{pattern: \"*\", name: first}]}\n";
-        String shares = "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2, devices: [0, 1], rename: part}]}}\n";
+        String shares =
+                "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2, devices: [0, 1], rename: part}]}}\n";
         mount("config.yaml", base());
         try (AgentProcess agent = startOnMount()) {
             agent.awaitAddress();
