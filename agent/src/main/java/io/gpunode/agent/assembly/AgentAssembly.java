@@ -34,6 +34,7 @@ import io.gpunode.agent.metrics.ProcessMeters;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.SystemDeviceNodes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.podresources.PodResourcesClient;
 import io.gpunode.agent.time.MonotonicClock;
@@ -103,7 +104,8 @@ public final class AgentAssembly {
                 meters);
         this.health = new HealthKeeper(config.health(), inventory, clock, wall);
         XidWatcher xids = new XidWatcher(access, inventory, health, inventory::lookAgain, clock, wall, heartbeats);
-        this.cdi = new CdiPublisher(inventory, this::config, host, clock, heartbeats, this::cdiChanged);
+        this.cdi = new CdiPublisher(
+                inventory, this::config, host, new SystemDeviceNodes(host), clock, heartbeats, this::cdiChanged);
         this.pods = new PodResourcesClient(
                 config.kubelet().podResourcesSocket(),
                 config.sampling().interval(),

@@ -1,5 +1,6 @@
 package io.gpunode.agent.cdi;
 
+import io.gpunode.agent.cdi.ContainerEdits.DeviceNode;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.lifecycle.Backoff;
@@ -13,67 +14,79 @@ import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.PciAddress;
+import io.gpunode.agent.os.DeviceNodes;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Keeps the specification file equal to the picture: writes it when the structure or the driver's files changed, removes it when the GPUs are
- * withdrawn and when the agent ends, so that a file never speaks of GPUs that nobody vouches for. Its loop owns the file; the status is
- * published for any thread.
+ * Keeps the specification files equal to the picture: writes them when the structure, the driver's files or the device nodes changed, removes them
+ * when the GPUs are withdrawn or the driver is gone. They stay when the agent ends, because the kubelet replays the names in them whenever it starts
+ * a container of a running pod again, also while the agent is being upgraded; the next one compares them with what it finds. Its loop owns
+ * the files; the status is published for any thread.
  */
 public final class CdiPublisher implements Service {
     private static final Log LOG = Log.of(CdiPublisher.class);
     /** Device nodes and driver files can appear without the picture changing; looking costs a few directory listings. */
     private static final Duration RECHECK = Duration.ofSeconds(30);
 
-    private static final int SPEC_LIMIT = 4 << 20;
-
     private static final Duration BOUND = Duration.ofSeconds(60);
 
     private final SnapshotSource snapshots;
     private final Supplier<AgentConfig> config;
     private final HostFiles files;
+    private final DeviceNodes nodes;
     private final MonotonicClock clock;
     private final Runnable written;
+    private final SpecDirectory directory;
     private final Path path;
     private final DutyCycle loop;
     private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(30), new SplittableRandom());
 
     private volatile CdiStatus status;
-    private @Nullable String onDisk;
     private @Nullable Shown shown;
+    private Optional<Path> yieldedTo = Optional.empty();
     private Tick nextLook;
     private SnapshotSource.@Nullable Subscription subscription;
 
-    /** All of a picture that a specification depends on. */
-    private record Shown(String driver, List<ShownGpu> gpus) {
-        static Shown of(NodeSnapshot snapshot) {
+    /** All that specifications depend on beside the host's files. */
+    private record Shown(
+            String driver, List<ShownGpu> gpus, AgentConfig.Plugin plugin, AgentConfig.Cdi cdi, AgentConfig.Imex imex) {
+        static Shown of(NodeSnapshot snapshot, AgentConfig config) {
             List<ShownGpu> gpus = new ArrayList<>(snapshot.gpus().size());
             for (Gpu gpu : snapshot.gpus()) {
-                List<String> migs = new ArrayList<>(gpu.migDevices().size());
+                List<ShownMig> migs = new ArrayList<>(gpu.migDevices().size());
                 for (MigDevice mig : gpu.migDevices()) {
-                    migs.add(mig.id() + " " + mig.index() + " " + mig.gpuInstanceCapability() + " "
-                            + mig.computeInstanceCapability());
+                    migs.add(new ShownMig(
+                            mig.id(),
+                            mig.index(),
+                            mig.profile(),
+                            mig.gpuInstanceCapability(),
+                            mig.computeInstanceCapability()));
                 }
-                gpus.add(new ShownGpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), migs));
+                gpus.add(new ShownGpu(gpu.id(), gpu.index(), gpu.minor(), gpu.pci(), gpu.migEnabled(), migs));
             }
-            return new Shown(snapshot.driverVersion().orElse(""), gpus);
+            return new Shown(snapshot.driverVersion().orElse(""), gpus, config.plugin(), config.cdi(), config.imex());
         }
     }
 
-    private record ShownGpu(GpuId id, int index, int minor, PciAddress pci, List<String> migDevices) {}
+    private record ShownGpu(
+            GpuId id, int index, int minor, PciAddress pci, boolean migEnabled, List<ShownMig> migDevices) {}
+
+    private record ShownMig(
+            GpuId id, int index, String profile, OptionalInt gpuInstance, OptionalInt computeInstance) {}
 
     /**
      * @param config read at each turn, so that a reload takes effect with the next
@@ -83,16 +96,19 @@ public final class CdiPublisher implements Service {
             SnapshotSource snapshots,
             Supplier<AgentConfig> config,
             HostFiles files,
+            DeviceNodes nodes,
             MonotonicClock clock,
             Heartbeats heartbeats,
             Runnable written) {
         this.snapshots = snapshots;
         this.config = config;
         this.files = files;
+        this.nodes = nodes;
         this.clock = clock;
         this.nextLook = clock.now();
         this.written = written;
-        this.path = config.get().cdi().directory().resolve(CdiSpec.KIND.replace('/', '-') + ".json");
+        this.directory = new SpecDirectory(files, config.get().cdi().directory());
+        this.path = directory.path(SpecDirectory.PLUGIN_GPU);
         this.status = none("");
         this.loop = new DutyCycle("cdi", BOUND, heartbeats, this::turn);
     }
@@ -122,24 +138,15 @@ public final class CdiPublisher implements Service {
         if (subscription != null) {
             subscription.close();
         }
-        try {
-            loop.stop(limit);
-        } finally {
-            // Nobody vouches for it from now on. One that another agent has written in the meantime is that agent's.
-            if (onDisk != null
-                    && files.readText(path, SPEC_LIMIT).map(text -> text + "\n").equals(Optional.of(onDisk))) {
-                files.delete(path);
-            }
-            status = none("");
-        }
+        loop.stop(limit);
     }
 
-    /** How the file stands. Any thread. */
+    /** How the files stand. Any thread. */
     public CdiStatus status() {
         return status;
     }
 
-    /** One comparison of file and picture; on the loop's thread. */
+    /** One comparison of files and picture; on the loop's thread. */
     Duration turn() {
         NodeSnapshot snapshot = snapshots.current();
         CdiStatus before = status;
@@ -169,63 +176,114 @@ public final class CdiPublisher implements Service {
 
     private CdiStatus level(NodeSnapshot snapshot, CdiStatus before) throws IOException {
         if (!snapshot.open()) {
-            // A file of an earlier life stays while NVML is being opened for the first time: it is most likely still
+            // Files of an earlier life stay while NVML is being opened for the first time: they are most likely still
             // right.
             boolean starting = snapshot.nvml() instanceof NvmlState.Waiting waiting
                     && waiting.kind().equals(NvmlState.Waiting.STARTING);
-            return starting ? before : remove();
+            return starting ? before : remove("");
         }
         if (snapshot.gpus().isEmpty()) {
-            return remove();
+            return remove("");
         }
-        Shown seen = Shown.of(snapshot);
+        AgentConfig current = config.get();
+        Shown seen = Shown.of(snapshot, current);
         Tick now = clock.now();
         if (seen.equals(shown) && before.written() && !now.reached(nextLook)) {
-            // Only the GPUs' health changed, which the file does not show.
+            // Only the GPUs' health changed, which the files do not show.
             return new CdiStatus(path, snapshot.structureVersion(), before.names(), "", before.problems());
         }
-        CdiStatus status = write(snapshot);
+        CdiStatus status = write(snapshot, current);
         shown = seen;
         nextLook = now.plus(RECHECK);
         return status;
     }
 
-    private CdiStatus write(NodeSnapshot snapshot) throws IOException {
-        AgentConfig current = config.get();
-        DriverFiles driver = new DriverFilesFinder(files, current.plugin().driverRoot())
-                .find(snapshot.driverVersion().orElseThrow());
-        if (!driver.problems().isEmpty()) {
-            remove();
-            return none(String.join("; ", driver.problems()));
+    private CdiStatus write(NodeSnapshot snapshot, AgentConfig current) throws IOException {
+        String version = snapshot.driverVersion().orElseThrow();
+        AgentConfig.Cdi settings = current.cdi();
+        DriverFiles driver = new DriverFilesFinder(
+                        files, current.plugin().driverRoot(), settings.librarySearchPaths(), settings.featureFlags())
+                .find(version);
+        if (!driver.problem().isEmpty()) {
+            return remove(driver.problem());
         }
-        CdiSpec spec = CdiSpec.build(
-                snapshot, current.plugin().deviceIdStrategy(), current.plugin().devRoot(), driver, files);
-        if (!spec.json().equals(onDisk) || !files.exists(path)) {
-            onDisk = null;
-            files.replace(path, spec.json().getBytes(StandardCharsets.UTF_8), "rw-r--r--");
-            onDisk = spec.json();
-            LOG.info(
-                    "wrote the CDI specification",
-                    "path",
-                    path,
-                    "gpus",
-                    snapshot.gpus().size(),
-                    "driver",
-                    snapshot.driverVersion().orElseThrow());
+        HostNodes hostNodes = new HostNodes(files, nodes, current.plugin().devRoot(), settings.createDeviceNodes());
+        List<String> fatal = new ArrayList<>();
+        List<DeviceNode> control = hostNodes.control(fatal);
+        if (settings.hooks() == AgentConfig.CdiHooks.NVIDIA && !files.exists(settings.hookPath())) {
+            fatal.add(settings.hookPath()
+                    + " does not exist, and cdi.hooks is nvidia: install nvidia-container-toolkit-base,"
+                    + " set flags.plugin.nvidiaCTKPath, or set cdi.hooks to none");
         }
-        return new CdiStatus(path, snapshot.structureVersion(), spec.names(), "", spec.problems());
+        if (!fatal.isEmpty()) {
+            return remove("no container could use a GPU: " + String.join("; ", fatal));
+        }
+        GpuDevices gpus = GpuDevices.of(snapshot, files, hostNodes);
+        List<CdiSpec> specs = new ArrayList<>(FeatureSpecs.find(
+                SpecDirectory.PLUGIN_VENDOR, files, hostNodes, current.imex().channels()));
+        ContainerEdits common = settings.hooks() == AgentConfig.CdiHooks.NVIDIA
+                ? new NvidiaHooks(settings.hookPath(), settings.disabledHooks()).common(driver, version, control)
+                : HookFreeEdits.common(driver, control);
+        boolean byUuid = current.plugin().deviceIdStrategy() == AgentConfig.DeviceIdStrategy.UUID;
+        Optional<CdiSpec> ofPlugin = gpus.specification(
+                SpecDirectory.PLUGIN_GPU,
+                current.plugin().migStrategy() == AgentConfig.MigStrategy.NONE,
+                entry -> List.of(byUuid ? entry.uuid() : entry.index()),
+                common);
+        if (ofPlugin.isEmpty()) {
+            return remove(
+                    hostNodes.problems().isEmpty()
+                            ? "every GPU is in MIG mode and has no MIG device"
+                            : String.join("; ", hostNodes.problems()));
+        }
+        specs.add(ofPlugin.get());
+        if (describesNvidiaGpu(settings.nvidiaComGpu())) {
+            gpus.specification(SpecDirectory.NVIDIA_GPU, false, entry -> List.of(entry.index(), entry.uuid()), common)
+                    .ifPresent(specs::add);
+        }
+        if (settings.devCharLinks()) {
+            hostNodes.linkByNumber();
+        }
+        for (Path changed : directory.publish(specs)) {
+            LOG.info("wrote a CDI specification", "path", changed, "driver", version);
+        }
+        Set<String> names = new HashSet<>();
+        for (CdiSpec spec : specs) {
+            names.addAll(spec.names());
+        }
+        return new CdiStatus(path, snapshot.structureVersion(), names, "", hostNodes.problems());
+    }
+
+    private boolean describesNvidiaGpu(AgentConfig.NvidiaComGpu wish) throws IOException {
+        return switch (wish) {
+            case NEVER -> false;
+            case ALWAYS -> true;
+            case AUTO -> {
+                Optional<Path> others = directory.othersNvidiaGpu();
+                if (!others.equals(yieldedTo)) {
+                    others.ifPresent(file -> LOG.info(
+                            "left nvidia.com/gpu to another CDI specification that describes it", "path", file));
+                    yieldedTo = others;
+                }
+                yield others.isEmpty();
+            }
+        };
     }
 
     private CdiStatus none(String error) {
         return new CdiStatus(path, -1, Set.of(), error, List.of());
     }
 
-    private CdiStatus remove() throws IOException {
-        if (files.exists(path)) {
-            files.delete(path);
-            LOG.info("removed the CDI specification: the GPUs are not available", "path", path);
+    private CdiStatus remove(String why) throws IOException {
+        shown = null;
+        if (directory.removeAll()) {
+            LOG.info(
+                    "removed the CDI specifications",
+                    "path",
+                    path,
+                    "reason",
+                    why.isEmpty() ? "the GPUs are not available" : why);
         }
-        onDisk = null;
-        return none("");
+        return none(why);
     }
 }

@@ -5,13 +5,13 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * How the specification file stands.
+ * How the specification files stand.
  *
- * @param path the file
- * @param structureVersion the picture's structure that the file shows; -1 while there is no file of ours
- * @param names every qualified CDI name that the file resolves, such as {@code k8s.device-plugin.nvidia.com/gpu=GPU-…}
+ * @param path the file of the GPUs
+ * @param structureVersion the picture's structure that the files show; -1 while there is no file of the GPUs
+ * @param names every qualified CDI name that the files resolve, such as {@code k8s.device-plugin.nvidia.com/gpu=GPU-…}
  * @param error why the last write failed; empty when it did not
- * @param problems what a container will miss although the file is written
+ * @param problems what a container will miss although the files are written
  */
 public record CdiStatus(Path path, long structureVersion, Set<String> names, String error, List<String> problems) {
     public CdiStatus {
@@ -19,7 +19,7 @@ public record CdiStatus(Path path, long structureVersion, Set<String> names, Str
         problems = List.copyOf(problems);
     }
 
-    /** Whether a file of ours is there. */
+    /** Whether the file of the GPUs is there. */
     public boolean written() {
         return structureVersion >= 0;
     }

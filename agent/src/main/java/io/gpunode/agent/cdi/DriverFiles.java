@@ -1,25 +1,44 @@
 package io.gpunode.agent.cdi;
 
+import io.gpunode.agent.cdi.ContainerEdits.Mount;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 
 /**
- * The files of an installed driver that a container needs, as mounts that need no hook: every name under which a library is looked for is a
- * mount of its own.
+ * The files of an installed driver that a container needs.
  *
- * @param mounts read-only files, sorted by container path, without duplicates
- * @param sockets sockets of the driver's daemons, writable, not executable
- * @param libraryDirectories where the driver's libraries lie, as the container sees them
- * @param problems what is missing, in sentences
+ * @param libraries shared objects and the names under which programs open them
+ * @param files programs, firmware and shared files, at their places in the container, sorted
+ * @param sockets of the driver's daemons
+ * @param libraryDirectories where the libraries lie, as the container sees them
+ * @param problem why they cannot be given to a container; empty when they can
  */
-record DriverFiles(List<Mount> mounts, List<Mount> sockets, List<Path> libraryDirectories, List<String> problems) {
+record DriverFiles(
+        List<Library> libraries,
+        List<Mount> files,
+        List<Mount> sockets,
+        List<Path> libraryDirectories,
+        String problem) {
     DriverFiles {
-        mounts = List.copyOf(mounts);
+        libraries = List.copyOf(libraries);
+        files = List.copyOf(files);
         sockets = List.copyOf(sockets);
         libraryDirectories = List.copyOf(libraryDirectories);
-        problems = List.copyOf(problems);
     }
 
-    /** A file of the host at a place in the container. */
-    record Mount(Path hostPath, Path containerPath) {}
+    /**
+     * A shared object.
+     *
+     * @param hostPath the file itself, no link
+     * @param place its own place in the container
+     * @param folder below a library directory in which it is looked for: {@code vdpau}, {@code gbm}, or empty
+     * @param names the file names that programs and other libraries open, never empty: the SONAME, links that are installed beside the file,
+     *     links that containers need although not every installation has them
+     */
+    record Library(Path hostPath, Path place, String folder, Set<String> names) {
+        Library {
+            names = Set.copyOf(names);
+        }
+    }
 }

@@ -1,165 +1,205 @@
 package io.gpunode.agent.cdi;
 
-import io.gpunode.agent.cdi.DriverFiles.Mount;
+import io.gpunode.agent.cdi.ContainerEdits.Mount;
+import io.gpunode.agent.cdi.DriverFiles.Library;
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 
 /**
- * Finds the files of one driver version under a driver root by listing directories. The rule for libraries is the file name: every
- * {@code lib*.so.<version>} belongs to the driver. No state; any thread.
- *
- * <p>NVIDIA's toolkit makes the other names of a library (its SONAME, its {@code .so} link) inside the container with hook processes and
- * {@code ldconfig}. Here each of those names is a mount of the same file, in a directory that the loaders of Debian-like and Red Hat-like
- * images search even when their cache is stale, so a container start runs no process of ours.
+ * Finds the files of one driver version under a driver root. Libraries are known by their file name: every {@code lib*.so.<version>}, in every
+ * directory that holds one, belongs to the driver; directories come from the fixed places, from the loader's cache and from the settings. No
+ * state; any thread.
  */
 final class DriverFilesFinder {
-    private static final String DEBIAN_X86 = "/usr/lib/x86_64-linux-gnu";
-    private static final String DEBIAN_ARM = "/usr/lib/aarch64-linux-gnu";
-    private static final String RED_HAT = "/usr/lib64";
+    /** NVIDIA's name of the switch that adds the vendor-neutral libraries of GL and OpenCL. */
+    static final String EXPLICIT_LIBRARIES = "enable-explicit-driver-libraries";
+    /** NVIDIA's name of the switch that leaves sockets out, for runtimes that cannot take them (gVisor). */
+    static final String NO_SOCKETS = "disable-ipc-discoverer";
+
+    private static final Log LOG = Log.of(DriverFilesFinder.class);
+    private static final boolean ARM64 = "aarch64".equals(System.getProperty("os.arch"));
+    /** The folder of libraries of this architecture in Debian-like images. */
+    static final Path DEBIAN = Path.of(ARM64 ? "/usr/lib/aarch64-linux-gnu" : "/usr/lib/x86_64-linux-gnu");
+    /** The folder of libraries in Red Hat-like images. */
+    static final Path RED_HAT = Path.of("/usr/lib64");
+
+    private static final Path LOADER_CACHE = Path.of("/etc/ld.so.cache");
+    private static final int LOADER_CACHE_LIMIT = 16 << 20;
 
     /** Where drivers put their libraries, in NVIDIA's own search order; {@code nvidia/current} is Debian's. */
-    private static final List<String> LIBRARY_DIRECTORIES = List.of(
+    private static final List<Path> LIBRARY_DIRECTORIES = List.of(
             RED_HAT,
-            DEBIAN_X86,
-            DEBIAN_X86 + "/nvidia/current",
-            DEBIAN_ARM,
-            DEBIAN_ARM + "/nvidia/current",
-            "/lib64",
-            "/lib/x86_64-linux-gnu",
-            "/lib/aarch64-linux-gnu");
+            DEBIAN,
+            RED_HAT.resolve("nvidia/current"),
+            DEBIAN.resolve("nvidia/current"),
+            Path.of("/lib64"),
+            Path.of("/lib").resolve(DEBIAN.getFileName()),
+            Path.of("/usr/lib"));
 
-    private static final List<String> BINARY_DIRECTORIES =
-            List.of("/usr/local/bin", "/usr/bin", "/usr/sbin", "/bin", "/sbin");
+    private static final List<String> PROGRAM_DIRECTORIES =
+            List.of("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin");
 
-    private static final List<String> BINARIES = List.of(
+    private static final List<String> PROGRAMS = List.of(
             "nvidia-smi",
             "nvidia-debugdump",
             "nvidia-persistenced",
             "nvidia-cuda-mps-control",
             "nvidia-cuda-mps-server",
             "nvidia-imex",
-            "nvidia-imex-ctl");
+            "nvidia-imex-ctl",
+            "nvidia-xconfig");
 
-    /**
-     * Names that programs open and that are not links in every installation: the stem of the versioned file → names. Source: the SONAMEs of
-     * the driver's libraries, and the links that NVIDIA's toolkit forces.
-     */
-    private static final Map<String, List<String>> NAMES_BY_STEM = Map.ofEntries(
-            Map.entry("libcuda", List.of("libcuda.so.1", "libcuda.so")),
-            Map.entry("libcudadebugger", List.of("libcudadebugger.so.1")),
-            Map.entry("libnvidia-ml", List.of("libnvidia-ml.so.1")),
-            Map.entry("libnvidia-cfg", List.of("libnvidia-cfg.so.1")),
-            Map.entry("libnvidia-ptxjitcompiler", List.of("libnvidia-ptxjitcompiler.so.1")),
-            Map.entry("libnvidia-nvvm", List.of("libnvidia-nvvm.so.4")),
-            Map.entry("libnvidia-opencl", List.of("libnvidia-opencl.so.1")),
-            Map.entry("libnvidia-allocator", List.of("libnvidia-allocator.so.1")),
-            Map.entry("libnvidia-sandboxutils", List.of("libnvidia-sandboxutils.so.1")),
-            Map.entry("libnvcuvid", List.of("libnvcuvid.so.1", "libnvcuvid.so")),
-            Map.entry("libnvidia-encode", List.of("libnvidia-encode.so.1", "libnvidia-encode.so")),
-            Map.entry("libnvidia-opticalflow", List.of("libnvidia-opticalflow.so.1", "libnvidia-opticalflow.so")),
-            Map.entry("libvdpau_nvidia", List.of("libvdpau_nvidia.so.1")),
-            Map.entry("libEGL_nvidia", List.of("libEGL_nvidia.so.0")),
-            Map.entry("libGLX_nvidia", List.of("libGLX_nvidia.so.0", "libGLX_indirect.so.0")),
-            Map.entry("libGLESv1_CM_nvidia", List.of("libGLESv1_CM_nvidia.so.1")),
-            Map.entry("libGLESv2_nvidia", List.of("libGLESv2_nvidia.so.2")),
-            Map.entry("libnvidia-fbc", List.of("libnvidia-fbc.so.1")),
-            Map.entry("libnvoptix", List.of("libnvoptix.so.1")),
-            Map.entry("libnvidia-vksc-core", List.of("libnvidia-vksc-core.so.1")),
-            Map.entry("libnvidia-ngx", List.of("libnvidia-ngx.so.1")));
+    /** Names that programs open although not every installation has such a link: the part before {@code .so.<version>} → names. */
+    private static final Map<String, Set<String>> FORCED_NAMES = Map.of(
+            "libcuda", Set.of("libcuda.so"),
+            "libnvidia-opticalflow", Set.of("libnvidia-opticalflow.so"),
+            "libGLX_nvidia", Set.of("libGLX_indirect.so.0"));
 
-    /** Libraries that come with the driver and have versions of their own. */
-    private static final Pattern OWN_VERSION =
-            Pattern.compile("libnvidia-egl-(gbm|wayland2?|xcb|xlib)\\.so\\.\\d+\\.\\d[\\d.]*");
+    /** Libraries that come with the driver and have versions of their own, or none. */
+    private static final Pattern OWN_VERSION = Pattern.compile(
+            "libnvidia-egl-(gbm|wayland2?|xcb|xlib)\\.so\\.\\d+\\.\\d[\\d.]*|libnvidia-nvvm70\\.so\\.\\d[\\d.]*|libnvidia-api\\.so\\.1");
+
+    private static final Pattern VENDOR_NEUTRAL =
+            Pattern.compile("lib(EGL|GL|GLESv1_CM|GLESv2|GLX|GLdispatch|OpenCL|OpenGL)\\.so(\\.\\d+)?");
+
+    private static final Pattern SONAME_LINK = Pattern.compile("(\\.\\d{1,3})?");
+    private static final Pattern VERSION = Pattern.compile("\\d+\\.\\d+(\\.\\d+)?");
+
+    private static final List<String> XORG_DIRECTORIES = List.of(
+            "nvidia/xorg",
+            "xorg/modules/drivers",
+            "xorg/modules/extensions",
+            "xorg/modules/updates/drivers",
+            "xorg/modules/updates/extensions");
 
     private static final List<String> SHARED_DIRECTORIES = List.of("/etc", "/usr/local/share", "/usr/share");
 
-    /** Files found by name in the shared directories → where the container gets them. */
-    private static final List<String[]> SHARED_FILES = List.of(
-            new String[] {"glvnd/egl_vendor.d/10_nvidia.json", "/usr/share"},
-            new String[] {"egl/egl_external_platform.d/15_nvidia_gbm.json", "/usr/share"},
-            new String[] {"egl/egl_external_platform.d/10_nvidia_wayland.json", "/usr/share"},
-            new String[] {"egl/egl_external_platform.d/20_nvidia_xcb.json", "/usr/share"},
-            new String[] {"egl/egl_external_platform.d/20_nvidia_xlib.json", "/usr/share"},
-            new String[] {"nvidia/nvoptix.bin", "/usr/share"},
-            new String[] {"vulkan/icd.d/nvidia_icd.json", "/etc"},
-            new String[] {"vulkan/icd.d/nvidia_icd.x86_64.json", "/etc"},
-            new String[] {"vulkan/icd.d/nvidia_icd.aarch64.json", "/etc"},
-            new String[] {"vulkan/implicit_layer.d/nvidia_layers.json", "/etc"},
-            new String[] {"OpenCL/vendors/nvidia.icd", "/etc"});
+    /** Files found by name in the shared directories → where containers look for them. */
+    private static final Map<String, String> SHARED_FILES = sharedFiles();
 
-    private static final List<String> FIRMWARE_DIRECTORIES = List.of("/lib/firmware/updates", "/lib/firmware");
+    private static final Path FIRMWARE_PARAMETER = Path.of("/sys/module/firmware_class/parameters/path");
+    private static final Path KERNEL_RELEASE = Path.of("/proc/sys/kernel/osrelease");
+    private static final int ONE_LINE = 4_096;
 
     private static final List<String> SOCKETS = List.of("nvidia-persistenced/socket", "nvidia-fabricmanager/socket");
+    private static final Path MPS = Path.of("/tmp/nvidia-mps");
 
-    private final HostFiles files;
+    private final HostFiles host;
+    private final HostFiles driver;
     private final Path driverRoot;
+    private final List<Path> moreLibraryDirectories;
+    private final Set<String> featureFlags;
 
-    DriverFilesFinder(HostFiles files, Path driverRoot) {
-        this.files = files;
+    /**
+     * @param driverRoot the driver installation as the host sees it
+     * @param moreLibraryDirectories where libraries are looked for, too; below the driver root
+     * @param featureFlags NVIDIA's names of what is wanted beyond the usual, or not wanted
+     */
+    DriverFilesFinder(HostFiles files, Path driverRoot, List<Path> moreLibraryDirectories, Set<String> featureFlags) {
+        this.host = files;
+        this.driver = files.below(driverRoot);
         this.driverRoot = driverRoot;
+        this.moreLibraryDirectories = List.copyOf(moreLibraryDirectories);
+        this.featureFlags = Set.copyOf(featureFlags);
     }
 
     /**
      * Lists what is installed.
      *
-     * @param version the driver's version, for example {@code 580.65.06}
+     * @param version the driver's version as NVML says it, for example {@code 580.65.06}
      * @throws IOException when a directory exists and cannot be read
      */
     DriverFiles find(String version) throws IOException {
-        Map<Path, Path> mounts = new TreeMap<>();
+        Map<Path, Library> libraries = new TreeMap<>();
+        Map<Path, Path> files = new TreeMap<>();
         List<Path> libraryDirectories = new ArrayList<>();
-        List<String> problems = new ArrayList<>();
-        Set<Path> seen = new HashSet<>();
-        for (String directory : LIBRARY_DIRECTORIES) {
-            Path container = Path.of(directory);
-            Optional<Path> real = files.realPath(host(container));
-            // On merged-usr systems /lib64 is /usr/lib64: the same files must not be mounted a second time.
-            if (real.isPresent() && seen.add(real.get()) && libraries(container, version, mounts)) {
-                libraryDirectories.add(container);
+        Set<String> otherVersions = new TreeSet<>();
+        for (Map.Entry<Path, List<String>> directory : directories(version).entrySet()) {
+            List<String> names = directory.getValue();
+            if (libraries(directory.getKey(), names, version, libraries)) {
+                libraryDirectories.add(directory.getKey());
+                beside(directory.getKey(), version, libraries, files);
             }
+            otherVersions(directory.getKey(), names, version, otherVersions);
         }
-        if (mounts.keySet().stream().noneMatch(path -> path.endsWith("libcuda.so." + version))) {
-            problems.add("there is no libcuda.so." + version + ", the library of the loaded driver, under " + driverRoot
-                    + ": finish the driver's upgrade, or set flags.nvidiaDriverRoot to where it is installed");
+        if (libraries.keySet().stream().noneMatch(path -> path.endsWith("libcuda.so." + version))) {
+            return new DriverFiles(List.of(), List.of(), List.of(), List.of(), withoutLibcuda(version, otherVersions));
         }
-        for (String binary : BINARIES) {
-            for (String directory : BINARY_DIRECTORIES) {
-                Path container = Path.of(directory, binary);
-                if (files.exists(host(container))) {
-                    mounts.putIfAbsent(Path.of("/usr/bin", binary), host(container));
-                    break;
+        programs(files);
+        firmware(version, files);
+        sharedFiles(files);
+        return new DriverFiles(List.copyOf(libraries.values()), asMounts(files), sockets(), libraryDirectories, "");
+    }
+
+    private String withoutLibcuda(String version, Set<String> otherVersions) {
+        return otherVersions.isEmpty()
+                ? "there is no libcuda.so." + version + ", the library of the loaded driver, under " + driverRoot
+                        + ": set flags.nvidiaDriverRoot to where the driver is installed, or cdi.librarySearchPaths to where its libraries lie"
+                : "the loaded driver is " + version + " but the libraries under " + driverRoot + " are of "
+                        + String.join(", ", otherVersions)
+                        + ": finish the driver's upgrade (restart the node, or unload and load the nvidia modules)";
+    }
+
+    /** Directories that may hold libraries, with what is in them; each real directory once, by its real name. */
+    private Map<Path, List<String>> directories(String version) throws IOException {
+        Set<Path> candidates = new LinkedHashSet<>(moreLibraryDirectories);
+        candidates.addAll(LIBRARY_DIRECTORIES);
+        String suffix = ".so." + version;
+        for (LoaderCache.Entry entry : loaderCache().entries()) {
+            String name = entry.name();
+            if (name.startsWith("libcuda.so")
+                    || name.startsWith("libnvidia-ml.so")
+                    || name.startsWith("libGLX_nvidia.so")
+                    || name.endsWith(suffix)) {
+                Path file = Path.of(entry.path());
+                if (file.isAbsolute() && file.getParent() != null) {
+                    candidates.add(file.normalize().getParent());
                 }
             }
         }
-        for (String directory : FIRMWARE_DIRECTORIES) {
-            Path firmware = Path.of(directory, "nvidia", version);
-            for (String name : files.list(host(firmware))) {
-                if (name.startsWith("gsp") && name.endsWith(".bin")) {
-                    mounts.putIfAbsent(Path.of("/lib/firmware/nvidia", version, name), host(firmware.resolve(name)));
-                }
+        Map<Path, List<String>> directories = new LinkedHashMap<>();
+        for (Path candidate : candidates) {
+            Optional<Path> real = driver.realPath(candidate);
+            if (real.isPresent() && !directories.containsKey(real.get())) {
+                directories.put(real.get(), driver.list(real.get()));
             }
         }
-        for (String[] shared : SHARED_FILES) {
-            for (String directory : SHARED_DIRECTORIES) {
-                Path source = Path.of(directory, shared[0]);
-                if (files.exists(host(source))) {
-                    mounts.putIfAbsent(Path.of(shared[1], shared[0]), host(source));
-                    break;
-                }
-            }
+        return directories;
+    }
+
+    private LoaderCache loaderCache() {
+        if (driver.realPath(LOADER_CACHE).isEmpty()) {
+            return LoaderCache.EMPTY;
         }
-        return new DriverFiles(asMounts(mounts), sockets(), libraryDirectories, problems);
+        try (SeekableByteChannel file = driver.open(LOADER_CACHE)) {
+            long size = file.size();
+            if (size > LOADER_CACHE_LIMIT) {
+                throw new IOException("it has " + size + " bytes, more than " + LOADER_CACHE_LIMIT);
+            }
+            ByteBuffer bytes = ByteBuffer.allocate((int) size);
+            while (bytes.hasRemaining() && file.read(bytes) >= 0) {}
+            return LoaderCache.parse(bytes.array(), ARM64 ? LoaderCache.ARM64 : LoaderCache.X86_64);
+        } catch (IOException | InvalidPathException e) {
+            // The usual directories are looked at all the same.
+            LOG.debug("the loader's cache cannot be read", "path", onHost(LOADER_CACHE), "error", e);
+            return LoaderCache.EMPTY;
+        }
     }
 
     /**
@@ -167,96 +207,228 @@ final class DriverFilesFinder {
      *
      * @return whether there was one
      */
-    private boolean libraries(Path directory, String version, Map<Path, Path> mounts) throws IOException {
-        List<String> names = files.list(host(directory));
+    private boolean libraries(Path directory, List<String> names, String version, Map<Path, Library> libraries)
+            throws IOException {
         String suffix = ".so." + version;
-        Map<String, List<String>> numbered = numberedNames(names, version);
-        boolean found = false;
+        Map<String, List<String>> links = new HashMap<>();
+        List<String> found = new ArrayList<>();
+        boolean versioned = false;
+        boolean explicit = featureFlags.contains(EXPLICIT_LIBRARIES);
         for (String name : names) {
-            if (name.startsWith("lib") && name.endsWith(suffix)) {
-                found = true;
-                String stem = name.substring(0, name.length() - suffix.length());
-                Set<String> links = new LinkedHashSet<>(NAMES_BY_STEM.getOrDefault(stem, List.of()));
-                links.addAll(numbered.getOrDefault(stem, List.of()));
-                library(directory, name, links, mounts);
-            } else if (name.startsWith("libnvidia-nvvm70.so.")) {
-                library(directory, name, Set.of(), mounts);
-            } else if (OWN_VERSION.matcher(name).matches()) {
-                library(directory, name, Set.of(name.substring(0, name.indexOf(".so.")) + ".so.1"), mounts);
+            int so = name.startsWith("lib") ? name.indexOf(".so") : -1;
+            if (so < 0) {
+                continue;
+            }
+            if (name.endsWith(suffix) && so == name.length() - suffix.length()) {
+                versioned = true;
+                found.add(name);
+            } else if (OWN_VERSION.matcher(name).matches()
+                    || (explicit && VENDOR_NEUTRAL.matcher(name).matches())) {
+                found.add(name);
+            } else if (SONAME_LINK.matcher(name.substring(so + 3)).matches()) {
+                links.computeIfAbsent(name.substring(0, so), _ -> new ArrayList<>())
+                        .add(name);
             }
         }
-        if (!found) {
-            return false;
+        for (String name : found) {
+            String stem = name.substring(0, name.indexOf(".so"));
+            Set<String> forced = name.endsWith(suffix) ? FORCED_NAMES.getOrDefault(stem, Set.of()) : Set.of();
+            library(directory, name, "", forced, links.getOrDefault(stem, List.of()), libraries);
         }
+        return versioned;
+    }
+
+    /** What lies below a directory of the driver's libraries. */
+    private void beside(Path directory, String version, Map<Path, Library> libraries, Map<Path, Path> files)
+            throws IOException {
         Path vdpau = directory.resolve("vdpau");
-        for (String name : files.list(host(vdpau))) {
-            if (name.endsWith(suffix)) {
-                mounts.putIfAbsent(vdpau.resolve(name), host(vdpau.resolve(name)));
-                mounts.putIfAbsent(vdpau.resolve("libvdpau_nvidia.so.1"), host(vdpau.resolve(name)));
+        for (String name : driver.list(vdpau)) {
+            if (name.endsWith(".so." + version)) {
+                library(vdpau, name, "vdpau", Set.of(), List.of(), libraries);
             }
         }
         // The GBM backend is the allocator under another name.
         Path backend = directory.resolve("gbm/nvidia-drm_gbm.so");
-        if (files.exists(host(backend))) {
-            mounts.putIfAbsent(backend, host(backend));
+        driver.realPath(backend)
+                .ifPresent(real ->
+                        libraries.put(backend, new Library(onHost(real), backend, "gbm", Set.of("nvidia-drm_gbm.so"))));
+        List<Path> xorg = new ArrayList<>();
+        for (String folder : XORG_DIRECTORIES) {
+            xorg.add(directory.resolve(folder));
+            xorg.add(Path.of("/usr/lib").resolve(folder));
         }
-        return true;
+        String glx = "libglxserver_nvidia.so." + version;
+        for (Path folder : xorg) {
+            mount(folder.resolve("nvidia_drv.so"), folder.resolve("nvidia_drv.so"), files);
+            mount(folder.resolve(glx), folder.resolve(glx), files);
+            mount(folder.resolve(glx), folder.resolve("libglxserver_nvidia.so"), files);
+        }
     }
 
-    /**
-     * Mounts a library at its own place, and under the names that are looked for in the folders that the loaders of both families of images
-     * search: a name in a folder of the driver's own would need a loader cache that nobody writes.
-     */
-    private void library(Path directory, String file, Set<String> names, Map<Path, Path> mounts) {
-        Path source = host(directory.resolve(file));
-        mounts.putIfAbsent(directory.resolve(file), source);
-        boolean arm = directory.startsWith(DEBIAN_ARM)
-                || (!directory.startsWith(DEBIAN_X86) && "aarch64".equals(System.getProperty("os.arch")));
-        for (Path folder : List.of(Path.of(arm ? DEBIAN_ARM : DEBIAN_X86), Path.of(RED_HAT))) {
-            for (String name : names.isEmpty() ? Set.of(file) : names) {
-                mounts.putIfAbsent(folder.resolve(name), source);
+    private void library(
+            Path directory,
+            String name,
+            String folder,
+            Set<String> forced,
+            List<String> links,
+            Map<Path, Library> libraries)
+            throws IOException {
+        Path place = directory.resolve(name);
+        Optional<Path> real = driver.realPath(place);
+        if (real.isEmpty()) {
+            return;
+        }
+        Set<String> names = new LinkedHashSet<>(forced);
+        try (SeekableByteChannel file = driver.open(real.get())) {
+            SharedObject object = SharedObject.read(file);
+            if (object.foreign()) {
+                return;
+            }
+            object.soname().ifPresent(names::add);
+        }
+        for (String link : links) {
+            if (driver.realPath(directory.resolve(link)).equals(real)) {
+                names.add(link);
             }
         }
+        if (names.isEmpty()) {
+            names.add(name);
+        }
+        libraries.putIfAbsent(place, new Library(onHost(real.get()), place, folder, names));
     }
 
-    /** {@code libx.so} and {@code libx.so.1} beside {@code libx.so.<version>} are links to it: stem → those names. */
-    private static Map<String, List<String>> numberedNames(List<String> names, String version) {
-        Map<String, List<String>> result = new HashMap<>();
+    private static void otherVersions(Path directory, List<String> names, String version, Set<String> versions) {
         for (String name : names) {
-            int so = name.indexOf(".so");
-            if (so <= 0 || name.endsWith(".so." + version)) {
-                continue;
-            }
-            String rest = name.substring(so + 3);
-            if (rest.isEmpty() || rest.matches("\\.\\d{1,3}")) {
-                result.computeIfAbsent(name.substring(0, so), _ -> new ArrayList<>())
-                        .add(name);
+            if (name.startsWith("libcuda.so.")) {
+                String other = name.substring("libcuda.so.".length());
+                if (VERSION.matcher(other).matches() && !other.equals(version)) {
+                    versions.add(other + " (" + directory + ")");
+                }
             }
         }
-        return result;
+    }
+
+    private void programs(Map<Path, Path> files) {
+        for (String program : PROGRAMS) {
+            for (String directory : PROGRAM_DIRECTORIES) {
+                if (mount(Path.of(directory, program), Path.of("/usr/bin", program), files)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /** In the order in which the kernel looks: a path of the administrator's, updates, what the kernel came with. */
+    private void firmware(String version, Map<Path, Path> files) throws IOException {
+        Path place = Path.of("/lib/firmware/nvidia", version);
+        String configured =
+                host.readText(FIRMWARE_PARAMETER, ONE_LINE).orElse("").strip();
+        if (configured.startsWith("/")) {
+            Path directory = Path.of(configured).resolve("nvidia").resolve(version);
+            for (String name : host.list(directory)) {
+                Optional<Path> real = host.realPath(directory.resolve(name));
+                if (isFirmware(name) && real.isPresent()) {
+                    files.putIfAbsent(place.resolve(name), real.get());
+                }
+            }
+        }
+        String release = host.readText(KERNEL_RELEASE, ONE_LINE).orElse("").strip();
+        List<Path> directories = new ArrayList<>();
+        for (Path base : List.of(Path.of("/lib/firmware/updates"), Path.of("/lib/firmware"))) {
+            if (!release.isEmpty() && release.indexOf('/') < 0) {
+                directories.add(base.resolve(release));
+            }
+            directories.add(base);
+        }
+        for (Path base : directories) {
+            Path directory = base.resolve("nvidia").resolve(version);
+            for (String name : driver.list(directory)) {
+                if (isFirmware(name)) {
+                    mount(directory.resolve(name), place.resolve(name), files);
+                }
+            }
+        }
+    }
+
+    private static boolean isFirmware(String name) {
+        return name.startsWith("gsp") && name.endsWith(".bin");
+    }
+
+    private void sharedFiles(Map<Path, Path> files) {
+        SHARED_FILES.forEach((name, place) -> {
+            for (String directory : SHARED_DIRECTORIES) {
+                if (mount(Path.of(directory, name), Path.of(place, name), files)) {
+                    return;
+                }
+            }
+            // Some driver roots have the Vulkan files at their top.
+            if (name.startsWith("vulkan/")) {
+                mount(Path.of("/", name), Path.of(place, name), files);
+            }
+        });
+    }
+
+    private static Map<String, String> sharedFiles() {
+        Map<String, String> files = new LinkedHashMap<>();
+        for (String name : List.of(
+                "glvnd/egl_vendor.d/10_nvidia.json",
+                "egl/egl_external_platform.d/15_nvidia_gbm.json",
+                "egl/egl_external_platform.d/10_nvidia_wayland.json",
+                "egl/egl_external_platform.d/09_nvidia_wayland2.json",
+                "egl/egl_external_platform.d/20_nvidia_xcb.json",
+                "egl/egl_external_platform.d/20_nvidia_xlib.json",
+                "nvidia/nvoptix.bin",
+                "X11/xorg.conf.d/10-nvidia.conf",
+                "X11/xorg.conf.d/nvidia-drm-outputclass.conf")) {
+            files.put(name, "/usr/share");
+        }
+        for (String name : List.of(
+                "vulkan/icd.d/nvidia_icd.json",
+                "vulkan/icd.d/nvidia_icd.x86_64.json",
+                "vulkan/icd.d/nvidia_icd.aarch64.json",
+                "vulkan/icd.d/nvidia_layers.json",
+                "vulkan/implicit_layer.d/nvidia_layers.json",
+                "OpenCL/vendors/nvidia.icd")) {
+            files.put(name, "/etc");
+        }
+        return files;
+    }
+
+    /** Mounts a file of the driver root if it is there. */
+    private boolean mount(Path file, Path place, Map<Path, Path> files) {
+        Optional<Path> real = driver.realPath(file);
+        real.ifPresent(path -> files.putIfAbsent(place, onHost(path)));
+        return real.isPresent();
     }
 
     private List<Mount> sockets() {
-        List<Mount> result = new ArrayList<>();
+        List<Mount> sockets = new ArrayList<>();
+        if (featureFlags.contains(NO_SOCKETS)) {
+            return sockets;
+        }
         for (String socket : SOCKETS) {
             Path path = Path.of("/run", socket);
-            if (files.exists(host(path))) {
-                result.add(new Mount(host(path), path));
-            } else if (!driverRoot.equals(Path.of("/")) && files.exists(path)) {
-                result.add(new Mount(path, path));
+            if (driver.exists(path)) {
+                sockets.add(new Mount(onHost(path), path, ContainerEdits.SOCKET));
+            } else if (host.exists(path)) {
+                sockets.add(new Mount(path, path, ContainerEdits.SOCKET));
             }
         }
-        return result;
+        // The directory alone may be left over from a daemon that has ended.
+        if (host.exists(MPS.resolve("control"))) {
+            sockets.add(new Mount(MPS, MPS, ContainerEdits.SOCKET));
+        }
+        return sockets;
     }
 
     private static List<Mount> asMounts(Map<Path, Path> byContainerPath) {
-        List<Mount> result = new ArrayList<>(byContainerPath.size());
-        byContainerPath.forEach((container, host) -> result.add(new Mount(host, container)));
-        return result;
+        List<Mount> mounts = new ArrayList<>(byContainerPath.size());
+        byContainerPath.forEach((place, host) -> mounts.add(new Mount(host, place, ContainerEdits.READ_ONLY)));
+        return mounts;
     }
 
     /** A path of the driver installation as the host sees it. */
-    private Path host(Path path) {
+    private Path onHost(Path path) {
         return driverRoot.resolve(path.toString().substring(1));
     }
 }

@@ -259,9 +259,32 @@ public record AgentConfig(
      * @param hookPath {@code flags.plugin.nvidiaCTKPath}: the program that hooks run, as the host sees it
      * @param featureFlags {@code flags.plugin.cdiFeatureFlags}: switches of NVIDIA's generator, as they were written
      * @param disabledHooks {@code flags.plugin.cdiDisableHooks}: names of hooks, or {@code all}
+     * @param nvidiaComGpu {@code cdi.nvidiaComGpu}
+     * @param librarySearchPaths {@code cdi.librarySearchPaths}: directories below the driver root
+     * @param createDeviceNodes {@code cdi.createDeviceNodes}: whether nodes that the driver has not made are made
+     * @param devCharLinks {@code cdi.devCharLinks}: whether {@code /dev/char} has a link to each node
      */
     public record Cdi(
-            Path directory, CdiHooks hooks, Path hookPath, Set<String> featureFlags, Set<String> disabledHooks) {}
+            Path directory,
+            CdiHooks hooks,
+            Path hookPath,
+            Set<String> featureFlags,
+            Set<String> disabledHooks,
+            NvidiaComGpu nvidiaComGpu,
+            List<Path> librarySearchPaths,
+            boolean createDeviceNodes,
+            boolean devCharLinks) {
+        public Cdi {
+            librarySearchPaths = List.copyOf(librarySearchPaths);
+        }
+    }
+
+    /** Whether {@code nvidia.com/gpu} is described, too; the texts are {@code auto}, {@code always} and {@code never}. */
+    public enum NvidiaComGpu {
+        AUTO,
+        ALWAYS,
+        NEVER
+    }
 
     /** Whether specs name NVIDIA's hook program; the texts are {@code none} and {@code nvidia}. */
     public enum CdiHooks {

@@ -10,12 +10,14 @@ import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
 import io.gpunode.agent.config.AgentConfig.NamePattern;
+import io.gpunode.agent.config.AgentConfig.NvidiaComGpu;
 import io.gpunode.agent.config.AgentConfig.RegistrationWay;
 import io.gpunode.agent.config.AgentConfig.SharedResource;
 import io.gpunode.agent.config.BlockTypes.NamePatterns;
 import io.gpunode.agent.config.BlockTypes.SharedResources;
 import io.gpunode.agent.config.NamedConfigurations.Fallback;
 import io.gpunode.agent.config.SettingTypes.AbsolutePath;
+import io.gpunode.agent.config.SettingTypes.AbsolutePaths;
 import io.gpunode.agent.config.SettingTypes.Blocks;
 import io.gpunode.agent.config.SettingTypes.Channels;
 import io.gpunode.agent.config.SettingTypes.Choice;
@@ -31,6 +33,7 @@ import io.gpunode.agent.config.SettingTypes.Words;
 import io.gpunode.agent.config.Spelling.Meaning;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -402,6 +405,41 @@ public final class ConfigSchema {
             .describedAs("Whether CDI specs name NVIDIA's hook program. Without hooks a container start costs no extra"
                     + " process; images that rely on what a hook does inside them need `nvidia`.");
 
+    static final Setting<NvidiaComGpu> CDI_NVIDIA_COM_GPU = own(
+                    "cdi.nvidiaComGpu",
+                    new Choice<>(
+                            ordered(
+                                    "auto",
+                                    NvidiaComGpu.AUTO,
+                                    "always",
+                                    NvidiaComGpu.ALWAYS,
+                                    "never",
+                                    NvidiaComGpu.NEVER),
+                            Map.of()),
+                    NvidiaComGpu.AUTO)
+            .live()
+            .describedAs(
+                    "Whether GPUs are also described as `nvidia.com/gpu`, for `podman run --device nvidia.com/gpu=all`;"
+                            + " `auto`: unless another file in `/etc/cdi` or the directory of CDI specs does.");
+
+    static final Setting<List<Path>> CDI_LIBRARY_SEARCH_PATHS = own(
+                    "cdi.librarySearchPaths", new AbsolutePaths(), List.of())
+            .live()
+            .describedAs(
+                    "Directories below the driver root in which the driver's libraries are looked for, beside the usual"
+                            + " ones and those in the loader's cache.");
+
+    static final Setting<Boolean> CDI_CREATE_DEVICE_NODES = own("cdi.createDeviceNodes", SWITCH, true)
+            .live()
+            .describedAs(
+                    "Whether device nodes that the driver has not made are made, those of MIG devices among them.");
+
+    static final Setting<Boolean> CDI_DEV_CHAR_LINKS = own("cdi.devCharLinks", SWITCH, true)
+            .live()
+            .describedAs(
+                    "Whether `/dev/char` is given a link to each device node, without which systemd takes a running"
+                            + " container's GPUs away at `daemon-reload`.");
+
     static final Setting<ApiServer> KUBERNETES_API = own(
                     "kubernetes.api",
                     new Choice<>(ordered("auto", ApiServer.AUTO, "off", ApiServer.OFF), Map.of()),
@@ -494,6 +532,10 @@ public final class ConfigSchema {
             REGISTRATION,
             CDI_DIRECTORY,
             CDI_HOOKS,
+            CDI_NVIDIA_COM_GPU,
+            CDI_LIBRARY_SEARCH_PATHS,
+            CDI_CREATE_DEVICE_NODES,
+            CDI_DEV_CHAR_LINKS,
             KUBERNETES_API,
             KUBECONFIG,
             KUBERNETES_EVENTS,

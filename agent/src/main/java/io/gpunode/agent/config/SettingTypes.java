@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** The types that settings have. No regular expressions and no streams: they run before the agent listens. */
 final class SettingTypes {
@@ -577,6 +578,37 @@ final class SettingTypes {
         @Override
         public String text(Set<String> value) {
             return String.join(",", value);
+        }
+    }
+
+    /** Absolute paths in order and without repetition: a list, or one text with commas. */
+    static final class AbsolutePaths implements SettingType<List<Path>> {
+        private static final AbsolutePath ONE = new AbsolutePath(false);
+
+        @Override
+        public String describe() {
+            return "list of absolute paths";
+        }
+
+        @Override
+        public Optional<List<Path>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<Path> paths = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue item : items.get()) {
+                Optional<String> path = ONE.read(item, setting, report);
+                path.ifPresent(text -> paths.add(Path.of(text)));
+                good &= path.isPresent();
+            }
+            return good ? Optional.of(List.copyOf(paths)) : Optional.empty();
+        }
+
+        @Override
+        public String text(List<Path> value) {
+            return value.stream().map(Path::toString).collect(Collectors.joining(","));
         }
     }
 

@@ -89,7 +89,11 @@ class SettingValues {
                         get(ConfigSchema.CDI_HOOKS),
                         Path.of(get(ConfigSchema.CDI_HOOK_PATH)),
                         get(ConfigSchema.CDI_FEATURE_FLAGS),
-                        get(ConfigSchema.CDI_DISABLE_HOOKS)),
+                        get(ConfigSchema.CDI_DISABLE_HOOKS),
+                        get(ConfigSchema.CDI_NVIDIA_COM_GPU),
+                        get(ConfigSchema.CDI_LIBRARY_SEARCH_PATHS),
+                        get(ConfigSchema.CDI_CREATE_DEVICE_NODES),
+                        get(ConfigSchema.CDI_DEV_CHAR_LINKS)),
                 new AgentConfig.Kubernetes(
                         get(ConfigSchema.KUBERNETES_API),
                         get(ConfigSchema.KUBECONFIG),

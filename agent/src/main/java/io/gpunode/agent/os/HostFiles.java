@@ -1,6 +1,7 @@
 package io.gpunode.agent.os;
 
 import java.io.IOException;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -13,7 +14,10 @@ public interface HostFiles {
     /** Where this process sees a host path. */
     Path resolve(Path hostPath);
 
-    /** Where something really is, all links followed: equal for two names of one file. Empty when it is not there. */
+    /** The same files with a directory as their root, as chroot(2) would show them: absolute links start again there. */
+    HostFiles below(Path hostDirectory);
+
+    /** Where something really is on the host, all links followed: equal for two names of one file. Empty when it is not there. */
     Optional<Path> realPath(Path hostPath);
 
     /** Whether something is there (a dangling link is not). */
@@ -27,6 +31,13 @@ public interface HostFiles {
      * @throws IOException when it exists and cannot be read, or is longer than the limit
      */
     Optional<String> readText(Path hostPath, int limitBytes) throws IOException;
+
+    /**
+     * Opens a file for reading at any place; the caller closes it and bounds what is read.
+     *
+     * @throws IOException when it does not exist or cannot be read
+     */
+    SeekableByteChannel open(Path hostPath) throws IOException;
 
     /** Names of the entries of a directory, sorted; empty when it does not exist. */
     List<String> list(Path hostDirectory) throws IOException;

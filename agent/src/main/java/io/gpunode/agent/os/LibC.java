@@ -27,4 +27,8 @@ final class LibC {
     static native long recv(int descriptor, byte[] buffer, long length, int flags) throws LastErrorException;
 
     static native int close(int descriptor) throws LastErrorException;
+
+    /** mknodat(2) by number: before glibc 2.33 the C library has no symbol for it. */
+    static native long syscall(long number, long directory, String path, long mode, long device)
+            throws LastErrorException;
 }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemLoopException;
@@ -34,6 +35,8 @@ public final class SystemHostFiles implements HostFiles {
     /** A directory with more entries than this is not one that the agent has business with. */
     private static final int ENTRY_LIMIT = 65_536;
 
+    private static final Path SLASH = Path.of("/");
+
     private static final AtomicLong TEMPORARY = new AtomicLong();
 
     private final Path root;
@@ -58,14 +61,25 @@ public final class SystemHostFiles implements HostFiles {
             return follow(hostPath);
         } catch (IOException e) {
             // The caller's own access to this path says what is wrong with it, in the kernel's words.
-            return root.resolve(root.getFileSystem().getPath("/").relativize(hostPath));
+            return root.resolve(SLASH.relativize(hostPath));
         }
     }
 
     @Override
+    public HostFiles below(Path hostDirectory) {
+        checkHostPath(hostDirectory);
+        return hostDirectory.getNameCount() == 0 ? this : new SystemHostFiles(resolve(hostDirectory));
+    }
+
+    @Override
     public Optional<Path> realPath(Path hostPath) {
+        checkHostPath(hostPath);
         try {
-            return Optional.of(resolve(hostPath).toRealPath());
+            if (rootIsSlash) {
+                return Optional.of(hostPath.toRealPath());
+            }
+            Path real = follow(hostPath);
+            return Files.exists(real) ? Optional.of(SLASH.resolve(root.relativize(real))) : Optional.empty();
         } catch (IOException e) {
             return Optional.empty();
         }
@@ -91,6 +105,11 @@ public final class SystemHostFiles implements HostFiles {
         } catch (NoSuchFileException | NotDirectoryException e) {
             return Optional.empty();
         }
+    }
+
+    @Override
+    public SeekableByteChannel open(Path hostPath) throws IOException {
+        return FileChannel.open(resolve(hostPath), StandardOpenOption.READ);
     }
 
     @Override

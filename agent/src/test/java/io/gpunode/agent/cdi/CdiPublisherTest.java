@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.os.DeviceNodes.CharacterDevice;
 import io.gpunode.agent.testing.Configs;
 import io.gpunode.agent.testing.FakeSnapshotSource;
+import io.gpunode.agent.testing.Golden;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.ManualTime;
 import java.io.IOException;
@@ -14,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -29,9 +32,19 @@ class CdiPublisherTest {
     private int notices;
 
     private CdiPublisher publisher() throws IOException {
-        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
-        AgentConfig config = Configs.defaults();
-        return new CdiPublisher(source, () -> config, host.files(), time, new Heartbeats(time), () -> notices++);
+        return publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8));
+    }
+
+    private CdiPublisher publisher(HostTree host, String... settings) {
+        AgentConfig config = Configs.of(settings);
+        return new CdiPublisher(
+                source, () -> config, host.files(), host.nodes(), time, new Heartbeats(time), () -> notices++);
+    }
+
+    private String written(Path file) throws IOException {
+        String text = Files.readString(root.resolve(file));
+        assertThat(CdiRules.violations(text)).isEmpty();
+        return text;
     }
 
     @Test
@@ -43,7 +56,7 @@ class CdiPublisherTest {
         publisher.turn();
 
         // Then
-        assertThat(root.resolve(SPEC)).content().contains(Snapshots.uuid(7));
+        assertThat(written(SPEC)).contains(Snapshots.uuid(7));
         assertThat(publisher.status().structureVersion())
                 .isEqualTo(source.current().structureVersion());
         assertThat(notices).isEqualTo(1);
@@ -118,7 +131,7 @@ class CdiPublisherTest {
         CdiPublisher publisher = publisher();
         publisher.turn();
         source.publish(node.unhealthy(3).build());
-        Files.delete(root.resolve("usr/lib/x86_64-linux-gnu/libcuda.so." + Snapshots.DRIVER));
+        Files.delete(root.resolve(HostTree.TRIPLET.substring(1) + "/libcuda.so." + Snapshots.DRIVER));
 
         // When
         publisher.turn();
@@ -133,7 +146,7 @@ class CdiPublisherTest {
     void aDriverWithoutItsLibrariesIsNoSpecification() throws IOException {
         // Given
         CdiPublisher publisher = publisher();
-        Files.delete(root.resolve("usr/lib/x86_64-linux-gnu/libcuda.so." + Snapshots.DRIVER));
+        Files.delete(root.resolve(HostTree.TRIPLET.substring(1) + "/libcuda.so." + Snapshots.DRIVER));
 
         // When
         publisher.turn();
@@ -160,31 +173,358 @@ class CdiPublisherTest {
     }
 
     @Test
-    void theEndLeavesAFileThatAnotherAgentWrote() throws Exception {
+    void theEndLeavesTheFilesForContainersThatAreStartedAgain() throws Exception {
         // Given
         CdiPublisher publisher = publisher();
         publisher.turn();
-        HostTree.at(root).write("/" + SPEC, "another agent's");
         publisher.start();
 
         // When
         publisher.stop(Duration.ofSeconds(5));
 
         // Then
-        assertThat(root.resolve(SPEC)).hasContent("another agent's");
+        assertThat(written(SPEC)).contains(Snapshots.uuid(0));
     }
 
     @Test
-    void theEndRemovesTheFile() throws Exception {
+    void aFileThatSomebodyChangedIsWrittenAgain() throws IOException {
         // Given
         CdiPublisher publisher = publisher();
         publisher.turn();
-        publisher.start();
+        Files.writeString(root.resolve(SPEC), "{}");
+        time.advance(Duration.ofSeconds(30));
 
         // When
-        publisher.stop(Duration.ofSeconds(5));
+        publisher.turn();
 
         // Then
+        assertThat(written(SPEC)).contains(Snapshots.uuid(0));
+    }
+
+    @Test
+    void whatAKilledProcessLeftIsRemoved() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        HostTree.at(root)
+                .write("/var/run/cdi/.k8s.device-plugin.nvidia.com-gpu.json.7-1.tmp", "{")
+                .write("/var/run/cdi/somebody-elses.tmp", "");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(root.resolve("var/run/cdi"))
+                .isDirectoryContaining("glob:**/somebody-elses.tmp")
+                .isDirectoryNotContaining("glob:**/.k8s*");
+    }
+
+    @Test
+    void eightGpusByUuidAreSaidInTheLowestVersion() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .withMajors()
+                .with(
+                        "/sys/bus/pci/devices/0000:1b:00.0/drm/card1/dev",
+                        "/sys/bus/pci/devices/0000:1b:00.0/drm/renderD128/dev")
+                .node("/dev/dri/card1", 226, 1)
+                .node("/dev/dri/renderD128", 226, 128)
+                .node("/dev/dri/by-path/pci-0000:1b:00.0-render", 226, 128);
+        host.nodes().with("/dev/dri/renderD128", 226, 128, 0660);
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().problems()).isEmpty();
+        assertThat(publisher.status().names())
+                .contains(SpecDirectory.PLUGIN_GPU + "=" + Snapshots.uuid(7), SpecDirectory.PLUGIN_GPU + "=all")
+                .contains("nvidia.com/gpu=7", "nvidia.com/gpu=" + Snapshots.uuid(7), "nvidia.com/gpu=all");
+        Golden.check("cdi-8xh100.json", written(SPEC));
+    }
+
+    @Test
+    void indexNamesNeedANewerVersion() throws IOException {
+        // Given
+        CdiPublisher publisher =
+                publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8), "DEVICE_ID_STRATEGY=index");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).contains("\"cdiVersion\": \"0.5.0\"").contains("\"name\": \"7\"");
+    }
+
+    @Test
+    void withoutTheNodeThatCudaNeedsThereIsNoSpecification() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        Files.delete(root.resolve("dev/nvidia-uvm"));
+        host.nodes().devices.remove(Path.of("/dev/nvidia-uvm"));
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().error())
+                .contains("/dev/nvidia-uvm does not exist")
+                .contains("/proc/devices does not name nvidia-uvm");
         assertThat(root.resolve(SPEC)).doesNotExist();
+    }
+
+    @Test
+    void aGpuWithoutItsNodeIsLeftOutAndSaid() throws IOException {
+        // Given
+        CdiPublisher publisher =
+                publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(7));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).contains(Snapshots.uuid(6)).doesNotContain(Snapshots.uuid(7));
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains(Snapshots.uuid(7) + " is left out: /dev/nvidia7 does not exist");
+    }
+
+    @Test
+    void migDevicesBringTheirParentAndCapabilitiesThatAreMadeIfNeedBe() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .withMajors()
+                .write("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/access", "DeviceFileMode: 292\n");
+        source.publish(node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb")).build());
+        CdiPublisher publisher = publisher(host, "MIG_STRATEGY=mixed");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().problems()).isEmpty();
+        assertThat(publisher.status().names())
+                .contains("nvidia.com/gpu=0:0")
+                .doesNotContain("nvidia.com/gpu=0", SpecDirectory.PLUGIN_GPU + "=" + Snapshots.uuid(0));
+        assertThat(host.nodes().devices).containsKeys(capability(100), capability(101));
+        Golden.check("cdi-mig.json", written(SPEC));
+    }
+
+    @Test
+    void aWholeGpuInMigModeIsADeviceWhereMigIsNotOffered() throws IOException {
+        // Given
+        HostTree host =
+                HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8).withMajors();
+        source.publish(node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb")).build());
+        CdiPublisher publisher = publisher(host, "MIG_STRATEGY=none");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().names()).contains(SpecDirectory.PLUGIN_GPU + "=" + Snapshots.uuid(0));
+    }
+
+    @Test
+    void aMigDeviceWithoutCapabilityNodesIsLeftOutAndSaid() throws IOException {
+        // Given: no nvidia-caps in /proc/devices, so the nodes cannot be made
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        source.publish(node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb")).build());
+        CdiPublisher publisher = publisher(host, "MIG_STRATEGY=mixed");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).doesNotContain("MIG-");
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains("is left out: /dev/nvidia-caps/nvidia-cap100 does not exist")
+                .contains("/proc/devices does not name nvidia-caps");
+    }
+
+    @Test
+    void nvidiaComGpuIsLeftToAnotherFileThatDescribesIt() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        publisher.turn();
+        HostTree.at(root).write("/etc/cdi/nvidia.yaml", "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices: []\n");
+        time.advance(Duration.ofSeconds(30));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(root.resolve("var/run/cdi/gpu-node-agent.nvidia.com-gpu.json"))
+                .doesNotExist();
+        assertThat(publisher.status().names()).doesNotContain("nvidia.com/gpu=all");
+        assertThat(written(SPEC)).contains(Snapshots.uuid(0));
+    }
+
+    @Test
+    void eachFeatureWithContentHasAFileOfItsOwn() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .withMajors()
+                .with("/run/udev/control", "/etc/cufile.json")
+                .node("/dev/gdrdrv", 235, 0)
+                .node("/dev/nvidia-fs0", 236, 0)
+                .node("/dev/nvidia-fs1", 236, 1)
+                .node("/dev/infiniband/uverbs0", 231, 192)
+                .node("/dev/infiniband/rdma_cm", 10, 58)
+                .node("/dev/nvidia-caps-imex-channels/channel3", 512, 3);
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        StringBuilder all = new StringBuilder();
+        for (String feature : List.of("gdrcopy", "gds", "imex-channel", "mofed")) {
+            all.append(written(SPEC.resolveSibling("k8s.device-plugin.nvidia.com-" + feature + ".json")));
+        }
+        Golden.check("cdi-features.json", all.toString());
+        assertThat(publisher.status().names())
+                .contains("k8s.device-plugin.nvidia.com/gds=all", "k8s.device-plugin.nvidia.com/imex-channel=3");
+    }
+
+    @Test
+    void aFeatureThatHasGoneTakesItsFileWithIt() throws IOException {
+        // Given
+        HostTree host =
+                HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8).node("/dev/gdrdrv", 235, 0);
+        CdiPublisher publisher = publisher(host);
+        publisher.turn();
+        Files.delete(root.resolve("dev/gdrdrv"));
+        time.advance(Duration.ofSeconds(30));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(root.resolve("var/run/cdi/k8s.device-plugin.nvidia.com-gdrcopy.json"))
+                .doesNotExist();
+        assertThat(publisher.status().names()).noneMatch(name -> name.contains("gdrcopy"));
+    }
+
+    @Test
+    void hooksOfNvidiaAreNamedWhereTheyAreAskedFor() throws IOException {
+        // Given
+        HostTree host =
+                HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8).with("/usr/bin/nvidia-cdi-hook");
+        CdiPublisher publisher = publisher(
+                host,
+                "GPU_NODE_AGENT_CDI_HOOKS=nvidia",
+                "NVIDIA_CDI_HOOK_PATH=/usr/bin/nvidia-cdi-hook",
+                "CDI_DISABLE_HOOKS=update-application-profile");
+
+        // When
+        publisher.turn();
+
+        // Then
+        Golden.check("cdi-hooks.json", written(SPEC));
+    }
+
+    @Test
+    void hooksWithoutTheirProgramAreNoSpecification() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        CdiPublisher publisher = publisher(host, "GPU_NODE_AGENT_CDI_HOOKS=nvidia");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().error())
+                .contains("/usr/bin/nvidia-ctk does not exist")
+                .contains("cdi.hooks");
+        assertThat(root.resolve(SPEC)).doesNotExist();
+    }
+
+    @Test
+    void everyNodeIsLinkedByItsNumber() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(host.nodes().links)
+                .containsEntry(Path.of("/dev/char/195:7"), Path.of("../nvidia7"))
+                .containsEntry(Path.of("/dev/char/510:0"), Path.of("../nvidia-uvm"))
+                .hasSize(12);
+    }
+
+    @Test
+    void linksThatCannotBeMadeAreSaidOnce() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        host.nodes().refuse("Read-only file system");
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains("/dev/char/")
+                .contains("Read-only file system")
+                .contains("cdi.devCharLinks");
+    }
+
+    @Test
+    void aNodeOfADriverThatWasLoadedAnewIsReplaced() throws IOException {
+        // Given: nvidia-uvm had another major before
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .withMajors()
+                .node("/dev/nvidia-uvm", 237, 0);
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(host.nodes().devices)
+                .containsEntry(Path.of("/dev/nvidia-uvm"), new CharacterDevice(510, 0, 0666, 0, 0));
+        assertThat(publisher.status().problems()).isEmpty();
+    }
+
+    @Test
+    void aNodeThatCannotBeMadeIsGivenByItsNumbersAndSaid() throws IOException {
+        // Given
+        HostTree host =
+                HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(7).withMajors();
+        host.nodes().refuse("mknod: Operation not permitted");
+        CdiPublisher publisher = publisher(host, "GPU_NODE_AGENT_CDI_DEV_CHAR_LINKS=false");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).contains(Snapshots.uuid(7));
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains("/dev/nvidia7 does not exist and is not made")
+                .contains("mknod -m 666 /dev/nvidia7 c 195 7");
+    }
+
+    private static Path capability(int number) {
+        return Path.of("/dev/nvidia-caps/nvidia-cap" + number);
     }
 }

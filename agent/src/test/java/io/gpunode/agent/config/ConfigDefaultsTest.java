@@ -58,7 +58,11 @@ class ConfigDefaultsTest {
                         AgentConfig.CdiHooks.NONE,
                         Path.of("/usr/bin/nvidia-ctk"),
                         Set.of(),
-                        Set.of()));
+                        Set.of(),
+                        AgentConfig.NvidiaComGpu.AUTO,
+                        List.of(),
+                        true,
+                        true));
         assertThat(config.kubernetes())
                 .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));

@@ -72,7 +72,13 @@ class ConfigFileTest {
                   devicePluginDirectory: /var/lib/k/device-plugins
                   podResourcesSocket: /var/lib/k/pod.sock
                   registration: plugins-registry
-                cdi: {directory: /etc/cdi, hooks: nvidia}
+                cdi:
+                  directory: /etc/cdi
+                  hooks: nvidia
+                  nvidiaComGpu: never
+                  librarySearchPaths: [/run/opengl-driver/lib, /opt/lib]
+                  createDeviceNodes: false
+                  devCharLinks: false
                 kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true}
                 metrics:
                   fields:
@@ -129,7 +135,11 @@ class ConfigFileTest {
                                 AgentConfig.CdiHooks.NVIDIA,
                                 Path.of("/opt/nvidia-ctk"),
                                 Set.of("enable-coherent-annotations"),
-                                Set.of("update-ldcache", "create-symlinks")),
+                                Set.of("update-ldcache", "create-symlinks"),
+                                AgentConfig.NvidiaComGpu.NEVER,
+                                List.of(Path.of("/run/opengl-driver/lib"), Path.of("/opt/lib")),
+                                false,
+                                false),
                         new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
                         new AgentConfig.Http("[::1]:9500"),

@@ -4,6 +4,7 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -15,6 +16,16 @@ public final class Configs {
     /** What an agent without file, flags and environment runs with, on a node called {@code node-a}. */
     public static AgentConfig defaults() {
         return withEnvironment(Map.of());
+    }
+
+    /** The defaults with these environment variables, each as {@code NAME=value}. */
+    public static AgentConfig of(String... variables) {
+        Map<String, String> environment = new HashMap<>();
+        for (String variable : variables) {
+            int equals = variable.indexOf('=');
+            environment.put(variable.substring(0, equals), variable.substring(equals + 1));
+        }
+        return withEnvironment(environment);
     }
 
     /** The defaults with these environment variables. */

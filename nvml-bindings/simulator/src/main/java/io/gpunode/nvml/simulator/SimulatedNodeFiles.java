@@ -205,7 +205,8 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
         for (String pattern : LIBRARIES) {
             write(libraries.resolve(String.format(Locale.ROOT, pattern, version)), "simulated driver file\n");
         }
-        write(libraries.resolve("libnvidia-ml.so." + version), "simulated driver file\n");
+        // The one that is real; who installs the library gives it its short name.
+        link(libraries.resolve("libnvidia-ml.so." + version), "libnvidia-ml.so.1");
         link(libraries.resolve("libcuda.so.1"), "libcuda.so." + version);
         link(libraries.resolve("libcuda.so"), "libcuda.so.1");
         link(libraries.resolve("libnvidia-ptxjitcompiler.so.1"), "libnvidia-ptxjitcompiler.so." + version);

@@ -1,0 +1,249 @@
+package io.gpunode.agent.cdi;
+
+import io.gpunode.agent.cdi.ContainerEdits.DeviceNode;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.os.DeviceNodes;
+import io.gpunode.agent.os.DeviceNodes.CharacterDevice;
+import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * The device nodes of the host that containers are given. The driver's own library makes them when it is first used by somebody who may, and not at
+ * all with {@code NVreg_ModifyDeviceFiles=0}; a node that is missing, or has the number that a driver had before it was loaded anew, is made
+ * here. For one writing of the specifications, by one thread; collects what it has to say.
+ */
+final class HostNodes {
+    /** Numbers of the driver's header files; they have never changed. */
+    private static final int CONTROL_MINOR = 255;
+
+    private static final int MODESET_MINOR = 254;
+
+    private static final Path DEVICES = Path.of("/proc/devices");
+    private static final Path PARAMETERS = Path.of("/proc/driver/nvidia/params");
+    private static final Path CAPABILITIES = Path.of("/proc/driver/nvidia/capabilities");
+    private static final int TABLE_LIMIT = 256 << 10;
+    private static final int FOR_ALL = 0666;
+    private static final int FOR_ALL_TO_READ = 0444;
+
+    private final HostFiles files;
+    private final DeviceNodes nodes;
+    private final Path devRoot;
+    private final boolean create;
+    private final CharacterMajors majors;
+    private final DriverParameters parameters;
+    private final List<String> problems = new ArrayList<>();
+    private final List<DeviceNode> present = new ArrayList<>();
+
+    /**
+     * @param devRoot root of the device nodes as the host sees it
+     * @param create whether missing nodes are made
+     */
+    HostNodes(HostFiles files, DeviceNodes nodes, Path devRoot, boolean create) throws IOException {
+        this.files = files;
+        this.nodes = nodes;
+        this.devRoot = devRoot;
+        this.create = create;
+        this.majors = CharacterMajors.parse(files.readText(DEVICES, TABLE_LIMIT).orElse(""));
+        this.parameters =
+                DriverParameters.parse(files.readText(PARAMETERS, TABLE_LIMIT).orElse(""));
+    }
+
+    /** A node, or why there is none. */
+    private record Answer(Optional<DeviceNode> node, String problem) {}
+
+    /** What is missing or could not be done, in sentences. */
+    List<String> problems() {
+        return List.copyOf(problems);
+    }
+
+    /**
+     * The nodes that every container with a GPU is given.
+     *
+     * @param fatal takes why no container could use a GPU
+     */
+    List<DeviceNode> control(List<String> fatal) throws IOException {
+        List<DeviceNode> control = new ArrayList<>();
+        optional("nvidia-modeset", "nvidia-modeset", MODESET_MINOR).ifPresent(control::add);
+        Answer uvm = node(device("nvidia-uvm"), "nvidia-uvm", 0, FOR_ALL);
+        uvm.node().ifPresentOrElse(control::add, () -> fatal.add(uvm.problem()));
+        optional("nvidia-uvm-tools", "nvidia-uvm", 1).ifPresent(control::add);
+        Answer ctl = node(device("nvidiactl"), "nvidia", CONTROL_MINOR, FOR_ALL);
+        ctl.node().ifPresentOrElse(control::add, () -> fatal.add(ctl.problem()));
+        return control;
+    }
+
+    /** Nodes of a module that many nodes do without. */
+    private Optional<DeviceNode> optional(String name, String driver, int minor) throws IOException {
+        boolean wanted = majors.of(driver).isPresent() || files.exists(onHost(device(name)));
+        return wanted ? node(device(name), driver, minor, FOR_ALL).node() : Optional.empty();
+    }
+
+    /** The node of a full GPU; empty when it is to be left out, which has been said then. */
+    Optional<DeviceNode> gpu(Gpu gpu) throws IOException {
+        Answer answer = node(device("nvidia" + gpu.minor()), "nvidia", gpu.minor(), FOR_ALL);
+        if (answer.node().isEmpty()) {
+            problems.add("GPU " + gpu.id() + " is left out: " + answer.problem());
+        }
+        return answer.node();
+    }
+
+    /**
+     * The two capability nodes of a MIG device; empty when it is to be left out, which has been said then: with its parent's node alone a container
+     * would see a GPU that it cannot use.
+     */
+    List<DeviceNode> capabilities(Gpu gpu, MigDevice mig) throws IOException {
+        OptionalInt gpuInstance = mig.gpuInstanceCapability();
+        OptionalInt computeInstance = mig.computeInstanceCapability();
+        if (gpuInstance.isEmpty() || computeInstance.isEmpty()) {
+            problems.add("MIG device " + mig.id()
+                    + " is left out: it has no minors in /proc/driver/nvidia-caps/mig-minors; see whether the nvidia-caps driver is"
+                    + " loaded: grep nvidia-caps /proc/devices");
+            return List.of();
+        }
+        Path instance = CAPABILITIES.resolve("gpu" + gpu.minor()).resolve("mig").resolve("gi" + mig.gpuInstanceId());
+        Answer first = capability(gpuInstance.getAsInt(), instance.resolve("access"));
+        Answer second = capability(
+                computeInstance.getAsInt(),
+                instance.resolve("ci" + mig.computeInstanceId()).resolve("access"));
+        if (first.node().isEmpty() || second.node().isEmpty()) {
+            problems.add("MIG device " + mig.id() + " is left out: "
+                    + (first.node().isEmpty() ? first.problem() : second.problem()));
+            return List.of();
+        }
+        return List.of(first.node().get(), second.node().get());
+    }
+
+    private Answer capability(int number, Path access) throws IOException {
+        int mode = DriverParameters.parse(files.readText(access, TABLE_LIMIT).orElse(""))
+                .number("DeviceFileMode", 0, 0777, FOR_ALL_TO_READ);
+        return node(device("nvidia-caps/nvidia-cap" + number), "nvidia-caps", number, mode);
+    }
+
+    /** The node of an IMEX channel; empty when there is none, which has been said then. */
+    Optional<DeviceNode> imexChannel(int channel) throws IOException {
+        Answer answer = node(
+                device("nvidia-caps-imex-channels/channel" + channel), "nvidia-caps-imex-channels", channel, FOR_ALL);
+        if (answer.node().isEmpty()) {
+            problems.add("IMEX channel " + channel + " is left out: " + answer.problem());
+        }
+        return answer.node();
+    }
+
+    /** Nodes of a directory below {@code /dev} whose names begin so, as they are; in the order of their names. */
+    List<DeviceNode> existing(String directory, String prefix) throws IOException {
+        List<DeviceNode> existing = new ArrayList<>();
+        for (String name : files.list(onHost(device(directory)))) {
+            if (name.startsWith(prefix)) {
+                existing(device(directory).resolve(name)).ifPresent(existing::add);
+            }
+        }
+        return existing;
+    }
+
+    /** A node as it is; empty when it is not there. */
+    Optional<DeviceNode> existing(Path path) throws IOException {
+        Path host = onHost(path);
+        Optional<CharacterDevice> found = nodes.find(host);
+        return found.isPresent() || files.exists(host) ? Optional.of(remember(path, found)) : Optional.empty();
+    }
+
+    /**
+     * Sees to a link {@code /dev/char/<major>:<minor>} for every node that was asked for: systemd and runc know a device by that name, and forget
+     * what a running container may open at {@code systemctl daemon-reload} when there is none.
+     */
+    void linkByNumber() throws IOException {
+        for (DeviceNode node : present) {
+            CharacterDevice device = node.device().orElseThrow();
+            Path link = Path.of("/dev/char", device.major() + ":" + device.minor());
+            if (nodes.find(link).filter(device::sameDevice).isPresent()) {
+                continue;
+            }
+            Path dev = Path.of("/dev");
+            try {
+                nodes.link(
+                        link,
+                        node.hostPath().startsWith(dev)
+                                ? Path.of("..").resolve(dev.relativize(node.hostPath()))
+                                : node.hostPath());
+            } catch (IOException e) {
+                problems.add("containers under systemd may lose their GPUs at daemon-reload: " + link
+                        + " cannot be made: " + e + "; let the agent write to /dev, or set cdi.devCharLinks to false");
+                return;
+            }
+        }
+    }
+
+    private Answer node(Path path, String driver, int minor, int usualMode) throws IOException {
+        Path host = onHost(path);
+        OptionalInt major = driver.equals("nvidia") ? nvidiaMajor() : majors.of(driver);
+        Optional<CharacterDevice> found = nodes.find(host);
+        if (major.isEmpty()) {
+            return found.isPresent() || files.exists(host)
+                    ? new Answer(Optional.of(remember(path, found)), "")
+                    : new Answer(
+                            Optional.empty(),
+                            host + " does not exist, and /proc/devices does not name " + driver
+                                    + ": see whether the module is loaded (lsmod), or set flags.nvidiaDevRoot");
+        }
+        CharacterDevice expected = new CharacterDevice(
+                major.getAsInt(),
+                minor,
+                usualMode == FOR_ALL ? parameters.number("DeviceFileMode", 0, 0777, FOR_ALL) : usualMode,
+                parameters.number("DeviceFileUID", 0, Integer.MAX_VALUE, 0),
+                parameters.number("DeviceFileGID", 0, Integer.MAX_VALUE, 0));
+        if (found.filter(expected::sameDevice).isPresent()) {
+            return new Answer(Optional.of(remember(path, found)), "");
+        }
+        // Whatever else is at that place, a runtime that knows the numbers makes the right node in the container.
+        Optional<DeviceNode> node = Optional.of(new DeviceNode(path, host, Optional.of(expected)));
+        if (found.isEmpty() && files.exists(host)) {
+            return new Answer(node, "");
+        }
+        try {
+            if (!create) {
+                throw new IOException("cdi.createDeviceNodes is off");
+            }
+            nodes.create(host, expected);
+            return new Answer(Optional.of(remember(path, Optional.of(expected))), "");
+        } catch (IOException e) {
+            problems.add(host
+                    + (found.isPresent() ? " has the numbers of a driver that is no longer loaded" : " does not exist")
+                    + " and is not made: " + e + "; containers in a user namespace cannot use it. Make it: mknod -m "
+                    + Integer.toOctalString(expected.mode()) + " " + host + " c " + expected.major() + " " + minor);
+            return new Answer(node, "");
+        }
+    }
+
+    private OptionalInt nvidiaMajor() {
+        // Which of the names it has depends on the driver's branch.
+        for (String name : List.of("nvidia-frontend", "nvidia", "nvidiactl")) {
+            OptionalInt major = majors.of(name);
+            if (major.isPresent()) {
+                return major;
+            }
+        }
+        return OptionalInt.empty();
+    }
+
+    private DeviceNode remember(Path path, Optional<CharacterDevice> device) {
+        DeviceNode node = new DeviceNode(path, onHost(path), device);
+        if (device.isPresent()) {
+            present.add(node);
+        }
+        return node;
+    }
+
+    private static Path device(String name) {
+        return Path.of("/dev").resolve(name);
+    }
+
+    private Path onHost(Path node) {
+        return devRoot.resolve(node.toString().substring(1));
+    }
+}
