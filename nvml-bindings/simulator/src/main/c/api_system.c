@@ -19,6 +19,7 @@ static nvmlReturn_t initialize(enum function_id function)
     if (!scenario_loaded())
         scenario_load();
     control_poll(); /* also before the first init, when no thread watches */
+    hide_without_nodes();
     pthread_mutex_unlock(&sim_lock);
     struct call call;
     if (!gate_enter_uninitialized(&call, function))

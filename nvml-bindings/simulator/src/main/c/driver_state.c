@@ -196,13 +196,18 @@ static void hide_capability(const char *root, const char *directory)
     rmdir(path);
 }
 
+unsigned gpu_instance_capability(unsigned minor_number, unsigned gpu_instance)
+{
+    return 3 + GPU_CAPABILITIES * minor_number + (1 + COMPUTE_INSTANCE_IDS) * gpu_instance;
+}
+
 static void show_layout(const char *root, const struct gpu *g)
 {
     unsigned minor_number = (unsigned) g->number[P_MINOR];
     if (minor_number >= MAX_GPUS)
         return; /* the kernel module has no numbers for those */
     for (unsigned gi = 0; gi < GPU_INSTANCE_IDS; gi++) {
-        unsigned number = 3 + GPU_CAPABILITIES * minor_number + (1 + COMPUTE_INSTANCE_IDS) * gi, compute = 0;
+        unsigned number = gpu_instance_capability(minor_number, gi), compute = 0;
         bool present = false;
         char name[64];
         for (unsigned i = 0; i < MAX_GPU_INSTANCES; i++)

@@ -250,6 +250,11 @@ void driver_state_end(unsigned changed, unsigned long long control_generation);
 bool driver_state_done(unsigned long long control_generation); /* its rules about MIG have been done before, perhaps by another process */
 void driver_state_load(void);                 /* what another process has kept since */
 
+unsigned gpu_instance_capability(unsigned minor_number, unsigned gpu_instance); /* the N of nvidia-capN; those of compute instances follow */
+
+/* ---- what a process without all device nodes sees (container.c) */
+void hide_without_nodes(void);                /* with NVMLSIM_DEVICE_NODES; at init, locked */
+
 /* ---- gate (gate.c) */
 enum { ACCEPT_GPU = 1, ACCEPT_MIG = 2 };
 

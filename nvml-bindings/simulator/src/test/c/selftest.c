@@ -584,6 +584,27 @@ static unsigned mig_devices(nvmlDevice_t device)
     return found;
 }
 
+static void a_process_sees_what_it_has_nodes_of(void)
+{
+    char directory[] = "/tmp/nvmlsim-nodes-XXXXXX", command[300];
+    unsigned count;
+    nvmlDevice_t device;
+    CHECK(mkdtemp(directory));
+    /* the second GPU as a whole, and of the first one the GPU instance 7 with its compute instance 0 */
+    snprintf(command, sizeof command, "cd %s && mkdir nvidia-caps && touch nvidia0 nvidia7 nvidia-caps/nvidia-cap66 nvidia-caps/nvidia-cap67", directory);
+    CHECK(system(command) == 0);
+    load("8xa100-80gb-mig");
+    setenv("NVMLSIM_DEVICE_NODES", directory, 1);
+    OK(nvmlInit_v2());
+    OK(nvmlDeviceGetCount_v2(&count));
+    CHECK(count == 2 && mig_devices(gpu(0)) == 1 && mig_devices(gpu(1)) == 0);
+    CHECK(nvmlDeviceGetHandleByIndex_v2(2, &device) == NVML_ERROR_INVALID_ARGUMENT);
+    OK(nvmlShutdown());
+    unsetenv("NVMLSIM_DEVICE_NODES");
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    CHECK(system(command) == 0);
+}
+
 static void every_chip_can_be_filled_with_each_of_its_profiles(void)
 {
     for (size_t chip = 0; chip < CHIPS; chip++) {
@@ -943,6 +964,7 @@ int main(int argc, char **argv)
     a_hang_holds_one_call_only();
     workloads_play_and_counters_add_up();
     mig_devices_enumerate();
+    a_process_sees_what_it_has_nodes_of();
     every_chip_can_be_filled_with_each_of_its_profiles();
     instances_lie_where_there_is_room_for_them();
     compute_instances_share_a_gpu_instance();
