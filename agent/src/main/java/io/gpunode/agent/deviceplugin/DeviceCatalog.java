@@ -13,7 +13,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -221,9 +223,18 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         if (problem.isEmpty()) {
             problem = rules.withheld();
         }
-        boolean resolvable = !settings.byCdiName()
-                || settings.nameOf(offer).equals(inSpec.get(offer.base().uuid()));
-        return problem.isEmpty() && !resolvable ? specProblem() : problem;
+        String name = settings.nameOf(offer);
+        boolean resolvable =
+                !settings.byCdiName() || name.equals(inSpec.get(offer.base().uuid()));
+        return problem.isEmpty() && !resolvable ? unresolved(name) : problem;
+    }
+
+    /** A spec that is there may leave a device out. */
+    private String unresolved(String name) {
+        boolean written = seenCoverage.problem().isEmpty() && seenCoverage.structureVersion() >= seenStructure;
+        return written
+                ? "no CDI spec has " + Allocator.CDI_KIND + "=" + name + "; `cdi` of /state says what it lacks"
+                : specProblem();
     }
 
     private static String problem(GpuHealth health) {
@@ -243,6 +254,13 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         for (String problem : rules.problems()) {
             newest.add(new ResourcePlan.Problem(List.of(), problem));
         }
+        String withoutNodes = withoutNodes(plan);
+        if (rules.passNodes() && !withoutNodes.isEmpty()) {
+            newest.add(new ResourcePlan.Problem(
+                    List.of(),
+                    "/proc/driver/nvidia-caps/mig-minors has no nodes for " + withoutNodes
+                            + ": containers are passed the GPU's node without them; does host.root show the host's /proc?"));
+        }
         for (ResourcePlan.Problem problem : newest) {
             if (!logged.contains(problem)) {
                 LOG.warn(
@@ -257,5 +275,19 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         }
         logged = List.copyOf(newest);
         problems = logged;
+    }
+
+    /** The MIG devices among those that are offered whose capability nodes are not known. */
+    private static String withoutNodes(ResourcePlan plan) {
+        Set<String> without = new TreeSet<>();
+        for (ResourcePlan.Resource resource : plan.resources()) {
+            for (ResourcePlan.Device device : resource.devices()) {
+                MigDevice mig = device.mig();
+                if (mig != null && capabilities(mig).size() < 2) {
+                    without.add(mig.id().uuid());
+                }
+            }
+        }
+        return String.join(", ", without);
     }
 }

@@ -7,6 +7,7 @@ import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Snapshots;
@@ -333,6 +334,45 @@ class DeviceCatalogTest {
                 .filteredOn(device -> !device.healthy())
                 .extracting(AdvertisedDevice::id)
                 .containsExactly(Snapshots.uuid(3));
+    }
+
+    @Test
+    void byCdiNameADeviceThatTheSpecLeavesOutIsNamed() {
+        // Given
+        DeviceCatalog byCdi = catalog(PluginConfigs.start()
+                .strategies(DeviceListStrategy.CDI_CRI)
+                .mig(MigStrategy.MIXED));
+        NodeSnapshot whole = node.build();
+        CdiCoverage withoutMig = CdiCoverages.whole(whole);
+        NodeSnapshot partitioned = node.partition(0, "1g.10gb").build();
+
+        // When
+        List<AdvertisedDevices> lists = byCdi.update(
+                partitioned, new CdiCoverage(partitioned.structureVersion(), withoutMig.names(), ""));
+
+        // Then
+        assertThat(lists.getFirst().healthyCount()).isEqualTo(7);
+        assertThat(lists.getLast().devices().getFirst().problem())
+                .startsWith("no CDI spec has k8s.device-plugin.nvidia.com/gpu=MIG-");
+    }
+
+    @Test
+    void aMigDeviceWhoseNodesAreUnknownIsSaidWhereNodesArePassed() {
+        // Given
+        MigDevice known = Snapshots.migDevice(0, 0, "1g.10gb");
+        MigDevice unknown = Snapshots.withoutCapabilities(Snapshots.migDevice(0, 1, "1g.10gb"));
+        DeviceCatalog passing =
+                catalog(PluginConfigs.start().mig(MigStrategy.MIXED).passDeviceSpecs());
+
+        // When
+        passing.update(node.mig(0, known, unknown).build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(passing.problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem.text())
+                        .contains("mig-minors", unknown.id().uuid())
+                        .doesNotContain(known.id().uuid()));
     }
 
     @Test

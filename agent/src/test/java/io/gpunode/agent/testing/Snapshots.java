@@ -286,6 +286,24 @@ public final class Snapshots {
         return Integer.parseInt(part.substring(0, part.length() - 1));
     }
 
+    /** The same MIG device, of whose capability nodes the kernel's table says nothing. */
+    public static MigDevice withoutCapabilities(MigDevice mig) {
+        return new MigDevice(
+                mig.id(),
+                mig.index(),
+                mig.gpuInstanceId(),
+                mig.computeInstanceId(),
+                mig.profile(),
+                mig.gpuSlices(),
+                mig.computeSlices(),
+                mig.memoryMebibytes(),
+                mig.attributes(),
+                OptionalInt.empty(),
+                OptionalInt.empty(),
+                mig.health(),
+                mig.sample());
+    }
+
     /** The same MIG device with a verdict. */
     public static MigDevice withHealth(MigDevice mig, GpuHealth health) {
         return new MigDevice(
