@@ -256,10 +256,11 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         }
         String withoutNodes = withoutNodes(plan);
         if (rules.passNodes() && !withoutNodes.isEmpty()) {
-            newest.add(new ResourcePlan.Problem(
-                    List.of(),
-                    "/proc/driver/nvidia-caps/mig-minors has no nodes for " + withoutNodes
-                            + ": containers are passed the GPU's node without them; does host.root show the host's /proc?"));
+            newest.add(
+                    new ResourcePlan.Problem(
+                            List.of(),
+                            "/proc/driver/nvidia-caps/mig-minors has no nodes for " + withoutNodes
+                                    + ": containers are passed the GPU's node without them; does host.root show the host's /proc?"));
         }
         for (ResourcePlan.Problem problem : newest) {
             if (!logged.contains(problem)) {

@@ -339,16 +339,15 @@ class DeviceCatalogTest {
     @Test
     void byCdiNameADeviceThatTheSpecLeavesOutIsNamed() {
         // Given
-        DeviceCatalog byCdi = catalog(PluginConfigs.start()
-                .strategies(DeviceListStrategy.CDI_CRI)
-                .mig(MigStrategy.MIXED));
+        DeviceCatalog byCdi = catalog(
+                PluginConfigs.start().strategies(DeviceListStrategy.CDI_CRI).mig(MigStrategy.MIXED));
         NodeSnapshot whole = node.build();
         CdiCoverage withoutMig = CdiCoverages.whole(whole);
         NodeSnapshot partitioned = node.partition(0, "1g.10gb").build();
 
         // When
-        List<AdvertisedDevices> lists = byCdi.update(
-                partitioned, new CdiCoverage(partitioned.structureVersion(), withoutMig.names(), ""));
+        List<AdvertisedDevices> lists =
+                byCdi.update(partitioned, new CdiCoverage(partitioned.structureVersion(), withoutMig.names(), ""));
 
         // Then
         assertThat(lists.getFirst().healthyCount()).isEqualTo(7);
