@@ -22,7 +22,7 @@ nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *currentMode, un
 static void changed(const struct call *call, const struct gpu *before)
 {
     unsigned slot = gpu_slot(call->gpu);
-    handles_retire_gone(before, call->gpu, slot);
+    handles_retire_gone(before, call->gpu, slot, false);
     driver_state_end(1u << slot, 0);
 }
 
@@ -54,6 +54,8 @@ nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned *count
 nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index, nvmlDevice_t *migDevice)
 {
     ENTER_DEVICE(nvmlDeviceGetMigDeviceHandleByIndex, device, ACCEPT_GPU);
+    if (index < MAX_MIG_DEVICES)
+        handle_looked(HANDLE_MIG, gpu_slot(call.gpu), (int) index);
     if (!migDevice || (mig_enabled(call.gpu) && index >= gpu_mig_table(call.gpu)->slices))
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!mig_enabled(call.gpu) || !call.gpu->mig[index].present)
@@ -275,6 +277,7 @@ nvmlReturn_t nvmlDeviceGetGpuInstances(nvmlDevice_t device, unsigned profileId, 
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!p || !mig_enabled(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    handle_looked(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), -1);
     *count = 0; /* the caller's array has room for the profile's instance count */
     for (unsigned i = 0; i < MAX_GPU_INSTANCES; i++)
         if (call.gpu->instance[i].present && &gpu_mig_table(call.gpu)->profile[call.gpu->instance[i].profile] == p)
@@ -289,6 +292,7 @@ nvmlReturn_t nvmlDeviceGetGpuInstanceById(nvmlDevice_t device, unsigned id, nvml
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (!mig_enabled(call.gpu))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    handle_looked(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), -1);
     for (unsigned i = 0; i < MAX_GPU_INSTANCES; i++)
         if (call.gpu->instance[i].present && call.gpu->instance[i].id == id) {
             *gpuInstance = handle_for(HANDLE_GPU_INSTANCE, gpu_slot(call.gpu), i);
@@ -482,6 +486,7 @@ nvmlReturn_t nvmlGpuInstanceGetComputeInstances(nvmlGpuInstance_t gpuInstance, u
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     if (slices == 0)
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    handle_looked(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), -1);
     *count = 0;
     for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
         if (call.gpu->mig[m].present && call.gpu->mig[m].instance == slot && call.gpu->mig[m].slices == slices)
@@ -497,6 +502,7 @@ nvmlReturn_t nvmlGpuInstanceGetComputeInstanceById(nvmlGpuInstance_t gpuInstance
         return call.result;
     if (!computeInstance)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    handle_looked(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), -1);
     for (unsigned m = 0; m < MAX_MIG_DEVICES; m++)
         if (call.gpu->mig[m].present && call.gpu->mig[m].instance == slot && call.gpu->mig[m].compute_instance == id) {
             *computeInstance = handle_for(HANDLE_COMPUTE_INSTANCE, gpu_slot(call.gpu), m);

@@ -100,7 +100,7 @@ static void take(unsigned n, const struct kept_gpu *kept)
                 g->process[left++] = g->process[p];
         g->processes = left;
     }
-    handles_retire_gone(&before, g, n);
+    handles_retire_gone(&before, g, n, true);
     tell(n);
 }
 

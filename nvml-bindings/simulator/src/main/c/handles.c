@@ -30,9 +30,18 @@ static struct handle *take(enum handle_kind kind, unsigned gpu, unsigned slot)
         handle->gpu = (uint16_t) gpu;
         handle->generation = generation;
         handle->slot = slot;
+        handle->excuse = 0;
         return handle;
     }
     return NULL;
+}
+
+static uint32_t looks[3][MAX_GPUS][MAX_MIG_DEVICES]; /* as of_mig; from 1 on */
+
+void handle_looked(enum handle_kind kind, unsigned gpu, int slot)
+{
+    for (int s = slot < 0 ? 0 : slot; s <= (slot < 0 ? MAX_MIG_DEVICES - 1 : slot); s++)
+        looks[kind - HANDLE_MIG][gpu][s]++;
 }
 
 static struct handle **place_of(enum handle_kind kind, unsigned gpu, unsigned slot)
@@ -58,23 +67,33 @@ void handle_retire(void *handle)
     ((struct handle *) handle)->kind = HANDLE_FREE;
 }
 
-static void retire_place(struct handle **place)
+static void retire_place(enum handle_kind kind, unsigned gpu, unsigned slot, bool by_others)
 {
-    if (*place)
+    struct handle **place = place_of(kind, gpu, slot);
+    if (*place) {
+        (*place)->excuse = by_others ? looks[kind - HANDLE_MIG][gpu][slot] + 1 : 0;
+        (*place)->retired_kind = (uint16_t) kind;
         (*place)->kind = HANDLE_FREE;
+    }
     *place = NULL;
 }
 
-void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu)
+void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu, bool by_others)
 {
     for (unsigned slot = 0; slot < MAX_GPU_INSTANCES; slot++)
         if (before->instance[slot].present && (!after->instance[slot].present || after->instance[slot].born != before->instance[slot].born))
-            retire_place(place_of(HANDLE_GPU_INSTANCE, gpu, slot));
+            retire_place(HANDLE_GPU_INSTANCE, gpu, slot, by_others);
     for (unsigned slot = 0; slot < MAX_MIG_DEVICES; slot++)
         if (before->mig[slot].present && (!after->mig[slot].present || after->mig[slot].born != before->mig[slot].born)) {
-            retire_place(place_of(HANDLE_MIG, gpu, slot));
-            retire_place(place_of(HANDLE_COMPUTE_INSTANCE, gpu, slot));
+            retire_place(HANDLE_MIG, gpu, slot, by_others);
+            retire_place(HANDLE_COMPUTE_INSTANCE, gpu, slot, by_others);
         }
+}
+
+static bool excused(const struct handle *handle)
+{
+    return handle->magic == MAGIC && handle->generation == generation && handle->kind == HANDLE_FREE && handle->excuse > 0
+        && looks[handle->retired_kind - HANDLE_MIG][handle->gpu][handle->slot] + 1 == handle->excuse;
 }
 
 const struct handle *handle_lookup(const void *pointer, enum function_id function)
@@ -87,6 +106,8 @@ const struct handle *handle_lookup(const void *pointer, enum function_id functio
         return NULL;
     }
     const struct handle *handle = pointer;
+    if (excused(handle))
+        return NULL;
     if (!live(handle)) {
         violation("%s was given a stale handle", function_names[function]);
         return NULL;

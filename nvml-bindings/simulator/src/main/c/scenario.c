@@ -1164,7 +1164,7 @@ unsigned scenario_apply(const char *text, size_t length, struct apply_mode mode,
             next->fault_end--;
         for (unsigned n = 0; n < next->gpus; n++)
             if (!mode.initial && change->mig_changed & 1u << n)
-                handles_retire_gone(&world.gpu[n], &next->gpu[n], n);
+                handles_retire_gone(&world.gpu[n], &next->gpu[n], n, true);
         world = *next;
         time_passes();
         for (unsigned i = 0; i < change->actions; i++)

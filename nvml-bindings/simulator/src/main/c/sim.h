@@ -313,11 +313,15 @@ struct handle {
     uint16_t gpu;
     uint32_t generation;
     uint32_t slot;
+    uint16_t retired_kind;
+    uint32_t excuse;         /* of a handle that others made stale: nobody can know before looking again */
 };
+void handle_looked(enum handle_kind kind, unsigned gpu, int slot); /* somebody asks what there is at the slot; -1: at all of them */
 void *handle_for(enum handle_kind kind, unsigned gpu, unsigned slot); /* the same one for the same thing within a generation */
 void *handle_new(enum handle_kind kind, unsigned slot);
 void handle_retire(void *handle);
-void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu); /* of instances that are no more, or others */
+/* Of instances that are no more, or others; by the caller's own doing or that of another program. */
+void handles_retire_gone(const struct gpu *before, const struct gpu *after, unsigned gpu, bool by_others);
 const struct handle *handle_lookup(const void *handle, enum function_id function); /* NULL: refused, violation recorded where it is one */
 
 /* ---- events (events.c); locked */

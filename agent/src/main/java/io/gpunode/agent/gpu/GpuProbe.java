@@ -59,6 +59,9 @@ public final class GpuProbe {
     private List<DeviceSampler> migSamplers = List.of();
     private List<NvmlDevice> migDevices = List.of();
     private List<Integer> migPlaces = List.of();
+    /** How many MIG devices there could be; 0 when MIG is off, -1 when the GPU has none. */
+    private int migPlaceCount = -1;
+
     private int presentBefore;
 
     private volatile @Nullable NvmlDevice device;
@@ -147,6 +150,7 @@ public final class GpuProbe {
             if (!found.migDevices().equals(migDevices)) {
                 openMigSamplers(found);
             }
+            migPlaceCount = found.migPlaces();
             device = found.device();
             identification = new Identification.Identified(
                     round, found.identity(), found.device().address());
@@ -230,37 +234,75 @@ public final class GpuProbe {
         boolean stale = own.presentCount() == 0 && presentBefore > 0;
         presentBefore = own.presentCount();
         List<GpuSample> migSamples = new ArrayList<>(migSamplers.size());
-        if (layoutStands(target)) {
+        GpuCondition condition = own.condition();
+        Layout layout = condition instanceof GpuCondition.Answering ? layout(target) : Layout.UNKNOWN;
+        if (layout == Layout.SAME) {
             for (DeviceSampler mig : migSamplers) {
                 migSamples.add(mig.read());
                 stale |= mig.presentCount() == 0;
             }
-        } else {
-            stale = true;
         }
-        GpuCondition condition = own.condition();
+        stale |= layout == Layout.OTHER;
         Reading<List<ProcessUse>> processes = condition instanceof GpuCondition.Answering
                 ? processes(target)
                 : new Reading.Failed<>("the GPU does not answer");
         reading = new GpuReading(round, sample, migSamples, processes, condition, stale);
     }
 
-    /** Whether the MIG devices are still those that were identified: a handle of an instance that was destroyed must not be used. */
-    private boolean layoutStands(NvmlDevice target) {
-        for (int i = 0; i < migSamplers.size(); i++) {
-            NvmlDevice mig = migDevices.get(i);
-            int place = migPlaces.get(i);
-            try {
-                NvmlDevice there = lane.call(
-                        CallGroup.SAMPLING, "nvmlDeviceGetMigDeviceHandleByIndex", () -> nvml.migDevice(target, place));
-                if (there.address() != mig.address()) {
-                    return false;
-                }
-            } catch (NvmlException e) {
-                return false;
-            }
+    /** How the MIG layout is to the one that was identified. */
+    private enum Layout {
+        SAME,
+        OTHER,
+        UNKNOWN
+    }
+
+    /**
+     * Whether mode and MIG devices are still those that were identified: a handle of an instance that was destroyed must not be used. NVML may
+     * give the same handle to another instance, so its UUID counts.
+     */
+    private Layout layout(NvmlDevice target) {
+        if (migPlaceCount < 0) {
+            return Layout.SAME;
         }
-        return true;
+        try {
+            boolean enabled = lane.call(CallGroup.SAMPLING, "nvmlDeviceGetMigMode", () -> nvml.migMode(target))
+                    .current();
+            if (enabled != (migPlaceCount > 0)) {
+                return Layout.OTHER;
+            }
+            int next = 0;
+            for (int place = 0; place < migPlaceCount; place++) {
+                boolean known = next < migPlaces.size() && migPlaces.get(next) == place;
+                NvmlDevice there = migDevice(target, place);
+                if (known != (there != null)) {
+                    return Layout.OTHER;
+                }
+                if (there != null && !isSame(there, migDevices.get(next++))) {
+                    return Layout.OTHER;
+                }
+            }
+            return Layout.SAME;
+        } catch (NvmlException e) {
+            return Layout.UNKNOWN;
+        }
+    }
+
+    private boolean isSame(NvmlDevice there, NvmlDevice identified) throws NvmlException {
+        return there.address() == identified.address()
+                && lane.call(CallGroup.SAMPLING, "nvmlDeviceGetUUID", () -> nvml.uuid(there))
+                        .equals(identified.label());
+    }
+
+    private @Nullable NvmlDevice migDevice(NvmlDevice target, int place) throws NvmlException {
+        try {
+            return lane.call(
+                    CallGroup.SAMPLING, "nvmlDeviceGetMigDeviceHandleByIndex", () -> nvml.migDevice(target, place));
+        } catch (NvmlException e) {
+            if (ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED) {
+                return null;
+            }
+            throw e;
+        }
     }
 
     private Reading<List<ProcessUse>> processes(NvmlDevice target) {

@@ -8,12 +8,14 @@ import io.gpunode.agent.model.Reading;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
 import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlMig.GpuInstanceProfile;
 import io.gpunode.nvml.NvmlReturn;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads what a GPU is, call by call, on its lane. UUID, PCI address and minor number must be there, since nothing can be advertised without
@@ -27,14 +29,22 @@ final class IdentityReader {
 
     private final Nvml nvml;
     private final Lane lane;
+    /** Of the GPU that was read last: they do not change while it is in MIG mode. */
+    private @Nullable GpuId profilesOf;
+
+    private List<GpuInstanceProfile> profiles = List.of();
 
     IdentityReader(Nvml nvml, Lane lane) {
         this.nvml = nvml;
         this.lane = lane;
     }
 
-    /** A GPU, its handle under its own name, and the handles of its MIG devices in their order. */
-    record Identified(GpuIdentity identity, NvmlDevice device, List<NvmlDevice> migDevices) {}
+    /**
+     * A GPU, its handle under its own name, and the handles of its MIG devices in their order.
+     *
+     * @param migPlaces how many MIG devices it could have; 0 when MIG is off, -1 when it has no MIG
+     */
+    record Identified(GpuIdentity identity, NvmlDevice device, List<NvmlDevice> migDevices, int migPlaces) {}
 
     /** @throws IdentityRefused when the GPU answers something that cannot be its identity */
     Identified read(int index, NvmlDevice handle) throws NvmlException, IdentityRefused {
@@ -51,8 +61,11 @@ final class IdentityReader {
         boolean migEnabled = migMode instanceof Reading.Value<Nvml.Mode>(Nvml.Mode mode) && mode.current();
         List<GpuIdentity.Mig> migDevices = new ArrayList<>();
         List<NvmlDevice> migHandles = new ArrayList<>();
+        int migPlaces = migMode instanceof Reading.Unsupported<Nvml.Mode> ? -1 : 0;
         if (migEnabled) {
-            readMigDevices(device, memoryBytes.orElse(0), migDevices, migHandles);
+            migPlaces = Math.min(
+                    MIG_DEVICE_LIMIT, call("nvmlDeviceGetMaxMigDeviceCount", () -> nvml.maxMigDeviceCount(device)));
+            readMigDevices(device, migPlaces, memoryBytes.orElse(0), migDevices, migHandles);
         }
         GpuIdentity identity = new GpuIdentity(
                 id,
@@ -72,14 +85,12 @@ final class IdentityReader {
                 migEnabled,
                 migDevices,
                 fabric(device));
-        return new Identified(identity, device, List.copyOf(migHandles));
+        return new Identified(identity, device, List.copyOf(migHandles), migPlaces);
     }
 
     private void readMigDevices(
-            NvmlDevice device, long gpuMemoryBytes, List<GpuIdentity.Mig> devices, List<NvmlDevice> handles)
+            NvmlDevice device, int places, long gpuMemoryBytes, List<GpuIdentity.Mig> devices, List<NvmlDevice> handles)
             throws NvmlException, IdentityRefused {
-        int places = Math.min(
-                MIG_DEVICE_LIMIT, call("nvmlDeviceGetMaxMigDeviceCount", () -> nvml.maxMigDeviceCount(device)));
         for (int place = 0; place < places; place++) {
             int index = place;
             try {
@@ -102,7 +113,7 @@ final class IdentityReader {
                                 attributes.gpuInstanceSlices(),
                                 attributes.memoryMiB(),
                                 gpuMemoryBytes,
-                                profileId),
+                                MigProfiles.attributes(profileId, profiles(device))),
                         attributes.gpuInstanceSlices(),
                         attributes.computeInstanceSlices(),
                         attributes.memoryMiB(),
@@ -121,6 +132,17 @@ final class IdentityReader {
                 }
             }
         }
+    }
+
+    private List<GpuInstanceProfile> profiles(NvmlDevice device) {
+        GpuId owner = new GpuId(device.label());
+        if (!owner.equals(profilesOf)) {
+            Reading<List<GpuInstanceProfile>> read = reading(
+                    "nvmlDeviceGetGpuInstanceProfileInfo", () -> nvml.mig().gpuInstanceProfiles(device));
+            profiles = read.asOptional().orElse(List.of());
+            profilesOf = read instanceof Reading.Value ? owner : null;
+        }
+        return profiles;
     }
 
     private Reading<Gpu.FabricState> fabric(NvmlDevice device) {

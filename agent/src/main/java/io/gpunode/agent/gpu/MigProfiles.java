@@ -1,5 +1,7 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.nvml.NvmlMig.GpuInstanceProfile;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -11,10 +13,19 @@ final class MigProfiles {
     private static final long GIBIBYTE = 1L << 30;
 
     /**
-     * What an instance has beyond its slices, by the profile id of {@code nvmlGpuInstanceInfo_t}: the ids of NVIDIA's MIG user guide, tables of
-     * supported profiles (A30: 6 and 21; A100, H100, B200: 20; RTX PRO: the others).
+     * What an instance has beyond its slices, by the profile's constant {@code NVML_GPU_INSTANCE_PROFILE_*}, which is the same on all chips:
+     * revisions with the media engines (7, 8; revision 2, which is 9, has more memory and no mark), graphics (10 to 12 and 17), none of the media
+     * engines (13, 14), all of them (15, 16).
      */
-    private static final Map<Integer, String> ATTRIBUTES = Map.of(
+    private static final Map<Integer, String> BY_CONSTANT = Map.of(
+            7, "+me", 8, "+me", 10, "+gfx", 11, "+gfx", 12, "+gfx", 13, "-me", 14, "-me", 15, "+me.all", 16, "+me.all",
+            17, "+gfx");
+
+    /**
+     * The same by the profile id of {@code nvmlGpuInstanceInfo_t}, for a driver that does not list its profiles: the ids of NVIDIA's MIG user
+     * guide, tables of supported profiles (A30: 6 and 21; A100, H100, B200: 20; RTX PRO: the others).
+     */
+    private static final Map<Integer, String> BY_ID = Map.of(
             6, "+me", 20, "+me", 21, "+me", 32, "+gfx", 35, "+gfx", 47, "+gfx", 64, "+me.all", 65, "+me.all", 66, "-me",
             67, "-me");
 
@@ -27,9 +38,9 @@ final class MigProfiles {
      * @param gpuSlices of the GPU instance
      * @param memoryMebibytes of the GPU instance
      * @param gpuMemoryBytes frame buffer of the whole GPU
-     * @param profileId the GPU instance's profile id; -1 when it is not known
+     * @param attributes what it has beyond its slices, see {@link #attributes}
      */
-    static String text(int computeSlices, int gpuSlices, long memoryMebibytes, long gpuMemoryBytes, int profileId) {
+    static String text(int computeSlices, int gpuSlices, long memoryMebibytes, long gpuMemoryBytes, String attributes) {
         StringBuilder text = new StringBuilder(16);
         if (computeSlices != gpuSlices) {
             text.append(computeSlices).append("c.");
@@ -38,8 +49,23 @@ final class MigProfiles {
                 .append("g.")
                 .append(gigabytes(memoryMebibytes, gpuMemoryBytes))
                 .append("gb")
-                .append(ATTRIBUTES.getOrDefault(profileId, ""))
+                .append(attributes)
                 .toString();
+    }
+
+    /**
+     * What an instance has beyond its slices, as the end of the text: {@code +me}, or nothing.
+     *
+     * @param profileId the GPU instance's profile id; -1 when it is not known
+     * @param profiles those that the driver lists for the GPU; empty when it lists none
+     */
+    static String attributes(int profileId, List<GpuInstanceProfile> profiles) {
+        for (GpuInstanceProfile profile : profiles) {
+            if (profile.id() == profileId) {
+                return BY_CONSTANT.getOrDefault(profile.constant(), "");
+            }
+        }
+        return BY_ID.getOrDefault(profileId, "");
     }
 
     /**

@@ -31,8 +31,10 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -107,6 +109,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private final Subscribers subscribers;
     private final Meters.Timer samplingTimer;
     private final Roster roster;
+    private final MigLayoutWatch migLayout;
 
     // Written by any thread under the mailbox's lock.
     private final Object mailbox = new Object();
@@ -135,6 +138,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Tick samplingBegan;
     private Tick nextLook;
     private Tick nextReopening;
+    private Tick nextMigLook;
     private int samplingsUntilLook;
     private boolean lookDue;
     private boolean structureRead;
@@ -165,6 +169,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         this.samplingTimer = meters.timer(
                 "gpu_node_agent_sampling_seconds", "Time from asking all GPUs for a sampling to having it.");
         this.roster = new Roster(hostFiles);
+        this.migLayout = new MigLayoutWatch(hostFiles);
         this.nvml = NvmlWaits.starting(wall.instant());
         this.current = new NodeSnapshot(0, 0, wall.instant(), nvml, List.of(), Topology.EMPTY);
         Tick now = clock.now();
@@ -173,6 +178,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         this.samplingBegan = now;
         this.nextLook = now;
         this.nextReopening = now;
+        this.nextMigLook = now;
     }
 
     // --- any thread ---
@@ -511,6 +517,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private Activity identify(GpuSession session, int count, int tries) {
         round++;
+        migLayout.begin();
         for (int index = 0; index < count; index++) {
             session.probe(index).identify(round);
         }
@@ -539,12 +546,17 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         unidentified = roster.unidentified();
         List<GpuProbe> probes = new ArrayList<>();
         List<GpuId> ids = new ArrayList<>();
+        Set<Integer> splitMinors = new HashSet<>();
         for (KnownGpu gpu : roster.gpus()) {
             ids.add(gpu.id());
             if (gpu.probe() != null) {
                 probes.add(gpu.probe());
             }
+            if (gpu.identity().migEnabled()) {
+                splitMinors.add(gpu.identity().minor());
+            }
         }
+        migLayout.follow(splitMinors);
         session.identified(probes);
         if (structureRead && ids.equals(topology.gpus())) {
             return becomeOpen(session);
@@ -657,6 +669,10 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         changed |= collect();
         lookDue |= someoneIdentifiedLate(resting.session());
         Tick now = clock.now();
+        if (!migLayout.isIdle() && !lookDue && now.reached(nextMigLook)) {
+            nextMigLook = now.plus(MigLayoutWatch.INTERVAL);
+            lookDue = migLayout.changed();
+        }
         if (lookDue && now.reached(nextLook)) {
             return look(resting.session(), COUNT_TRIES);
         }
@@ -766,9 +782,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
             case Activity.Identifying identifying -> until(identifying.deadline(), now);
             case Activity.Connecting connecting -> until(connecting.deadline(), now);
             case Activity.Sampling sampling -> until(sampling.deadline(), now);
-            case Activity.Resting _ -> until(lookDue && nextSampling.reached(nextLook) ? nextLook : nextSampling, now);
+            case Activity.Resting _ -> until(restUntil(), now);
             case Activity.Closing _, Activity.Withdrawn _ -> FOREVER;
         };
+    }
+
+    private Tick restUntil() {
+        Tick next = lookDue ? nextLook : migLayout.isIdle() ? nextSampling : nextMigLook;
+        return nextSampling.reached(next) ? next : nextSampling;
     }
 
     /** At least a little: a deadline that has passed without moving anything on must not become a spin. */

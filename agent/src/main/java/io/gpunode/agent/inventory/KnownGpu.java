@@ -25,7 +25,9 @@ final class KnownGpu {
     private static final GpuCondition ANSWERING = new GpuCondition.Answering();
 
     private GpuIdentity identity;
-    private MigMinors migMinors = MigMinors.NONE;
+    /** Of its MIG devices, in their order; empty until the kernel's table was asked. */
+    private List<Capabilities> capabilities = List.of();
+
     private final OptionalInt numaNode;
     private @Nullable GpuProbe probe;
     private long newestRound;
@@ -78,9 +80,30 @@ final class KnownGpu {
         lastXid = event;
     }
 
-    /** The kernel's table of capability nodes, read after it was identified; a GPU without MIG devices needs none. */
-    void migMinors(MigMinors table) {
-        migMinors = table;
+    /** The capability nodes of a MIG device. */
+    private record Capabilities(OptionalInt gpuInstance, OptionalInt computeInstance) {
+        static final Capabilities UNKNOWN = new Capabilities(OptionalInt.empty(), OptionalInt.empty());
+
+        boolean complete() {
+            return gpuInstance.isPresent() && computeInstance.isPresent();
+        }
+    }
+
+    /** Whether the capability nodes of a MIG device are still to be found. */
+    boolean lacksCapabilities() {
+        return capabilities.size() != identity.migDevices().size()
+                || !capabilities.stream().allMatch(Capabilities::complete);
+    }
+
+    /** Finds the capability nodes of its MIG devices in the kernel's table. */
+    void capabilities(MigMinors table) {
+        List<Capabilities> found = new ArrayList<>(identity.migDevices().size());
+        for (GpuIdentity.Mig mig : identity.migDevices()) {
+            found.add(new Capabilities(
+                    table.gpuInstance(identity.minor(), mig.gpuInstanceId()),
+                    table.computeInstance(identity.minor(), mig.gpuInstanceId(), mig.computeInstanceId())));
+        }
+        capabilities = List.copyOf(found);
     }
 
     /** It was identified at this probe. */
@@ -91,6 +114,7 @@ final class KnownGpu {
                 reading = null;
             }
             identity = found;
+            capabilities = List.of();
         }
         probe = at;
         identifiedRound = round;
@@ -204,6 +228,7 @@ final class KnownGpu {
             GpuIdentity.Mig mig = layout.get(i);
             GpuSample sample =
                     sameLayout && newest != null ? newest.migSamples().get(i) : GpuSample.EMPTY;
+            Capabilities nodes = i < capabilities.size() ? capabilities.get(i) : Capabilities.UNKNOWN;
             devices.add(new MigDevice(
                     mig.id(),
                     mig.index(),
@@ -214,8 +239,8 @@ final class KnownGpu {
                     mig.computeSlices(),
                     mig.memoryMebibytes(),
                     mig.attributes(),
-                    migMinors.gpuInstance(identity.minor(), mig.gpuInstanceId()),
-                    migMinors.computeInstance(identity.minor(), mig.gpuInstanceId(), mig.computeInstanceId()),
+                    nodes.gpuInstance(),
+                    nodes.computeInstance(),
                     verdict.migDevice(mig.id()),
                     sample));
         }

@@ -40,6 +40,7 @@ final class Roster {
     private List<KnownGpu> order = List.of();
     private Map<Integer, String> refusedNow = Map.of();
     private Map<Integer, String> unidentified = Map.of();
+    private @Nullable MigMinors minorsOfRound;
 
     Roster(HostFiles hostFiles) {
         this.hostFiles = hostFiles;
@@ -112,6 +113,7 @@ final class Roster {
             }
         }
         refusedNow = Map.copyOf(refused);
+        minorsOfRound = null;
         sort();
     }
 
@@ -122,7 +124,10 @@ final class Roster {
         }
         KnownGpu gpu = known.computeIfAbsent(identity.id(), id -> add(identity));
         gpu.identified(probe, identity, found.round());
-        gpu.migMinors(identity.migDevices().isEmpty() ? MigMinors.NONE : migMinors());
+        if (gpu.lacksCapabilities()) {
+            minorsOfRound = minorsOfRound == null ? migMinors() : minorsOfRound;
+            gpu.capabilities(minorsOfRound);
+        }
         return true;
     }
 
@@ -215,7 +220,7 @@ final class Roster {
             return MigMinors.read(hostFiles);
         } catch (IOException e) {
             LOG.warn("the capability nodes of MIG devices cannot be read", "error", e);
-            return MigMinors.NONE;
+            return MigMinors.parse("");
         }
     }
 

@@ -2,6 +2,8 @@ package io.gpunode.agent.gpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.nvml.NvmlMig.GpuInstanceProfile;
+import java.util.List;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,7 +30,18 @@ class MigProfilesTest {
     })
     void profilesAreNamedAsNvidiaNamesThem(
             int compute, int gpu, long instanceMebibytes, long gpuMebibytes, int profileId, String name) {
-        assertThat(MigProfiles.text(compute, gpu, instanceMebibytes, gpuMebibytes << 20, profileId))
+        String attributes = MigProfiles.attributes(profileId, List.of());
+        assertThat(MigProfiles.text(compute, gpu, instanceMebibytes, gpuMebibytes << 20, attributes))
                 .isEqualTo(name);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, ''", "7, +me", "9, ''", "12, +gfx", "13, -me", "15, +me.all", "17, +gfx", "99, ''"})
+    void attributesFollowTheDriversConstantsWhateverTheIds(int constant, String attributes) {
+        // Given: an id that stands for media engines on other chips
+        GpuInstanceProfile profile = new GpuInstanceProfile(constant, 20, "MIG 1g.10gb", 1, 7, 14, 1, 0, 0, 0, 0, 9856);
+
+        // When / Then
+        assertThat(MigProfiles.attributes(20, List.of(profile))).isEqualTo(attributes);
     }
 }

@@ -1,6 +1,7 @@
 package io.gpunode.agent.inventory;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.gpunode.agent.gpu.CloseOutcome;
 import io.gpunode.agent.model.Gpu;
@@ -18,6 +19,7 @@ import io.gpunode.agent.time.Tick;
 import io.gpunode.nvml.NvmlLibraries;
 import io.gpunode.nvml.simulator.NvmlSimulator;
 import io.gpunode.nvml.simulator.SimulatedNodeFiles;
+import io.gpunode.nvml.simulator.SimulatedProfile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -661,6 +663,124 @@ class InventoryTest {
                     .extracting(MigDevice::profile)
                     .containsOnly("3g.40gb");
             assertThat(after.structureVersion()).isGreaterThan(structure);
+        }
+    }
+
+    @Test
+    void aMigLayoutChangedByOthersIsNoticedFromTheKernelsDirectories() throws Exception {
+        // Given: no sampling that could notice it, and nobody who waits for events
+        NvmlSimulator simulator = NvmlSimulator.install(directory, "8xa100-80gb-mig");
+        SimulatedNodeFiles.create(directory, simulator.profile());
+        try (SimulatedNode node = new SimulatedNode(directory, simulator).started()) {
+            node.inventory().samplingInterval(Duration.ofMinutes(10));
+
+            // When
+            simulator.apply(
+                    "mig gpu=6 destroy=0\nmig gpu=6 profile=3g.40gb start=0\nmig gpu=6 profile=1c.3g.40gb start=4");
+
+            // Then
+            Gpu gpu = node.awaitGpu(
+                    6, "the new layout", candidate -> candidate.migDevices().size() == 2);
+            assertThat(gpu.migDevices())
+                    .extracting(
+                            MigDevice::profile, MigDevice::gpuInstanceCapability, MigDevice::computeInstanceCapability)
+                    .containsExactly(
+                            tuple("3g.40gb", OptionalInt.of(831), OptionalInt.of(832)),
+                            tuple("1c.3g.40gb", OptionalInt.of(822), OptionalInt.of(823)));
+            assertThat(gpu.migDevices().getLast().attributes().multiprocessors())
+                    .isEqualTo(14);
+        }
+    }
+
+    @Test
+    void aLayoutThatStaysIsNotReadAgain() throws Exception {
+        // Given: a GPU instance without a compute instance, which NVML does not show
+        NvmlSimulator simulator = NvmlSimulator.install(directory, "8xa100-80gb-mig");
+        SimulatedNodeFiles.create(directory, simulator.profile());
+        simulator.apply("mig gpu=6 clear\nmig gpu=6 profile=3g.40gb bare");
+        try (SimulatedNode node = new SimulatedNode(directory, simulator).started()) {
+            node.inventory().samplingInterval(Duration.ofMinutes(10));
+            CountDownLatch aWhile = new CountDownLatch(1);
+            // The sampling that was under way ends.
+            boolean ended = aWhile.await(500, TimeUnit.MILLISECONDS);
+            simulator.forget();
+
+            // When: the directories are looked at twice at least
+            ended |= aWhile.await(2200, TimeUnit.MILLISECONDS);
+
+            // Then
+            assertThat(ended).isFalse();
+            assertThat(simulator.totalCalls()).isZero();
+        }
+    }
+
+    @Test
+    void aGpuThatIsSplitIsNoticedBySampling() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            // When
+            node.simulator().apply("mig gpu=7 mode=on\nmig gpu=7 profile=7g.80gb");
+
+            // Then
+            Gpu gpu = node.awaitGpu(
+                    7, "the new layout", candidate -> candidate.migDevices().size() == 1);
+            assertThat(gpu.migEnabled()).isTrue();
+        }
+    }
+
+    @Test
+    void anInstanceInAnEmptyPlaceIsNoticedBySampling() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            node.simulator().apply("mig gpu=0 destroy=9");
+            node.awaitGpu(0, "one less", candidate -> candidate.migDevices().size() == 6);
+
+            // When
+            node.simulator().apply("mig gpu=0 profile=1g.10gb+me start=2");
+
+            // Then
+            Gpu gpu = node.awaitGpu(
+                    0, "the new one", candidate -> candidate.migDevices().size() == 7);
+            assertThat(gpu.migDevices()).extracting(MigDevice::profile).containsOnlyOnce("1g.10gb+me");
+        }
+    }
+
+    @Test
+    void anotherInstanceInTheSamePlaceIsAnotherDevice() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            // When
+            node.simulator()
+                    .apply(
+                            "mig gpu=0 destroy=9\nmig gpu=0 profile=1g.10gb start=2 uuid=MIG-0b6a1f0e-0000-5000-8000-000000000001");
+
+            // Then
+            Gpu gpu = node.awaitGpu(
+                    0,
+                    "the new UUID",
+                    candidate -> candidate.migDevices().stream()
+                            .anyMatch(mig -> mig.id().uuid().startsWith("MIG-0b6a1f0e")));
+            assertThat(gpu.migDevices()).hasSize(7);
+        }
+    }
+
+    @Test
+    void profilesOfEveryChipAreNamedByWhatTheDriverLists() throws Exception {
+        // Given
+        SimulatedProfile profile = SimulatedProfile.parse("rtx", """
+                driver version=580.95.05 cuda=13.0
+                model X name=X memory=97887 mig-table=rtx-pro-6000
+                gpu 0 model=X pci=0000:07:00.0 uuid=GPU-f70f6629-053c-482d-a78a-7717cabc38a8
+                set gpu=0 mig-mode=on mig-pending=on
+                """);
+        NvmlSimulator simulator = NvmlSimulator.install(directory, profile);
+        simulator.apply(
+                "mig gpu=0 profile=1g.24gb+gfx start=0\nmig gpu=0 profile=1g.24gb-me start=1\nmig gpu=0 profile=2g.48gb");
+        try (SimulatedNode node = new SimulatedNode(directory, simulator)) {
+            // When
+            node.started();
+
+            // Then
+            assertThat(node.inventory().current().gpus().getFirst().migDevices())
+                    .extracting(MigDevice::profile)
+                    .containsExactly("1g.24gb+gfx", "1g.24gb-me", "2g.48gb");
         }
     }
 

@@ -7,16 +7,20 @@ import java.nio.charset.StandardCharsets;
 
 /** Whatever the kernel's table holds, it is read as far as it makes sense. */
 class MigMinorsFuzzTest {
+    private static final int INSTANCES = 15;
+
     @FuzzTest
     void anyTableIsReadAsFarAsItMakesSense(byte[] bytes) {
         // When
-        MigMinors minors = MigMinors.parse(new String(bytes, StandardCharsets.UTF_8));
+        String table = new String(bytes, StandardCharsets.UTF_8);
+        MigMinors minors = MigMinors.parse(table);
 
         // Then
-        assertThat(minors.minors().values()).allMatch(minor -> minor >= 0);
-        minors.minors()
-                .forEach((entry, minor) -> assertThat(
-                                MigMinors.parse(entry + " " + minor).minors())
-                        .containsEntry(entry, minor));
+        for (int instance = 0; instance < INSTANCES; instance++) {
+            assertThat(minors.gpuInstance(0, instance).orElse(0)).isNotNegative();
+            assertThat(minors.computeInstance(0, instance, 0).orElse(0)).isNotNegative();
+        }
+        assertThat(MigMinors.parse(table + "\ngpu77/gi1/ci2/access 66\n").computeInstance(77, 1, 2))
+                .isNotEmpty();
     }
 }
