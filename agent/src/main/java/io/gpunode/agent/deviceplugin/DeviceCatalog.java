@@ -239,8 +239,11 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
 
     private static String problem(GpuHealth health) {
         if (health instanceof GpuHealth.Unhealthy(List<Finding> findings)) {
-            Finding worst = findings.getFirst();
-            return worst.repair().isEmpty() ? worst.reason() : worst.reason() + "; repair: " + worst.repair();
+            Finding reason = findings.getFirst();
+            for (int i = 1; i < findings.size() && !reason.severity().withholds(); i++) {
+                reason = findings.get(i);
+            }
+            return reason.repair().isEmpty() ? reason.reason() : reason.reason() + "; repair: " + reason.repair();
         }
         return "";
     }

@@ -247,6 +247,71 @@ class ResourcesOfANodeTest {
                 .isEqualTo(small.messages());
     }
 
+    @Test
+    void featuresAreNamedAfterTheDevicesOnceTheirSpecsAreThere() throws Exception {
+        // Given
+        for (String device :
+                List.of("nvidia-caps-imex-channels/channel0", "gdrdrv", "nvidia-fs0", "infiniband/uverbs0")) {
+            Path stand = node.hostRoot().resolve("dev").resolve(device);
+            Files.createDirectories(stand.resolveSibling("."));
+            Files.writeString(stand, "");
+        }
+        start("""
+                flags:
+                  gdsEnabled: true
+                  mofedEnabled: true
+                  gdrcopyEnabled: true
+                  plugin:
+                    deviceListStrategy: cdi-cri
+                imex:
+                  channelIDs: [0]
+                  required: true
+                """);
+        awaitHealthy(GPU, 8);
+
+        // When
+        ContainerAllocateResponse answer = admitted(GPU, "pod", 1);
+
+        // Then
+        assertThat(answer.getCdiDevicesList())
+                .extracting(device -> device.getName().replaceFirst("=GPU-.*", "="))
+                .containsExactly(
+                        "k8s.device-plugin.nvidia.com/gpu=",
+                        "k8s.device-plugin.nvidia.com/imex-channel=0",
+                        "k8s.device-plugin.nvidia.com/gdrcopy=all",
+                        "k8s.device-plugin.nvidia.com/gds=all",
+                        "k8s.device-plugin.nvidia.com/mofed=all");
+        assertThat(answer.getEnvsMap())
+                .containsOnlyKeys("NVIDIA_GDRCOPY", "NVIDIA_GDS", "NVIDIA_MOFED")
+                .containsValue("enabled");
+    }
+
+    @Test
+    void anXidOfAMigDeviceTakesItAndItsSharesAndNoNeighbour() throws Exception {
+        // Given
+        start("""
+                flags:
+                  migStrategy: mixed
+                sharing:
+                  timeSlicing:
+                    resources:
+                      - name: nvidia.com/mig-1g.10gb
+                        replicas: 2
+                """);
+        DeviceList before = awaitHealthy("nvidia.com/mig-1g.10gb", 64);
+        node.simulator().awaitCalls("nvmlEventSetWait_v2", 1, SOON);
+
+        // When
+        node.simulator().apply("event gpu=0 mig=3 xid=8");
+
+        // Then
+        DeviceList after = awaitHealthy("nvidia.com/mig-1g.10gb", 62);
+        assertThat(before.healthyIds())
+                .filteredOn(id -> !after.healthyIds().contains(id))
+                .hasSize(2)
+                .allSatisfy(id -> assertThat(id).startsWith("MIG-f70f6629-053c-482d-a78a-0003"));
+    }
+
     private String state() throws IOException {
         try (InputStream page = URI.create(
                         "http://127.0.0.1:" + agent.orElseThrow().httpAddress().getPort() + "/state")
