@@ -16,6 +16,7 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -70,8 +71,8 @@ final class BenchmarkNode implements AutoCloseable {
                   interval: %5$dms
                 health:
                   recoveryInterval: %6$dms
-                %7$shttp:
-                  listen: 127.0.0.1:%8$d
+                %7$s%8$shttp:
+                  listen: 127.0.0.1:%9$d
                 """.formatted(
                         root,
                         devicePlugins,
@@ -82,6 +83,10 @@ final class BenchmarkNode implements AutoCloseable {
                         settings.fields().isEmpty()
                                 ? ""
                                 : "metrics:\n  fields: [" + String.join(", ", settings.fields()) + "]\n",
+                        settings.shares() == 0
+                                ? ""
+                                : "sharing:\n  timeSlicing:\n    resources:\n      - {name: nvidia.com/gpu, replicas: "
+                                        + settings.shares() + "}\n",
                         port));
     }
 
@@ -134,11 +139,11 @@ final class BenchmarkNode implements AutoCloseable {
 
     /** The first device list that came after this agent was started, with every GPU healthy. */
     DeviceList awaitList(PackagedAgent agent) throws Exception {
-        int gpus = settings.profile().gpus().size();
+        int devices = ids().size();
         try {
             return kubelet.awaitDevices(
                     list -> list.connected()
-                            && list.allocatable() == gpus
+                            && list.allocatable() == devices
                             && list.changedAt().nanos() - agent.startedAt() > 0,
                     REGISTERED);
         } catch (TimeoutException e) {
@@ -151,14 +156,31 @@ final class BenchmarkNode implements AutoCloseable {
         return devicePlugins.resolve(kubelet.registrations().getLast().endpoint());
     }
 
-    /** The device id of a GPU by its number. */
+    /** The UUID of a GPU by its number. */
     String id(int gpu) {
         return settings.profile().gpus().get(gpu).uuid();
     }
 
-    /** All device ids. */
+    /** All device ids, GPU by GPU. */
     List<String> ids() {
-        return settings.profile().gpus().stream().map(gpu -> gpu.uuid()).toList();
+        List<String> ids = new ArrayList<>();
+        for (int gpu = 0; gpu < settings.profile().gpus().size(); gpu++) {
+            ids.addAll(ids(gpu));
+        }
+        return ids;
+    }
+
+    /** The device ids of one GPU. */
+    List<String> ids(int gpu) {
+        String uuid = id(gpu);
+        if (settings.shares() == 0) {
+            return List.of(uuid);
+        }
+        List<String> ids = new ArrayList<>(settings.shares());
+        for (int share = 0; share < settings.shares(); share++) {
+            ids.add(uuid + "::" + share);
+        }
+        return ids;
     }
 
     /** Three pods that hold four GPUs, so that there is something to attribute. */

@@ -16,6 +16,7 @@ public final class Benchmarks {
     static {
         ALL.put("start", new StartBenchmark());
         ALL.put("allocate", new AllocateBenchmark());
+        ALL.put("churn", new ChurnBenchmark());
         ALL.put("preferred", new PreferredBenchmark());
         ALL.put("scrape", new ScrapeBenchmark());
         ALL.put("xid", new XidBenchmark());

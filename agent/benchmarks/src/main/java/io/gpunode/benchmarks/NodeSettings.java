@@ -8,13 +8,15 @@ import java.util.List;
  * What a simulated node and its agent's configuration are like.
  *
  * @param fields of {@code metrics.fields}; empty for the default ones
+ * @param shares of each GPU; 0 when GPUs are not shared
  */
 record NodeSettings(
         SimulatedProfile profile,
         Duration samplingInterval,
         Duration callDeadline,
         Duration recoveryInterval,
-        List<String> fields) {
+        List<String> fields,
+        int shares) {
     private static final String EIGHT_GPUS = "8xh100";
 
     /** 40 fields that a data centre GPU without MIG has values for. */
@@ -67,19 +69,25 @@ record NodeSettings(
                 Duration.ofSeconds(5),
                 Duration.ofSeconds(5),
                 Duration.ofMinutes(5),
-                List.of());
+                List.of(),
+                0);
     }
 
     /** The same with sixteen GPUs: the eight once more, in a second PCI domain. */
     NodeSettings withSixteenGpus() {
-        return new NodeSettings(Profiles.doubled(profile), samplingInterval, callDeadline, recoveryInterval, fields);
+        return new NodeSettings(Profiles.doubled(profile), samplingInterval, callDeadline, recoveryInterval, fields, shares);
+    }
+
+    /** Each GPU in so many shares. */
+    NodeSettings withShares(int changed) {
+        return new NodeSettings(profile, samplingInterval, callDeadline, recoveryInterval, fields, changed);
     }
 
     NodeSettings withFields(List<String> changed) {
-        return new NodeSettings(profile, samplingInterval, callDeadline, recoveryInterval, changed);
+        return new NodeSettings(profile, samplingInterval, callDeadline, recoveryInterval, changed, shares);
     }
 
     NodeSettings withIntervals(Duration sampling, Duration deadline, Duration recovery) {
-        return new NodeSettings(profile, sampling, deadline, recovery, fields);
+        return new NodeSettings(profile, sampling, deadline, recovery, fields, shares);
     }
 }

@@ -1,5 +1,6 @@
 package io.gpunode.benchmarks;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -10,7 +11,7 @@ final class PreferredBenchmark implements Benchmark {
 
     @Override
     public String describe() {
-        return "GetPreferredAllocation of 8 and of 16 GPUs, all sizes, over a null RPC";
+        return "GetPreferredAllocation of 8 and of 16 GPUs and of 160 shares, all sizes, over a null RPC";
     }
 
     @Override
@@ -20,7 +21,18 @@ final class PreferredBenchmark implements Benchmark {
                 "All devices available, none required; each row is the size with the largest p50 of all sizes. Over a null RPC: p50 less the p50 of a null RPC on the same connection.");
         measure(settings, report, NodeSettings.eightGpus());
         measure(settings, report, NodeSettings.eightGpus().withSixteenGpus());
+        measure(settings, report, NodeSettings.eightGpus().withSixteenGpus().withShares(10));
         report.end();
+    }
+
+    /** All sizes of up to 16 devices; of more, doubling. */
+    private static List<Integer> sizes(int devices) {
+        List<Integer> sizes = new ArrayList<>();
+        for (int size = 1; size < devices; size += devices <= 16 ? 1 : size) {
+            sizes.add(size);
+        }
+        sizes.add(devices);
+        return sizes;
     }
 
     private static void measure(Settings settings, Report report, NodeSettings nodeSettings) throws Exception {
@@ -28,19 +40,21 @@ final class PreferredBenchmark implements Benchmark {
                 PackagedAgent agent = node.startRegistered(settings);
                 PluginClient client = new PluginClient(node.pluginSocket())) {
             List<String> ids = node.ids();
+            List<Integer> sizes = sizes(ids.size());
+            String devices = ids.size() + (nodeSettings.shares() == 0 ? " GPUs" : " shares");
             int calls = settings.samples(CALLS);
             client.nothing(1, calls);
             Latencies nothing = client.nothing(1, calls);
-            Latencies first = new Latencies(ids.size());
-            for (int size = 1; size <= ids.size(); size++) {
+            Latencies first = new Latencies(sizes.size());
+            for (int size : sizes) {
                 first.add(client.preferredOnce(ids, size));
             }
-            for (int size = 1; size <= ids.size(); size++) {
+            for (int size : sizes) {
                 client.preferred(ids, size, calls);
             }
             Latencies worst = new Latencies(0);
             int worstSize = 0;
-            for (int size = 1; size <= ids.size(); size++) {
+            for (int size : sizes) {
                 Latencies latencies = client.preferred(ids, size, calls);
                 if (latencies.p50() > worst.p50()) {
                     worst = latencies;
@@ -48,14 +62,14 @@ final class PreferredBenchmark implements Benchmark {
                 }
             }
             long over = worst.p50() - nothing.p50();
-            report.row("null RPC with " + ids.size() + " GPUs", nothing);
+            report.row("null RPC with " + devices, nothing);
             report.row(
-                    "GetPreferredAllocation of " + ids.size() + " GPUs, size " + worstSize,
+                    "GetPreferredAllocation of " + devices + ", size " + worstSize,
                     worst.describe() + "; over a null RPC " + Latencies.time(over),
                     worst.count(),
                     "≤ 300 µs over a null RPC",
                     over <= BUDGET);
-            report.row("the first GetPreferredAllocation of each size, " + ids.size() + " GPUs", first);
+            report.row("the first GetPreferredAllocation of each size, " + devices, first);
             agent.terminate();
         }
     }
