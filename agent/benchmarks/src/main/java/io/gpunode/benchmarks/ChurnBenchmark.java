@@ -31,7 +31,11 @@ final class ChurnBenchmark implements Benchmark {
         NodeSettings eight = NodeSettings.eightGpus()
                 .withIntervals(Duration.ofMillis(100), Duration.ofSeconds(10), Duration.ofSeconds(1));
         measure(settings, report, "8 GPUs", eight);
-        measure(settings, report, "16 GPUs in 10 shares each", eight.withSixteenGpus().withShares(10));
+        measure(
+                settings,
+                report,
+                "16 GPUs in 10 shares each",
+                eight.withSixteenGpus().withShares(10));
         report.end();
     }
 

@@ -75,7 +75,8 @@ record NodeSettings(
 
     /** The same with sixteen GPUs: the eight once more, in a second PCI domain. */
     NodeSettings withSixteenGpus() {
-        return new NodeSettings(Profiles.doubled(profile), samplingInterval, callDeadline, recoveryInterval, fields, shares);
+        return new NodeSettings(
+                Profiles.doubled(profile), samplingInterval, callDeadline, recoveryInterval, fields, shares);
     }
 
     /** Each GPU in so many shares. */

@@ -12,7 +12,8 @@ import java.util.Arrays;
  *
  * <p>The value of dividing a mask is computed from smaller masks and kept, one table of 2<sup>n</sup> numbers a size up to <i>n</i>/2: 1 KiB
  * each at 8 GPUs, 256 KiB at 16. {@link #prepare} fills them ahead of the first question: 1 ms of work at 8 GPUs, about 0.3 s at 16; a question
- * that comes before computes what it needs. Any thread.
+ * that comes before computes what it needs. GPUs that are connected to all others in the same way stand for each other, so that of such twins
+ * only the first ones are tried: eight or sixteen behind NVSwitches are a handful of cases. Any thread.
  */
 final class SubsetSearch {
     /** Beyond it the tables outgrow their use. */
@@ -28,6 +29,8 @@ final class SubsetSearch {
     private final int[] within;
     /** By size, by mask: the best sum over a division into sets of that size; -1 is not computed yet. */
     private final int[][] divided;
+    /** By GPU: those before it that are connected to all others as it is. */
+    private final int[] twins;
 
     // How far the tables are prepared.
     private int preparedSize = 2;
@@ -58,6 +61,28 @@ final class SubsetSearch {
             }
             within[mask] = sum;
         }
+        this.twins = twins(scores);
+    }
+
+    private static int[] twins(PairScores scores) {
+        int[] twins = new int[scores.count()];
+        for (int gpu = 0; gpu < twins.length; gpu++) {
+            for (int before = 0; before < gpu; before++) {
+                if (areTwins(scores, before, gpu)) {
+                    twins[gpu] |= 1 << before;
+                }
+            }
+        }
+        return twins;
+    }
+
+    private static boolean areTwins(PairScores scores, int a, int b) {
+        for (int other = 0; other < scores.count(); other++) {
+            if (other != a && other != b && scores.between(a, other) != scores.between(b, other)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /**
@@ -123,8 +148,15 @@ final class SubsetSearch {
         for (int leftCount = candidateCount; leftCount >= need; leftCount--) {
             int next = left & -left;
             left ^= next;
-            tryAll(left, leftCount - 1, need - 1, chosen | next);
+            if (!hasTwin(next, available & ~chosen)) {
+                tryAll(left, leftCount - 1, need - 1, chosen | next);
+            }
         }
+    }
+
+    /** Whether a twin of a GPU was passed over: then this one would only repeat what the twin has given. */
+    private boolean hasTwin(int gpu, int passedOver) {
+        return (twins[Integer.numberOfTrailingZeros(gpu)] & passedOver) != 0;
     }
 
     private void tryOne(int chosen) {
@@ -191,6 +223,9 @@ final class SubsetSearch {
         for (int leftCount = candidateCount; leftCount >= need; leftCount--) {
             int next = left & -left;
             left ^= next;
+            if (hasTwin(next, whole & ~set)) {
+                continue;
+            }
             sum = Math.max(sum, bestSplit(left, leftCount - 1, need - 1, set | next, whole, setSize));
         }
         return sum;
