@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** Allocate and GetPreferredAllocation while the device list changes again and again: GPUs fall ill and recover beside those that are asked for. */
 final class ChurnBenchmark implements Benchmark {
@@ -78,7 +79,7 @@ final class ChurnBenchmark implements Benchmark {
         private final int healthy;
         private final CompletableFuture<Void> ended = new CompletableFuture<>();
         private volatile boolean ending;
-        private volatile int rounds;
+        private final AtomicInteger rounds = new AtomicInteger();
 
         Illness(BenchmarkNode node, int healthy) {
             this.node = node;
@@ -104,7 +105,7 @@ final class ChurnBenchmark implements Benchmark {
         }
 
         int rounds() {
-            return rounds;
+            return rounds.get();
         }
 
         private void round() throws Exception {
@@ -113,7 +114,7 @@ final class ChurnBenchmark implements Benchmark {
             }
             node.kubelet.awaitDevices(list -> list.allocatable() == healthy, LIMIT);
             node.kubelet.awaitDevices(list -> list.allocatable() == node.ids().size(), LIMIT);
-            rounds++;
+            rounds.incrementAndGet();
         }
     }
 }
