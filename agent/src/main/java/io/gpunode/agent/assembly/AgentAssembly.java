@@ -19,6 +19,7 @@ import io.gpunode.agent.gpu.GpuAccess;
 import io.gpunode.agent.gpu.NvmlOpener;
 import io.gpunode.agent.health.HealthAnnouncements;
 import io.gpunode.agent.health.HealthKeeper;
+import io.gpunode.agent.health.KernelLogWatcher;
 import io.gpunode.agent.health.XidTable;
 import io.gpunode.agent.health.XidWatcher;
 import io.gpunode.agent.inventory.Inventory;
@@ -34,6 +35,7 @@ import io.gpunode.agent.metrics.ProcessMeters;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.KmsgKernelLog;
 import io.gpunode.agent.os.SystemDeviceNodes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.podresources.PodResourcesClient;
@@ -42,6 +44,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
@@ -102,7 +105,7 @@ public final class AgentAssembly {
                 wall,
                 heartbeats,
                 meters);
-        this.health = new HealthKeeper(config.health(), inventory, clock, wall);
+        this.health = new HealthKeeper(config.health(), inventory, inventory::lookAgain, clock, wall);
         XidWatcher xids = new XidWatcher(access, inventory, health, inventory::lookAgain, clock, wall, heartbeats);
         this.cdi = new CdiPublisher(
                 inventory, this::config, host, new SystemDeviceNodes(host), clock, heartbeats, this::cdiChanged);
@@ -173,21 +176,19 @@ public final class AgentAssembly {
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
                 Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)));
-        this.services = new ServiceGroup(
-                "agent",
-                List.of(
-                        admin,
-                        inventory,
-                        xids,
-                        new Subscribed("meters", inventory, _ -> meters.refresh()),
-                        cdi,
-                        pods,
-                        new FirstScrape(admin),
-                        devicePlugin,
-                        kubernetes,
-                        new HealthAnnouncements(inventory, kubernetes.events(), kubernetes.condition())),
-                clock,
-                STOP_LIMIT_AFTER_FAILED_START);
+        List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));
+        if (config.health().kernelLog()) {
+            inOrder.add(new KernelLogWatcher(() -> KmsgKernelLog.open(host), health, clock, heartbeats));
+        }
+        inOrder.addAll(List.of(
+                new Subscribed("meters", inventory, _ -> meters.refresh()),
+                cdi,
+                pods,
+                new FirstScrape(admin),
+                devicePlugin,
+                kubernetes,
+                new HealthAnnouncements(inventory, kubernetes.events(), kubernetes.condition())));
+        this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
     }
 
     /**

@@ -172,7 +172,7 @@ public final class HealthAnnouncements implements Service {
         for (Finding finding : health.all()) {
             if (finding.severity() != Severity.REMARK) {
                 // Without the count, which would make a new condition of each repetition.
-                return finding.reason().replaceAll(" \\(\\d+ times\\)", "");
+                return finding.reason().replaceAll(" \\(\\d+ times( or more)?\\)", "");
             }
         }
         return "unhealthy";

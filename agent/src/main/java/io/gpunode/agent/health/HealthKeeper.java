@@ -15,14 +15,17 @@ import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps the evidence of every GPU and reports the verdict when it differs from the one in the picture. Has no thread: events come on their
@@ -32,6 +35,10 @@ import java.util.Set;
 public final class HealthKeeper {
     private static final Log LOG = Log.of(HealthKeeper.class);
     private static final PciAddress NOWHERE = new PciAddress(0, 0, 0, 0);
+    private static final long OFF_THE_BUS = 79;
+    private static final long REPAIR_CHANGED = 154;
+    /** Between two looks at GPUs that wait to join their fabric. */
+    private static final Duration LOOK_SPACING = Duration.ofSeconds(5);
 
     /** What is kept of one GPU. */
     private static final class Known {
@@ -46,24 +53,41 @@ public final class HealthKeeper {
     }
 
     private final HealthReports reports;
+    private final Runnable lookAgain;
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final Map<GpuId, Known> gpus = new HashMap<>();
     /** GPUs and MIG devices that were told of as withheld. */
     private final Set<GpuId> toldWithheld = new HashSet<>();
 
+    private final NodeEvidence node = new NodeEvidence();
+    private final Map<GpuId, GpuHealth> healths = new HashMap<>();
+    private List<Gpu> pictured = List.of();
+    private List<Finding> nodeReported = List.of();
+    private Tick nextLook;
     private HealthPolicy policy;
+    private Duration recoveryInterval;
 
-    public HealthKeeper(AgentConfig.Health config, HealthReports reports, MonotonicClock clock, InstantSource wall) {
+    /** @param lookAgain asks the inventory to read the GPUs' identities again; any thread */
+    public HealthKeeper(
+            AgentConfig.Health config,
+            HealthReports reports,
+            Runnable lookAgain,
+            MonotonicClock clock,
+            InstantSource wall) {
         this.policy = new HealthPolicy(config);
+        this.recoveryInterval = config.recoveryInterval();
         this.reports = reports;
+        this.lookAgain = lookAgain;
         this.clock = clock;
         this.wall = wall;
+        this.nextLook = clock.now();
     }
 
     /** Judges by other rules from the next picture or report on; what is known already is judged by them too. */
     public synchronized void configure(AgentConfig.Health config) {
         policy = new HealthPolicy(config);
+        recoveryInterval = config.recoveryInterval();
     }
 
     /** NVML reported an XID. */
@@ -74,7 +98,87 @@ public final class HealthKeeper {
         take(known, event.gpu(), report, Incident.Witness.NVML, event.at(), now);
         HealthVerdict verdict = policy.fold(event.gpu(), known.evidence);
         reports.xid(event, verdict);
-        tell(verdict, known.evidence.pci());
+        reported(verdict, known.evidence.pci());
+    }
+
+    /** The kernel's log says something about a GPU or an NVSwitch. */
+    synchronized void logged(KernelMessage message) {
+        Tick now = clock.now();
+        switch (message) {
+            case KernelMessage.Xid(PciAddress pci, long number, var gpuInstance, var computeInstance) ->
+                loggedXid(pci, DriverReport.xid(number, gpuInstance, computeInstance), now);
+            case KernelMessage.FallenOffBus(PciAddress pci) -> {
+                DriverReport report = DriverReport.xid(OFF_THE_BUS, OptionalInt.empty(), OptionalInt.empty());
+                GpuId gpu = at(pci);
+                // The XID says the same, a moment before or later.
+                if (gpu == null || known(gpu, now).evidence.count(report) == 0) {
+                    loggedXid(pci, report, now);
+                }
+            }
+            case KernelMessage.SwitchXid sxid -> {
+                long count = node.switchXid(sxid, wall.instant(), now);
+                if (Long.bitCount(count) == 1) {
+                    LOG.warn(
+                            "SXID of an NVSwitch",
+                            "pci",
+                            sxid.pci(),
+                            "sxid",
+                            sxid.number(),
+                            "detail",
+                            sxid.detail(),
+                            "count",
+                            count);
+                }
+                reportNode();
+            }
+            case KernelMessage.InitFailed(Optional<PciAddress> pci, OptionalInt minor) -> {
+                if (node.initFailed(pci, minor, wall.instant(), now) == 1) {
+                    LOG.error(
+                            "the driver could not start a GPU",
+                            "pci",
+                            pci.map(PciAddress::sysfsName).orElse("unknown"),
+                            "repair",
+                            Repair.READ_KERNEL_LOG.describe(NOWHERE));
+                    lookAgain.run();
+                }
+                reportNode();
+            }
+        }
+    }
+
+    private void loggedXid(PciAddress pci, DriverReport report, Tick now) {
+        GpuId gpu = at(pci);
+        Instant wallNow = wall.instant();
+        if (gpu == null) {
+            long count = node.strangersXid(pci, report.xid(), wallNow, now);
+            if (Long.bitCount(count) == 1) {
+                LOG.warn("XID of a GPU that NVML does not list", "pci", pci, "xid", report.xid(), "count", count);
+            }
+            reportNode();
+            return;
+        }
+        Known known = known(gpu, now);
+        long before = known.evidence.count(report);
+        take(known, gpu, report, Incident.Witness.KERNEL_LOG, wallNow, now);
+        if (known.evidence.count(report) > before) {
+            HealthVerdict verdict = policy.fold(gpu, known.evidence);
+            reports.xid(
+                    new XidEvent(gpu, report.xid(), wallNow, report.gpuInstance(), report.computeInstance()), verdict);
+            reported(verdict, known.evidence.pci());
+        }
+        if (report.xid() == REPAIR_CHANGED) {
+            lookAgain.run();
+        }
+    }
+
+    /** The GPU at a place; null when the picture has none there. */
+    private @Nullable GpuId at(PciAddress pci) {
+        for (Gpu gpu : pictured) {
+            if (NodeEvidence.samePlace(gpu.pci(), pci)) {
+                return gpu.id();
+            }
+        }
+        return null;
     }
 
     /** NVML reported something else against a GPU. */
@@ -86,7 +190,21 @@ public final class HealthKeeper {
         take(known, gpu, report, Incident.Witness.NVML, wall.instant(), now);
         HealthVerdict verdict = policy.fold(gpu, known.evidence);
         reports.health(verdict);
-        tell(verdict, known.evidence.pci());
+        reported(verdict, known.evidence.pci());
+    }
+
+    private void reported(HealthVerdict verdict, PciAddress pci) {
+        tell(verdict, pci);
+        healths.put(verdict.gpu(), verdict.health());
+        reportNode();
+    }
+
+    private void reportNode() {
+        List<Finding> found = node.findings(pictured, healths);
+        if (!found.equals(nodeReported)) {
+            nodeReported = found;
+            reports.node(found);
+        }
     }
 
     /** Before its first picture the GPU's place is not known; the first picture corrects it. */
@@ -124,6 +242,11 @@ public final class HealthKeeper {
     public synchronized void picture(NodeSnapshot snapshot) {
         Tick now = clock.now();
         Instant wallNow = wall.instant();
+        boolean waitsForALook = false;
+        if (snapshot.open()) {
+            // GPUs that are let go for a while keep their places: the log may tell of them meanwhile.
+            pictured = snapshot.gpus();
+        }
         for (Gpu gpu : snapshot.gpus()) {
             Known known = known(gpu.id(), now);
             long sampledAt = gpu.sample().sampledAtEpochMillis();
@@ -137,10 +260,28 @@ public final class HealthKeeper {
                     policy.observe(known.evidence, new Observation(gpu, known.growth), newReading, wallNow, now);
             HealthVerdict verdict = policy.fold(gpu.id(), known.evidence);
             tell(verdict, gpu.pci());
+            healths.put(gpu.id(), verdict.health());
             if (!shows(gpu, verdict)) {
                 reports.health(verdict);
             }
+            waitsForALook |= waitsForALook(verdict.health());
         }
+        node.picture(snapshot, id -> known(id, now).evidence.lastAnswer(), recoveryInterval, now);
+        reportNode();
+        if (waitsForALook && now.reached(nextLook)) {
+            nextLook = now.plus(LOOK_SPACING);
+            lookAgain.run();
+        }
+    }
+
+    /** Whether a finding goes only when the GPU's identity is read again, which is not with every sampling. */
+    private static boolean waitsForALook(GpuHealth health) {
+        for (Finding finding : health.all()) {
+            if (finding.check().equals(FabricCheck.NAME) && finding.severity().withholds()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static boolean shows(Gpu gpu, HealthVerdict verdict) {

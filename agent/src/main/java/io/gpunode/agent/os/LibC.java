@@ -11,6 +11,24 @@ final class LibC {
     static final int MSG_DONTWAIT = 0x40;
     static final int MSG_NOSIGNAL = 0x4000;
 
+    static final int O_RDONLY = 0;
+    static final int O_NONBLOCK = 0x800;
+    static final int O_CLOEXEC = 0x80000;
+    static final int SEEK_END = 2;
+    static final short POLLIN = 1;
+    /** {@code struct pollfd}: an int and two shorts. */
+    static final int POLLFD_BYTES = 8;
+
+    static final int EPERM = 1;
+    static final int ENOENT = 2;
+    static final int EINTR = 4;
+    static final int ENXIO = 6;
+    static final int EAGAIN = 11;
+    static final int EACCES = 13;
+    static final int EINVAL = 22;
+    static final int ESPIPE = 29;
+    static final int EPIPE = 32;
+
     static {
         Native.register(LibC.class, "c");
     }
@@ -25,6 +43,14 @@ final class LibC {
     static native int bind(int descriptor, byte[] address, int addressLength) throws LastErrorException;
 
     static native long recv(int descriptor, byte[] buffer, long length, int flags) throws LastErrorException;
+
+    static native int open(String path, int flags) throws LastErrorException;
+
+    static native long lseek(int descriptor, long offset, int whence) throws LastErrorException;
+
+    static native long read(int descriptor, byte[] buffer, long length) throws LastErrorException;
+
+    static native int poll(byte[] requests, long count, int timeoutMillis) throws LastErrorException;
 
     static native int close(int descriptor) throws LastErrorException;
 

@@ -373,7 +373,11 @@ class XidWatcherTest {
 
     private XidWatcher start(SimulatedNode node, Duration recoveryInterval) {
         HealthKeeper keeper = new HealthKeeper(
-                HealthConfigs.recoveringAfter(recoveryInterval), node.inventory(), clock, SystemTime.wall());
+                HealthConfigs.recoveringAfter(recoveryInterval),
+                node.inventory(),
+                node.inventory()::lookAgain,
+                clock,
+                SystemTime.wall());
         XidWatcher watcher = new XidWatcher(
                 node.access(),
                 node.inventory(),
