@@ -24,7 +24,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class DevicePluginServer implements AutoCloseable {
     private static final Log LOG = Log.of(DevicePluginServer.class);
-    private static final int MOST_CALLS_PER_CONNECTION = 128;
+    /** The kubelet has one, for a moment two. */
+    private static final int MOST_CONNECTIONS = 32;
+    /** A gRPC client begins to speak at once. */
+    private static final Duration SILENCE_LIMIT = Duration.ofSeconds(2);
+
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(1);
 
     private volatile Path socket;
@@ -41,13 +45,13 @@ final class DevicePluginServer implements AutoCloseable {
             PluginCounts counts,
             MonotonicClock clock,
             Runnable streamsChanged,
-            @Nullable BindableService registration)
+            @Nullable BindableService registration,
+            Duration silence)
             throws IOException {
         this.socket = socket;
         this.devices = devices;
         this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
-        NettyServerBuilder builder = UnixSockets.server(socket, loops)
-                .maxConcurrentCallsPerConnection(MOST_CALLS_PER_CONNECTION)
+        NettyServerBuilder builder = UnixSockets.boundedServer(socket, loops, MOST_CONNECTIONS, silence)
                 .addService(new DevicePluginService(this::devices, held, streams, counts, clock));
         if (registration != null) {
             builder.addService(registration);
@@ -74,6 +78,20 @@ final class DevicePluginServer implements AutoCloseable {
             Runnable streamsChanged,
             @Nullable BindableService registration)
             throws IOException {
+        return open(socket, loops, devices, held, counts, clock, streamsChanged, registration, SILENCE_LIMIT);
+    }
+
+    static DevicePluginServer open(
+            Path socket,
+            EventLoops loops,
+            AdvertisedDevices devices,
+            Supplier<HeldDevices> held,
+            PluginCounts counts,
+            MonotonicClock clock,
+            Runnable streamsChanged,
+            @Nullable BindableService registration,
+            Duration silence)
+            throws IOException {
         try {
             UnixSockets.checkPath(socket, DevicePlugin.DIRECTORY_SETTING);
         } catch (IllegalArgumentException e) {
@@ -84,7 +102,8 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            return new DevicePluginServer(socket, loops, devices, held, counts, clock, streamsChanged, registration);
+            return new DevicePluginServer(
+                    socket, loops, devices, held, counts, clock, streamsChanged, registration, silence);
         } catch (IOException e) {
             throw new IOException("cannot serve on " + socket + ": " + reason(e, socket), e);
         }

@@ -13,12 +13,23 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /** gRPC over unix domain sockets, as the kubelet speaks it. */
 public final class UnixSockets {
     /** The longest path in bytes: {@code sun_path} of {@code sockaddr_un} (unix(7)) holds 108, the last is NUL. */
     public static final int LONGEST_PATH_BYTES = 107;
+
+    private static final int MOST_CALLS = 32;
+    /** Some 20,000 device ids; the kubelet can send no more than a plugin lists. */
+    private static final int LARGEST_MESSAGE_BYTES = 1 << 20;
+
+    /** Then a connection without a call is closed. The kubelet's is never without: its stream. */
+    private static final int IDLE_SECONDS = 60;
+
+    private static final int MOST_RESETS = 200;
+    private static final int RESET_WINDOW_SECONDS = 30;
 
     private UnixSockets() {}
 
@@ -51,6 +62,26 @@ public final class UnixSockets {
                 .permitKeepAliveTime(0, TimeUnit.NANOSECONDS)
                 .permitKeepAliveWithoutCalls(true)
                 .directExecutor();
+    }
+
+    /**
+     * {@link #server} for a socket that others than its one client may reach: what one connection, and all of them together, can take up is bounded.
+     *
+     * @param connections how many may be open
+     * @param silence how long a new connection may take to send its first byte
+     */
+    public static NettyServerBuilder boundedServer(Path socket, EventLoops loops, int connections, Duration silence) {
+        return server(socket, loops)
+                .channelFactory(() -> {
+                    EpollServerDomainSocketChannel listening = new EpollServerDomainSocketChannel();
+                    listening.pipeline().addFirst(new ConnectionLimit(connections, silence));
+                    return listening;
+                })
+                .maxConcurrentCallsPerConnection(MOST_CALLS)
+                .maxInboundMessageSize(LARGEST_MESSAGE_BYTES)
+                .maxConnectionIdle(IDLE_SECONDS, TimeUnit.SECONDS)
+                // A client that opens calls only to reset them.
+                .maxRstFramesPerWindow(MOST_RESETS, RESET_WINDOW_SECONDS);
     }
 
     /** A client of a socket; its callbacks run on the event loop. */
