@@ -45,7 +45,10 @@ final class ConnectionLimit extends ChannelInboundHandlerAdapter {
 
         @Override
         public void channelActive(ChannelHandlerContext context) {
-            end = context.executor().schedule(() -> context.close(), silence.toNanos(), TimeUnit.NANOSECONDS);
+            Runnable close = () -> {
+                var _ = context.close();
+            };
+            end = context.executor().schedule(close, silence.toNanos(), TimeUnit.NANOSECONDS);
             context.fireChannelActive();
         }
 

@@ -15,6 +15,7 @@ import io.gpunode.deviceplugin.v1beta1.DevicePluginOptions;
 import io.gpunode.deviceplugin.v1beta1.Empty;
 import io.gpunode.deviceplugin.v1beta1.ListAndWatchResponse;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.StreamObserver;
@@ -31,6 +32,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -232,7 +234,7 @@ class HostileClientsTest {
                     .allocate(AllocateRequest.newBuilder()
                             .addContainerRequests(ids)
                             .build());
-        } catch (io.grpc.StatusRuntimeException e) {
+        } catch (StatusRuntimeException e) {
             refusal = String.valueOf(e.getStatus().getDescription());
         }
 
@@ -298,10 +300,12 @@ class HostileClientsTest {
 
     /** A call that is cancelled at once. */
     private static final class Reset implements ClientResponseObserver<Empty, ListAndWatchResponse> {
-        private ClientCallStreamObserver<Empty> call;
+        private @Nullable ClientCallStreamObserver<Empty> call;
 
         void cancel() {
-            call.cancel("reset", null);
+            if (call != null) {
+                call.cancel("reset", null);
+            }
         }
 
         @Override
