@@ -42,10 +42,11 @@ final class SettingTypes {
         public Optional<Boolean> read(RawValue value, String setting, Report report) {
             if (value.is(Kind.BOOLEAN) || value.is(Kind.UNTYPED)) {
                 String text = value.text();
-                if (text.equalsIgnoreCase("true") || (value.is(Kind.UNTYPED) && text.equals("1"))) {
+                boolean untyped = value.is(Kind.UNTYPED);
+                if (text.equalsIgnoreCase("true") || (untyped && (text.equals("1") || text.equalsIgnoreCase("t")))) {
                     return Optional.of(true);
                 }
-                if (text.equalsIgnoreCase("false") || (value.is(Kind.UNTYPED) && text.equals("0"))) {
+                if (text.equalsIgnoreCase("false") || (untyped && (text.equals("0") || text.equalsIgnoreCase("f")))) {
                     return Optional.of(false);
                 }
             }

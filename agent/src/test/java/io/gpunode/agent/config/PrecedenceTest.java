@@ -82,6 +82,63 @@ class PrecedenceTest {
                                 + " info, debug");
     }
 
+    @ParameterizedTest
+    @CsvSource({"true, true", "TRUE, true", "T, true", "1, true", "false, false", "f, false", "0, false"})
+    void aSwitchInAVariableIsReadAsTheDevicePluginReadsIt(String text, boolean value) throws Exception {
+        // Given
+        Loading loading = new Loading(directory).environment("PASS_DEVICE_SPECS", text);
+
+        // When
+        AgentConfig config = loading.load().config();
+
+        // Then
+        assertThat(config.plugin().passDeviceSpecs()).isEqualTo(value);
+    }
+
+    @Test
+    void everyVariableOfTheDevicePluginReachesItsSetting() throws Exception {
+        // Given
+        Loading loading = new Loading(directory)
+                .environment("MIG_STRATEGY", "mixed")
+                .environment("NVIDIA_DRIVER_ROOT", "/run/nvidia/driver")
+                .environment("DEVICE_LIST_STRATEGY", "cdi-cri, volume-mounts")
+                .environment("DEVICE_ID_STRATEGY", "index")
+                .environment("GDRCOPY_ENABLED", "true")
+                .environment("GDS_ENABLED", "true")
+                .environment("MOFED_ENABLED", "true")
+                .environment("CDI_ANNOTATION_PREFIX", "cdi.example.org/")
+                .environment("NVIDIA_CTK_PATH", "/opt/old")
+                .environment("NVIDIA_CDI_HOOK_PATH", "/opt/hook")
+                .environment("SHARED_DEVICES_ALLOCATION_POLICY", "packed")
+                .environment("IMEX_CHANNEL_IDS", "0")
+                .environment("IMEX_REQUIRED", "true")
+                .environment("CDI_FEATURE_FLAGS", "disable-nvsandboxutils")
+                .environment("CDI_DISABLE_HOOKS", "all");
+
+        // When
+        AgentConfig config = loading.load().config();
+
+        // Then
+        assertThat(config.plugin())
+                .isEqualTo(new AgentConfig.Plugin(
+                        Set.of(AgentConfig.DeviceListStrategy.CDI_CRI, AgentConfig.DeviceListStrategy.VOLUME_MOUNTS),
+                        AgentConfig.DeviceIdStrategy.INDEX,
+                        false,
+                        Path.of("/run/nvidia/driver"),
+                        Path.of("/run/nvidia/driver"),
+                        "cdi.example.org/",
+                        "nvidia.com/gpu",
+                        AgentConfig.MigStrategy.MIXED,
+                        true,
+                        true,
+                        true,
+                        AgentConfig.AllocationPolicy.PACKED));
+        assertThat(config.imex()).isEqualTo(new AgentConfig.Imex(List.of(0), true));
+        assertThat(config.cdi().hookPath()).isEqualTo(Path.of("/opt/hook"));
+        assertThat(config.cdi().featureFlags()).containsExactly("disable-nvsandboxutils");
+        assertThat(config.cdi().disabledHooks()).containsExactly("all");
+    }
+
     @Test
     void anEmptyVariableSaysNothing() throws Exception {
         // Given
