@@ -7,6 +7,7 @@ import io.gpunode.agent.admin.ReadinessCheck;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.ChosenConfiguration;
 import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.LoadedConfig;
 import io.gpunode.agent.config.NodeLabels;
@@ -46,6 +47,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 
@@ -72,6 +74,7 @@ public final class AgentAssembly {
     private final List<ReadinessCheck> readiness;
     private final ServiceGroup services;
     private volatile ConfigurationState configuration;
+    private Preparation preparation = () -> {};
 
     /**
      * Makes everything and starts nothing.
@@ -185,18 +188,31 @@ public final class AgentAssembly {
                 cdi,
                 pods,
                 new FirstScrape(admin),
-                devicePlugin,
                 kubernetes,
+                new Prepared(),
+                devicePlugin,
                 new HealthAnnouncements(inventory, kubernetes.events(), kubernetes.condition())));
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
+    }
+
+    /** What is done before the node offers anything. */
+    @FunctionalInterface
+    interface Preparation {
+        /** Bounded; anything that keeps it from ending well keeps the agent from starting. */
+        void prepare() throws Exception;
     }
 
     /**
      * Starts everything. What is not there yet (driver, library, kubelet) is waited for in the background.
      *
+     * @param preparation done before the node offers anything
      * @throws Exception when it cannot work as configured, for example because the port is taken; everything is stopped then
      */
-    public void start() throws Exception {
+    void start(Preparation preparation) throws Exception {
+        this.preparation = preparation;
+        if (choosesByLabel()) {
+            kubernetes.lookAtOnce();
+        }
         try {
             services.start();
         } catch (Exception e) {
@@ -278,6 +294,17 @@ public final class AgentAssembly {
         return configuration.inForce().named().isPresent();
     }
 
+    /** Whether the label that chooses is not known yet and may come. */
+    boolean awaitsLabel() {
+        Optional<ChosenConfiguration> named = configuration.inForce().named();
+        if (named.isEmpty()) {
+            return false;
+        }
+        // Asking makes it one of the labels whose changes are told.
+        labels().label(named.get().label());
+        return labels().pending();
+    }
+
     /** What is in force. Any thread. */
     AgentConfig config() {
         return configuration.inForce().config();
@@ -306,6 +333,22 @@ public final class AgentAssembly {
     private void cdiChanged() {
         CdiStatus status = cdi.status();
         devicePlugin.cdiWritten(new CdiCoverage(status.structureVersion(), status.names(), status.error()));
+    }
+
+    /** The step before the node offers anything. */
+    private final class Prepared implements Service {
+        @Override
+        public String name() {
+            return "preparation";
+        }
+
+        @Override
+        public void start() throws Exception {
+            preparation.prepare();
+        }
+
+        @Override
+        public void stop(Duration limit) {}
     }
 
     /** Loads what the first scrape needs while NVML is being opened, so that it is there before the node registers. */

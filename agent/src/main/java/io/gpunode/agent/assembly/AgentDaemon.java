@@ -11,7 +11,9 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.Signals;
 import io.gpunode.agent.os.SystemdNotifier;
+import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
+import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -32,6 +34,10 @@ public final class AgentDaemon {
 
     private static final Log LOG = Log.of(AgentDaemon.class);
     private static final Duration STATUS_INTERVAL = Duration.ofSeconds(2);
+    /** For the label that chooses the configuration, at the start. */
+    private static final Duration LABEL_LIMIT = Duration.ofSeconds(5);
+
+    private static final Duration LABEL_PAUSE = Duration.ofMillis(100);
 
     /** Reads every source of the configuration again. */
     @FunctionalInterface
@@ -81,7 +87,7 @@ public final class AgentDaemon {
                 wish(Wish.RELOAD);
             }
         });
-        assembly.start();
+        assembly.start(() -> awaitLabel(assembly, reload, watch));
         LOG.info("started", "version", version, "http", text(assembly));
         systemd.ready();
         try {
@@ -142,8 +148,32 @@ public final class AgentDaemon {
         }
     }
 
+    /**
+     * A node whose label chooses its configuration offers nothing under another one first, unless the label stays unknown: then it goes on with
+     * what chooses without it, and follows the label when it comes.
+     */
+    private void awaitLabel(AgentAssembly assembly, Reload reload, ConfigWatch watch) throws InterruptedException {
+        if (!assembly.choosesByLabel()) {
+            return;
+        }
+        MonotonicClock clock = SystemTime.monotonic();
+        Tick limit = clock.now().plus(LABEL_LIMIT);
+        while (assembly.awaitsLabel() && !stopWanted && !clock.now().reached(limit)) {
+            // A label that has come asks for a reload, which ends this pause.
+            wishes.poll(LABEL_PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+        }
+        if (!stopWanted) {
+            read(assembly, reload, watch);
+        }
+    }
+
     private void reload(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         systemd.reloading();
+        read(assembly, reload, watch);
+        systemd.ready();
+    }
+
+    private void read(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         try {
             LoadedConfig next = reload.load(assembly.labels());
             watch.read(next.stamps());
@@ -167,8 +197,6 @@ public final class AgentDaemon {
             assembly.refused(e.problems());
         } catch (RuntimeException e) {
             LOG.error("the configuration could not be applied; the agent goes on with the one that it had", e);
-        } finally {
-            systemd.ready();
         }
     }
 

@@ -9,8 +9,9 @@ import java.util.Optional;
  * @param directory where they are
  * @param name the file's name; empty when none is in force
  * @param why one phrase
+ * @param label the name of the label that may choose
  */
-public record ChosenConfiguration(Path directory, Optional<String> name, String why) {
+public record ChosenConfiguration(Path directory, Optional<String> name, String why, String label) {
     /** The choice in one line. */
     @Override
     public String toString() {

@@ -58,7 +58,7 @@ public final class ConfigLoader {
      * @throws ConfigException with every problem
      */
     public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag) throws ConfigException {
-        return load(flags, fileFlag, NodeLabels.NONE);
+        return load(flags, fileFlag, NodeLabels.NOT_ASKED);
     }
 
     /**
@@ -143,8 +143,7 @@ public final class ConfigLoader {
                 ConfigSchema.DEFAULT_NAME,
                 ConfigSchema.FALLBACKS,
                 ConfigSchema.NODE_LABEL,
-                ConfigSchema.SELECTION_FILE,
-                ConfigSchema.KUBERNETES_API)) {
+                ConfigSchema.SELECTION_FILE)) {
             // What is wrong with them is told when every setting has its turn.
             decide(setting, flags, inFile, values, new Report(true));
         }
@@ -168,12 +167,12 @@ public final class ConfigLoader {
                 Path file = directory.resolve(name);
                 stamps.put(file, FileStamps.of(file));
                 readNamed(file, inFile, report);
-                yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why));
+                yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why, label));
             }
-            case Choice.Empty(String why) -> Optional.of(new ChosenConfiguration(directory, Optional.empty(), why));
+            case Choice.Empty(String why) -> Optional.of(new ChosenConfiguration(directory, Optional.empty(), why, label));
             case Choice.Refused(String what, String nextStep) -> {
                 boolean mayCome = answer instanceof NodeLabels.Answer.Unknown
-                        && values.get(ConfigSchema.KUBERNETES_API) == AgentConfig.ApiServer.AUTO
+                        && labels.pending()
                         && selected.isEmpty()
                         && values.get(ConfigSchema.DEFAULT_NAME).isEmpty();
                 if (mayCome) {
@@ -181,7 +180,7 @@ public final class ConfigLoader {
                 } else {
                     report.problem(place, "", what, nextStep);
                 }
-                yield Optional.of(new ChosenConfiguration(directory, Optional.empty(), what));
+                yield Optional.of(new ChosenConfiguration(directory, Optional.empty(), what, label));
             }
         };
     }

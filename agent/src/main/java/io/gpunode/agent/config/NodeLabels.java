@@ -6,16 +6,21 @@ package io.gpunode.agent.config;
  */
 public interface NodeLabels {
     /** Where no API server is used. */
-    NodeLabels NONE = unknown("no API server is used");
+    NodeLabels NONE = unknown("no API server is used", false);
 
     /** Before anybody could ask. */
-    NodeLabels NOT_ASKED = unknown("the API server has not been asked yet");
+    NodeLabels NOT_ASKED = unknown("the API server has not been asked yet", true);
 
-    private static NodeLabels unknown(String why) {
+    private static NodeLabels unknown(String why, boolean pending) {
         return new NodeLabels() {
             @Override
             public Answer label(String name) {
                 return new Answer.Unknown(why);
+            }
+
+            @Override
+            public boolean pending() {
+                return pending;
             }
 
             @Override
@@ -27,6 +32,9 @@ public interface NodeLabels {
 
     /** What is known of a label now. Never blocks; the newest answer stays while the API server cannot be reached. */
     Answer label(String name);
+
+    /** Whether the first answer is still to come: nothing is known, and there is somebody who may say it. */
+    boolean pending();
 
     /**
      * Names who is told.

@@ -194,6 +194,11 @@ public final class ApiConnection implements Service {
         return condition;
     }
 
+    /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */
+    public void lookAtOnce() {
+        waited = true;
+    }
+
     /** How it stands. Any thread. */
     public KubernetesStatus status() {
         Optional<NodeObject> seen = ownNode.current();
@@ -275,6 +280,7 @@ public final class ApiConnection implements Service {
             changed(State.NOT_CONFIGURED, "there is no kubeconfig, no service account and no kubelet's credentials");
             return null;
         }
+        ownNode.nobodyToAsk(false);
         server = access.get().server().toString();
         origin = access.get().origin();
         ApiClient opened = new ApiClient(access.get(), userAgent, requests, callLimit);
@@ -320,5 +326,6 @@ public final class ApiConnection implements Service {
         }
         reason = why;
         state = next;
+        ownNode.nobodyToAsk(next == State.NOT_CONFIGURED || next == State.UNUSABLE);
     }
 }

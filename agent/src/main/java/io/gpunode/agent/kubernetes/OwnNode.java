@@ -59,6 +59,7 @@ public final class OwnNode implements NodeLabels {
     private final Set<String> asked = ConcurrentHashMap.newKeySet();
 
     private volatile @Nullable NodeObject current;
+    private volatile boolean nobodyToAsk;
     private volatile String problem = "";
     private volatile @Nullable Open open;
     private volatile String resourceVersion = "";
@@ -91,6 +92,16 @@ public final class OwnNode implements NodeLabels {
         }
         String value = node.labels().get(name);
         return value == null ? new Answer.NotSet() : new Answer.Value(value);
+    }
+
+    @Override
+    public boolean pending() {
+        return current == null && !nobodyToAsk;
+    }
+
+    /** Whether nothing says where the API server is, so that nobody should wait for it. */
+    void nobodyToAsk(boolean nobody) {
+        nobodyToAsk = nobody;
     }
 
     /**

@@ -335,7 +335,7 @@ class ResourcesOfANodeTest {
         AgentAssembly assembly =
                 new AgentAssembly(load(yaml), "test", EventLoops.open("agent-io"), clock, SystemTime.wall());
         agent = Optional.of(assembly);
-        assembly.start();
+        assembly.start(() -> {});
     }
 
     private LoadedConfig load(String yaml) throws IOException, ConfigException {

@@ -18,6 +18,7 @@ final class Loading {
     private final Map<String, String> environment = new HashMap<>();
     private final List<FlagValue> flags = new ArrayList<>();
     private Optional<String> file = Optional.empty();
+    private boolean pending;
     private NodeLabels.Answer label = new NodeLabels.Answer.Unknown("no API server is used");
 
     Loading(Path directory) {
@@ -69,11 +70,22 @@ final class Loading {
         return this;
     }
 
+    /** The label is not known, and may come. */
+    Loading labelPending() {
+        pending = true;
+        return this;
+    }
+
     LoadedConfig load() throws ConfigException {
         return loader().load(flags, file, new NodeLabels() {
             @Override
             public Answer label(String name) {
                 return name.equals("nvidia.com/device-plugin.config") ? label : new Answer.NotSet();
+            }
+
+            @Override
+            public boolean pending() {
+                return pending;
             }
 
             @Override

@@ -119,7 +119,7 @@ class NamedLoadTest {
     @Test
     void whileTheLabelMayStillComeTheFileCounts() throws Exception {
         // Given
-        Loading loading = loading().label(new Answer.Unknown("the API server has not been asked yet"));
+        Loading loading = loading().labelPending();
 
         // When
         LoadedConfig loaded = loading.load();
@@ -128,14 +128,14 @@ class NamedLoadTest {
         assertThat(loaded.config().sampling().interval()).isEqualTo(Duration.ofSeconds(3));
         assertThat(loading.notices())
                 .containsExactly("named: nothing chooses one of a, b: the label nvidia.com/device-plugin.config is not"
-                        + " known (the API server has not been asked yet); set the label (kubectl label node NODE"
+                        + " known (no API server is used); set the label (kubectl label node NODE"
                         + " nvidia.com/device-plugin.config=NAME) or config.default");
     }
 
     @Test
     void whereNoLabelWillComeSomethingMustChoose() {
         // Given
-        Loading loading = loading().flag("kubernetes-api", "off");
+        Loading loading = loading();
 
         // When
         List<String> problems = loading.problems();
