@@ -43,7 +43,7 @@ import org.jspecify.annotations.Nullable;
  * node's status. It refuses what it was not told about. Faults are asked for: the next answers of a kind of request, watches that break, versions that
  * are too old, nothing at all.
  */
-final class FakeApiServer implements AutoCloseable {
+public final class FakeApiServer implements AutoCloseable {
     static final Path FIXTURES = Path.of("src", "test", "resources", "kubernetes");
 
     /** A request that came. */
@@ -107,7 +107,8 @@ final class FakeApiServer implements AutoCloseable {
         this.port = server.getAddress().getPort();
     }
 
-    static FakeApiServer plain(String node) {
+    /** Without TLS, with one node. */
+    public static FakeApiServer plain(String node) {
         return new FakeApiServer(false, node);
     }
 
@@ -116,7 +117,8 @@ final class FakeApiServer implements AutoCloseable {
         return new FakeApiServer(true, node);
     }
 
-    String url() {
+    /** Where it listens. */
+    public String url() {
         return (tls ? "https" : "http") + "://127.0.0.1:" + port;
     }
 
@@ -126,7 +128,7 @@ final class FakeApiServer implements AutoCloseable {
     }
 
     /** Sets labels of the node and tells the watches. */
-    synchronized void labels(Map<String, String> changed) {
+    public synchronized void labels(Map<String, String> changed) {
         labels.clear();
         labels.putAll(changed);
         happened(registered ? "MODIFIED" : "ADDED");

@@ -2,6 +2,7 @@ package io.gpunode.agent.process;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.kubernetes.FakeApiServer;
 import io.gpunode.agent.simulation.DeviceList;
 import io.gpunode.agent.simulation.EmbeddedKubelet;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class ReloadIT {
     private static final Duration SOON = Duration.ofSeconds(30);
+    private static final String LABEL = "nvidia.com/device-plugin.config";
 
     @TempDir(factory = ShortTempDir.class)
     Path folder;
@@ -161,6 +164,49 @@ class ReloadIT {
             Files.writeString(selection, "halves\n");
             await(EmbeddedKubelet.GPU_RESOURCE, 24);
             assertThat(node.kubelet.registrations()).hasSize(1);
+        }
+    }
+
+    @Test
+    void theNodesLabelChoosesBeforeAnythingIsOfferedAndIsFollowed() throws Exception {
+        // Given
+        mount("whole", "", "halves", "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2}]}}\n");
+        try (FakeApiServer server = FakeApiServer.plain("node-under-test")) {
+            server.labels(Map.of(LABEL, "halves"));
+            Path kubeconfig = Files.writeString(folder.resolve("kubeconfig"), """
+                            clusters: [{name: a, cluster: {server: '%s'}}]
+                            users: [{name: a, user: {token: secret}}]
+                            contexts: [{name: a, context: {cluster: a, user: a}}]
+                            current-context: a
+                            """.formatted(server.url()));
+            try (AgentProcess agent = node.startAgent(
+                    "--config-directory",
+                    mount.toString(),
+                    "--default-config",
+                    "whole",
+                    "--kubeconfig",
+                    kubeconfig.toString())) {
+                String address = agent.awaitAddress();
+                DeviceList first = await(EmbeddedKubelet.GPU_RESOURCE, 16);
+
+                // When
+                server.labels(Map.of(LABEL, "whole"));
+
+                // Then
+                await(EmbeddedKubelet.GPU_RESOURCE, 8);
+                assertThat(first.messages()).isEqualTo(1);
+                server.labels(Map.of(LABEL, "thirds"));
+                agent.awaitLine("names \"thirds\", which is not there", 10);
+                assertThat(AgentProcess.get(address, "/state").body())
+                        .contains("mount/whole (named by the node's label " + LABEL + ")");
+                server.labels(Map.of());
+                Eventually.within(
+                        SOON,
+                        () -> AgentProcess.get(address, "/state").body().contains("(named by config.default)")
+                                ? ""
+                                : "the label still chooses");
+                assertThat(node.kubelet.registrations()).hasSize(1);
+            }
         }
     }
 }
