@@ -80,6 +80,14 @@ record AllocationRules(
         return new Maker(settings, files, coverage).make();
     }
 
+    /** What names a device towards the container runtime. */
+    String nameOf(AdvertisedDevice device) {
+        return switch (idStrategy) {
+            case UUID -> device.base().uuid();
+            case INDEX -> device.indexName();
+        };
+    }
+
     /** Rules on their way. */
     private static final class Maker {
         private final PluginSettings settings;

@@ -46,11 +46,7 @@ final class Allocator {
         List<AdvertisedDevice> chosen = choose(devices, ids);
         List<String> names = new ArrayList<>(chosen.size());
         for (AdvertisedDevice device : chosen) {
-            names.add(
-                    switch (rules.idStrategy()) {
-                        case UUID -> device.base().uuid();
-                        case INDEX -> device.indexName();
-                    });
+            names.add(rules.nameOf(device));
         }
         Set<DeviceListStrategy> strategies = rules.strategies();
         List<String> cdiNames = List.of();

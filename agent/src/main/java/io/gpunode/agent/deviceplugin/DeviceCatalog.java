@@ -192,7 +192,7 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
                 gpu.pci(),
                 gpu.numaNode(),
                 "");
-        String name = settings.nameOf(offer);
+        String name = rules.nameOf(offer);
         if (specOfThis && seenCoverage.names().contains(Allocator.CDI_KIND + "=" + name)) {
             inSpec.put(offer.base().uuid(), name);
         }
@@ -223,7 +223,7 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         if (problem.isEmpty()) {
             problem = rules.withheld();
         }
-        String name = settings.nameOf(offer);
+        String name = rules.nameOf(offer);
         boolean resolvable =
                 !settings.byCdiName() || name.equals(inSpec.get(offer.base().uuid()));
         return problem.isEmpty() && !resolvable ? unresolved(name) : problem;

@@ -26,12 +26,4 @@ public record PluginSettings(
         return plugin.deviceListStrategies().contains(DeviceListStrategy.CDI_CRI)
                 || plugin.deviceListStrategies().contains(DeviceListStrategy.CDI_ANNOTATIONS);
     }
-
-    /** What names a device towards the container runtime. */
-    String nameOf(AdvertisedDevice device) {
-        return switch (plugin.deviceIdStrategy()) {
-            case UUID -> device.base().uuid();
-            case INDEX -> device.indexName();
-        };
-    }
 }
