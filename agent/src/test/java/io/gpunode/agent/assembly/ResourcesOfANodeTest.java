@@ -33,9 +33,9 @@ import org.junit.jupiter.api.io.TempDir;
  * The whole agent on a simulated node with MIG: what the kubelet is offered under each strategy, from NVML to its admission of pods. GPUs 0 to 3
  * of the node are seven 1g.10gb each, 4 and 5 are 3g.40gb, 2g.20gb and two 1g.10gb, 6 is one 7g.80gb, 7 is whole.
  */
-@Timeout(90)
+@Timeout(150)
 class ResourcesOfANodeTest {
-    private static final Duration SOON = Duration.ofSeconds(20);
+    private static final Duration SOON = Duration.ofSeconds(30);
     private static final String GPU = "nvidia.com/gpu";
 
     @TempDir
