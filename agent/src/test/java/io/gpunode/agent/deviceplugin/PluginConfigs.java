@@ -29,6 +29,7 @@ final class PluginConfigs {
     private final List<NamePattern> gpus = new ArrayList<>();
     private final List<NamePattern> migs = new ArrayList<>();
     private final List<SharedResource> shared = new ArrayList<>();
+    private AllocationPolicy policy = AllocationPolicy.DISTRIBUTED;
     private boolean renameByDefault;
     private boolean oneShareOnly;
     private Imex imex = Imex.NONE;
@@ -105,6 +106,11 @@ final class PluginConfigs {
         return this;
     }
 
+    PluginConfigs policy(AllocationPolicy placement) {
+        policy = placement;
+        return this;
+    }
+
     PluginConfigs renameByDefault() {
         renameByDefault = true;
         return this;
@@ -134,7 +140,7 @@ final class PluginConfigs {
                         features,
                         features,
                         features,
-                        AllocationPolicy.DISTRIBUTED),
+                        policy),
                 new Resources(gpus, migs),
                 new Sharing(new TimeSlicing(renameByDefault, oneShareOnly, shared)),
                 imex);

@@ -116,10 +116,14 @@ class SharedPlacementTest {
     @Test
     void otherMigProfilesOnTheSameGpuCountBySlices() {
         // Given
-        Snapshots node = Snapshots.h100x8()
-                .mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb"), Snapshots.migDevice(16, 1, 0, "3g.40gb"))
-                .mig(1, Snapshots.migDevice(1, 7, 0, "1g.10gb"), Snapshots.migDevice(17, 1, 0, "3g.40gb"));
-        HeldDevices held = HeldDevices.of(node.build().gpus(), used(mig(0, 16, 1)));
+        Snapshots node =
+                Snapshots.h100x8().partition(0, "1g.10gb", "3g.40gb").partition(1, "1g.10gb", "1g.20gb", "1g.20gb");
+        HeldDevices held = HeldDevices.of(
+                node.build().gpus(),
+                used(
+                        Snapshots.migDevice(0, 1, "3g.40gb").id().uuid(),
+                        Snapshots.migDevice(1, 1, "1g.20gb").id().uuid(),
+                        Snapshots.migDevice(1, 2, "1g.20gb").id().uuid()));
         AdvertisedDevices devices = Lists.mig(2, 1);
 
         // When / Then
