@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The packaged agent as a process of its own: the jars of {@code target/dist/lib} on this JDK, in a heap as small as the launcher's, with real
- * signals. Its log lines come through a queue, so a test waits for what the agent says instead of sleeping. The launcher with its own runtime is
+ * signals; or, where the environment variable {@code GPU_NODE_AGENT_LAUNCHER} names one, the launcher of a runnable folder. Its log lines come through a queue, so a test waits for what the agent says instead of sleeping. The launcher with its own runtime is
  * tested by {@code packaging/smoke-test.sh}.
  */
 final class AgentProcess implements AutoCloseable {
@@ -38,6 +38,17 @@ final class AgentProcess implements AutoCloseable {
     }
 
     static AgentProcess start(List<String> arguments) throws IOException {
+        List<String> command = new ArrayList<>(command());
+        command.addAll(arguments);
+        return new AgentProcess(
+                new ProcessBuilder(command).redirectErrorStream(true).start());
+    }
+
+    private static List<String> command() throws IOException {
+        String launcher = System.getenv("GPU_NODE_AGENT_LAUNCHER");
+        if (launcher != null) {
+            return List.of(launcher);
+        }
         Path libraries = Path.of("target", "dist", "lib").toAbsolutePath();
         Path jar;
         try (var files = Files.list(libraries)) {
@@ -45,7 +56,7 @@ final class AgentProcess implements AutoCloseable {
                     .findFirst()
                     .orElseThrow(() -> new IllegalStateException("no agent jar in " + libraries + ": run mvn package"));
         }
-        List<String> command = new ArrayList<>(List.of(
+        return List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
                 "-Xmx24m",
@@ -55,14 +66,20 @@ final class AgentProcess implements AutoCloseable {
                 "--sun-misc-unsafe-memory-access=allow",
                 "-Dio.netty.noUnsafe=false",
                 "-jar",
-                jar.toString()));
-        command.addAll(arguments);
-        return new AgentProcess(
-                new ProcessBuilder(command).redirectErrorStream(true).start());
+                jar.toString());
     }
 
     long pid() {
         return process.pid();
+    }
+
+    /** Memory that it has for itself, and its share of what it has with others (PSS), MiB. */
+    double proportionalMebibytes() throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + pid() + "/smaps_rollup")).stream()
+                        .filter(line -> line.startsWith("Pss:"))
+                        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                        .sum()
+                / 1024.0;
     }
 
     boolean alive() {

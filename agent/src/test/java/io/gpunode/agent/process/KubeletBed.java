@@ -3,6 +3,7 @@ package io.gpunode.agent.process;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -43,6 +44,15 @@ final class KubeletBed {
 
     /** Unpacks what is not built yet and brings containerd and the kubelet up. */
     static KubeletBed up() throws IOException, InterruptedException {
+        return up("standalone");
+    }
+
+    /** The same with an API server, a scheduler and the controllers: a cluster of one node. */
+    static KubeletBed fullCluster() throws IOException, InterruptedException {
+        return up("full");
+    }
+
+    private static KubeletBed up(String mode) throws IOException, InterruptedException {
         Path scripts = Path.of(Objects.requireNonNull(System.getenv("KUBELET_BED")));
         @Nullable String named = System.getenv("KUBE_DIR");
         Path folder = Path.of(named == null ? System.getProperty("java.io.tmpdir") + "/kubelet-bed" : named);
@@ -60,19 +70,70 @@ final class KubeletBed {
         }
         bed.run(120, List.of(scripts.resolve("down.sh").toString()));
         try {
-            bed.run(180, List.of(scripts.resolve("up.sh").toString()));
+            bed.run(180, List.of(scripts.resolve("up.sh").toString(), mode));
         } catch (IOException e) {
             // The bed looks at a daemon's command line to see whether it lives, and that is empty for a moment while
             // the daemon is being
             // started. This is about the bed, not about what is tested on it.
             bed.run(120, List.of(scripts.resolve("down.sh").toString()));
-            bed.run(180, List.of(scripts.resolve("up.sh").toString()));
+            bed.run(180, List.of(scripts.resolve("up.sh").toString(), mode));
         }
         return bed;
     }
 
+    /** Makes a node's agent use the real kubelet's sockets instead of the embedded one's. */
+    static void serve(NodeUnderTest node) throws IOException {
+        Files.writeString(
+                node.config,
+                Files.readString(node.config)
+                        .replaceAll("devicePluginDirectory: .*", "devicePluginDirectory: " + DEVICE_PLUGINS)
+                        .replaceAll("podResourcesSocket: .*", "podResourcesSocket: " + POD_RESOURCES));
+    }
+
     void restartKubelet() throws IOException, InterruptedException {
         run(120, List.of(scripts.resolve("up.sh").toString(), "restart-kubelet"));
+    }
+
+    void stopKubelet() throws IOException, InterruptedException {
+        run(120, List.of(scripts.resolve("up.sh").toString(), "stop-kubelet"));
+    }
+
+    void startKubelet() throws IOException, InterruptedException {
+        run(120, List.of(scripts.resolve("up.sh").toString(), "start-kubelet"));
+    }
+
+    /** Ends the processes of all containers at once, as a reboot does. */
+    void killContainers() throws IOException, InterruptedException {
+        String inBed = "nsenter -m -t $(cat " + folder.resolve("run/pid/containerd") + ") -- "
+                + folder.resolve("sdk/usr/bin/ctr") + " -a " + folder.resolve("run/containerd/containerd.sock")
+                + " -n k8s.io tasks ";
+        run(60, List.of("sh", "-c", "for t in $(" + inBed + "ls -q); do " + inBed + "kill -s 9 $t; done"));
+    }
+
+    /** What kubectl prints, of a full cluster. */
+    String kubectl(String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(
+                folder.resolve("sdk/usr/bin/kubectl").toString(),
+                "--kubeconfig",
+                folder.resolve("run/kubeconfig").toString()));
+        command.addAll(List.of(arguments));
+        return run(120, command);
+    }
+
+    /** Makes what a YAML text describes. */
+    void apply(String yaml) throws IOException, InterruptedException {
+        Path file = Files.createTempFile("cluster", ".yaml");
+        try {
+            Files.writeString(file, yaml);
+            kubectl("apply", "-f", file.toString());
+        } finally {
+            Files.deleteIfExists(file);
+        }
+    }
+
+    /** What the kubelet's PodResources say, as the bed's own client prints it. */
+    String podResources() throws IOException, InterruptedException {
+        return run(30, List.of(folder.resolve("bin/dptest").toString(), "podresources"));
     }
 
     /** Starts a static pod with one container that prints its GPU environment and stays. */
@@ -120,7 +181,7 @@ final class KubeletBed {
         run(120, List.of(scripts.resolve("down.sh").toString()));
     }
 
-    private void run(int seconds, List<String> command) throws IOException, InterruptedException {
+    private String run(int seconds, List<String> command) throws IOException, InterruptedException {
         Path log = Files.createTempFile("kubelet-bed", ".log");
         try {
             ProcessBuilder builder =
@@ -136,6 +197,7 @@ final class KubeletBed {
                 throw new IOException(
                         command + " ended with " + process.exitValue() + "; it said:\n" + Files.readString(log));
             }
+            return Files.readString(log);
         } finally {
             Files.deleteIfExists(log);
         }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -28,12 +27,7 @@ class RealKubeletIT {
         Optional<String> missing = KubeletBed.missing();
         assumeTrue(missing.isEmpty(), missing.orElse(""));
         try (NodeUnderTest node = new NodeUnderTest(folder, "8xh100")) {
-            Files.writeString(
-                    node.config,
-                    Files.readString(node.config)
-                            .replaceAll(
-                                    "devicePluginDirectory: .*", "devicePluginDirectory: " + KubeletBed.DEVICE_PLUGINS)
-                            .replaceAll("podResourcesSocket: .*", "podResourcesSocket: " + KubeletBed.POD_RESOURCES));
+            KubeletBed.serve(node);
             KubeletBed bed = KubeletBed.up();
             try (AgentProcess agent = node.startAgent()) {
                 String address = agent.awaitAddress();

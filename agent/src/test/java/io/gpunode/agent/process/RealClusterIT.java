@@ -1,0 +1,368 @@
+package io.gpunode.agent.process;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestReporter;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The packaged agent in a real cluster of one node: API server, scheduler, controllers, kubelet and containerd; see {@link KubeletBed} for what
+ * it needs. {@code KUBELET_CHURN} names how many pods come and go; a few unless it is set.
+ */
+@Timeout(600)
+class RealClusterIT {
+    private static final Duration SOON = Duration.ofSeconds(90);
+    private static final int FEW_PODS = 16;
+    private static final String GPU = "nvidia.com/gpu";
+
+    private static @Nullable KubeletBed cluster;
+
+    @TempDir(factory = ShortTempDir.class)
+    Path folder;
+
+    @BeforeAll
+    static void up() throws Exception {
+        Optional<String> missing = KubeletBed.missing();
+        assumeTrue(missing.isEmpty(), missing.orElse(""));
+        cluster = KubeletBed.fullCluster();
+    }
+
+    @AfterAll
+    static void down() throws Exception {
+        if (cluster != null) {
+            cluster.down();
+        }
+    }
+
+    @AfterEach
+    void emptyTheCluster() throws Exception {
+        KubeletBed bed = cluster();
+        bed.kubectl("delete", "deployments,jobs,pods", "--all", "--grace-period=1", "--timeout=60s");
+        awaitNoDeviceInUse(bed);
+    }
+
+    private static KubeletBed cluster() {
+        return Objects.requireNonNull(cluster);
+    }
+
+    private NodeUnderTest node(String profile, UnaryOperator<String> settings) throws IOException {
+        NodeUnderTest node = new NodeUnderTest(folder, profile);
+        KubeletBed.serve(node);
+        Files.writeString(node.config, settings.apply(Files.readString(node.config)));
+        return node;
+    }
+
+    @Test
+    void deploymentsGetGpusAndMigSlicesAndResourcesFollowTheLayout() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node =
+                        node("8xa100-80gb-mig", text -> text.replace("flags:", "flags:\n  migStrategy: mixed"));
+                AgentProcess agent = node.startAgent()) {
+            agent.awaitAddress();
+            awaitAllocatable(bed, GPU, 1);
+            awaitAllocatable(bed, "nvidia.com/mig-1g.10gb", 32);
+            awaitAllocatable(bed, "nvidia.com/mig-7g.80gb", 1);
+            bed.apply(deployment("whole", 1, GPU, 1));
+            bed.apply(deployment("slices", 3, "nvidia.com/mig-1g.10gb", 2));
+            bed.apply(deployment("half", 2, "nvidia.com/mig-3g.40gb", 1));
+            awaitReady(bed, "whole", 1);
+            awaitReady(bed, "slices", 3);
+            awaitReady(bed, "half", 2);
+            List<String> slices = visible(bed, "slices");
+            assertThat(slices)
+                    .hasSize(6)
+                    .doesNotHaveDuplicates()
+                    .allMatch(id -> id.startsWith("MIG-"))
+                    .doesNotContainAnyElementsOf(visible(bed, "half"));
+            assertThat(visible(bed, "whole")).containsExactly(node.id(7));
+
+            // When: another program splits a GPU anew
+            node.driver.apply("mig gpu=6 destroy=0\nmig gpu=6 profile=4g.40gb\nmig gpu=6 profile=1g.20gb");
+
+            // Then
+            awaitAllocatable(bed, "nvidia.com/mig-4g.40gb", 1);
+            awaitAllocatable(bed, "nvidia.com/mig-1g.20gb", 1);
+            awaitAllocatable(bed, "nvidia.com/mig-7g.80gb", 0);
+            assertThat(allocatable(bed, "nvidia.com/mig-1g.10gb")).isEqualTo(32);
+            bed.apply(deployment("new", 1, "nvidia.com/mig-4g.40gb", 1));
+            awaitReady(bed, "new", 1);
+            assertThat(visible(bed, "slices")).containsExactlyInAnyOrderElementsOf(slices);
+        }
+    }
+
+    @Test
+    void sharesOfGpusAreSpreadOverTheGpus() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node("8xh100", text -> text + """
+                        sharing:
+                          timeSlicing:
+                            resources:
+                            - name: nvidia.com/gpu
+                              replicas: 4
+                        """);
+                AgentProcess agent = node.startAgent()) {
+            agent.awaitAddress();
+            awaitAllocatable(bed, GPU, 32);
+
+            // When
+            bed.apply(deployment("shared", 8, GPU, 1));
+            awaitReady(bed, "shared", 8);
+
+            // Then
+            assertThat(visible(bed, "shared"))
+                    .hasSize(8)
+                    .doesNotHaveDuplicates()
+                    .allMatch(id -> id.startsWith("GPU-"));
+        }
+    }
+
+    @Test
+    void podsComeBackAfterARebootInTheWrongOrder() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node("8xh100", UnaryOperator.identity())) {
+            try (AgentProcess before = node.startAgent()) {
+                before.awaitAddress();
+                awaitAllocatable(bed, GPU, 8);
+                bed.apply(deployment("pairs", 3, GPU, 2));
+                awaitReady(bed, "pairs", 3);
+                bed.stopKubelet();
+                before.kill();
+                before.awaitExit(10);
+            }
+            bed.killContainers();
+
+            // When: the kubelet is there long before the agent, with its checkpoint
+            bed.startKubelet();
+            Eventually.within(SOON, () -> {
+                String ready = bed.kubectl(
+                        "get", "node", "-o", "jsonpath={.items[0].status.conditions[?(@.type=='Ready')].status}");
+                return ready.equals("True") ? "" : "the node's readiness is " + ready;
+            });
+            try (AgentProcess after = node.startAgent()) {
+                String address = after.awaitAddress();
+                AgentProcess.awaitReady(address, SOON);
+
+                // Then
+                awaitAllocatable(bed, GPU, 8);
+                awaitReady(bed, "pairs", 3);
+                Eventually.within(SOON, () -> {
+                    List<String> held = heldDevices(bed);
+                    return held.size() == 6 && held.stream().distinct().count() == 6
+                            ? ""
+                            : "the kubelet has given out " + held;
+                });
+            }
+        }
+    }
+
+    @Test
+    void anAgentKilledUnderLoadIsBackAtOnce(TestReporter reporter) throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node("8xh100", UnaryOperator.identity())) {
+            try (AgentProcess first = node.startAgent()) {
+                first.awaitAddress();
+                awaitAllocatable(bed, GPU, 8);
+                bed.apply(job("load", 24, 6));
+                awaitSucceeded(bed, "load", 3);
+
+                // When
+                first.kill();
+                first.awaitExit(10);
+            }
+            long began = System.nanoTime();
+            try (AgentProcess second = node.startAgent()) {
+                AgentProcess.awaitReady(second.awaitAddress(), SOON);
+                report(reporter, "milliseconds from start to registered after kill -9", millisecondsSince(began));
+
+                // Then
+                awaitAllocatable(bed, GPU, 8);
+                report(reporter, "milliseconds from start to allocatable after kill -9", millisecondsSince(began));
+                awaitSucceeded(bed, "load", 24);
+                report(reporter, "pods that failed meanwhile", failed(bed, "load"));
+                bed.kubectl("delete", "job", "load", "--timeout=60s");
+                awaitNoDeviceInUse(bed);
+            }
+        }
+    }
+
+    @Test
+    void nothingIsLeftOfPodsThatCameAndWent(TestReporter reporter) throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        @Nullable String churn = System.getenv("KUBELET_CHURN");
+        int pods = churn == null ? FEW_PODS : Integer.parseInt(churn);
+        try (NodeUnderTest node = node("8xh100", UnaryOperator.identity());
+                AgentProcess agent = node.startAgent()) {
+            String address = agent.awaitAddress();
+            awaitAllocatable(bed, GPU, 8);
+            bed.apply(job("warm", 8, 8));
+            awaitSucceeded(bed, "warm", 8);
+            double before = agent.proportionalMebibytes();
+            long began = System.nanoTime();
+
+            // When
+            bed.apply(job("churn", pods, 8));
+            awaitSucceeded(bed, "churn", pods);
+            double milliseconds = millisecondsSince(began);
+            report(reporter, "pods that failed", failed(bed, "churn"));
+            bed.kubectl("delete", "jobs", "--all", "--timeout=120s");
+
+            // Then
+            awaitNoDeviceInUse(bed);
+            awaitAllocatable(bed, GPU, 8);
+            double after = agent.proportionalMebibytes();
+            report(reporter, "milliseconds for " + pods + " pods", milliseconds);
+            report(reporter, "MiB before", before);
+            report(reporter, "MiB after", after);
+            assertThat(after).isLessThan(before + 12);
+            assertThat(AgentProcess.get(address, "/metrics").body()).doesNotContain("pod=\"churn");
+            bed.apply(deployment("all", 1, GPU, 8));
+            awaitReady(bed, "all", 1);
+        }
+    }
+
+    private static void report(TestReporter reporter, String what, double value) {
+        reporter.publishEntry(what, String.format(Locale.ROOT, "%.1f", value));
+    }
+
+    private static double millisecondsSince(long began) {
+        return (System.nanoTime() - began) / 1e6;
+    }
+
+    // --- what is asked of the cluster ---
+
+    private static String deployment(String name, int replicas, String resource, int each) {
+        return """
+                apiVersion: apps/v1
+                kind: Deployment
+                metadata: {name: %1$s}
+                spec:
+                  replicas: %2$d
+                  selector: {matchLabels: {app: %1$s}}
+                  template:
+                    metadata: {labels: {app: %1$s}}
+                    spec:
+                      terminationGracePeriodSeconds: 1
+                      hostNetwork: true
+                      containers:
+                      - name: main
+                        image: docker.io/kubetest/busybox:1
+                        imagePullPolicy: Never
+                        command: [/bin/sh, -c, "echo VISIBLE=$NVIDIA_VISIBLE_DEVICES; trap exit TERM; while :; do sleep 1; done"]
+                        resources: {limits: {%3$s: %4$d}}
+                """.formatted(name, replicas, resource, each);
+    }
+
+    private static String job(String name, int completions, int parallelism) {
+        return """
+                apiVersion: batch/v1
+                kind: Job
+                metadata: {name: %1$s}
+                spec:
+                  completions: %2$d
+                  parallelism: %3$d
+                  backoffLimit: 100
+                  template:
+                    metadata: {labels: {app: %1$s}}
+                    spec:
+                      terminationGracePeriodSeconds: 1
+                      hostNetwork: true
+                      restartPolicy: Never
+                      containers:
+                      - name: main
+                        image: docker.io/kubetest/busybox:1
+                        imagePullPolicy: Never
+                        command: [/bin/sh, -c, "test -n \\"$NVIDIA_VISIBLE_DEVICES\\""]
+                        resources: {limits: {nvidia.com/gpu: 1}}
+                """.formatted(name, completions, parallelism);
+    }
+
+    private static int allocatable(KubeletBed bed, String resource) throws Exception {
+        String all = bed.kubectl("get", "node", "-o", "jsonpath={.items[0].status.allocatable}");
+        Matcher matcher =
+                Pattern.compile('"' + Pattern.quote(resource) + "\":\"(\\d+)\"").matcher(all);
+        return matcher.find() ? Integer.parseInt(matcher.group(1)) : -1;
+    }
+
+    private static void awaitAllocatable(KubeletBed bed, String resource, int wanted) throws Exception {
+        Eventually.within(SOON, () -> {
+            int now = allocatable(bed, resource);
+            return now == wanted ? "" : resource + " allocatable is " + now + ", not " + wanted;
+        });
+    }
+
+    private static void awaitReady(KubeletBed bed, String deployment, int replicas) throws Exception {
+        Eventually.within(SOON, () -> {
+            String ready = bed.kubectl("get", "deployment", deployment, "-o", "jsonpath={.status.readyReplicas}");
+            return ready.equals(String.valueOf(replicas))
+                    ? ""
+                    : deployment + " has " + ready + " ready pods, not " + replicas + ":\n"
+                            + bed.kubectl("get", "pods", "-o", "wide");
+        });
+    }
+
+    private static void awaitSucceeded(KubeletBed bed, String job, int pods) throws Exception {
+        Eventually.within(Duration.ofSeconds(60 + 3L * pods), () -> {
+            String done = bed.kubectl("get", "job", job, "-o", "jsonpath={.status.succeeded}");
+            return !done.isEmpty() && Integer.parseInt(done) >= pods
+                    ? ""
+                    : job + " has " + done + " of " + pods + " pods done:\n" + bed.kubectl("get", "pods");
+        });
+    }
+
+    /** What the devices of the pods of an application are, as their containers see it. */
+    private static List<String> visible(KubeletBed bed, String app) throws Exception {
+        return bed.kubectl("logs", "-l", "app=" + app, "--max-log-requests=50")
+                .lines()
+                .filter(line -> line.startsWith("VISIBLE="))
+                .flatMap(line -> Arrays.stream(
+                        line.substring("VISIBLE=".length()).strip().split(",", -1)))
+                .toList();
+    }
+
+    private static int failed(KubeletBed bed, String job) throws Exception {
+        return (int)
+                bed.kubectl("get", "pods", "-l", "app=" + job, "--field-selector=status.phase=Failed", "-o", "name")
+                        .lines()
+                        .count();
+    }
+
+    private static List<String> heldDevices(KubeletBed bed) throws Exception {
+        return Pattern.compile("(GPU|MIG)-[0-9a-f-]+(::\\d+)?")
+                .matcher(bed.podResources())
+                .results()
+                .map(MatchResult::group)
+                .toList();
+    }
+
+    private static void awaitNoDeviceInUse(KubeletBed bed) throws Exception {
+        Eventually.within(SOON, () -> {
+            List<String> held = heldDevices(bed);
+            return held.isEmpty() ? "" : "the kubelet still counts as given out " + held;
+        });
+    }
+}
