@@ -191,7 +191,10 @@ public final class AgentAssembly {
                 kubernetes,
                 new Prepared(),
                 devicePlugin,
-                new HealthAnnouncements(inventory, kubernetes.events(), kubernetes.condition())));
+                new HealthAnnouncements(
+                        inventory,
+                        kubernetes.events().map(events -> events::announce),
+                        kubernetes.condition().map(condition -> condition::want))));
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
     }
 

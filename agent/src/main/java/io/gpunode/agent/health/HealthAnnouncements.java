@@ -3,10 +3,8 @@ package io.gpunode.agent.health;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.NodeCondition;
 import io.gpunode.agent.kubernetes.NodeEvent;
-import io.gpunode.agent.kubernetes.NodeEvents;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.model.Finding;
-import io.gpunode.agent.model.Finding.Severity;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
@@ -22,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * Tells the cluster what health finds: an event when a finding appears and one when a device may be used again, and the node's condition. Compares
@@ -36,18 +35,21 @@ public final class HealthAnnouncements implements Service {
     private static final String WITHHELD = "withheld ";
 
     private final SnapshotSource snapshots;
-    private final Optional<NodeEvents> events;
-    private final Optional<NodeCondition> condition;
+    private final Optional<Consumer<NodeEvent>> events;
+    private final Optional<Consumer<NodeCondition.Wish>> condition;
     private final Map<GpuId, Set<String>> told = new HashMap<>();
+    private Set<String> toldOfNode = Set.of();
     private long structureVersion = -1;
     private SnapshotSource.Subscription subscription = () -> {};
 
     /**
-     * @param events empty when they are switched off
-     * @param condition empty when it is switched off
+     * @param events where they go; empty when they are switched off
+     * @param condition where it goes; empty when it is switched off
      */
     public HealthAnnouncements(
-            SnapshotSource snapshots, Optional<NodeEvents> events, Optional<NodeCondition> condition) {
+            SnapshotSource snapshots,
+            Optional<Consumer<NodeEvent>> events,
+            Optional<Consumer<NodeCondition.Wish>> condition) {
         this.snapshots = snapshots;
         this.events = events;
         this.condition = condition;
@@ -77,13 +79,32 @@ public final class HealthAnnouncements implements Service {
         }
         structureVersion = snapshot.structureVersion();
         List<Device> devices = devices(snapshot);
-        if (events.isPresent() && snapshot.open()) {
-            announce(devices, events.get());
+        if (events.isPresent()) {
+            announceNode(snapshot.findings(), events.get());
+            // Without NVML there are no devices, which is not the same as devices without findings.
+            if (snapshot.open()) {
+                announce(devices, events.get());
+            }
         }
-        condition.ifPresent(target -> target.want(wish(snapshot, devices)));
+        condition.ifPresent(target -> target.accept(wish(snapshot, devices)));
     }
 
-    private void announce(List<Device> devices, NodeEvents target) {
+    private void announceNode(List<Finding> findings, Consumer<NodeEvent> target) {
+        Set<String> now = new HashSet<>();
+        for (Finding finding : findings) {
+            String key = key(finding);
+            if (now.add(key) && !toldOfNode.contains(key)) {
+                target.accept(new NodeEvent(
+                        finding.severity().withholds(),
+                        finding.severity().withholds() ? "GpuNodeUnhealthy" : "GpuNodeRemark",
+                        key,
+                        withRepair(new StringBuilder(finding.reason()), finding)));
+            }
+        }
+        toldOfNode = now;
+    }
+
+    private void announce(List<Device> devices, Consumer<NodeEvent> target) {
         Set<GpuId> present = new HashSet<>();
         for (Device device : devices) {
             present.add(device.id);
@@ -94,12 +115,12 @@ public final class HealthAnnouncements implements Service {
             Set<String> before = told.getOrDefault(device.id, Set.of());
             now.forEach((key, finding) -> {
                 if (!before.contains(key)) {
-                    target.announce(event(device, finding, key));
+                    target.accept(event(device, finding, key));
                 }
             });
             boolean wasWithheld = before.stream().anyMatch(key -> key.startsWith(WITHHELD));
             if (wasWithheld && device.health instanceof GpuHealth.Healthy) {
-                target.announce(new NodeEvent(
+                target.accept(new NodeEvent(
                         false, "GpuRecovered", device.id.uuid(), device.text + " may be used by containers again"));
             }
             if (now.isEmpty()) {
@@ -119,20 +140,26 @@ public final class HealthAnnouncements implements Service {
             int at = reason.indexOf(c);
             end = at > 0 && at < end ? at : end;
         }
-        return (finding.severity() == Severity.REMARK ? "" : WITHHELD) + finding.check() + " "
+        return (finding.severity().withholds() ? WITHHELD : "") + finding.check() + " "
                 + reason.substring(0, end).strip();
     }
 
     private static NodeEvent event(Device device, Finding finding, String key) {
-        boolean withheld = finding.severity() != Severity.REMARK;
+        boolean withheld = finding.severity().withholds();
         StringBuilder message = new StringBuilder(device.text)
                 .append(withheld ? " is withheld from new containers: " : ": ")
                 .append(finding.reason());
-        if (!finding.repair().isEmpty()) {
-            message.append(". Repair: ").append(finding.repair());
-        }
         return new NodeEvent(
-                withheld, withheld ? "GpuUnhealthy" : "GpuRemark", device.id.uuid() + " " + key, message.toString());
+                withheld,
+                withheld ? "GpuUnhealthy" : "GpuRemark",
+                device.id.uuid() + " " + key,
+                withRepair(message, finding));
+    }
+
+    private static String withRepair(StringBuilder message, Finding finding) {
+        return finding.repair().isEmpty()
+                ? message.toString()
+                : message.append(". Repair: ").append(finding.repair()).toString();
     }
 
     private static NodeCondition.Wish wish(NodeSnapshot snapshot, List<Device> devices) {
@@ -150,6 +177,11 @@ public final class HealthAnnouncements implements Service {
             return new NodeCondition.Wish(NodeCondition.Status.UNKNOWN, "NoGpus", "the driver shows no GPU");
         }
         List<String> unhealthy = new ArrayList<>();
+        for (Finding finding : snapshot.findings()) {
+            if (finding.severity().withholds()) {
+                unhealthy.add(withoutCount(finding));
+            }
+        }
         for (Device device : devices) {
             if (device.health instanceof GpuHealth.Unhealthy) {
                 unhealthy.add(device.text + ": " + worst(device.health));
@@ -170,12 +202,16 @@ public final class HealthAnnouncements implements Service {
 
     private static String worst(GpuHealth health) {
         for (Finding finding : health.all()) {
-            if (finding.severity() != Severity.REMARK) {
-                // Without the count, which would make a new condition of each repetition.
-                return finding.reason().replaceAll(" \\(\\d+ times( or more)?\\)", "");
+            if (finding.severity().withholds()) {
+                return withoutCount(finding);
             }
         }
         return "unhealthy";
+    }
+
+    /** The count would make a new condition of each repetition. */
+    private static String withoutCount(Finding finding) {
+        return finding.reason().replaceAll(" \\([^()]* times(?: or more)?\\)", "");
     }
 
     private static List<Device> devices(NodeSnapshot snapshot) {

@@ -3,6 +3,8 @@ package io.gpunode.agent.process;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -18,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 final class KubeletBed {
     static final Path DEVICE_PLUGINS = Path.of("/var/lib/kubelet/device-plugins");
     static final Path POD_RESOURCES = Path.of("/var/lib/kubelet/pod-resources/kubelet.sock");
+
+    /** What a full bed's node is called. */
+    static final String NODE = "127.0.0.1";
 
     private final Path scripts;
     private final Path folder;
@@ -108,6 +113,56 @@ final class KubeletBed {
                 + folder.resolve("sdk/usr/bin/ctr") + " -a " + folder.resolve("run/containerd/containerd.sock")
                 + " -n k8s.io tasks ";
         run(60, List.of("sh", "-c", "for t in $(" + inBed + "ls -q); do " + inBed + "kill -s 9 $t; done"));
+    }
+
+    /** Another user of the API server, from its next start on, and the kubeconfig of that user. */
+    Path addUser(String name, String groups) throws IOException {
+        Path run = folder.resolve("run");
+        String token = "token-of-" + name.replace(':', '-');
+        Files.writeString(
+                run.resolve("tokens.csv"),
+                token + "," + name + "," + name + ",\"" + groups + "\"\n",
+                StandardOpenOption.APPEND);
+        Path kubeconfig = run.resolve("kubeconfig-" + name.replace(':', '-'));
+        Files.writeString(
+                kubeconfig,
+                Files.readString(run.resolve("kubeconfig")).replaceAll("token: [0-9a-f]+", "token: " + token));
+        return kubeconfig;
+    }
+
+    /** Kills the API server, does something, and starts it as it was, with NodeRestriction. */
+    void restartApiServer(Meanwhile meanwhile) throws Exception {
+        Path pid = folder.resolve("run/pid/kube-apiserver");
+        ProcessHandle old =
+                ProcessHandle.of(Long.parseLong(Files.readString(pid).strip())).orElseThrow();
+        List<String> command =
+                new ArrayList<>(List.of(Files.readString(Path.of("/proc", Long.toString(old.pid()), "cmdline"))
+                        .split("\0")));
+        command.removeIf(argument -> argument.startsWith("--enable-admission-plugins"));
+        command.add("--enable-admission-plugins=NodeRestriction");
+        // Asked to end it would wait a minute for its watches.
+        old.destroyForcibly();
+        Eventually.within(Duration.ofSeconds(60), () -> old.isAlive() ? "the API server has not ended" : "");
+        meanwhile.run();
+        Process started = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(
+                        folder.resolve("run/log/kube-apiserver.log").toFile()))
+                .start();
+        Files.writeString(pid, started.pid() + "\n");
+        Eventually.within(Duration.ofMinutes(2), () -> {
+            try {
+                kubectl("get", "--raw", "/readyz");
+                return "";
+            } catch (IOException e) {
+                return String.valueOf(e.getMessage());
+            }
+        });
+    }
+
+    /** What is done while the API server is away. */
+    interface Meanwhile {
+        void run() throws Exception;
     }
 
     /** What kubectl prints, of a full cluster. */

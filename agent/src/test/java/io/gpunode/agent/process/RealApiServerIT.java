@@ -1,0 +1,219 @@
+package io.gpunode.agent.process;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.gpunode.agent.json.JsonValue;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The packaged agent and a real API server, with the rights of a kubelet and with those of a service account; see {@link KubeletBed}. */
+@Timeout(600)
+class RealApiServerIT {
+    private static final Duration SOON = Duration.ofSeconds(60);
+    private static final String LABEL = "nvidia.com/device-plugin.config";
+
+    private static @Nullable KubeletBed cluster;
+    private static Path asKubelet = Path.of("/nonexistent");
+    private static Path asPod = Path.of("/nonexistent");
+
+    @TempDir(factory = ShortTempDir.class)
+    Path folder;
+
+    @BeforeAll
+    static void bringUp() throws Exception {
+        Optional<String> missing = KubeletBed.missing();
+        assumeTrue(missing.isEmpty(), missing.orElse(""));
+        KubeletBed bed = KubeletBed.fullCluster();
+        cluster = bed;
+        asKubelet = bed.addUser("system:node:" + KubeletBed.NODE, "system:nodes");
+        asPod = bed.addUser("gpu-node-agent", "agents");
+        bed.restartApiServer(() -> {});
+    }
+
+    @AfterAll
+    static void bringDown() throws Exception {
+        KubeletBed bed = cluster;
+        if (bed != null) {
+            bed.down();
+        }
+    }
+
+    private static KubeletBed bed() {
+        KubeletBed bed = cluster;
+        if (bed == null) {
+            throw new IllegalStateException("no cluster");
+        }
+        return bed;
+    }
+
+    private AgentProcess agent(NodeUnderTest node, Path kubeconfig, String... more) throws Exception {
+        Path named = Files.createDirectories(folder.resolve("named"));
+        Files.writeString(named.resolve("quiet"), "version: v1\nlog: {level: info}\n");
+        Files.writeString(named.resolve("loud"), "version: v1\nlog: {level: debug}\n");
+        Files.writeString(
+                node.config,
+                Files.readString(node.config).replaceAll("nodeName: .*", "nodeName: " + KubeletBed.NODE)
+                        + "config:\n  directory: " + named + "\n  default: quiet\nkubernetes:\n  kubeconfig: "
+                        + kubeconfig + "\n  nodeCondition: true\n");
+        return node.startAgent(more);
+    }
+
+    private static JsonValue state(String address) throws Exception {
+        return JsonValue.parse(AgentProcess.get(address, "/state").body());
+    }
+
+    private static void awaitLevel(String address, String level) throws Exception {
+        Eventually.within(SOON, () -> {
+            String now = AgentProcess.get(address, "/state").body();
+            return now.replaceAll("\\s", "").contains("\"log.level\":{\"value\":\"" + level + "\"")
+                    ? ""
+                    : "the level is not " + level;
+        });
+    }
+
+    private static void awaitWatch(String address) throws Exception {
+        Eventually.within(SOON, () -> {
+            JsonValue kubernetes = state(address).member("kubernetes");
+            return kubernetes.member("watching").isTrue()
+                    ? ""
+                    : kubernetes.member("reason").textOr("not watching");
+        });
+    }
+
+    @Test
+    void withAKubeletsRightsTheClusterSeesHealthAndItsLabelChoosesTheConfiguration() throws Exception {
+        // Given
+        bed().kubectl("label", "node", KubeletBed.NODE, LABEL + "-");
+        try (NodeUnderTest node = new NodeUnderTest(folder, "8xh100");
+                AgentProcess agent = agent(node, asKubelet)) {
+            node.kubelet.start();
+            String address = agent.awaitAddress();
+            AgentProcess.awaitReady(address, SOON);
+            awaitWatch(address);
+            awaitLevel(address, "info");
+
+            // When
+            bed().kubectl("label", "node", KubeletBed.NODE, LABEL + "=loud");
+            node.driver.apply("event gpu=3 xid=48");
+
+            // Then
+            awaitLevel(address, "debug");
+            Eventually.within(SOON, () -> {
+                String events = bed().kubectl(
+                                "get",
+                                "events",
+                                "-n",
+                                "default",
+                                "--field-selector",
+                                "involvedObject.kind=Node,reason=GpuUnhealthy",
+                                "-o",
+                                "jsonpath={range .items[*]}{.message}{end}");
+                return events.contains(node.id(3)) && events.contains("XID 48") ? "" : "events: " + events;
+            });
+            assertThat(bed().kubectl("describe", "node", KubeletBed.NODE)).contains("GpuUnhealthy");
+            awaitCondition("False");
+            awaitCondition("True");
+            Eventually.within(
+                    SOON,
+                    () -> bed().kubectl("get", "events", "-n", "default").contains("GpuRecovered") ? "" : "not told");
+        }
+    }
+
+    private static void awaitCondition(String status) throws Exception {
+        Eventually.within(SOON, () -> {
+            String now = bed().kubectl(
+                            "get",
+                            "node",
+                            KubeletBed.NODE,
+                            "-o",
+                            "jsonpath={.status.conditions[?(@.type==\"GpuHealthy\")].status}");
+            return now.equals(status) ? "" : "the condition is \"" + now + "\"";
+        });
+    }
+
+    @Test
+    void theWatchOutlivesARestartOfTheApiServer() throws Exception {
+        // Given
+        bed().kubectl("label", "--overwrite", "node", KubeletBed.NODE, LABEL + "=quiet");
+        try (NodeUnderTest node = new NodeUnderTest(folder, "1xt4");
+                AgentProcess agent = agent(node, asKubelet)) {
+            node.kubelet.start();
+            String address = agent.awaitAddress();
+            awaitWatch(address);
+
+            // When
+            bed().restartApiServer(() -> Eventually.within(SOON, () -> {
+                JsonValue kubernetes = state(address).member("kubernetes");
+                return kubernetes.member("state").textOr("").equals("failing") ? "" : "the loss is not noticed";
+            }));
+            bed().kubectl("label", "--overwrite", "node", KubeletBed.NODE, LABEL + "=loud");
+
+            // Then
+            awaitLevel(address, "debug");
+            AgentProcess.awaitReady(address, SOON);
+        }
+    }
+
+    @Test
+    void theDocumentedRoleIsEnoughAndWithoutItTheAgentSaysWhatIsMissing() throws Exception {
+        // Given
+        try (NodeUnderTest node = new NodeUnderTest(folder, "1xt4")) {
+            node.kubelet.start();
+            try (AgentProcess agent = agent(node, asPod)) {
+                String address = agent.awaitAddress();
+                Eventually.within(SOON, () -> {
+                    String reason =
+                            state(address).member("kubernetes").member("reason").textOr("");
+                    return reason.contains("allow the verbs get, list and watch on the resource nodes") ? "" : reason;
+                });
+                AgentProcess.awaitReady(address, SOON);
+                agent.terminate();
+                assertThat(agent.awaitExit(10)).isZero();
+            }
+            Path role = folder.resolve("role.yaml");
+            String document = Files.readString(Path.of("..", "docs", "kubernetes.md"));
+            Files.writeString(
+                    role,
+                    document.substring(
+                            document.indexOf("```yaml\n") + 8,
+                            document.indexOf("```\n", document.indexOf("```yaml\n") + 8)));
+            bed().kubectl("apply", "-f", role.toString());
+            bed().kubectl(
+                            "create",
+                            "clusterrolebinding",
+                            "gpu-node-agent",
+                            "--clusterrole=gpu-node-agent",
+                            "--user=gpu-node-agent");
+
+            // When
+            try (AgentProcess agent = node.startAgent()) {
+                String address = agent.awaitAddress();
+                awaitWatch(address);
+                node.driver.apply("event gpu=0 xid=79");
+
+                // Then
+                Eventually.within(SOON, () -> {
+                    String metrics = AgentProcess.get(address, "/metrics").body();
+                    return metrics.contains("gpu_node_agent_kubernetes_events_total{result=\"sent\"} 1.0")
+                                    && metrics.contains(
+                                            "gpu_node_agent_kubernetes_requests_total{code=\"200\",verb=\"patch\"}")
+                            ? ""
+                            : "not sent: "
+                                    + state(address)
+                                            .member("kubernetes")
+                                            .member("reason")
+                                            .textOr("");
+                });
+            }
+        }
+    }
+}
