@@ -102,8 +102,14 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            return new DevicePluginServer(
+            DevicePluginServer opened = new DevicePluginServer(
                     socket, loops, devices, held, counts, clock, streamsChanged, registration, silence);
+            if (opened.bound() instanceof SocketFile.Present) {
+                return opened;
+            }
+            // A kubelet that starts deletes sockets while this one is being made: nobody would ever find it.
+            opened.close();
+            throw new IOException("it was removed as soon as it was made");
         } catch (IOException e) {
             throw new IOException("cannot serve on " + socket + ": " + reason(e, socket), e);
         }

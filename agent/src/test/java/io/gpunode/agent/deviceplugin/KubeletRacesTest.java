@@ -188,6 +188,22 @@ class KubeletRacesTest {
     }
 
     @Test
+    void manyRestartsInARowMissNoResource() throws Exception {
+        // Given
+        kubelet.start();
+        awaitServed(start("a", "b"));
+
+        for (int i = 0; i < 150; i++) {
+            // When
+            kubelet.restart();
+
+            // Then: a kubelet gives up a socket that it cannot find after 10 s
+            kubelet.awaitDevices(GPU, list -> list.connected() && list.allocatable() == 2, Duration.ofSeconds(8));
+            kubelet.awaitDevices(MIG, list -> list.connected() && list.allocatable() == 1, Duration.ofSeconds(8));
+        }
+    }
+
+    @Test
     void aDirectoryThatIsDeletedAndMadeAnewIsFollowed() throws Exception {
         // Given
         kubelet.start();
