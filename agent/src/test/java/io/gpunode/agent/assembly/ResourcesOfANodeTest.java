@@ -2,6 +2,7 @@ package io.gpunode.agent.assembly;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.LoadedConfig;
@@ -12,6 +13,7 @@ import io.gpunode.agent.simulation.EmbeddedKubelet;
 import io.gpunode.agent.simulation.SimulatedNode;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
+import io.gpunode.agent.time.Tick;
 import io.gpunode.deviceplugin.v1beta1.ContainerAllocateResponse;
 import java.io.IOException;
 import java.io.InputStream;
@@ -23,6 +25,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -312,6 +315,57 @@ class ResourcesOfANodeTest {
                 .allSatisfy(id -> assertThat(id).startsWith("MIG-f70f6629-053c-482d-a78a-0003"));
     }
 
+    @Test
+    void aReloadOfTheStrategiesChangesTheAnswersOnTheSameStream() throws Exception {
+        // Given
+        start("""
+                flags:
+                  migStrategy: none
+                """);
+        awaitHealthy(GPU, 8);
+        long registrations = kubelet.registerCalls();
+        LoadedConfig next = load("""
+                flags:
+                  migStrategy: none
+                  plugin:
+                    deviceListStrategy: cdi-cri
+                    deviceIDStrategy: index
+                """);
+
+        // When
+        ConfigDiff diff = agent.orElseThrow().reload(next);
+
+        // Then
+        assertThat(diff.needRestart()).isEmpty();
+        ContainerAllocateResponse answer = firstAnswer(given -> given.getCdiDevicesCount() > 0);
+        assertThat(answer.getEnvsMap()).isEmpty();
+        assertThat(answer.getCdiDevices(0).getName()).matches("k8s\\.device-plugin\\.nvidia\\.com/gpu=[0-7]");
+        assertThat(kubelet.registerCalls()).isEqualTo(registrations);
+    }
+
+    @Test
+    void aReloadToAnotherMigStrategyKeepsTheStreamOfWhatStays() throws Exception {
+        // Given
+        start("""
+                flags:
+                  migStrategy: none
+                """);
+        awaitHealthy(GPU, 8);
+
+        // When
+        agent.orElseThrow().reload(load("""
+                flags:
+                  migStrategy: mixed
+                """));
+
+        // Then
+        awaitHealthy("nvidia.com/mig-1g.10gb", 32);
+        awaitHealthy(GPU, 1);
+        assertThat(kubelet.registrations())
+                .filteredOn(registration -> registration.resource().equals(GPU))
+                .hasSize(1);
+    }
+
     private String state() throws IOException {
         try (InputStream page = URI.create(
                         "http://127.0.0.1:" + agent.orElseThrow().httpAddress().getPort() + "/state")
@@ -325,6 +379,20 @@ class ResourcesOfANodeTest {
         Admission admission = kubelet.runPod(resource, "default", pod, "main", count);
         assertThat(admission).isInstanceOf(Admission.Admitted.class);
         return ((Admission.Admitted) admission).response().getContainerResponses(0);
+    }
+
+    /** The first wanted answer of pods that come and go; none is admitted while the specs get their new names. */
+    private ContainerAllocateResponse firstAnswer(Predicate<ContainerAllocateResponse> wanted) throws Exception {
+        Tick limit = clock.now().plus(SOON);
+        while (!clock.now().reached(limit)) {
+            Admission admission = kubelet.runPod(GPU, "default", "asks", "main", 1);
+            kubelet.endPod("default", "asks");
+            if (admission instanceof Admission.Admitted admitted
+                    && wanted.test(admitted.response().getContainerResponses(0))) {
+                return admitted.response().getContainerResponses(0);
+            }
+        }
+        throw new AssertionError("no such answer within " + SOON);
     }
 
     private DeviceList awaitHealthy(String resource, int count) throws Exception {
