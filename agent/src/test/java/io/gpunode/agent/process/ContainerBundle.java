@@ -140,7 +140,7 @@ final class ContainerBundle {
             nodes.addAll(edit.member("deviceNodes").elements());
             edit.member("env").elements().forEach(variable -> variables.add(variable.textOr("")));
         }
-        mounts.sort(Comparator.comparing(
+        mounts.sort(Comparator.comparingInt(
                 mount -> Path.of(mount.member("containerPath").textOr("")).getNameCount()));
         List<String> command = new ArrayList<>(List.of("/program"));
         command.addAll(List.of(arguments));
