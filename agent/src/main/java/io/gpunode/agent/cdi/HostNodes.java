@@ -243,7 +243,9 @@ final class HostNodes {
         return Path.of("/dev").resolve(name);
     }
 
+    /** Below the device root; what is not there and is in the host's own {@code /dev} is taken from there, as with drivers in a container. */
     private Path onHost(Path node) {
-        return devRoot.resolve(node.toString().substring(1));
+        Path rooted = devRoot.resolve(node.toString().substring(1));
+        return files.exists(rooted) || !files.exists(node) ? rooted : node;
     }
 }

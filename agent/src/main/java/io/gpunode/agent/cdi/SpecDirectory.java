@@ -41,8 +41,10 @@ final class SpecDirectory {
             "gpu-node-agent.nvidia.com-gpu.json");
 
     private static final Path ADMINISTRATORS_DIRECTORY = Path.of("/etc/cdi");
-    private static final Pattern NVIDIA_GPU_KIND =
-            Pattern.compile("(?m)^\\s*[{,]?\\s*\"?kind\"?\\s*:\\s*[\"']?nvidia\\.com/gpu[\"']?\\s*[,}]?\\s*$");
+    /** In JSON, wherever it stands, and in YAML, at the start of a line. */
+    private static final Pattern NVIDIA_GPU_KIND = Pattern.compile(
+            "\"kind\"\\s*:\\s*\"nvidia\\.com/gpu\"|(?m:^kind\\s*:\\s*[\"']?nvidia\\.com/gpu[\"']?\\s*(#.*)?$)");
+
     private static final int FILE_LIMIT = 4 << 20;
     private static final int OTHERS_LIMIT = 256;
 

@@ -169,7 +169,8 @@ public final class ConfigLoader {
                 readNamed(file, inFile, report);
                 yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why, label));
             }
-            case Choice.Empty(String why) -> Optional.of(new ChosenConfiguration(directory, Optional.empty(), why, label));
+            case Choice.Empty(String why) ->
+                Optional.of(new ChosenConfiguration(directory, Optional.empty(), why, label));
             case Choice.Refused(String what, String nextStep) -> {
                 boolean mayCome = answer instanceof NodeLabels.Answer.Unknown
                         && labels.pending()

@@ -19,6 +19,8 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CdiPublisherTest {
     private static final Path SPEC = Path.of("var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json");
@@ -350,12 +352,19 @@ class CdiPublisherTest {
                 .contains("/proc/devices does not name nvidia-caps");
     }
 
-    @Test
-    void nvidiaComGpuIsLeftToAnotherFileThatDescribesIt() throws IOException {
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "cdiVersion: 0.5.0\nkind: nvidia.com/gpu # for podman\ndevices: []\n",
+                "cdiVersion: 0.5.0\nkind: \"nvidia.com/gpu\"\n",
+                "{\"cdiVersion\":\"0.5.0\",\"kind\":\"nvidia.com/gpu\",\"devices\":[]}",
+                "{\n  \"kind\": \"nvidia.com/gpu\",\n  \"devices\": []\n}\n"
+            })
+    void nvidiaComGpuIsLeftToAnotherFileThatDescribesIt(String others) throws IOException {
         // Given
         CdiPublisher publisher = publisher();
         publisher.turn();
-        HostTree.at(root).write("/etc/cdi/nvidia.yaml", "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices: []\n");
+        HostTree.at(root).write("/etc/cdi/nvidia.yaml", others);
         time.advance(Duration.ofSeconds(30));
 
         // When
@@ -395,6 +404,39 @@ class CdiPublisherTest {
         Golden.check("cdi-features.json", all.toString());
         assertThat(publisher.status().names())
                 .contains("k8s.device-plugin.nvidia.com/gds=all", "k8s.device-plugin.nvidia.com/imex-channel=3");
+    }
+
+    @Test
+    void anotherKindOfSomebodyElseDoesNotStandInTheWay() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        HostTree.at(root)
+                .write("/etc/cdi/other.yaml", "kind: nvidia.com/gpu-dir\nannotations: {kind: nvidia.com/gpu}\n");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().names()).contains("nvidia.com/gpu=all");
+    }
+
+    @Test
+    void nodesThatAreNotBelowTheDeviceRootAreTakenFromTheHosts() throws IOException {
+        // Given: a driver in a container, which has only a part of /dev
+        HostTree host = HostTree.at(root)
+                .withDriver("/run/nvidia/driver", Snapshots.DRIVER)
+                .withNodes(8)
+                .node("/run/nvidia/driver/dev/nvidia0", 195, 0);
+        CdiPublisher publisher = publisher(host, "NVIDIA_DRIVER_ROOT=/run/nvidia/driver");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().problems()).isEmpty();
+        assertThat(written(SPEC))
+                .contains("\"hostPath\": \"/run/nvidia/driver/dev/nvidia0\"")
+                .contains("\"path\": \"/dev/nvidia1\",\n            \"type\"");
     }
 
     @Test

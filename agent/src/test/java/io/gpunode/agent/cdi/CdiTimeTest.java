@@ -36,7 +36,8 @@ class CdiTimeTest {
                 HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8).withMajors();
         for (int i = 0; i < LIBRARIES; i++) {
             host.library(
-                    HostTree.TRIPLET + "/libnvidia-part" + i + ".so." + Snapshots.DRIVER, "libnvidia-part" + i + ".so.1");
+                    HostTree.TRIPLET + "/libnvidia-part" + i + ".so." + Snapshots.DRIVER,
+                    "libnvidia-part" + i + ".so.1");
             host.link(
                     HostTree.TRIPLET + "/libnvidia-part" + i + ".so.1",
                     "libnvidia-part" + i + ".so." + Snapshots.DRIVER);
@@ -60,7 +61,8 @@ class CdiTimeTest {
         List<Long> microseconds = new ArrayList<>();
         for (int i = 0; i < ROUNDS; i++) {
             Files.deleteIfExists(spec);
-            source.publish(i % 2 == 0 ? node.unhealthy(0).build() : node.healthy(0).build());
+            source.publish(
+                    i % 2 == 0 ? node.unhealthy(0).build() : node.healthy(0).build());
             time.advance(Duration.ofSeconds(30));
             long start = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
             publisher.turn();

@@ -76,7 +76,7 @@ class ContainerIT {
                 SystemTime.monotonic(),
                 SystemTime.wall());
         agent = Optional.of(assembly);
-        assembly.start();
+        assembly.start(() -> {});
         Path spec = folder.resolve("var/run/cdi").resolve(SPEC);
         Eventually.within(Duration.ofSeconds(30), () -> Files.exists(spec) ? "" : "no " + spec);
         return spec;
