@@ -6,18 +6,18 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** Asks another process again until it gives the wanted answer or the time is up. For processes that offer nothing to wait on. */
-final class Eventually {
+public final class Eventually {
     private Eventually() {}
 
     /** A condition with a text for the failure. */
-    interface Check extends Callable<String> {}
+    public interface Check extends Callable<String> {}
 
     /**
      * Repeats the check every 100 ms until it answers an empty text.
      *
      * @param check empty when all is well, else what is still missing
      */
-    static void within(Duration limit, Check check) throws Exception {
+    public static void within(Duration limit, Check check) throws Exception {
         CountDownLatch never = new CountDownLatch(1);
         long deadline = System.nanoTime() + limit.toNanos();
         while (true) {

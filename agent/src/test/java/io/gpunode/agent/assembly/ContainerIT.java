@@ -1,11 +1,12 @@
-package io.gpunode.agent.process;
+package io.gpunode.agent.assembly;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.gpunode.agent.assembly.AgentAssembly;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.process.Eventually;
+import io.gpunode.agent.process.ShortTempDir;
 import io.gpunode.agent.time.SystemTime;
 import io.gpunode.nvml.simulator.ControlFile;
 import io.gpunode.nvml.simulator.SimulatedNodeFiles;

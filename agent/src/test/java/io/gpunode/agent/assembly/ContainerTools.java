@@ -1,4 +1,4 @@
-package io.gpunode.agent.process;
+package io.gpunode.agent.assembly;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

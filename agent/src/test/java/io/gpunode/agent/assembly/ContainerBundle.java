@@ -1,4 +1,4 @@
-package io.gpunode.agent.process;
+package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.json.JsonException;
 import io.gpunode.agent.json.JsonValue;
