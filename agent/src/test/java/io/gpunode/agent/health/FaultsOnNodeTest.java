@@ -131,7 +131,9 @@ class FaultsOnNodeTest {
             // Then
             node.await("all withheld", picture -> withheld(picture).size() == 4);
             node.simulator().apply("restore gpu=all");
-            node.await("all back", picture -> picture.gpus().size() == 4 && withheld(picture).isEmpty());
+            node.await(
+                    "all back",
+                    picture -> picture.gpus().size() == 4 && withheld(picture).isEmpty());
             watcher.stop(LIMIT);
         }
     }
@@ -146,9 +148,11 @@ class FaultsOnNodeTest {
             node.simulator().apply("event gpu=" + HIT + " xid=74 burst=1000");
 
             // Then
-            NodeSnapshot picture = node.await("all of them", candidate -> candidate.gpus().stream()
-                    .flatMap(gpu -> gpu.health().all().stream())
-                    .anyMatch(finding -> finding.reason().endsWith("(1000 times or more)")));
+            NodeSnapshot picture = node.await(
+                    "all of them",
+                    candidate -> candidate.gpus().stream()
+                            .flatMap(gpu -> gpu.health().all().stream())
+                            .anyMatch(finding -> finding.reason().endsWith("(1000 times or more)")));
             assertThat(withheld(picture)).containsExactly(HIT);
             assertThat(picture.gpus().get(HIT).health().all()).hasSize(1);
             assertThat(picture.structureVersion() - structure).isLessThanOrEqualTo(15);
@@ -164,8 +168,7 @@ class FaultsOnNodeTest {
         "8xh100, links-down=0x4, links-down=0, nvlink",
         "8xh100, temperature=120, temperature=auto, temperature",
     })
-    void aConditionWithholdsItsGpuWhileItLasts(String profile, String bad, String good, String check)
-            throws Exception {
+    void aConditionWithholdsItsGpuWhileItLasts(String profile, String bad, String good, String check) throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, profile).started()) {
             XidWatcher watcher = watching(node);
 
@@ -174,8 +177,8 @@ class FaultsOnNodeTest {
             node.inventory().lookAgain();
 
             // Then
-            NodeSnapshot picture = node.await("GPU " + HIT + " withheld", found -> withheld(found)
-                    .equals(List.of(HIT)));
+            NodeSnapshot picture = node.await(
+                    "GPU " + HIT + " withheld", found -> withheld(found).equals(List.of(HIT)));
             assertThat(picture.gpus().get(HIT).health().all())
                     .extracting(Finding::check)
                     .containsOnly(check);

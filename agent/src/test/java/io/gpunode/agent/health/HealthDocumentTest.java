@@ -15,7 +15,8 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(10)
 class HealthDocumentTest {
     private static final String DOCUMENT = "docs/health.md";
-    private static final String BEGIN = "<!-- made from XidTable by HealthDocumentTest; -Dgolden.update=true writes it again -->\n";
+    private static final String BEGIN =
+            "<!-- made from XidTable by HealthDocumentTest; -Dgolden.update=true writes it again -->\n";
     private static final String END = "<!-- end of what is made from XidTable -->\n";
 
     @Test
@@ -35,8 +36,7 @@ class HealthDocumentTest {
     @Test
     void everyCheckIsInTheDocument() throws IOException {
         // Given
-        List<String> names = new ArrayList<>(
-                List.of(Checks.XID, Checks.EVENT, Checks.NVSWITCH, Checks.INIT));
+        List<String> names = new ArrayList<>(List.of(Checks.XID, Checks.EVENT, Checks.NVSWITCH, Checks.INIT));
         Checks.ALL.forEach(check -> names.add(check.name()));
 
         // When

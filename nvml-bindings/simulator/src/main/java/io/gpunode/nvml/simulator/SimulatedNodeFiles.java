@@ -226,6 +226,10 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
     private static boolean deviceNodes(Path root, SimulatedProfile profile) throws IOException {
         Path dev = root.resolve("dev");
         Files.createDirectories(dev);
+        // The kernel's log: who plays a driver appends lines to it.
+        if (!Files.exists(dev.resolve("kmsg"))) {
+            write(dev.resolve("kmsg"), "");
+        }
         boolean real = true;
         for (SimulatedProfile.Gpu gpu : profile.gpus()) {
             real &= node(dev.resolve("nvidia" + gpu.minor()), NVIDIA_MAJOR, gpu.minor(), WRITABLE_NODE);
