@@ -55,7 +55,7 @@ final class ChurnBenchmark implements Benchmark {
             report.row("Allocate with " + what + ", quiet", client.allocate(healthy, 1, calls));
             report.row("GetPreferredAllocation of 2 with " + what + ", quiet", client.preferred(healthy, 2, calls));
             long before = node.awaitList(agent).messages();
-            Illness illness = new Illness(node, healthy.size());
+            Illness illness = new Illness(node);
             illness.start();
             Latencies allocations = client.allocate(healthy, 1, calls);
             Latencies preferences = client.preferred(healthy, 2, calls);
@@ -76,14 +76,12 @@ final class ChurnBenchmark implements Benchmark {
     /** Makes GPUs ill on a thread of its own until it is told to end. */
     private static final class Illness {
         private final BenchmarkNode node;
-        private final int healthy;
         private final CompletableFuture<Void> ended = new CompletableFuture<>();
         private volatile boolean ending;
         private final AtomicInteger rounds = new AtomicInteger();
 
-        Illness(BenchmarkNode node, int healthy) {
+        Illness(BenchmarkNode node) {
             this.node = node;
-            this.healthy = healthy;
         }
 
         void start() {
@@ -110,9 +108,10 @@ final class ChurnBenchmark implements Benchmark {
 
         private void round() throws Exception {
             for (int gpu = 0; gpu < ILL; gpu++) {
+                String id = node.ids(gpu).getFirst();
                 node.driver.injectXid(gpu, DOUBLE_BIT_ECC);
+                node.kubelet.awaitDevices(list -> !list.healthyIds().contains(id), LIMIT);
             }
-            node.kubelet.awaitDevices(list -> list.allocatable() == healthy, LIMIT);
             node.kubelet.awaitDevices(list -> list.allocatable() == node.ids().size(), LIMIT);
             rounds.incrementAndGet();
         }
