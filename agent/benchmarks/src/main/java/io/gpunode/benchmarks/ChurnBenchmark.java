@@ -74,7 +74,9 @@ final class ChurnBenchmark implements Benchmark {
             DeviceList after = node.kubelet.awaitDevices(DeviceList::connected, LIMIT);
             report.row("device lists sent meanwhile", Long.toString(after.messages() - before), illness.rounds());
             report.row(
-                    "XIDs that the kubelet saw in no list", Integer.toString(illness.unseen()), (long) ILL * illness.rounds());
+                    "XIDs that the kubelet saw in no list",
+                    Integer.toString(illness.unseen()),
+                    (long) ILL * illness.rounds());
             agent.terminate();
         }
     }
