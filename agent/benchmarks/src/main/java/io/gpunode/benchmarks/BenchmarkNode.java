@@ -7,6 +7,7 @@ import io.gpunode.agent.simulation.EmbeddedKubelet;
 import io.gpunode.agent.simulation.KubeletOptions;
 import io.gpunode.agent.simulation.Registration;
 import io.gpunode.agent.time.SystemTime;
+import io.gpunode.agent.time.Tick;
 import io.gpunode.nvml.simulator.ControlFile;
 import io.gpunode.nvml.simulator.SimulatedNodeFiles;
 import java.io.IOException;
@@ -24,7 +25,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A simulated node in a temporary folder: its files, its driver that is controlled by file, and a kubelet in this process. The packaged agent runs
@@ -57,6 +60,7 @@ final class BenchmarkNode implements AutoCloseable {
         this.config = Files.writeString(root.resolve("config.yaml"), """
                 version: v1
                 flags:
+                  migStrategy: mixed
                   plugin:
                     deviceListStrategy: [envvar, cdi-cri]
                 host:
@@ -149,6 +153,27 @@ final class BenchmarkNode implements AutoCloseable {
         } catch (TimeoutException e) {
             throw new IllegalStateException("no full device list; the agent said:\n" + agent.output(), e);
         }
+    }
+
+    /** Waits until so many resources have healthy devices, and gives when the last one's list came. */
+    Tick awaitResources(PackagedAgent agent, int resources) throws Exception {
+        for (long end = System.nanoTime() + REGISTERED.toNanos(); System.nanoTime() < end; ) {
+            Map<String, DeviceList> known = kubelet.devices();
+            @Nullable Tick last = null;
+            int served = 0;
+            for (DeviceList list : known.values()) {
+                if (list.connected() && list.allocatable() > 0) {
+                    served++;
+                    last = last == null || list.changedAt().since(last).isPositive() ? list.changedAt() : last;
+                }
+            }
+            if (served == resources && last != null) {
+                return last;
+            }
+            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
+        }
+        throw new IllegalStateException(
+                "not " + resources + " resources but " + kubelet.devices() + "; the agent said:\n" + agent.output());
     }
 
     /** The socket of the plugin that registered last. */

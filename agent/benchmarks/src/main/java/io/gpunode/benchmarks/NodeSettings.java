@@ -73,6 +73,18 @@ record NodeSettings(
                 0);
     }
 
+    /** Eight A100 with MIG in several profiles: five resources. */
+    static NodeSettings fiveResources() {
+        NodeSettings eight = eightGpus();
+        return new NodeSettings(
+                SimulatedProfile.named("8xa100-80gb-mig"),
+                eight.samplingInterval,
+                eight.callDeadline,
+                eight.recoveryInterval,
+                eight.fields,
+                eight.shares);
+    }
+
     /** The same with sixteen GPUs: the eight once more, in a second PCI domain. */
     NodeSettings withSixteenGpus() {
         return new NodeSettings(
