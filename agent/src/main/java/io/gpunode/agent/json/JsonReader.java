@@ -112,6 +112,7 @@ final class JsonReader {
             char c = peek();
             at++;
             if (c == '"') {
+                replaceLoneSurrogates(out);
                 return out.toString();
             }
             if (c < ' ') {
@@ -119,6 +120,18 @@ final class JsonReader {
                 throw problem("a control character in a string");
             }
             out.append(c == '\\' ? escaped() : c);
+        }
+    }
+
+    /** Half a character cannot be written again: as in Go it becomes U+FFFD, at once, so that names stay different from each other. */
+    private static void replaceLoneSurrogates(StringBuilder text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (Character.isHighSurrogate(c) && i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))) {
+                i++;
+            } else if (Character.isSurrogate(c)) {
+                text.setCharAt(i, '\uFFFD');
+            }
         }
     }
 
