@@ -335,7 +335,8 @@ public final class AgentAssembly {
 
     private void cdiChanged() {
         CdiStatus status = cdi.status();
-        devicePlugin.cdiWritten(new CdiCoverage(status.structureVersion(), status.names(), status.error()));
+        devicePlugin.cdiWritten(
+                new CdiCoverage(status.structureVersion(), status.names(), status.channels(), status.error()));
     }
 
     /** The step before the node offers anything. */

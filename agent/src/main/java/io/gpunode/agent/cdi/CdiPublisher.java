@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -190,7 +191,8 @@ public final class CdiPublisher implements Service {
         Tick now = clock.now();
         if (seen.equals(shown) && before.written() && !now.reached(nextLook)) {
             // Only the GPUs' health changed, which the files do not show.
-            return new CdiStatus(path, snapshot.structureVersion(), before.names(), "", before.problems());
+            return new CdiStatus(
+                    path, snapshot.structureVersion(), before.names(), before.channels(), "", before.problems());
         }
         CdiStatus status = write(snapshot, current);
         shown = seen;
@@ -224,11 +226,12 @@ public final class CdiPublisher implements Service {
         ContainerEdits common = settings.hooks() == AgentConfig.CdiHooks.NVIDIA
                 ? new NvidiaHooks(settings.hookPath(), settings.disabledHooks()).common(driver, version, control)
                 : HookFreeEdits.common(driver, control);
-        boolean byUuid = current.plugin().deviceIdStrategy() == AgentConfig.DeviceIdStrategy.UUID;
+        // Under both names: the kubelet replays answers that it was given before deviceIDStrategy changed.
+        Function<GpuDevices.Entry, List<String>> names = entry -> List.of(entry.index(), entry.uuid());
         Optional<CdiSpec> ofPlugin = gpus.specification(
                 SpecDirectory.PLUGIN_GPU,
                 current.plugin().migStrategy() == AgentConfig.MigStrategy.NONE,
-                entry -> List.of(byUuid ? entry.uuid() : entry.index()),
+                names,
                 common);
         if (ofPlugin.isEmpty()) {
             return remove(
@@ -238,8 +241,7 @@ public final class CdiPublisher implements Service {
         }
         specs.add(ofPlugin.get());
         if (describesNvidiaGpu(settings.nvidiaComGpu())) {
-            gpus.specification(SpecDirectory.NVIDIA_GPU, false, entry -> List.of(entry.index(), entry.uuid()), common)
-                    .ifPresent(specs::add);
+            gpus.specification(SpecDirectory.NVIDIA_GPU, false, names, common).ifPresent(specs::add);
         }
         if (settings.devCharLinks()) {
             hostNodes.linkByNumber();
@@ -247,11 +249,12 @@ public final class CdiPublisher implements Service {
         for (Path changed : directory.publish(specs)) {
             LOG.info("wrote a CDI specification", "path", changed, "driver", version);
         }
-        Set<String> names = new HashSet<>();
+        Set<String> resolved = new HashSet<>();
         for (CdiSpec spec : specs) {
-            names.addAll(spec.names());
+            resolved.addAll(spec.names());
         }
-        return new CdiStatus(path, snapshot.structureVersion(), names, "", hostNodes.problems());
+        return new CdiStatus(
+                path, snapshot.structureVersion(), resolved, current.imex().channels(), "", hostNodes.problems());
     }
 
     private boolean describesNvidiaGpu(AgentConfig.NvidiaComGpu wish) throws IOException {
@@ -271,7 +274,7 @@ public final class CdiPublisher implements Service {
     }
 
     private CdiStatus none(String error) {
-        return new CdiStatus(path, -1, Set.of(), error, List.of());
+        return new CdiStatus(path, -1, Set.of(), List.of(), error, List.of());
     }
 
     private CdiStatus remove(String why) throws IOException {

@@ -10,12 +10,20 @@ import java.util.Set;
  * @param path the file of the GPUs
  * @param structureVersion the picture's structure that the files show; -1 while there is no file of the GPUs
  * @param names every qualified CDI name that the files resolve, such as {@code k8s.device-plugin.nvidia.com/gpu=GPU-…}
+ * @param channels the IMEX channels that were looked for, as configured; empty while there is no file of the GPUs
  * @param error why the last write failed; empty when it did not
  * @param problems what a container will miss although the files are written
  */
-public record CdiStatus(Path path, long structureVersion, Set<String> names, String error, List<String> problems) {
+public record CdiStatus(
+        Path path,
+        long structureVersion,
+        Set<String> names,
+        List<Integer> channels,
+        String error,
+        List<String> problems) {
     public CdiStatus {
         names = Set.copyOf(names);
+        channels = List.copyOf(channels);
         problems = List.copyOf(problems);
     }
 

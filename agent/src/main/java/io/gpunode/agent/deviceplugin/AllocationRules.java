@@ -155,7 +155,8 @@ record AllocationRules(
                 if (coverage.names().contains(name)) {
                     cdiNames.add(name);
                 } else if (byCdiOnly) {
-                    missing("no CDI spec has " + name + ", which imex.channelIDs asks for");
+                    missing("no CDI spec has " + name
+                            + ", which imex.channelIDs asks for: `cdi` of /state says what the" + " specs lack");
                     return;
                 }
             }
@@ -165,7 +166,10 @@ record AllocationRules(
 
         private void missing(String why) {
             if (!settings.imex().required()) {
-                problems.add(why + "; containers are given no channel");
+                // Before the first spec nobody has looked for the channel, nor made its node.
+                if (!settings.byCdiName() || coverage.structureVersion() >= 0) {
+                    problems.add(why + "; until then containers are given no channel");
+                }
             } else if (withheld.isEmpty()) {
                 withheld = why + "; imex.required is set";
             }
@@ -181,7 +185,8 @@ record AllocationRules(
                 cdiNames.add(name);
             } else if (byCdiOnly && coverage.structureVersion() >= 0) {
                 problems.add("no CDI spec has " + name + ", which " + cdiClass
-                        + "Enabled asks for: this node has no device of" + " that kind; containers are given none");
+                        + "Enabled asks for: this node has no device of that kind, so containers are given none; load its"
+                        + " driver, or turn " + cdiClass + "Enabled off");
             }
         }
 

@@ -1,5 +1,6 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
@@ -10,6 +11,7 @@ import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.os.HostFiles;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -37,8 +39,10 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     private long seenStructure = -1;
     private CdiCoverage seenCoverage = CdiCoverage.NONE;
     private AllocationRules rules = AllocationRules.NONE;
-    /** The devices that the CDI spec has: UUID → name in the spec. */
-    private Map<String, String> inSpec = Map.of();
+    /** The devices that the CDI spec has: UUID → names in the spec, for an index may be another GPU's later. */
+    private Map<String, Set<String>> inSpec = Map.of();
+    /** The channels that answers give. */
+    private AgentConfig.Imex imex;
 
     private List<ResourcePlan.Problem> logged = List.of();
     private volatile List<ResourcePlan.Problem> problems = List.of();
@@ -46,6 +50,7 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     /** @param files where device nodes are looked for */
     DeviceCatalog(PluginSettings settings, HostFiles files) {
         this.settings = settings;
+        this.imex = settings.imex();
         this.files = files;
         this.lists = List.of(AdvertisedDevices.none(settings.plugin().resourceName()));
         this.closed = lists.getFirst().notReady();
@@ -64,7 +69,13 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
      */
     @Override
     public List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
-        AllocationRules newest = AllocationRules.of(settings, files, coverage);
+        if (!settings.byCdiName()
+                || coverage.structureVersion() < 0
+                || coverage.channels().equals(settings.imex().channels())) {
+            // Otherwise the specs with these channels are on their way, and no device is withheld for that.
+            imex = settings.imex();
+        }
+        AllocationRules newest = AllocationRules.of(settings.with(imex), files, coverage);
         if (snapshot.structureVersion() == seenStructure
                 && coverage.equals(seenCoverage)
                 && newest.equals(rules)
@@ -192,12 +203,21 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
                 gpu.pci(),
                 gpu.numaNode(),
                 "");
-        String name = rules.nameOf(offer);
-        if (specOfThis && seenCoverage.names().contains(Allocator.CDI_KIND + "=" + name)) {
-            inSpec.put(offer.base().uuid(), name);
+        if (specOfThis) {
+            inSpec.put(offer.base().uuid(), namesInSpec(offer));
         }
         String problem = problem(device, offer);
         return problem.isEmpty() ? offer : offer.withheld(problem);
+    }
+
+    private Set<String> namesInSpec(AdvertisedDevice device) {
+        Set<String> names = HashSet.newHashSet(2);
+        for (String name : List.of(device.base().uuid(), device.indexName())) {
+            if (seenCoverage.names().contains(Allocator.CDI_KIND + "=" + name)) {
+                names.add(name);
+            }
+        }
+        return names;
     }
 
     private static List<Integer> capabilities(MigDevice mig) {
@@ -224,8 +244,8 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
             problem = rules.withheld();
         }
         String name = rules.nameOf(offer);
-        boolean resolvable =
-                !settings.byCdiName() || name.equals(inSpec.get(offer.base().uuid()));
+        boolean resolvable = !settings.byCdiName()
+                || inSpec.getOrDefault(offer.base().uuid(), Set.of()).contains(name);
         return problem.isEmpty() && !resolvable ? unresolved(name) : problem;
     }
 

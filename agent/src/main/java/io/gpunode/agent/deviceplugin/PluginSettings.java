@@ -21,6 +21,11 @@ public record PluginSettings(
         return new PluginSettings(config.plugin(), config.resources(), config.sharing(), config.imex());
     }
 
+    /** The same with other channels. */
+    PluginSettings with(AgentConfig.Imex other) {
+        return new PluginSettings(plugin, resources, sharing, other);
+    }
+
     /** Whether containers are given devices by CDI name, so that a spec must have them. */
     boolean byCdiName() {
         return plugin.deviceListStrategies().contains(DeviceListStrategy.CDI_CRI)

@@ -321,6 +321,8 @@ class ResourcesOfANodeTest {
         start("""
                 flags:
                   migStrategy: none
+                  plugin:
+                    deviceListStrategy: cdi-cri
                 """);
         awaitHealthy(GPU, 8);
         long registrations = kubelet.registerCalls();
@@ -337,7 +339,8 @@ class ResourcesOfANodeTest {
 
         // Then
         assertThat(diff.needRestart()).isEmpty();
-        ContainerAllocateResponse answer = firstAnswer(given -> given.getCdiDevicesCount() > 0);
+        ContainerAllocateResponse answer =
+                firstAnswer(given -> !given.getCdiDevices(0).getName().contains("GPU-"));
         assertThat(answer.getEnvsMap()).isEmpty();
         assertThat(answer.getCdiDevices(0).getName()).matches("k8s\\.device-plugin\\.nvidia\\.com/gpu=[0-7]");
         assertThat(kubelet.registerCalls()).isEqualTo(registrations);
@@ -381,15 +384,14 @@ class ResourcesOfANodeTest {
         return ((Admission.Admitted) admission).response().getContainerResponses(0);
     }
 
-    /** The first wanted answer of pods that come and go; none is admitted while the specs get their new names. */
+    /** The first wanted answer of pods that come and go, none of which may be refused meanwhile. */
     private ContainerAllocateResponse firstAnswer(Predicate<ContainerAllocateResponse> wanted) throws Exception {
         Tick limit = clock.now().plus(SOON);
         while (!clock.now().reached(limit)) {
-            Admission admission = kubelet.runPod(GPU, "default", "asks", "main", 1);
+            ContainerAllocateResponse answer = admitted(GPU, "asks", 1);
             kubelet.endPod("default", "asks");
-            if (admission instanceof Admission.Admitted admitted
-                    && wanted.test(admitted.response().getContainerResponses(0))) {
-                return admitted.response().getContainerResponses(0);
+            if (wanted.test(answer)) {
+                return answer;
             }
         }
         throw new AssertionError("no such answer within " + SOON);

@@ -221,7 +221,7 @@ class CdiPublisherTest {
     }
 
     @Test
-    void eightGpusByUuidAreSaidInTheLowestVersion() throws IOException {
+    void eightGpusAreSaidUnderBothNames() throws IOException {
         // Given
         HostTree host = HostTree.at(root)
                 .withDriver("", Snapshots.DRIVER)
@@ -248,16 +248,19 @@ class CdiPublisherTest {
     }
 
     @Test
-    void indexNamesNeedANewerVersion() throws IOException {
+    void anotherIdStrategyLeavesTheNamesThatTheKubeletReplays() throws IOException {
         // Given
-        CdiPublisher publisher =
-                publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8), "DEVICE_ID_STRATEGY=index");
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        publisher(host, "DEVICE_ID_STRATEGY=uuid").turn();
+        String before = written(SPEC);
 
         // When
-        publisher.turn();
+        publisher(host, "DEVICE_ID_STRATEGY=index").turn();
 
         // Then
-        assertThat(written(SPEC)).contains("\"cdiVersion\": \"0.5.0\"").contains("\"name\": \"7\"");
+        assertThat(written(SPEC))
+                .isEqualTo(before)
+                .contains("\"name\": \"7\"", "\"name\": \"" + Snapshots.uuid(7) + "\"", "\"cdiVersion\": \"0.5.0\"");
     }
 
     @Test

@@ -3,12 +3,16 @@ package io.gpunode.agent.deviceplugin;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 
 /** What CDI specs have, by hand. */
 final class CdiCoverages {
     private static final String KIND = "k8s.device-plugin.nvidia.com/";
+
+    private static final String CHANNEL = "imex-channel=";
 
     private CdiCoverages() {}
 
@@ -23,9 +27,13 @@ final class CdiCoverages {
                 names.add(KIND + "gpu=" + gpu.index() + ":" + mig.index());
             }
         }
+        List<Integer> channels = new ArrayList<>();
         for (String other : others) {
+            if (other.startsWith(CHANNEL)) {
+                channels.add(Integer.valueOf(other.substring(CHANNEL.length())));
+            }
             names.add(KIND + other);
         }
-        return new CdiCoverage(snapshot.structureVersion(), names, "");
+        return new CdiCoverage(snapshot.structureVersion(), names, channels, "");
     }
 }

@@ -337,6 +337,71 @@ class DeviceCatalogTest {
     }
 
     @Test
+    void byCdiNameAnotherIdStrategyWaitsForNoSpec() {
+        // Given
+        DeviceCatalog byCdi = catalog(PluginConfigs.start().strategies(DeviceListStrategy.CDI_CRI));
+        NodeSnapshot described = node.build();
+        CdiCoverage written = CdiCoverages.whole(described);
+        byCdi.update(described, written);
+
+        // When
+        byCdi.configure(PluginConfigs.start()
+                .strategies(DeviceListStrategy.CDI_CRI)
+                .ids(DeviceIdStrategy.INDEX)
+                .build());
+
+        // Then
+        NodeSnapshot newest = node.partition(0, "1g.10gb").build();
+        assertThat(byCdi.update(newest, written).getFirst().healthyCount()).isEqualTo(8);
+    }
+
+    @Test
+    void byCdiNameChannelsOfAReloadAreGivenFromTheirSpecOnAndWithholdNothingBefore() throws IOException {
+        // Given
+        Files.createDirectories(host.resolve("dev/nvidia-caps-imex-channels/channel0"));
+        DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(host));
+        NodeSnapshot snapshot = node.build();
+        byCdi.update(snapshot, CdiCoverages.whole(snapshot));
+
+        // When
+        byCdi.configure(PluginConfigs.start()
+                .strategies(DeviceListStrategy.CDI_CRI)
+                .imex(true, 0)
+                .build());
+        AdvertisedDevices before =
+                byCdi.update(snapshot, CdiCoverages.whole(snapshot)).getFirst();
+
+        // Then
+        assertThat(before.healthyCount()).isEqualTo(8);
+        AdvertisedDevices after = byCdi.update(snapshot, CdiCoverages.whole(snapshot, "imex-channel=0"))
+                .getFirst();
+        assertThat(after.healthyCount()).isEqualTo(8);
+        assertThat(after.rules().channels()).containsExactly(0);
+    }
+
+    @Test
+    void byCdiNameAChannelIsMissingOnceItsSpecWasTried() {
+        // Given
+        DeviceCatalog byCdi = new DeviceCatalog(
+                PluginConfigs.start()
+                        .strategies(DeviceListStrategy.CDI_CRI)
+                        .imex(false, 0)
+                        .build(),
+                new SystemHostFiles(host));
+        NodeSnapshot snapshot = node.build();
+        byCdi.update(snapshot, CdiCoverage.NONE);
+        assertThat(byCdi.problems()).isEmpty();
+
+        // When
+        byCdi.update(snapshot, CdiCoverages.whole(snapshot));
+
+        // Then
+        assertThat(byCdi.problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem.text()).contains("channel0", "no channel"));
+    }
+
+    @Test
     void byCdiNameADeviceThatTheSpecLeavesOutIsNamed() {
         // Given
         DeviceCatalog byCdi = catalog(
@@ -346,8 +411,8 @@ class DeviceCatalogTest {
         NodeSnapshot partitioned = node.partition(0, "1g.10gb").build();
 
         // When
-        List<AdvertisedDevices> lists =
-                byCdi.update(partitioned, new CdiCoverage(partitioned.structureVersion(), withoutMig.names(), ""));
+        List<AdvertisedDevices> lists = byCdi.update(
+                partitioned, new CdiCoverage(partitioned.structureVersion(), withoutMig.names(), List.of(), ""));
 
         // Then
         assertThat(lists.getFirst().healthyCount()).isEqualTo(7);
