@@ -53,7 +53,8 @@ class ConfigurationDocumentTest {
 
                 A change of the label, of the selection file, of the directory or of the chosen file is followed without a restart. A name that
                 is not there is refused: the agent goes on with what it had and says so in its log and in `gpu-node-agent status`. When it
-                starts with a label that is not known yet and nothing else chooses, the file above counts until the label is known.
+                starts, it offers nothing before the label is known, for at most 5 s; then the rest of the list chooses, and where that finds
+                nothing the file above counts until the label is known.
                 `gpu-node-agent config check DIRECTORY` checks every configuration in it. Directories and names that begin with `..` are left out.
 
                 ## Coming from NVIDIA's device plugin

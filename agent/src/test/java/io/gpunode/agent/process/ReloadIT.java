@@ -173,12 +173,7 @@ class ReloadIT {
         mount("whole", "", "halves", "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2}]}}\n");
         try (FakeApiServer server = FakeApiServer.plain("node-under-test")) {
             server.labels(Map.of(LABEL, "halves"));
-            Path kubeconfig = Files.writeString(folder.resolve("kubeconfig"), """
-                            clusters: [{name: a, cluster: {server: '%s'}}]
-                            users: [{name: a, user: {token: secret}}]
-                            contexts: [{name: a, context: {cluster: a, user: a}}]
-                            current-context: a
-                            """.formatted(server.url()));
+            Path kubeconfig = kubeconfig(server.url());
             try (AgentProcess agent = node.startAgent(
                     "--config-directory",
                     mount.toString(),
@@ -208,5 +203,36 @@ class ReloadIT {
                 assertThat(node.kubelet.registrations()).hasSize(1);
             }
         }
+    }
+
+    @Test
+    void anApiServerThatDoesNotAnswerKeepsTheNodeFromNothing() throws Exception {
+        // Given
+        mount("whole", "", "halves", "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2}]}}\n");
+        Path kubeconfig = kubeconfig("http://127.0.0.1:1");
+
+        // When
+        try (AgentProcess agent = node.startAgent(
+                "--config-directory",
+                mount.toString(),
+                "--default-config",
+                "halves",
+                "--kubeconfig",
+                kubeconfig.toString())) {
+            String address = agent.awaitAddress();
+
+            // Then
+            await(EmbeddedKubelet.GPU_RESOURCE, 16);
+            assertThat(AgentProcess.get(address, "/state").body()).contains("(named by config.default)");
+        }
+    }
+
+    private Path kubeconfig(String server) throws IOException {
+        return Files.writeString(folder.resolve("kubeconfig"), """
+                        clusters: [{name: a, cluster: {server: '%s'}}]
+                        users: [{name: a, user: {token: secret}}]
+                        contexts: [{name: a, context: {cluster: a, user: a}}]
+                        current-context: a
+                        """.formatted(server));
     }
 }
