@@ -70,10 +70,10 @@ final class HostNodes {
     List<DeviceNode> control(List<String> fatal) throws IOException {
         List<DeviceNode> control = new ArrayList<>();
         optional("nvidia-modeset", "nvidia-modeset", MODESET_MINOR).ifPresent(control::add);
-        Answer uvm = node(device("nvidia-uvm"), "nvidia-uvm", 0, FOR_ALL);
+        Answer uvm = node(device("nvidia-uvm"), "nvidia-uvm", 0, Optional.empty());
         uvm.node().ifPresentOrElse(control::add, () -> fatal.add(uvm.problem()));
         optional("nvidia-uvm-tools", "nvidia-uvm", 1).ifPresent(control::add);
-        Answer ctl = node(device("nvidiactl"), "nvidia", CONTROL_MINOR, FOR_ALL);
+        Answer ctl = node(device("nvidiactl"), "nvidia", CONTROL_MINOR, Optional.empty());
         ctl.node().ifPresentOrElse(control::add, () -> fatal.add(ctl.problem()));
         return control;
     }
@@ -81,12 +81,12 @@ final class HostNodes {
     /** Nodes of a module that many nodes do without. */
     private Optional<DeviceNode> optional(String name, String driver, int minor) throws IOException {
         boolean wanted = majors.of(driver).isPresent() || files.exists(onHost(device(name)));
-        return wanted ? node(device(name), driver, minor, FOR_ALL).node() : Optional.empty();
+        return wanted ? node(device(name), driver, minor, Optional.empty()).node() : Optional.empty();
     }
 
     /** The node of a full GPU; empty when it is to be left out, which has been said then. */
     Optional<DeviceNode> gpu(Gpu gpu) throws IOException {
-        Answer answer = node(device("nvidia" + gpu.minor()), "nvidia", gpu.minor(), FOR_ALL);
+        Answer answer = node(device("nvidia" + gpu.minor()), "nvidia", gpu.minor(), Optional.empty());
         if (answer.node().isEmpty()) {
             problems.add("GPU " + gpu.id() + " is left out: " + answer.problem());
         }
@@ -120,15 +120,16 @@ final class HostNodes {
     }
 
     private Answer capability(int number, Path access) throws IOException {
-        int mode = DriverParameters.parse(files.readText(access, TABLE_LIMIT).orElse(""))
-                .number("DeviceFileMode", 0, 0777, FOR_ALL_TO_READ);
-        return node(device("nvidia-caps/nvidia-cap" + number), "nvidia-caps", number, mode);
+        return node(device("nvidia-caps/nvidia-cap" + number), "nvidia-caps", number, Optional.of(access));
     }
 
     /** The node of an IMEX channel; empty when there is none, which has been said then. */
     Optional<DeviceNode> imexChannel(int channel) throws IOException {
         Answer answer = node(
-                device("nvidia-caps-imex-channels/channel" + channel), "nvidia-caps-imex-channels", channel, FOR_ALL);
+                device("nvidia-caps-imex-channels/channel" + channel),
+                "nvidia-caps-imex-channels",
+                channel,
+                Optional.empty());
         if (answer.node().isEmpty()) {
             problems.add("IMEX channel " + channel + " is left out: " + answer.problem());
         }
@@ -150,7 +151,7 @@ final class HostNodes {
     Optional<DeviceNode> existing(Path path) throws IOException {
         Path host = onHost(path);
         Optional<CharacterDevice> found = nodes.find(host);
-        return found.isPresent() || files.exists(host) ? Optional.of(remember(path, found)) : Optional.empty();
+        return found.isPresent() || files.exists(host) ? Optional.of(remember(path, host, found)) : Optional.empty();
     }
 
     /**
@@ -179,27 +180,34 @@ final class HostNodes {
         }
     }
 
-    private Answer node(Path path, String driver, int minor, int usualMode) throws IOException {
+    /** @param access the driver's file that says the mode of a capability's node; its parameters say that of the others */
+    private Answer node(Path path, String driver, int minor, Optional<Path> access) throws IOException {
         Path host = onHost(path);
         OptionalInt major = driver.equals("nvidia") ? nvidiaMajor() : majors.of(driver);
         Optional<CharacterDevice> found = nodes.find(host);
         if (major.isEmpty()) {
             return found.isPresent() || files.exists(host)
-                    ? new Answer(Optional.of(remember(path, found)), "")
+                    ? new Answer(Optional.of(remember(path, host, found)), "")
                     : new Answer(
                             Optional.empty(),
                             host + " does not exist, and /proc/devices does not name " + driver
                                     + ": see whether the module is loaded (lsmod), or set flags.nvidiaDevRoot");
         }
+        if (found.filter(device -> device.major() == major.getAsInt() && device.minor() == minor)
+                .isPresent()) {
+            return new Answer(Optional.of(remember(path, host, found)), "");
+        }
+        int mode = access.isPresent()
+                ? DriverParameters.parse(
+                                files.readText(access.get(), TABLE_LIMIT).orElse(""))
+                        .number("DeviceFileMode", 0, 0777, FOR_ALL_TO_READ)
+                : parameters.number("DeviceFileMode", 0, 0777, FOR_ALL);
         CharacterDevice expected = new CharacterDevice(
                 major.getAsInt(),
                 minor,
-                usualMode == FOR_ALL ? parameters.number("DeviceFileMode", 0, 0777, FOR_ALL) : usualMode,
+                mode,
                 parameters.number("DeviceFileUID", 0, Integer.MAX_VALUE, 0),
                 parameters.number("DeviceFileGID", 0, Integer.MAX_VALUE, 0));
-        if (found.filter(expected::sameDevice).isPresent()) {
-            return new Answer(Optional.of(remember(path, found)), "");
-        }
         // Whatever else is at that place, a runtime that knows the numbers makes the right node in the container.
         Optional<DeviceNode> node = Optional.of(new DeviceNode(path, host, Optional.of(expected)));
         if (found.isEmpty() && files.exists(host)) {
@@ -210,7 +218,7 @@ final class HostNodes {
                 throw new IOException("cdi.createDeviceNodes is off");
             }
             nodes.create(host, expected);
-            return new Answer(Optional.of(remember(path, Optional.of(expected))), "");
+            return new Answer(Optional.of(remember(path, host, Optional.of(expected))), "");
         } catch (IOException e) {
             problems.add(host
                     + (found.isPresent() ? " has the numbers of a driver that is no longer loaded" : " does not exist")
@@ -231,8 +239,8 @@ final class HostNodes {
         return OptionalInt.empty();
     }
 
-    private DeviceNode remember(Path path, Optional<CharacterDevice> device) {
-        DeviceNode node = new DeviceNode(path, onHost(path), device);
+    private DeviceNode remember(Path path, Path host, Optional<CharacterDevice> device) {
+        DeviceNode node = new DeviceNode(path, host, device);
         if (device.isPresent()) {
             present.add(node);
         }
@@ -245,6 +253,9 @@ final class HostNodes {
 
     /** Below the device root; what is not there and is in the host's own {@code /dev} is taken from there, as with drivers in a container. */
     private Path onHost(Path node) {
+        if (devRoot.getNameCount() == 0) {
+            return node;
+        }
         Path rooted = devRoot.resolve(node.toString().substring(1));
         return files.exists(rooted) || !files.exists(node) ? rooted : node;
     }
