@@ -121,7 +121,7 @@ public final class AgentAssembly {
                 heartbeats,
                 meters);
         this.devicePlugin = new DevicePlugin(
-                PluginSettings.of(config),
+                PluginSettings.of(config, configuration.undecided()),
                 config.kubelet(),
                 inventory,
                 pods,
@@ -244,7 +244,7 @@ public final class AgentAssembly {
         inventory.samplingInterval(config.sampling().interval());
         pods.interval(config.sampling().interval());
         cdi.configured();
-        devicePlugin.configure(PluginSettings.of(config));
+        devicePlugin.configure(pluginSettings());
         for (ConfigDiff.Change change : diff.live()) {
             LOG.info("applied", "setting", change.setting(), "before", change.before(), "after", change.after());
         }
@@ -264,6 +264,21 @@ public final class AgentAssembly {
     /** A configuration was read and cannot be used; the one in force stays. */
     public synchronized void refused(List<Problem> problems) {
         configuration = new ConfigurationState(configuration.inForce(), configuration.waiting(), problems);
+        devicePlugin.configure(pluginSettings());
+    }
+
+    /** What reloading this would change. */
+    ConfigDiff difference(LoadedConfig next) {
+        return ConfigDiff.between(configuration.inForce(), next);
+    }
+
+    /** Whether a configuration has been chosen, or none is to be. Any thread. */
+    boolean decided() {
+        return configuration.undecided().isEmpty();
+    }
+
+    private PluginSettings pluginSettings() {
+        return PluginSettings.of(config(), configuration.undecided());
     }
 
     /** The labels of the node, which may choose a configuration. */

@@ -1,6 +1,7 @@
 package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.config.ChosenConfiguration;
+import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigWatch;
 import io.gpunode.agent.config.LoadedConfig;
@@ -15,6 +16,9 @@ import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
 import io.gpunode.agent.time.Tick;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -75,19 +79,11 @@ public final class AgentDaemon {
      */
     public boolean run(LoadedConfig config, Reload reload, Started started) throws Exception {
         LibraryLog.install();
-        EventLoops loops = EventLoops.open("io");
-        AgentAssembly assembly = new AgentAssembly(config, version, loops, SystemTime.monotonic(), SystemTime.wall());
         ConfigWatch watch = new ConfigWatch(config.stamps(), SystemTime.monotonic());
         Signals.handle("TERM", () -> wish(Wish.STOP));
         Signals.handle("INT", () -> wish(Wish.STOP));
         Signals.handle("HUP", () -> wish(Wish.RELOAD));
-        assembly.labels().onChange(() -> {
-            // Nothing else in the configuration follows from a label.
-            if (assembly.choosesByLabel()) {
-                wish(Wish.RELOAD);
-            }
-        });
-        assembly.start(() -> awaitLabel(assembly, reload, watch));
+        AgentAssembly assembly = start(config, reload, watch);
         LOG.info("started", "version", version, "http", text(assembly));
         systemd.ready();
         try {
@@ -105,6 +101,51 @@ public final class AgentDaemon {
         } catch (Exception e) {
             LOG.warn("stopped, and not everything ended in order", "error", e);
             return false;
+        }
+    }
+
+    /** Starts, and once more where the label chooses a configuration with settings that only a start can apply. */
+    private AgentAssembly start(LoadedConfig config, Reload reload, ConfigWatch watch) throws Exception {
+        AgentAssembly first = assemble(config);
+        try {
+            first.start(() -> awaitLabel(first, reload, watch, true));
+            return first;
+        } catch (ChosenByLabelException e) {
+            Log.level(Log.Level.parse(e.chosen.config().log().level()));
+            LOG.info(
+                    "the node's label chose a configuration with settings that apply at a start; nothing was offered yet: starting with it",
+                    "named",
+                    text(e.chosen),
+                    "settings",
+                    e.settings);
+            AgentAssembly again = assemble(e.chosen);
+            again.start(() -> awaitLabel(again, reload, watch, false));
+            return again;
+        }
+    }
+
+    private AgentAssembly assemble(LoadedConfig config) {
+        AgentAssembly assembly =
+                new AgentAssembly(config, version, EventLoops.open("io"), SystemTime.monotonic(), SystemTime.wall());
+        assembly.labels().onChange(() -> {
+            // Nothing else in the configuration follows from a label.
+            if (assembly.choosesByLabel()) {
+                wish(Wish.RELOAD);
+            }
+        });
+        return assembly;
+    }
+
+    /** Ends a start whose configuration is not the one that the label chooses. */
+    private static final class ChosenByLabelException extends Exception {
+        private static final long serialVersionUID = 1;
+        private final transient LoadedConfig chosen;
+        private final transient List<String> settings;
+
+        ChosenByLabelException(LoadedConfig chosen, List<String> settings) {
+            super("the label chose another configuration");
+            this.chosen = chosen;
+            this.settings = settings;
         }
     }
 
@@ -150,9 +191,12 @@ public final class AgentDaemon {
 
     /**
      * A node whose label chooses its configuration offers nothing under another one first, unless the label stays unknown: then it goes on with
-     * what chooses without it, and follows the label when it comes.
+     * what chooses without it, and follows the label when it comes. Where nothing else chooses, the device plugin goes on waiting.
+     *
+     * @param first whether the assembly was made without knowing the label
      */
-    private void awaitLabel(AgentAssembly assembly, Reload reload, ConfigWatch watch) throws InterruptedException {
+    private void awaitLabel(AgentAssembly assembly, Reload reload, ConfigWatch watch, boolean first)
+            throws InterruptedException, ChosenByLabelException {
         if (!assembly.choosesByLabel()) {
             return;
         }
@@ -162,41 +206,73 @@ public final class AgentDaemon {
             // A label that has come asks for a reload, which ends this pause.
             wishes.poll(LABEL_PAUSE.toMillis(), TimeUnit.MILLISECONDS);
         }
-        if (!stopWanted) {
-            read(assembly, reload, watch);
+        // Without an answer this time, what the label chose a moment ago stays.
+        if (stopWanted || (!first && assembly.labels().pending())) {
+            return;
         }
+        Optional<LoadedConfig> next = load(assembly, reload, watch);
+        if (next.isEmpty()) {
+            return;
+        }
+        if (first) {
+            List<String> settings = new ArrayList<>();
+            for (ConfigDiff.Change change : assembly.difference(next.get()).needRestart()) {
+                settings.add(change.setting());
+            }
+            if (!settings.isEmpty()) {
+                throw new ChosenByLabelException(next.get(), settings);
+            }
+        }
+        apply(assembly, next.get());
     }
 
     private void reload(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         systemd.reloading();
-        read(assembly, reload, watch);
+        load(assembly, reload, watch).ifPresent(next -> apply(assembly, next));
         systemd.ready();
     }
 
-    private void read(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
+    /** Reads every source again; empty when what they say cannot be used, which is told. */
+    private static Optional<LoadedConfig> load(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         try {
             LoadedConfig next = reload.load(assembly.labels());
             watch.read(next.stamps());
+            Optional<Problem> undecided = next.named().flatMap(ChosenConfiguration::undecided);
+            if (undecided.isPresent() && assembly.decided()) {
+                refuse(assembly, List.of(undecided.get()));
+                return Optional.empty();
+            }
             for (Problem notice : next.notices()) {
                 LOG.warn(notice.toString());
             }
-            assembly.reload(next);
-            LOG.info(
-                    "configuration read again",
-                    "named",
-                    next.named().map(ChosenConfiguration::toString).orElse("none"));
+            return Optional.of(next);
         } catch (ConfigException e) {
             watch.read(e.stamps());
-            for (Problem problem : e.problems()) {
-                LOG.error("the configuration is not used: " + problem);
-            }
-            LOG.warn(
-                    "the agent goes on with the configuration that it had",
-                    "problems",
-                    e.problems().size());
-            assembly.refused(e.problems());
+            refuse(assembly, e.problems());
         } catch (RuntimeException e) {
-            LOG.error("the configuration could not be applied; the agent goes on with the one that it had", e);
+            LOG.error("the configuration could not be read; the agent goes on with the one that it had", e);
+            assembly.refused(List.of(new Problem("configuration", "", "could not be read: " + e, "see the log")));
+        }
+        return Optional.empty();
+    }
+
+    private static void refuse(AgentAssembly assembly, List<Problem> problems) {
+        for (Problem problem : problems) {
+            LOG.error("the configuration is not used: " + problem);
+        }
+        LOG.warn("the agent goes on with the configuration that it had", "problems", problems.size());
+        assembly.refused(problems);
+    }
+
+    private static void apply(AgentAssembly assembly, LoadedConfig next) {
+        try {
+            assembly.reload(next);
+            LOG.info("configuration read again", "named", text(next));
+        } catch (RuntimeException e) {
+            String what = "could not be applied as a whole: a part of the settings may be in force";
+            LOG.error("the configuration " + what + "; a restart applies all (systemctl restart gpu-node-agent)", e);
+            assembly.refused(List.of(
+                    new Problem("configuration", "", what + ": " + e, "systemctl restart gpu-node-agent applies all")));
         }
     }
 
@@ -209,6 +285,10 @@ public final class AgentDaemon {
             return;
         }
         wishes.offer(wish);
+    }
+
+    private static String text(LoadedConfig config) {
+        return config.named().map(ChosenConfiguration::toString).orElse("none");
     }
 
     private static String text(AgentAssembly assembly) {

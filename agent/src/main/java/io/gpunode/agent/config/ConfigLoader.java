@@ -167,10 +167,10 @@ public final class ConfigLoader {
                 Path file = directory.resolve(name);
                 stamps.put(file, FileStamps.of(file));
                 readNamed(file, inFile, report);
-                yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why, label));
+                yield Optional.of(new ChosenConfiguration(directory, Optional.of(name), why, Optional.empty(), label));
             }
             case Choice.Empty(String why) ->
-                Optional.of(new ChosenConfiguration(directory, Optional.empty(), why, label));
+                Optional.of(new ChosenConfiguration(directory, Optional.empty(), why, Optional.empty(), label));
             case Choice.Refused(String what, String nextStep) -> {
                 boolean mayCome = answer instanceof NodeLabels.Answer.Unknown
                         && labels.pending()
@@ -181,7 +181,12 @@ public final class ConfigLoader {
                 } else {
                     report.problem(place, "", what, nextStep);
                 }
-                yield Optional.of(new ChosenConfiguration(directory, Optional.empty(), what, label));
+                yield Optional.of(new ChosenConfiguration(
+                        directory,
+                        Optional.empty(),
+                        what,
+                        Optional.of(new Problem(place.problemText(), "", what, nextStep)),
+                        label));
             }
         };
     }

@@ -98,6 +98,9 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     /** Why the kubelet should not be told of this node's devices yet; empty when it should. */
     @Override
     public String notReady() {
+        if (!settings.undecided().isEmpty()) {
+            return settings.undecided();
+        }
         if (!closed.isEmpty()) {
             return closed;
         }

@@ -10,20 +10,22 @@ import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
  * @param resources names by product and by MIG profile
  * @param sharing what several containers may hold at once
  * @param imex channels between nodes
+ * @param undecided why nothing may be offered under them; empty when it may
  */
 public record PluginSettings(
         AgentConfig.Plugin plugin,
         AgentConfig.Resources resources,
         AgentConfig.Sharing sharing,
-        AgentConfig.Imex imex) {
+        AgentConfig.Imex imex,
+        String undecided) {
     /** Those of a configuration. */
-    public static PluginSettings of(AgentConfig config) {
-        return new PluginSettings(config.plugin(), config.resources(), config.sharing(), config.imex());
+    public static PluginSettings of(AgentConfig config, String undecided) {
+        return new PluginSettings(config.plugin(), config.resources(), config.sharing(), config.imex(), undecided);
     }
 
     /** The same with other channels. */
     PluginSettings with(AgentConfig.Imex other) {
-        return new PluginSettings(plugin, resources, sharing, other);
+        return new PluginSettings(plugin, resources, sharing, other, undecided);
     }
 
     /** Whether containers are given devices by CDI name, so that a spec must have them. */

@@ -53,8 +53,10 @@ class ConfigurationDocumentTest {
 
                 A change of the label, of the selection file, of the directory or of the chosen file is followed without a restart. A name that
                 is not there is refused: the agent goes on with what it had and says so in its log and in `gpu-node-agent status`. When it
-                starts, it offers nothing before the label is known, for at most 5 s; then the rest of the list chooses, and where that finds
-                nothing the file above counts until the label is known.
+                starts, it offers nothing before the label is known, for at most 5 s; then the rest of the list chooses. As long as nothing has
+                chosen (the label is not known, or what it names cannot be used, and none of 2 to 4 applies) the node offers nothing; `/readyz`
+                and `status` say why. A label that is known within those 5 s chooses settings that are not *live* as well; when it comes or
+                changes later, they wait for a restart.
                 `gpu-node-agent config check DIRECTORY` checks every configuration in it. Directories and names that begin with `..` are left out.
 
                 ## Coming from NVIDIA's device plugin

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -117,7 +118,7 @@ class NamedLoadTest {
     }
 
     @Test
-    void whileTheLabelMayStillComeTheFileCounts() throws Exception {
+    void whileTheLabelMayStillComeNothingIsDecided() throws Exception {
         // Given
         Loading loading = loading().labelPending();
 
@@ -126,6 +127,9 @@ class NamedLoadTest {
 
         // Then
         assertThat(loaded.config().sampling().interval()).isEqualTo(Duration.ofSeconds(3));
+        assertThat(loaded.named())
+                .hasValueSatisfying(chosen -> assertThat(chosen.undecided())
+                        .isEqualTo(Optional.of(loaded.notices().getFirst())));
         assertThat(loading.notices())
                 .containsExactly("named: nothing chooses one of a, b: the label nvidia.com/device-plugin.config is not"
                         + " known (no API server is used); set the label (kubectl label node NODE"

@@ -123,6 +123,21 @@ class DeviceCatalogTest {
     }
 
     @Test
+    void settingsThatNobodyChoseAreNotRegistered() {
+        // Given
+        DeviceCatalog undecided = catalog(PluginConfigs.start().undecided("no configuration is chosen"));
+
+        // When
+        undecided.update(node.build(), CdiCoverage.NONE);
+
+        // Then
+        assertThat(undecided.notReady()).isEqualTo("no configuration is chosen");
+        undecided.configure(PluginConfigs.envvar());
+        undecided.update(node.build(), CdiCoverage.NONE);
+        assertThat(undecided.notReady()).isEmpty();
+    }
+
+    @Test
     void byCdiNameDevicesAreUnhealthyWhileThereIsNoSpec() {
         // Given
         DeviceCatalog byCdi = new DeviceCatalog(PluginConfigs.cdi(), new SystemHostFiles(Path.of("/nonexistent")));

@@ -33,6 +33,7 @@ final class PluginConfigs {
     private boolean renameByDefault;
     private boolean oneShareOnly;
     private Imex imex = Imex.NONE;
+    private String undecided = "";
 
     private PluginConfigs() {}
 
@@ -126,6 +127,11 @@ final class PluginConfigs {
         return this;
     }
 
+    PluginConfigs undecided(String why) {
+        undecided = why;
+        return this;
+    }
+
     PluginSettings build() {
         return new PluginSettings(
                 new AgentConfig.Plugin(
@@ -143,6 +149,7 @@ final class PluginConfigs {
                         policy),
                 new Resources(gpus, migs),
                 new Sharing(new TimeSlicing(renameByDefault, oneShareOnly, shared)),
-                imex);
+                imex,
+                undecided);
     }
 }
