@@ -185,11 +185,13 @@ public final class DevicePlugin implements Service {
             subscription.close();
         }
         try {
+            // A loop that does not end still owns the registrations; the end of the process ends them.
             duty.stop(limit);
+            retiring.addAll(served.values());
+            retiring.forEach(KubeletRegistration::shutDown);
+            retiring.forEach(KubeletRegistration::close);
         } finally {
             watch.close();
-            served.values().forEach(KubeletRegistration::close);
-            retiring.forEach(KubeletRegistration::close);
         }
     }
 
@@ -288,7 +290,7 @@ public final class DevicePlugin implements Service {
         List<AdvertisedDevices> lists = catalog.update(source.current(), coverage);
         notReady = catalog.notReady();
         retireAllBut(lists);
-        Map<String, String> newer = names.newer();
+        Map<String, SocketNames.Others> others = names.others();
         Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
         for (AdvertisedDevices list : lists) {
             KubeletRegistration registration = registration(list.resource());
@@ -296,7 +298,9 @@ public final class DevicePlugin implements Service {
                 pause = shorter(
                         pause,
                         registration.turn(
-                                list, notReady, newer.getOrDefault(SocketNames.shortened(list.resource()), "")));
+                                list,
+                                notReady,
+                                others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE)));
             }
         }
         return shorter(pause, finishRetiring());

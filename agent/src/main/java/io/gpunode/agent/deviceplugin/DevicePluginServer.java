@@ -173,11 +173,16 @@ final class DevicePluginServer implements AutoCloseable {
         return streams.open();
     }
 
-    /** Cancels what runs, closes the socket and removes its file. */
-    @Override
-    public void close() {
+    /** Cancels what runs, closes the socket and removes its file; does not wait for it. */
+    void shutDown() {
         server.shutdownNow();
         removeFile();
+    }
+
+    /** The same, and waits. */
+    @Override
+    public void close() {
+        shutDown();
         try {
             server.awaitTermination(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {

@@ -60,9 +60,15 @@ final class DeviceStreams {
         loop.execute(() -> silent = true);
     }
 
-    /** Tells every client that no device is left and ends its stream in good order. Any thread; for good. */
+    /**
+     * Tells every client that no device is left and ends its stream in good order, unless {@link #silence} was asked for: then nothing is said, and
+     * streams end with the connection. Any thread; for good.
+     */
     void retire() {
         loop.execute(() -> {
+            if (silent) {
+                return;
+            }
             retired = true;
             for (Stream stream : streams) {
                 stream.retire();

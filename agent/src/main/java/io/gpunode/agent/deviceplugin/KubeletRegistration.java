@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -94,6 +95,11 @@ final class KubeletRegistration implements AutoCloseable {
     /** Why there was no attempt: the socket could not be made. */
     private @Nullable Outcome unserved;
 
+    /** Older agents' sockets from before the first registration: who serves there sees this one come, and steps aside. */
+    private @Nullable Set<String> predecessors;
+    /** Other sockets of older agents as they were at the last registration. */
+    private Set<String> rivals = Set.of();
+
     private String loggedError = "";
     private @Nullable Tick retireBy;
     private volatile Told told;
@@ -120,21 +126,21 @@ final class KubeletRegistration implements AutoCloseable {
      *
      * @param devices the newest list
      * @param notReady why it should not be told to the kubelet yet; empty when it should
-     * @param newer the socket of a newer agent that serves this resource; empty when there is none
+     * @param others other agents that serve this resource
      * @return the longest wait until the next turn
      */
-    Duration turn(AdvertisedDevices devices, String notReady, String newer) {
+    Duration turn(AdvertisedDevices devices, String notReady, SocketNames.Others others) {
         if (server != null) {
             server.publish(devices);
         }
         for (int steps = 0; steps < MOST_STEPS; steps++) {
-            Step step = RegistrationState.after(state, look(newer, notReady));
+            Step step = RegistrationState.after(state, look(others, notReady));
             apply(step.state());
             if (!step.register()) {
                 publish(devices);
                 return moreToPrepare(devices) ? Duration.ZERO : step.pause();
             }
-            register(devices);
+            register(devices, others.older());
         }
         throw new IllegalStateException("registration of " + resource + " does not come to rest in state " + state);
     }
@@ -185,6 +191,14 @@ final class KubeletRegistration implements AutoCloseable {
         return Duration.ZERO;
     }
 
+    /** Begins to end, without waiting for it; {@link #close} follows. */
+    void shutDown() {
+        forget();
+        if (server != null) {
+            server.shutDown();
+        }
+    }
+
     /** Ends serving; nothing is sent from here on. Only after the last turn. */
     @Override
     public void close() {
@@ -197,7 +211,7 @@ final class KubeletRegistration implements AutoCloseable {
         publish(told.devices());
     }
 
-    private Observation look(String newer, String notReady) {
+    private Observation look(SocketNames.Others others, String notReady) {
         DevicePluginServer running = server;
         Attempt inFlight = attempt;
         return new Observation(
@@ -205,12 +219,24 @@ final class KubeletRegistration implements AutoCloseable {
                 around.byRegistry() ? directory(around.kubelet()) : SocketFile.look(around.kubelet()),
                 running == null ? new SocketFile.Missing() : SocketFile.look(running.socket()),
                 running == null ? new SocketFile.Missing() : running.bound(),
-                newer,
+                others.newer(),
+                !rivals(others.older()).equals(rivals),
                 notReady,
                 running == null ? 0 : running.openStreams(),
                 counts.streamsOpened(),
                 inFlight == null ? unserved : inFlight.outcome(),
                 around.byRegistry());
+    }
+
+    /** Older agents that began to serve after this one did. */
+    private Set<String> rivals(Set<String> older) {
+        Set<String> known = predecessors;
+        if (older.isEmpty() || known == null || known.containsAll(older)) {
+            return Set.of();
+        }
+        Set<String> rivals = new HashSet<>(older);
+        rivals.removeAll(known);
+        return rivals;
     }
 
     /** The kubelet's end, where it is a directory. */
@@ -230,8 +256,12 @@ final class KubeletRegistration implements AutoCloseable {
     }
 
     /** Serves, on a socket that no kubelet has been told of, and tells the kubelet of it. */
-    private void register(AdvertisedDevices devices) {
+    private void register(AdvertisedDevices devices, Set<String> older) {
         forget();
+        if (predecessors == null) {
+            predecessors = Set.copyOf(older);
+        }
+        rivals = rivals(older);
         try {
             if (around.byRegistry()) {
                 RegistryOffer offer = new RegistryOffer(resource, around.wake());
@@ -318,8 +348,15 @@ final class KubeletRegistration implements AutoCloseable {
             case RegistrationState.SteppedAside _ -> {
                 forget();
                 spent = true;
-                if (server != null) {
-                    server.silence();
+                DevicePluginServer running = server;
+                boolean settled = before instanceof RegistrationState.Registered registered
+                        && !registered.fresh(around.clock().now());
+                if (running != null && settled && !around.byRegistry()) {
+                    running.silence();
+                } else if (running != null) {
+                    // A kubelet that starts would find this socket in its plugins_registry.
+                    server = null;
+                    running.close();
                 }
                 LOG.info("stepped aside", "resource", resource, "reason", next.reason());
             }

@@ -48,6 +48,8 @@ sealed interface RegistrationState {
      * @param own at the plugin's socket
      * @param served the plugin's socket as the running server made it; missing when there is no server
      * @param newer the socket of an agent that serves the same resource and started later; empty when there is none
+     * @param contested whether an older agent has begun or ceased to serve the resource since the registration: its own may have come after this
+     *     one's, and the kubelet goes by the last
      * @param notReady why there is nothing to register yet; empty when there is
      * @param streams open ListAndWatch streams
      * @param streamsOpened how many were ever opened
@@ -60,6 +62,7 @@ sealed interface RegistrationState {
             SocketFile own,
             SocketFile served,
             String newer,
+            boolean contested,
             String notReady,
             int streams,
             long streamsOpened,
@@ -224,6 +227,11 @@ sealed interface RegistrationState {
         /** A stream that lived this long was not part of a quarrel. */
         private static final Duration SETTLED = Duration.ofSeconds(10);
 
+        /** Whether it is so fresh that a newer agent may have registered before it. */
+        boolean fresh(Tick now) {
+            return !now.reached(at.plus(SETTLED));
+        }
+
         @Override
         public String word() {
             return "registered";
@@ -237,6 +245,9 @@ sealed interface RegistrationState {
         @Override
         public Step next(Observation seen) {
             if (seen.kubelet() instanceof SocketFile.Present present && !present.equals(kubelet)) {
+                return begin(seen, Attempts.FIRST);
+            }
+            if (seen.contested()) {
                 return begin(seen, Attempts.FIRST);
             }
             if (seen.ownRemoved()) {
@@ -282,7 +293,8 @@ sealed interface RegistrationState {
     /**
      * An agent that started later serves the same resource: an upgrade with two agents at once. Kubelets before 1.36 take each list for the resource's,
      * whoever sends it, so this one sends no more; and it ends nothing, because the end of its stream would end the newer one's too
-     * (kubernetes#121994).
+     * (kubernetes#121994). Unless it has just registered: then the kubelet may have taken its registration for the last, so it ends its server, and the
+     * newer agent, which sees the socket go, registers again.
      *
      * @param newer the other one's socket
      */

@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -30,7 +32,7 @@ import java.util.zip.CRC32;
 record SocketNames(Path directory, String instance) {
     private static final Log LOG = Log.of(SocketNames.class);
     private static final String PREFIX = "gpu-node-agent-";
-    /** Names that begin with a dot are skipped by the kubelet and by {@link #newer()}. */
+    /** Names that begin with a dot are skipped by the kubelet and by {@link #others()}. */
     private static final String HIDDEN_PREFIX = "." + PREFIX;
 
     private static final String SUFFIX = ".sock";
@@ -63,22 +65,43 @@ record SocketNames(Path directory, String instance) {
     }
 
     /**
-     * The newest agent that serves a resource and started after this one, for each resource that has one.
+     * The sockets on which other agents serve a resource.
      *
-     * @return file name by the resource's name as it stands in file names; use {@link #shortened} to ask. Empty, too, when the directory cannot
-     *     be read: who cannot read it cannot serve in it
+     * @param newer of the newest agent that started after this one; empty when there is none
+     * @param older of all that started before
      */
-    Map<String, String> newer() {
-        Map<String, String> found = Map.of();
+    record Others(String newer, Set<String> older) {
+        static final Others NONE = new Others("", Set.of());
+
+        private Others and(String name, boolean isNewer) {
+            if (isNewer) {
+                return name.compareTo(newer) > 0 ? new Others(name, older) : this;
+            }
+            Set<String> more = new TreeSet<>(older);
+            more.add(name);
+            return new Others(newer, more);
+        }
+    }
+
+    /**
+     * The other agents, for each resource that has some.
+     *
+     * @return by the resource's name as it stands in file names; use {@link #shortened} to ask. Empty, too, when the directory cannot be read: who
+     *     cannot read it cannot serve in it
+     */
+    Map<String, Others> others() {
+        Map<String, Others> found = Map.of();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, SocketNames::mayBeAgents)) {
             for (Path file : files) {
                 String name = file.getFileName().toString();
                 Matcher matcher = NAME.matcher(name);
-                if (matcher.matches() && matcher.group(2).compareTo(instance) > 0 && UnixSockets.isListening(file)) {
+                int age = matcher.matches() ? matcher.group(2).compareTo(instance) : 0;
+                if (age != 0 && UnixSockets.isListening(file)) {
                     if (found.isEmpty()) {
                         found = new HashMap<>();
                     }
-                    found.merge(matcher.group(1), name, (a, b) -> a.compareTo(b) > 0 ? a : b);
+                    Others known = found.getOrDefault(matcher.group(1), Others.NONE);
+                    found.put(matcher.group(1), known.and(name, age > 0));
                 }
             }
         } catch (IOException e) {

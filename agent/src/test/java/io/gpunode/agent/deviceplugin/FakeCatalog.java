@@ -8,10 +8,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Lists that the test sets, whatever the picture; whoever changes them wakes the plugin. */
 final class FakeCatalog implements DevicePlugin.Catalog {
     private Map<String, AdvertisedDevices> lists = Map.of();
+    private volatile Runnable atUpdate = () -> {};
+    private final AtomicLong updates = new AtomicLong();
 
     /** Offers healthy devices of a resource, from now on with the others. */
     synchronized FakeCatalog offer(String resource, String... ids) {
@@ -38,9 +41,23 @@ final class FakeCatalog implements DevicePlugin.Catalog {
         return List.of();
     }
 
+    /** What the plugin's loop does whenever it asks for the lists. */
+    void atUpdate(Runnable action) {
+        atUpdate = action;
+    }
+
+    /** How often the plugin's loop has asked. */
+    long updates() {
+        return updates.get();
+    }
+
     @Override
-    public synchronized List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
-        return List.copyOf(lists.values());
+    public List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage) {
+        atUpdate.run();
+        updates.incrementAndGet();
+        synchronized (this) {
+            return List.copyOf(lists.values());
+        }
     }
 
     @Override

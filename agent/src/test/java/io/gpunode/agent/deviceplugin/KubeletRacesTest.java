@@ -23,6 +23,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -95,16 +97,91 @@ class KubeletRacesTest {
 
         // When
         older.catalog.offerUnhealthy(GPU, "old-a", "old-b");
+        older.lookThrough();
+        newer.catalog.offer(GPU, "new-a", "new-b", "new-c", "new-d");
+        newer.look();
+        kubelet.awaitDevices(GPU, list -> list.capacity() == 4, LIMIT);
+        older.lookThrough();
+        int whileBothRun = kubelet.devices(GPU).orElseThrow().allocatable();
+        older.stop();
+
+        // Then
+        assertThat(whileBothRun).isEqualTo(4);
+        newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        newer.await(MIG, status -> status.registered() && status.streams() == 1);
+        awaitAllocatable(GPU, 4);
+        awaitAllocatable(MIG, 1);
+        assertThat(kubelet.runPod(GPU, "default", "pod", "main", 4)).isInstanceOf(Admission.Admitted.class);
+    }
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void anOlderAgentThatRegistersLastDoesNotTakeTheResourceWithIt(KubeletVersion version) throws Exception {
+        // Given
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.start();
+        Gate gate = new Gate();
+        PluginUnderTest older = start(
+                new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, gate), "old-a");
+        awaitAllocatable(GPU, 1);
+        PluginUnderTest newer = start("new-a", "new-b");
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        kubelet.stop(LIMIT);
+        kubelet.deleteSockets();
+        older.await(GPU, status -> status.state().equals("no-kubelet"));
+        newer.await(GPU, status -> status.state().equals("no-kubelet"));
+
+        // When: the older one has seen no other agent, and then takes its time
+        older.catalog.atUpdate(gate::close);
         older.look();
-        older.plugin.cdiWritten(CdiCoverage.NONE);
+        gate.awaitSomebody();
+        kubelet.start();
+        newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        older.catalog.atUpdate(() -> {});
+        gate.open();
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        awaitAllocatable(GPU, 2);
         older.stop();
 
         // Then
         newer.await(GPU, status -> status.registered() && status.streams() == 1);
-        newer.await(MIG, status -> status.registered() && status.streams() == 1);
-        awaitAllocatable(GPU, 3);
-        awaitAllocatable(MIG, 1);
-        assertThat(kubelet.runPod(GPU, "default", "pod", "main", 3)).isInstanceOf(Admission.Admitted.class);
+        awaitAllocatable(GPU, 2);
+        assertThat(kubelet.runPod(GPU, "default", "pod", "main", 2)).isInstanceOf(Admission.Admitted.class);
+    }
+
+    /** A clock at which the plugin's loop can be held up. */
+    private static final class Gate implements MonotonicClock {
+        private final CountDownLatch reached = new CountDownLatch(1);
+        private final CountDownLatch opened = new CountDownLatch(1);
+        private volatile boolean closed;
+
+        void close() {
+            closed = true;
+        }
+
+        void open() {
+            closed = false;
+            opened.countDown();
+        }
+
+        void awaitSomebody() throws InterruptedException {
+            assertThat(reached.await(LIMIT.toSeconds(), TimeUnit.SECONDS)).isTrue();
+        }
+
+        @Override
+        public Tick now() {
+            if (closed && Thread.currentThread().getName().equals("device-plugin")) {
+                reached.countDown();
+                try {
+                    assertThat(opened.await(3 * LIMIT.toSeconds(), TimeUnit.SECONDS))
+                            .isTrue();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+            return SystemTime.monotonic().now();
+        }
     }
 
     @ParameterizedTest

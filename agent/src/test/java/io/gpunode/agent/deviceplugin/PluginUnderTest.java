@@ -77,6 +77,20 @@ final class PluginUnderTest {
         plugin.cdiWritten(CdiCoverage.NONE);
     }
 
+    /** Lets the plugin see what the test has changed, and waits until it has acted on it. */
+    void lookThrough() throws InterruptedException {
+        CountDownLatch never = new CountDownLatch(1);
+        // The second turn from now on begins after the first has ended.
+        for (int turn = 0; turn < 2; turn++) {
+            long before = catalog.updates();
+            look();
+            for (int i = 0; i < 10_000 && catalog.updates() == before; i++) {
+                assertThat(never.await(1, TimeUnit.MILLISECONDS)).isFalse();
+            }
+            assertThat(catalog.updates()).isGreaterThan(before);
+        }
+    }
+
     /** How a resource stands; fails when it is not offered. */
     DevicePluginStatus status(String resource) {
         return plugin.status().stream()

@@ -34,6 +34,7 @@ class RegistrationStateTest {
     private SocketFile own = OWN;
     private boolean found;
     private String newer = "";
+    private boolean contested;
     private String notReady = "";
     private int streams;
     private long opened;
@@ -248,6 +249,17 @@ class RegistrationStateTest {
     }
 
     @Test
+    void whenAnOlderAgentRegistersAfterwardsThisOneIsTheLastToDoSo() {
+        contested = true;
+        streams = 1;
+
+        Step step = next(registered(true));
+
+        assertThat(step.register()).isTrue();
+        assertThat(step.state()).isInstanceOf(Registering.class);
+    }
+
+    @Test
     void anAgentThatIsStoppingStaysStopped() {
         newer = "gpu-node-agent-nvidia.com_gpu-000000000002-1.sock";
         RegistrationState stopped = new Stopped("the agent is stopping");
@@ -349,6 +361,7 @@ class RegistrationStateTest {
     private Step next(RegistrationState state) {
         return RegistrationState.after(
                 state,
-                new Observation(time.now(), kubelet, own, OWN, newer, notReady, streams, opened, outcome, found));
+                new Observation(
+                        time.now(), kubelet, own, OWN, newer, contested, notReady, streams, opened, outcome, found));
     }
 }
