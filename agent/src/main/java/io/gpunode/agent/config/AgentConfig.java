@@ -236,6 +236,14 @@ public record AgentConfig(
      * @param registration {@code kubelet.registration}
      */
     public record Kubelet(Path devicePluginDirectory, Path podResourcesSocket, RegistrationWay registration) {
+        /** Characters of a resource's name that stand in the name of its socket. */
+        public static final int LONGEST_RESOURCE_IN_SOCKET = 32;
+
+        /** Where the device plugin makes its sockets. */
+        public Path socketDirectory() {
+            return registration == RegistrationWay.PLUGINS_REGISTRY ? pluginsRegistry() : devicePluginDirectory;
+        }
+
         /** The registration socket. */
         public Path socket() {
             return devicePluginDirectory.resolve("kubelet.sock");

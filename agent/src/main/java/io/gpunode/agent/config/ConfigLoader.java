@@ -5,6 +5,7 @@ import io.gpunode.agent.config.AgentConfig.SharedResource;
 import io.gpunode.agent.config.NamedConfigurations.Choice;
 import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
+import io.gpunode.agent.net.UnixSockets;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -25,8 +26,8 @@ import java.util.function.Supplier;
  * one wins, and all problems are told at once. Stateless; loading again is a reload.
  */
 public final class ConfigLoader {
-    /** {@code sun_path} of a unix socket address holds 108 bytes, the last one being zero. */
-    private static final int LONGEST_SOCKET = 107;
+    /** Under the MIG strategy mixed the profiles of the node make names; few are longer than this. */
+    private static final String LONG_MIG_NAME = "nvidia.com/mig-1g.24gb.gfx";
 
     private final Map<String, String> environment;
     private final Supplier<String> hostName;
@@ -354,10 +355,7 @@ public final class ConfigLoader {
 
     private void checkTogether(Values values, Report report) {
         checkShares(values, report);
-        String own = "nvidia-" + longestName(values) + ".sock";
-        String longer = own.length() > "kubelet.sock".length() ? own : "kubelet.sock";
-        String directory = values.get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY);
-        checkSocket(ConfigSchema.DEVICE_PLUGIN_DIRECTORY, directory + "/" + longer, values, report);
+        checkSocket(ConfigSchema.DEVICE_PLUGIN_DIRECTORY, longestSocket(values), values, report);
         checkSocket(ConfigSchema.POD_RESOURCES_SOCKET, values.get(ConfigSchema.POD_RESOURCES_SOCKET), values, report);
         List<String> fields = values.get(ConfigSchema.METRICS_FIELDS);
         if (!fields.equals(ConfigSchema.METRICS_FIELDS.defaultValue())) {
@@ -375,7 +373,18 @@ public final class ConfigLoader {
         }
     }
 
-    /** The longest name, without its domain, of a resource that this configuration makes. */
+    /** The longest path of a socket that the device plugin makes; all of them have one length but for the resource's name. */
+    private static String longestSocket(Values values) {
+        AgentConfig.Kubelet kubelet = new AgentConfig.Kubelet(
+                Path.of(values.get(ConfigSchema.DEVICE_PLUGIN_DIRECTORY)),
+                Path.of(values.get(ConfigSchema.POD_RESOURCES_SOCKET)),
+                values.get(ConfigSchema.REGISTRATION));
+        String name = longestName(values).replace('/', '_');
+        int length = Math.min(name.length(), AgentConfig.Kubelet.LONGEST_RESOURCE_IN_SOCKET);
+        return kubelet.socketDirectory() + "/gpu-node-agent-" + name.substring(0, length) + "-000000000000-00.sock";
+    }
+
+    /** The longest name of a resource that this configuration makes. */
     private static String longestName(Values values) {
         List<String> names = new ArrayList<>();
         names.add(values.get(ConfigSchema.RESOURCE_NAME));
@@ -388,10 +397,12 @@ public final class ConfigLoader {
         for (SharedResource shared : values.get(ConfigSchema.SHARED_RESOURCES)) {
             names.add(nameOfShares(shared, values));
         }
+        if (values.get(ConfigSchema.MIG_STRATEGY) == AgentConfig.MigStrategy.MIXED) {
+            names.add(LONG_MIG_NAME);
+        }
         String longest = "";
         for (String name : names) {
-            String part = name.substring(name.indexOf('/') + 1);
-            longest = part.length() > longest.length() ? part : longest;
+            longest = name.length() > longest.length() ? name : longest;
         }
         return longest;
     }
@@ -430,12 +441,13 @@ public final class ConfigLoader {
 
     private static void checkSocket(Setting<String> setting, String socket, Values values, Report report) {
         int bytes = socket.getBytes(StandardCharsets.UTF_8).length;
-        if (bytes > LONGEST_SOCKET) {
+        if (bytes > UnixSockets.LONGEST_PATH_BYTES) {
             report.problem(
                     values.place(setting),
                     setting.path(),
                     "the socket \"…" + socket.substring(socket.length() - 40) + "\" has a path of " + bytes + " bytes",
-                    "shorten it to at most " + LONGEST_SOCKET + " bytes, which is what a unix socket can have");
+                    "shorten it to at most " + UnixSockets.LONGEST_PATH_BYTES
+                            + " bytes, which is what a unix socket can have");
         }
     }
 

@@ -1,5 +1,6 @@
 package io.gpunode.agent.deviceplugin;
 
+import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.time.Tick;
@@ -36,8 +37,11 @@ record SocketNames(Path directory, String instance) {
     private static final String HIDDEN_PREFIX = "." + PREFIX;
 
     private static final String SUFFIX = ".sock";
-    private static final Pattern NAME = Pattern.compile(PREFIX + "(.+)-([0-9a-f]{12})-[0-9a-f]{1,8}\\.sock");
-    private static final int LONGEST_RESOURCE = 36;
+    private static final Pattern NAME = Pattern.compile(PREFIX + "(.+)-([0-9a-f]{12})-[0-9a-z]{2}\\.sock");
+    private static final int LONGEST_RESOURCE = AgentConfig.Kubelet.LONGEST_RESOURCE_IN_SOCKET;
+    /** Of registrations; after so many a socket's name is long forgotten. */
+    private static final int NUMBERS = Character.MAX_RADIX * Character.MAX_RADIX;
+
     private static final long MILLISECONDS = 0xff_ffff_ffffL;
 
     /** @param random tells two agents apart that started in the same millisecond */
@@ -48,10 +52,11 @@ record SocketNames(Path directory, String instance) {
                 directory, hex.toHexDigits(milliseconds, 10) + hex.toHexDigits((byte) random.nextInt(0x100)));
     }
 
-    /** The socket of a registration of a resource. */
+    /** The socket of a registration of a resource; its path has the same length whatever the number. */
     Path socket(String resource, int number) {
-        return directory.resolve(
-                PREFIX + shortened(resource) + '-' + instance + '-' + Integer.toHexString(number) + SUFFIX);
+        String digits = Integer.toString(NUMBERS + number % NUMBERS, Character.MAX_RADIX)
+                .substring(1);
+        return directory.resolve(PREFIX + shortened(resource) + '-' + instance + '-' + digits + SUFFIX);
     }
 
     /** A socket that no kubelet is told of and none looks at. */

@@ -337,8 +337,8 @@ class DevicePluginTest {
     void socketsOfDeadAgentsAreRemovedAndThoseOfLiveOnesLeft() throws Exception {
         // Given
         Files.createDirectories(directory);
-        Path dead = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000000-1.sock");
-        Path live = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000001-1.sock");
+        Path dead = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000000-01.sock");
+        Path live = directory.resolve("gpu-node-agent-nvidia.com_gpu-000000000001-01.sock");
         try (ServerSocketChannel killed = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
             killed.bind(UnixDomainSocketAddress.of(dead));
         }

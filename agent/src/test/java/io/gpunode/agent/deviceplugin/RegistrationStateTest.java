@@ -222,7 +222,7 @@ class RegistrationStateTest {
 
     @Test
     void aNewerAgentIsLeftTheResourceInEveryState() {
-        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-1.sock";
+        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-01.sock";
         streams = 1;
 
         for (RegistrationState state : List.of(
@@ -243,7 +243,7 @@ class RegistrationStateTest {
     void whenTheNewerAgentEndsTheOlderOneRegistersAgain() {
         streams = 1;
 
-        Step step = next(new SteppedAside("gpu-node-agent-nvidia.com_gpu-000000000002-1.sock"));
+        Step step = next(new SteppedAside("gpu-node-agent-nvidia.com_gpu-000000000002-01.sock"));
 
         assertThat(step.register()).isTrue();
     }
@@ -261,7 +261,7 @@ class RegistrationStateTest {
 
     @Test
     void anAgentThatIsStoppingStaysStopped() {
-        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-1.sock";
+        newer = "gpu-node-agent-nvidia.com_gpu-000000000002-01.sock";
         RegistrationState stopped = new Stopped("the agent is stopping");
 
         assertThat(next(stopped).state()).isEqualTo(stopped);
