@@ -113,13 +113,7 @@ public final class AgentAssembly {
         this.cdi = new CdiPublisher(
                 inventory, this::config, host, new SystemDeviceNodes(host), clock, heartbeats, this::cdiChanged);
         this.pods = new PodResourcesClient(
-                config.kubelet().podResourcesSocket(),
-                config.sampling().interval(),
-                this::isOurs,
-                loops,
-                clock,
-                heartbeats,
-                meters);
+                config.kubelet().podResourcesSocket(), config.sampling().interval(), loops, clock, heartbeats, meters);
         this.devicePlugin = new DevicePlugin(
                 PluginSettings.of(config, configuration.undecided()),
                 config.kubelet(),
@@ -326,26 +320,6 @@ public final class AgentAssembly {
     /** What is in force. Any thread. */
     AgentConfig config() {
         return configuration.inForce().config();
-    }
-
-    /** Whether a resource may be one that this node offers, now or before the configuration changed. */
-    private boolean isOurs(String resource) {
-        if (resource.startsWith("nvidia.com/")) {
-            return true;
-        }
-        AgentConfig now = config();
-        String domain = resource.substring(0, resource.indexOf('/') + 1);
-        boolean ours = now.plugin().resourceName().startsWith(domain);
-        for (AgentConfig.NamePattern pattern : now.resources().gpus()) {
-            ours |= pattern.name().startsWith(domain);
-        }
-        for (AgentConfig.NamePattern pattern : now.resources().mig()) {
-            ours |= pattern.name().startsWith(domain);
-        }
-        for (AgentConfig.SharedResource shared : now.sharing().timeSlicing().resources()) {
-            ours |= shared.rename().startsWith(domain);
-        }
-        return ours && !domain.isEmpty();
     }
 
     private void cdiChanged() {

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Puts the kubelet's books and the picture of the node together, once for each change of either. Never blocks; any thread. */
 final class HeldDevicesReader implements Supplier<HeldDevices> {
-    /** Containers come and go; a picture that is older says more about the past. */
+    /** Containers come and go; a picture that is older says more about the past, unless the next one is not due. */
     private static final Duration TRUSTED = Duration.ofMinutes(1);
 
     private final PodResourcesSource pods;
@@ -44,7 +44,9 @@ final class HeldDevicesReader implements Supplier<HeldDevices> {
     }
 
     private boolean isFresh(PodResourcesPicture picture) {
-        return clock.now().since(picture.readAt()).compareTo(TRUSTED) <= 0;
+        Duration twice = pods.interval().multipliedBy(2);
+        Duration trusted = twice.compareTo(TRUSTED) > 0 ? twice : TRUSTED;
+        return clock.now().since(picture.readAt()).compareTo(trusted) <= 0;
     }
 
     private record Made(long structureVersion, @Nullable Map<String, List<PodUse>> byDevice, HeldDevices held) {}

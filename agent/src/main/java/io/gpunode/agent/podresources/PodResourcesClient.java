@@ -26,7 +26,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -79,13 +78,11 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     /**
      * @param socket {@code kubelet.podResourcesSocket}
      * @param interval from one call to the next, more than zero
-     * @param resources which resources' devices are collected, by resource name
      * @throws IllegalArgumentException when the socket's path is too long or the interval is not more than zero
      */
     public PodResourcesClient(
             Path socket,
             Duration interval,
-            Predicate<String> resources,
             EventLoops loops,
             MonotonicClock clock,
             Heartbeats heartbeats,
@@ -94,7 +91,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         this.socket = socket;
         this.interval = interval;
         var generated = PodResourcesListerGrpc.getListMethod();
-        this.list = generated.toBuilder(generated.getRequestMarshaller(), new PodResourcesReader(resources))
+        this.list = generated.toBuilder(generated.getRequestMarshaller(), new PodResourcesReader())
                 .build();
         this.loops = loops;
         this.clock = clock;
@@ -136,6 +133,11 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         }
         cycle.stop(limit);
         close();
+    }
+
+    @Override
+    public Duration interval() {
+        return interval;
     }
 
     @Override

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Predicate;
 
 /**
  * Reads the kubelet's answer to List straight from the wire, keeping only what is asked for here: which container holds which device. The
@@ -20,10 +19,16 @@ import java.util.function.Predicate;
  *
  * <p>Field numbers are those of {@code podresources.proto}. One resource can occur several times in a container (the kubelet groups devices by
  * NUMA node); all of them count.
+ *
+ * <p>Whose devices are kept follows from their ids, not from the configuration: containers hold devices under names of resources that it no longer has.
  */
 final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String, List<PodUse>>> {
     /** More devices than a kubelet can hold is not an answer. */
     private static final int MOST_DEVICES = 100_000;
+
+    private static final String DOMAIN = "nvidia.com/";
+    private static final String GPU = "GPU-";
+    private static final String MIG_DEVICE = "MIG-";
 
     private static final int RESPONSE_PODS = 1;
     private static final int POD_NAME = 1;
@@ -33,13 +38,6 @@ final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String
     private static final int CONTAINER_DEVICES = 2;
     private static final int DEVICES_RESOURCE = 1;
     private static final int DEVICES_IDS = 2;
-
-    private final Predicate<String> resources;
-
-    /** @param resources which resources' devices are kept, by resource name */
-    PodResourcesReader(Predicate<String> resources) {
-        this.resources = resources;
-    }
 
     @Override
     public Map<String, List<PodUse>> parse(InputStream stream) {
@@ -125,8 +123,10 @@ final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String
             }
             return true;
         });
-        if (resources.test(resource[0])) {
-            ids.addAll(found);
+        for (String id : found) {
+            if (resource[0].startsWith(DOMAIN) || id.startsWith(GPU) || id.startsWith(MIG_DEVICE)) {
+                ids.add(id);
+            }
         }
     }
 

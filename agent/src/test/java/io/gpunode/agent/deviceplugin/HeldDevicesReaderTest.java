@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.podresources.PodResourcesPicture;
+import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
@@ -23,7 +24,21 @@ class HeldDevicesReaderTest {
     private final Snapshots node = Snapshots.h100x8().mig(1, Snapshots.migDevice(0, 3, 0, "3g.40gb"));
     private final FakeSnapshotSource source = new FakeSnapshotSource(node.build());
     private @Nullable PodResourcesPicture picture;
-    private final HeldDevicesReader reader = new HeldDevicesReader(() -> Optional.ofNullable(picture), source, clock);
+    private Duration interval = Duration.ofSeconds(10);
+    private final HeldDevicesReader reader = new HeldDevicesReader(
+            new PodResourcesSource() {
+                @Override
+                public Optional<PodResourcesPicture> current() {
+                    return Optional.ofNullable(picture);
+                }
+
+                @Override
+                public Duration interval() {
+                    return interval;
+                }
+            },
+            source,
+            clock);
 
     @Test
     void devicesAreWhatTheirIdsSay() {
@@ -65,6 +80,21 @@ class HeldDevicesReaderTest {
                                 .getFirst()
                                 .id()))
                 .isEqualTo(node.build().gpus().get(1).migDevices().getFirst().gpuSlices());
+    }
+
+    @Test
+    void anAnswerCountsUntilTheNextOneIsOverdue() {
+        // Given
+        interval = Duration.ofHours(1);
+        told(Snapshots.uuid(0));
+
+        // When
+        clock.advance(Duration.ofMinutes(119));
+
+        // Then
+        assertThat(reader.get().known()).isTrue();
+        clock.advance(Duration.ofMinutes(2));
+        assertThat(reader.get().known()).isFalse();
     }
 
     @Test

@@ -168,7 +168,6 @@ class PlacementOnKubeletTest {
         return new PodResourcesClient(
                 podResources(),
                 Duration.ofMillis(20),
-                name -> name.startsWith("nvidia.com/"),
                 agentLoops,
                 SystemTime.monotonic(),
                 new Heartbeats(SystemTime.monotonic()),

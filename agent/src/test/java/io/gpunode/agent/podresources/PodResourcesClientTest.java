@@ -383,13 +383,7 @@ class PodResourcesClientTest {
 
     private PodResourcesClient client(Duration interval) {
         return new PodResourcesClient(
-                socket,
-                interval,
-                name -> name.startsWith("nvidia.com/"),
-                clientLoops,
-                time,
-                new Heartbeats(SystemTime.monotonic()),
-                counts);
+                socket, interval, clientLoops, time, new Heartbeats(SystemTime.monotonic()), counts);
     }
 
     private PodResourcesPicture picture() {

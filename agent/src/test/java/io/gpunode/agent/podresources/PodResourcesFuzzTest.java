@@ -25,7 +25,7 @@ class PodResourcesFuzzTest {
             .build()
             .gpus();
 
-    private final PodResourcesReader reader = new PodResourcesReader(name -> name.startsWith("nvidia.com/"));
+    private final PodResourcesReader reader = new PodResourcesReader();
 
     @FuzzTest
     void anyAnswerIsReadOrRefused(byte[] bytes) {

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(20)
 class PodResourcesReaderTest {
-    private final PodResourcesReader reader = new PodResourcesReader(name -> name.startsWith("nvidia.com/"));
+    private final PodResourcesReader reader = new PodResourcesReader();
 
     @Test
     void keepsWhichContainerHoldsWhichDeviceAndSkipsTheRest() {
@@ -56,6 +56,27 @@ class PodResourcesReaderTest {
                         Map.entry("GPU-b", List.of(use)),
                         Map.entry("GPU-c", List.of(use)),
                         Map.entry("MIG-a", List.of(use)));
+    }
+
+    @Test
+    void devicesCountUnderWhateverNameTheyWereGiven() {
+        // Given
+        ListPodResourcesResponse response = ListPodResourcesResponse.newBuilder()
+                .addPodResources(PodResources.newBuilder()
+                        .setName("pod")
+                        .setNamespace("n")
+                        .addContainers(ContainerResources.newBuilder()
+                                .setName("c")
+                                .addDevices(devices("acme.com/gpu", 0, "GPU-a::1"))
+                                .addDevices(devices("acme.com/slice", 0, "MIG-a"))
+                                .addDevices(devices("acme.com/nic", 0, "nic-0"))))
+                .build();
+
+        // When
+        Map<String, List<PodUse>> byDevice = read(response.toByteArray());
+
+        // Then
+        assertThat(byDevice).containsOnlyKeys("GPU-a::1", "MIG-a");
     }
 
     @Test
