@@ -42,8 +42,8 @@ public final class DevicePlugin implements Service {
     private static final Log LOG = Log.of(DevicePlugin.class);
     /** The longest that one turn may take: a warm-up, a bind, some looks at files. */
     private static final Duration TURN_BOUND = Duration.ofSeconds(10);
-    /** Every MIG profile of every product beside whole GPUs, and their shares; more is a mistake in the naming of resources. */
-    private static final int MOST_RESOURCES = 64;
+    /** Resources that have series of their own: those of a node and what reloads rename. */
+    static final int MOST_COUNTED = 64;
 
     /** Where the lists come from: one for each resource. Asked on the registration loop alone. */
     interface Catalog {
@@ -74,11 +74,10 @@ public final class DevicePlugin implements Service {
     private final DutyCycle duty;
     private final Map<String, KubeletRegistration> served = new LinkedHashMap<>();
     private final List<KubeletRegistration> retiring = new ArrayList<>();
-    /** Of every resource that was ever served: a series that goes and comes back goes on counting. */
+    /** Of the resources that were served first, for the registry keeps series: one that goes and comes back goes on counting. */
     private final Map<String, PluginCounts> counts = new HashMap<>();
 
     private int registrationNumber;
-    private boolean tooManyTold;
     private boolean prepared;
     private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
@@ -135,7 +134,7 @@ public final class DevicePlugin implements Service {
             RandomGenerator random,
             KubeletWatch.Opener watches) {
         boolean byRegistry = kubelet.registration() == AgentConfig.RegistrationWay.PLUGINS_REGISTRY;
-        this.directory = byRegistry ? kubelet.pluginsRegistry() : kubelet.devicePluginDirectory();
+        this.directory = kubelet.socketDirectory();
         this.kubelet = byRegistry ? directory : kubelet.socket();
         this.names = SocketNames.of(directory, clock.now(), random);
         this.loops = loops;
@@ -294,37 +293,26 @@ public final class DevicePlugin implements Service {
         Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
         for (AdvertisedDevices list : lists) {
             KubeletRegistration registration = registration(list.resource());
-            if (registration != null) {
-                pause = shorter(
-                        pause,
-                        registration.turn(
-                                list,
-                                notReady,
-                                others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE)));
-            }
+            pause = shorter(
+                    pause,
+                    registration.turn(
+                            list,
+                            notReady,
+                            others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE)));
         }
         return shorter(pause, finishRetiring());
     }
 
-    /** The registration of a resource, made when there is none; null when there are too many. */
-    private @Nullable KubeletRegistration registration(String resource) {
+    /** The registration of a resource, made when there is none. */
+    private KubeletRegistration registration(String resource) {
         KubeletRegistration known = served.get(resource);
         if (known != null) {
             return known;
         }
-        if (served.size() >= MOST_RESOURCES) {
-            if (!tooManyTold) {
-                tooManyTold = true;
-                LOG.error(
-                        "more resources than one node can offer: this one and those after it are not registered; check the patterns of `resources`",
-                        "resource",
-                        resource,
-                        "limit",
-                        MOST_RESOURCES);
-            }
-            return null;
+        PluginCounts counted = counts.get(resource);
+        if (counted == null) {
+            counted = count(resource);
         }
-        PluginCounts counted = counts.computeIfAbsent(resource, this::count);
         KubeletRegistration made = new KubeletRegistration(resource, surroundings, counted);
         served.put(resource, made);
         offered = List.copyOf(served.values());
@@ -332,13 +320,24 @@ public final class DevicePlugin implements Service {
     }
 
     private PluginCounts count(String resource) {
+        if (counts.size() >= MOST_COUNTED) {
+            LOG.warn(
+                    "so many resources have been served since the start that this one has no series in /metrics; a restart gives it some",
+                    "resource",
+                    resource,
+                    "limit",
+                    MOST_COUNTED);
+            return new PluginCounts(Meters.NONE, resource);
+        }
         meters.gauge(
                 "gpu_node_agent_device_plugin_registered",
                 "Whether the kubelet has taken the registration of the resource: 1 or 0.",
                 () -> registered(resource),
                 "resource",
                 resource);
-        return new PluginCounts(meters, resource);
+        PluginCounts counted = new PluginCounts(meters, resource);
+        counts.put(resource, counted);
+        return counted;
     }
 
     /** 1 or 0, and no number for a resource that is not offered now. Any thread. */

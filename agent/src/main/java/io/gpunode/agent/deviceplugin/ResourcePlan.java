@@ -11,6 +11,7 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -69,6 +70,9 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
 
     /** The kubelet takes lists of 4 MiB, some 60 000 devices; each costs this process some 300 bytes. */
     static final int MOST_DEVICES_OF_A_RESOURCE = 8_192;
+
+    /** Every MIG profile of every product beside whole GPUs, and their shares; more is a mistake in the naming of resources. */
+    static final int MOST_RESOURCES = 64;
 
     private static final String PREFIX = "nvidia.com/";
     private static final String SHARED_SUFFIX = ".shared";
@@ -139,6 +143,7 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
             private final @Nullable MigDevice mig;
             private final String resource;
             private @Nullable SharedResource shared;
+            private String sharesName = "";
             private int shares;
 
             Unit(int place, Gpu gpu, @Nullable MigDevice mig, String resource) {
@@ -150,6 +155,11 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
 
             String uuid() {
                 return (mig == null ? gpu.id() : mig.id()).uuid();
+            }
+
+            /** The resource that the kubelet is told of. */
+            String offeredAs() {
+                return shared == null ? resource : sharesName;
             }
 
             String kind() {
@@ -259,6 +269,7 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
             }
             for (Unit unit : chosen) {
                 unit.shared = shared;
+                unit.sharesName = sharedName(shared);
                 unit.shares = shares;
             }
         }
@@ -323,16 +334,59 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
             };
         }
 
+        /** A resource stands for one kind of device; shares of another must not be among them. */
+        private void dropSharesUnderAnothersName() {
+            Set<String> unchanged = new HashSet<>();
+            for (Unit unit : units) {
+                if (unit.offeredAs().equals(unit.resource)) {
+                    unchanged.add(unit.resource);
+                }
+            }
+            units.removeIf(unit -> {
+                String name = unit.offeredAs();
+                if (name.equals(unit.resource) || !unchanged.contains(name)) {
+                    return false;
+                }
+                leaveOut(
+                        unit.uuid(),
+                        "the shares of " + unit.resource + " are named " + name
+                                + ", which other devices of this node are: give them another name with rename in"
+                                + " sharing.timeSlicing.resources");
+                return true;
+            });
+        }
+
+        /** The first by name are offered. */
+        private void dropResourcesBeyondTheMost() {
+            TreeSet<String> names = new TreeSet<>();
+            for (Unit unit : units) {
+                names.add(unit.offeredAs());
+            }
+            int wanted = names.size();
+            while (names.size() > MOST_RESOURCES) {
+                names.removeLast();
+            }
+            units.removeIf(unit -> {
+                if (names.contains(unit.offeredAs())) {
+                    return false;
+                }
+                leaveOut(
+                        unit.uuid(),
+                        "this node would have " + wanted + " resources, and one node can offer " + MOST_RESOURCES
+                                + ", the first ones by name: let patterns of resources give several products one name");
+                return true;
+            });
+        }
+
         private List<Resource> resources() {
+            dropSharesUnderAnothersName();
+            dropResourcesBeyondTheMost();
             Map<String, List<Device>> named = new TreeMap<>();
             for (Unit unit : units) {
-                SharedResource shared = unit.shared;
-                if (shared == null) {
-                    named.computeIfAbsent(unit.resource, _ -> new ArrayList<>())
-                            .add(new Device(unit.uuid(), unit.place, unit.gpu, unit.mig));
-                    continue;
+                List<Device> devices = named.computeIfAbsent(unit.offeredAs(), _ -> new ArrayList<>());
+                if (unit.shared == null) {
+                    devices.add(new Device(unit.uuid(), unit.place, unit.gpu, unit.mig));
                 }
-                List<Device> devices = named.computeIfAbsent(sharedName(shared), _ -> new ArrayList<>());
                 for (int share = 0; share < unit.shares; share++) {
                     devices.add(new Device(unit.uuid() + SHARE_MARK + share, unit.place, unit.gpu, unit.mig));
                 }

@@ -2,6 +2,7 @@ package io.gpunode.agent.deviceplugin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.simulation.Admission;
 import io.gpunode.agent.simulation.DeviceList;
@@ -14,7 +15,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.DoubleSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -198,19 +202,40 @@ class DevicePluginResourcesTest {
     }
 
     @Test
-    void moreResourcesThanANodeCanHaveAreNotServed() throws Exception {
+    void theSeriesOfResourcesThatReloadsRenameHaveABound() throws Exception {
         // Given
         kubelet.start();
-        for (int i = 0; i < 70; i++) {
+        Set<String> counted = ConcurrentHashMap.newKeySet();
+        under = new PluginUnderTest(directory, pluginLoops, new Meters() {
+            @Override
+            public Counter counter(String name, String help, String... tags) {
+                counted.add(tags[1]);
+                return Meters.NONE.counter(name, help, tags);
+            }
+
+            @Override
+            public Timer timer(String name, String help, String... tags) {
+                return Meters.NONE.timer(name, help, tags);
+            }
+
+            @Override
+            public void gauge(String name, String help, DoubleSupplier value, String... tags) {}
+        });
+        for (int i = 0; i < DevicePlugin.MOST_COUNTED; i++) {
             under.catalog.offer("nvidia.com/named-" + i, "GPU-" + i);
         }
+        under.plugin.start();
+        awaitAllocatable("nvidia.com/named-63", 1);
 
         // When
-        under.plugin.start();
+        under.catalog.withdraw("nvidia.com/named-0");
+        under.catalog.offer("nvidia.com/renamed", "GPU-0");
+        under.look();
 
         // Then
-        awaitAllocatable("nvidia.com/named-63", 1);
-        assertThat(under.plugin.status()).hasSize(64);
+        awaitAllocatable("nvidia.com/renamed", 1);
+        assertThat(counted).hasSize(DevicePlugin.MOST_COUNTED).doesNotContain("nvidia.com/renamed");
+        assertThat(under.status("nvidia.com/renamed").registrations()).isEqualTo(1);
     }
 
     @Test

@@ -41,11 +41,25 @@ final class PluginUnderTest {
                 new AgentConfig.Kubelet(directory, directory.resolve("pod-resources.sock"), RegistrationWay.SOCKET),
                 loops,
                 watches,
-                clock);
+                clock,
+                Meters.NONE);
+    }
+
+    PluginUnderTest(Path directory, EventLoops loops, Meters meters) {
+        this(
+                new AgentConfig.Kubelet(directory, directory.resolve("pod-resources.sock"), RegistrationWay.SOCKET),
+                loops,
+                FileSystems.getDefault()::newWatchService,
+                SystemTime.monotonic(),
+                meters);
     }
 
     private PluginUnderTest(
-            AgentConfig.Kubelet kubelet, EventLoops loops, KubeletWatch.Opener watches, MonotonicClock clock) {
+            AgentConfig.Kubelet kubelet,
+            EventLoops loops,
+            KubeletWatch.Opener watches,
+            MonotonicClock clock,
+            Meters meters) {
         plugin = new DevicePlugin(
                 PluginConfigs.envvar(),
                 catalog,
@@ -55,7 +69,7 @@ final class PluginUnderTest {
                 new SystemHostFiles(kubelet.devicePluginDirectory()),
                 loops,
                 new Heartbeats(SystemTime.monotonic()),
-                Meters.NONE,
+                meters,
                 clock,
                 SystemTime.wall(),
                 new SplittableRandom(),
@@ -69,7 +83,8 @@ final class PluginUnderTest {
                         directory, directory.resolve("pod-resources.sock"), RegistrationWay.PLUGINS_REGISTRY),
                 loops,
                 FileSystems.getDefault()::newWatchService,
-                SystemTime.monotonic());
+                SystemTime.monotonic(),
+                Meters.NONE);
     }
 
     /** Lets the plugin see what the test has changed in the catalog. */

@@ -466,6 +466,50 @@ class ResourcePlanTest {
                 .satisfies(problem -> assertThat(problem.text()).contains("1000000 replicas", "2048"));
     }
 
+    @Test
+    void moreResourcesThanANodeCanHaveAreLeftOutAndSaid() {
+        // Given
+        PluginConfigs patterns = PluginConfigs.start();
+        List<Gpu> gpus = new ArrayList<>();
+        for (int board = 100; board < 170; board++) {
+            gpus.add(node.product(board % 4, "product-" + board).build().gpus().get(board % 4));
+            patterns.gpuPattern("product-" + board, "nvidia.com/named-" + board);
+        }
+
+        // When
+        ResourcePlan plan = ResourcePlan.of(gpus, patterns.build());
+
+        // Then
+        assertThat(plan.resources())
+                .hasSize(ResourcePlan.MOST_RESOURCES)
+                .last()
+                .satisfies(resource -> assertThat(resource.name()).isEqualTo("nvidia.com/named-163"));
+        assertThat(plan.problems()).singleElement().satisfies(problem -> {
+            assertThat(problem.devices()).hasSize(6).startsWith(Snapshots.uuid(164 % 4));
+            assertThat(problem.reason()).contains("70 resources", "patterns of resources");
+        });
+    }
+
+    @Test
+    void sharesUnderTheNameOfAnotherResourceAreLeftOutAndSaid() {
+        // Given
+        node.partition(0, "1g.10gb");
+        PluginConfigs settings = PluginConfigs.start()
+                .mig(MigStrategy.MIXED)
+                .share(GPU, "nvidia.com/mig-1g.10gb", DeviceSelection.All.INSTANCE, 2);
+
+        // When
+        ResourcePlan plan = plan(settings);
+
+        // Then
+        assertThat(ids(plan)).containsExactly(Map.entry("nvidia.com/mig-1g.10gb", List.of(mig(0, 0))));
+        assertThat(plan.problems()).singleElement().satisfies(problem -> {
+            assertThat(problem.devices())
+                    .containsExactlyElementsOf(Snapshots.uuids(4).subList(1, 4));
+            assertThat(problem.reason()).contains("rename");
+        });
+    }
+
     private ResourcePlan plan(PluginConfigs settings) {
         return ResourcePlan.of(node.build().gpus(), settings.build());
     }
