@@ -30,6 +30,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -53,7 +54,7 @@ class AgentDaemonTest {
     private EmbeddedKubelet kubelet;
     private FakeApiServer server;
     private AgentDaemon daemon;
-    private FutureTask<Boolean> run;
+    private @Nullable FutureTask<Boolean> run;
 
     @BeforeEach
     void layOut() throws Exception {
@@ -78,8 +79,9 @@ class AgentDaemonTest {
     void stop() throws Exception {
         try {
             daemon.stop();
-            if (run != null) {
-                run.get(10, TimeUnit.SECONDS);
+            FutureTask<Boolean> begun = run;
+            if (begun != null) {
+                begun.get(10, TimeUnit.SECONDS);
             }
         } finally {
             server.close();
@@ -199,8 +201,9 @@ class AgentDaemonTest {
                         node.podResourcesSocket(),
                         folder.resolve("kubeconfig")));
         LoadedConfig config = load(NodeLabels.NOT_ASKED);
-        run = new FutureTask<>(() -> daemon.run(config, reload, started::add));
-        Thread.ofPlatform().daemon().name("agent").start(run);
+        FutureTask<Boolean> begun = new FutureTask<>(() -> daemon.run(config, reload, started::add));
+        run = begun;
+        Thread.ofPlatform().daemon().name("agent").start(begun);
         AgentAssembly assembly = started.poll(SOON.toSeconds(), TimeUnit.SECONDS);
         assertThat(assembly).isNotNull();
         return assembly;
