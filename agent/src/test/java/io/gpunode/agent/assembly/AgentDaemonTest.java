@@ -67,12 +67,7 @@ class AgentDaemonTest {
         Files.createDirectory(folder.resolve("named"));
         named("whole", "");
         named("halves", "sharing: {timeSlicing: {resources: [{name: gpu, replicas: 2}]}}\n");
-        Files.writeString(folder.resolve("kubeconfig"), """
-                clusters: [{name: a, cluster: {server: '%s'}}]
-                users: [{name: a, user: {token: secret}}]
-                contexts: [{name: a, context: {cluster: a, user: a}}]
-                current-context: a
-                """.formatted(server.url()));
+        kubeconfig(server.url());
     }
 
     @AfterEach
@@ -129,6 +124,22 @@ class AgentDaemonTest {
     }
 
     @Test
+    void aReloadAfterWhichNothingChoosesIsRefused() throws Exception {
+        // Given
+        kubeconfig("http://127.0.0.1:1");
+        AgentAssembly assembly = start("config: {default: halves}\n", this::load);
+        awaitHealthy(GPU, 16);
+
+        // When
+        write("");
+
+        // Then
+        awaitText(() -> state(assembly), text -> text.contains("nothing chooses one of halves, whole"));
+        assertThat(state(assembly)).contains("named/halves (named by config.default)");
+        assertThat(assembly.decided()).isTrue();
+    }
+
+    @Test
     void aConfigurationThatCannotBeAppliedIsShownAsRefused() throws Exception {
         // Given
         server.labels(Map.of(LABEL, "whole"));
@@ -146,6 +157,15 @@ class AgentDaemonTest {
         // Then
         awaitText(() -> state(assembly), text -> text.contains("nobody thought of this"));
         assertThat(kubelet.devices(GPU).orElseThrow().allocatable()).isEqualTo(8);
+    }
+
+    private void kubeconfig(String url) throws IOException {
+        Files.writeString(folder.resolve("kubeconfig"), """
+                clusters: [{name: a, cluster: {server: '%s'}}]
+                users: [{name: a, user: {token: secret}}]
+                contexts: [{name: a, context: {cluster: a, user: a}}]
+                current-context: a
+                """.formatted(url));
     }
 
     private void named(String name, String text) throws IOException {
@@ -181,7 +201,7 @@ class AgentDaemonTest {
         return kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() == count, SOON);
     }
 
-    private AgentAssembly start(String yaml, AgentDaemon.Reload reload) throws Exception {
+    private void write(String yaml) throws IOException {
         Files.writeString(folder.resolve("config.yaml"), """
                 version: v1
                 %s
@@ -200,6 +220,10 @@ class AgentDaemonTest {
                         node.devicePluginDirectory(),
                         node.podResourcesSocket(),
                         folder.resolve("kubeconfig")));
+    }
+
+    private AgentAssembly start(String yaml, AgentDaemon.Reload reload) throws Exception {
+        write(yaml);
         LoadedConfig config = load(NodeLabels.NOT_ASKED);
         FutureTask<Boolean> begun = new FutureTask<>(() -> daemon.run(config, reload, started::add));
         run = begun;
