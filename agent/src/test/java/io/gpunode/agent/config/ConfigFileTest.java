@@ -382,7 +382,7 @@ class ConfigFileTest {
         assertThat(problems)
                 .singleElement()
                 .asString()
-                .contains("has a path of 115 bytes; shorten it to at most 107 bytes");
+                .contains("has a path of 150 bytes; shorten it to at most 107 bytes");
     }
 
     @ParameterizedTest
