@@ -97,8 +97,8 @@ final class DriverFilesFinder {
     private static final Path KERNEL_RELEASE = Path.of("/proc/sys/kernel/osrelease");
     private static final int ONE_LINE = 4_096;
 
+    /** Nothing below {@code /tmp}: what lies there is any local user's word. */
     private static final List<String> SOCKETS = List.of("nvidia-persistenced/socket", "nvidia-fabricmanager/socket");
-    private static final Path MPS = Path.of("/tmp/nvidia-mps");
 
     private final HostFiles host;
     private final HostFiles driver;
@@ -413,10 +413,6 @@ final class DriverFilesFinder {
             } else if (host.exists(path)) {
                 sockets.add(new Mount(path, path, ContainerEdits.SOCKET));
             }
-        }
-        // The directory alone may be left over from a daemon that has ended.
-        if (host.exists(MPS.resolve("control"))) {
-            sockets.add(new Mount(MPS, MPS, ContainerEdits.SOCKET));
         }
         return sockets;
     }

@@ -264,14 +264,26 @@ class DriverFilesFinderTest {
     @Test
     void socketsAreLeftOutForRuntimesThatCannotTakeThem() throws IOException {
         // Given
-        HostTree.at(root).withDriver("", VERSION).with("/tmp/nvidia-mps/control");
-        assertThat(places(find("/"))).contains("/tmp/nvidia-mps");
+        HostTree.at(root).withDriver("", VERSION);
+        assertThat(places(find("/"))).contains("/run/nvidia-persistenced/socket");
 
         // When
         DriverFiles files = find("/", "disable-ipc-discoverer");
 
         // Then
         assertThat(files.sockets()).isEmpty();
+    }
+
+    @Test
+    void whatAnyUserOfTheHostCanPutThereIsNotMounted() throws IOException {
+        // Given: the place where a daemon of MPS has its pipes unless it is told otherwise
+        HostTree.at(root).withDriver("", VERSION).with("/tmp/nvidia-mps/control");
+
+        // When
+        DriverFiles files = find("/");
+
+        // Then
+        assertThat(places(files)).isNotEmpty().noneMatch(place -> place.startsWith("/tmp"));
     }
 
     @Test
