@@ -21,11 +21,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Tells the cluster what health finds: an event when a finding appears and one when a device may be used again, and the node's condition. Compares
- * each picture with what it told last, on the inventory's thread, which owns it; sending is another's and never waited for. After a start, findings
- * that are there are told once.
+ * each picture with what it told last, under its own lock: the first on the thread that starts it, all others on the inventory's. Sending is another's
+ * and never waited for. After a start, findings that are there are told once.
  */
 public final class HealthAnnouncements implements Service {
     /** The node condition's name. */
@@ -33,6 +35,8 @@ public final class HealthAnnouncements implements Service {
 
     private static final int NAMED_IN_CONDITION = 8;
     private static final String WITHHELD = "withheld ";
+    /** As sysfs and the findings write it. */
+    private static final Pattern PCI_ADDRESS = Pattern.compile("[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]");
 
     private final SnapshotSource snapshots;
     private final Optional<Consumer<NodeEvent>> events;
@@ -64,6 +68,7 @@ public final class HealthAnnouncements implements Service {
     public void start() {
         if (events.isPresent() || condition.isPresent()) {
             subscription = snapshots.subscribe(name(), this::picture);
+            currentPicture();
         }
     }
 
@@ -72,8 +77,17 @@ public final class HealthAnnouncements implements Service {
         subscription.close();
     }
 
+    /** The next one may be long in coming: without a driver nothing changes. Read under the lock, so that no later one was told before. */
+    private synchronized void currentPicture() {
+        NodeSnapshot snapshot = snapshots.current();
+        // Before the first look nothing is known, not even that there is nothing.
+        if (snapshot.version() > 0) {
+            picture(snapshot);
+        }
+    }
+
     /** Compares a picture with what was told. */
-    void picture(NodeSnapshot snapshot) {
+    private synchronized void picture(NodeSnapshot snapshot) {
         if (snapshot.structureVersion() == structureVersion) {
             return;
         }
@@ -132,12 +146,21 @@ public final class HealthAnnouncements implements Service {
         told.keySet().retainAll(present);
     }
 
-    /** The same for a finding whose count or detail has changed. */
+    /**
+     * The same for a finding whose count or detail has changed: what stands before the first colon or parenthesis. Findings about the node begin with
+     * the device ("NVSwitch 0000:05:00.0: SXid 12028: …"), which belongs to it.
+     */
     private static String key(Finding finding) {
         String reason = finding.reason();
+        int from = 0;
+        Matcher address = PCI_ADDRESS.matcher(reason);
+        if (address.find()) {
+            int colon = reason.indexOf(": ", address.end());
+            from = colon < 0 ? address.end() : colon + 2;
+        }
         int end = reason.length();
-        for (char c : new char[] {':', '('}) {
-            int at = reason.indexOf(c);
+        for (String mark : List.of(": ", " (")) {
+            int at = reason.indexOf(mark, from);
             end = at > 0 && at < end ? at : end;
         }
         return (finding.severity().withholds() ? WITHHELD : "") + finding.check() + " "

@@ -8,11 +8,15 @@ import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Finding.Severity;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
+import io.gpunode.agent.time.ManualTime;
+import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -146,6 +150,60 @@ class HealthAnnouncementsTest {
             assertThat(event.message()).isEqualTo("SXid 12028: an NVSwitch failed. Repair: reboot");
         });
         assertThat(wishes.getLast().status()).isEqualTo(NodeCondition.Status.FALSE);
+    }
+
+    @Test
+    void thePictureThatIsThereAtTheStartIsTold() {
+        // Given
+        announcements.stop(Duration.ofSeconds(1));
+        source.publish(node.waiting().build());
+        wishes.clear();
+        HealthAnnouncements later = new HealthAnnouncements(source, Optional.of(events::add), Optional.of(wishes::add));
+
+        // When
+        later.start();
+
+        // Then
+        assertThat(wishes).singleElement().satisfies(wish -> {
+            assertThat(wish.status()).isEqualTo(NodeCondition.Status.UNKNOWN);
+            assertThat(wish.reason()).isEqualTo("DriverNotReady");
+        });
+    }
+
+    @Test
+    void errorsOfTwoSwitchesAreTwoEvents() {
+        // Given
+        NodeEvidence evidence = new NodeEvidence();
+        Tick now = new ManualTime().now();
+        evidence.switchXid(switchError(5, 12_028), Snapshots.AT, now);
+        source.publish(with(
+                node.gpu(0, gpu -> gpu).build(),
+                evidence.findings(List.of(), Map.of()).toArray(new Finding[0])));
+
+        // When
+        evidence.switchXid(switchError(5, 12_028), Snapshots.AT, now);
+        evidence.switchXid(switchError(5, 20_034), Snapshots.AT, now);
+        evidence.switchXid(switchError(6, 12_028), Snapshots.AT, now);
+        evidence.strangersXid(new PciAddress(0, 0x17, 0, 0), 79, Snapshots.AT, now);
+        evidence.strangersXid(new PciAddress(0, 0x18, 0, 0), 79, Snapshots.AT, now);
+        source.publish(with(
+                node.gpu(0, gpu -> gpu).build(),
+                evidence.findings(List.of(), Map.of()).toArray(new Finding[0])));
+
+        // Then
+        assertThat(events)
+                .extracting(NodeEvent::subject)
+                .doesNotHaveDuplicates()
+                .satisfiesExactly(
+                        one -> assertThat(one).endsWith("NVSwitch 0000:05:00.0: SXid 12028"),
+                        two -> assertThat(two).endsWith("NVSwitch 0000:05:00.0: SXid 20034"),
+                        three -> assertThat(three).endsWith("NVSwitch 0000:06:00.0: SXid 12028"),
+                        four -> assertThat(four).contains("GPU 0000:17:00.0").endsWith("XID 79"),
+                        five -> assertThat(five).contains("GPU 0000:18:00.0").endsWith("XID 79"));
+    }
+
+    private static KernelMessage.SwitchXid switchError(int bus, int number) {
+        return new KernelMessage.SwitchXid(new PciAddress(0, bus, 0, 0), number, true, "Link 03 detail");
     }
 
     @Test
