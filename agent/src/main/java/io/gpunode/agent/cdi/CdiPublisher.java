@@ -57,6 +57,9 @@ public final class CdiPublisher implements Service {
     private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(30), new SplittableRandom());
 
     private volatile CdiStatus status;
+    /** Of the last turn's picture, whether or not it could be written. */
+    private volatile long structureSeen = -1;
+
     private @Nullable Shown shown;
     private Optional<Path> yieldedTo = Optional.empty();
     private Tick nextLook;
@@ -122,7 +125,7 @@ public final class CdiPublisher implements Service {
     @Override
     public void start() {
         subscription = snapshots.subscribe("cdi", _ -> {
-            if (snapshots.current().structureVersion() != status.structureVersion()) {
+            if (snapshots.current().structureVersion() != structureSeen) {
                 loop.wake();
             }
         });
@@ -147,57 +150,61 @@ public final class CdiPublisher implements Service {
         return status;
     }
 
-    /** One comparison of files and picture; on the loop's thread. */
+    /** One comparison of files and picture, unless neither is due; on the loop's thread. */
     Duration turn() {
         NodeSnapshot snapshot = snapshots.current();
+        AgentConfig current = config.get();
+        structureSeen = snapshot.structureVersion();
+        Shown wanted = snapshot.open() ? Shown.of(snapshot, current) : null;
         CdiStatus before = status;
-        CdiStatus now;
-        Duration next = RECHECK;
-        try {
-            now = level(snapshot, before);
-            backoff.reset();
-        } catch (IOException | RuntimeException e) {
-            shown = null;
-            now = none("cannot keep " + path + ": " + e + "; check that " + path.getParent()
-                    + " is a directory that this process may write, or set cdi.directory");
-            next = backoff.next();
-        }
-        if (!now.equals(before)) {
-            status = now;
-            if (!now.error().isEmpty() && !now.error().equals(before.error())) {
-                LOG.error("no CDI specification", "error", now.error());
+        Tick now = clock.now();
+        if (wanted != null && wanted.equals(shown) && !now.reached(nextLook)) {
+            // Only the GPUs' health changed, which the files do not show; what failed waits for its next try.
+            if (before.written()) {
+                tell(before, before.showing(structureSeen));
             }
-            if (!now.problems().equals(before.problems())) {
-                now.problems().forEach(problem -> LOG.warn("the CDI specification lacks something", "error", problem));
+        } else {
+            shown = wanted;
+            CdiStatus after = level(snapshot, current, before);
+            if (after.error().isEmpty()) {
+                backoff.reset();
+                nextLook = now.plus(RECHECK);
+            } else {
+                nextLook = now.plus(backoff.next());
             }
-            written.run();
+            tell(before, after);
         }
-        return next;
+        return nextLook.since(now);
     }
 
-    private CdiStatus level(NodeSnapshot snapshot, CdiStatus before) throws IOException {
-        if (!snapshot.open()) {
-            // Files of an earlier life stay while NVML is being opened for the first time: they are most likely still
-            // right.
-            boolean starting = snapshot.nvml() instanceof NvmlState.Waiting waiting
-                    && waiting.kind().equals(NvmlState.Waiting.STARTING);
-            return starting ? before : remove("");
+    private void tell(CdiStatus before, CdiStatus now) {
+        if (now.equals(before)) {
+            return;
         }
-        if (snapshot.gpus().isEmpty()) {
-            return remove("");
+        status = now;
+        if (!now.error().isEmpty() && !now.error().equals(before.error())) {
+            LOG.error("no CDI specification", "error", now.error());
         }
-        AgentConfig current = config.get();
-        Shown seen = Shown.of(snapshot, current);
-        Tick now = clock.now();
-        if (seen.equals(shown) && before.written() && !now.reached(nextLook)) {
-            // Only the GPUs' health changed, which the files do not show.
-            return new CdiStatus(
-                    path, snapshot.structureVersion(), before.names(), before.channels(), "", before.problems());
+        if (!now.problems().equals(before.problems())) {
+            now.problems().forEach(problem -> LOG.warn("the CDI specification lacks something", "error", problem));
         }
-        CdiStatus status = write(snapshot, current);
-        shown = seen;
-        nextLook = now.plus(RECHECK);
-        return status;
+        written.run();
+    }
+
+    private CdiStatus level(NodeSnapshot snapshot, AgentConfig current, CdiStatus before) {
+        try {
+            if (!snapshot.open()) {
+                // Files of an earlier life stay while NVML is being opened for the first time: they are most likely
+                // still right.
+                boolean starting = snapshot.nvml() instanceof NvmlState.Waiting waiting
+                        && waiting.kind().equals(NvmlState.Waiting.STARTING);
+                return starting ? before : remove("");
+            }
+            return snapshot.gpus().isEmpty() ? remove("") : write(snapshot, current);
+        } catch (IOException | RuntimeException e) {
+            return none("cannot keep " + path + ": " + e + "; check that " + path.getParent()
+                    + " is a directory that this process may write, or set cdi.directory");
+        }
     }
 
     private CdiStatus write(NodeSnapshot snapshot, AgentConfig current) throws IOException {
@@ -278,7 +285,6 @@ public final class CdiPublisher implements Service {
     }
 
     private CdiStatus remove(String why) throws IOException {
-        shown = null;
         if (directory.removeAll()) {
             LOG.info(
                     "removed the CDI specifications",

@@ -31,4 +31,9 @@ public record CdiStatus(
     public boolean written() {
         return structureVersion >= 0;
     }
+
+    /** The same files, which show a newer structure as well. */
+    CdiStatus showing(long newer) {
+        return new CdiStatus(path, newer, names, channels, error, problems);
+    }
 }

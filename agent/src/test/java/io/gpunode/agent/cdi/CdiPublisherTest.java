@@ -113,6 +113,48 @@ class CdiPublisherTest {
     }
 
     @Test
+    void whatFailedIsNotTriedAgainForEachChangeOfHealthButWhenItsTimeHasCome() throws IOException {
+        // Given: libraries that appear right after they were looked for
+        CdiPublisher publisher = publisher();
+        Path library = root.resolve(HostTree.TRIPLET.substring(1) + "/libcuda.so." + Snapshots.DRIVER);
+        Path away = Files.move(library, root.resolve("away"));
+        Duration pause = publisher.turn();
+        Files.move(away, library);
+        source.publish(node.unhealthy(3).build());
+
+        // When
+        Duration left = publisher.turn();
+
+        // Then
+        assertThat(publisher.status().written()).isFalse();
+        assertThat(left).isEqualTo(pause).isLessThanOrEqualTo(Duration.ofSeconds(1));
+        time.advance(left);
+        publisher.turn();
+        assertThat(publisher.status().structureVersion())
+                .isEqualTo(source.current().structureVersion());
+    }
+
+    @Test
+    void theWaitAfterAFailureGrowsWhateverPicturesComeInBetween() throws IOException {
+        // Given
+        CdiPublisher publisher = publisher();
+        Files.createDirectories(root.resolve("var/run"));
+        Files.writeString(root.resolve("var/run/cdi"), "a file where the directory should be");
+        Duration wait = publisher.turn();
+
+        // When
+        for (int i = 0; i < 12; i++) {
+            source.publish(node.unhealthy(i % 8).build());
+            publisher.turn();
+            time.advance(wait);
+            wait = publisher.turn();
+        }
+
+        // Then
+        assertThat(wait).isGreaterThan(Duration.ofSeconds(20));
+    }
+
+    @Test
     void aFileThatSomebodyRemovedIsWrittenAgain() throws IOException {
         // Given
         CdiPublisher publisher = publisher();
