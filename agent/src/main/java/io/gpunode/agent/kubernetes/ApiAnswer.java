@@ -16,6 +16,7 @@ record ApiAnswer(int status, String body, Optional<Duration> retryAfter) {
     static final int UNAUTHORIZED = 401;
     static final int FORBIDDEN = 403;
     static final int NOT_FOUND = 404;
+    static final int CONFLICT = 409;
     static final int GONE = 410;
 
     /** Whether it did what was asked. */

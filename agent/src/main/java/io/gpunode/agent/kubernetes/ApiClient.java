@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
@@ -22,6 +23,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import javax.net.ssl.SSLException;
 
 /**
  * Speaks to one API server with the Java runtime's HTTP client: each call has a time limit and each body a size limit, credentials are read again for
@@ -139,7 +141,7 @@ final class ApiClient implements AutoCloseable {
 
     private void checkAccepted(ApiAnswer answer) throws IOException {
         if (answer.status() == ApiAnswer.UNAUTHORIZED) {
-            throw new IOException(
+            throw new UnreachableException(
                     access.server() + " does not accept " + access.origin() + " (" + answer.reason() + ")");
         }
     }
@@ -167,11 +169,20 @@ final class ApiClient implements AutoCloseable {
 
     private IOException failure(Throwable cause) {
         Throwable root = cause;
+        boolean unreachable = noConnection(root);
         while (root.getCause() != null && (root.getMessage() == null || root instanceof ConnectException)) {
             root = root.getCause();
+            unreachable |= noConnection(root);
         }
         String text = root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
-        return new IOException(access.server() + ": " + Texts.shortened(text, 300), cause);
+        String told = access.server() + ": " + Texts.shortened(text, 300);
+        return unreachable ? new UnreachableException(told, cause) : new IOException(told, cause);
+    }
+
+    private static boolean noConnection(Throwable cause) {
+        return cause instanceof ConnectException
+                || cause instanceof HttpConnectTimeoutException
+                || cause instanceof SSLException;
     }
 
     private void renew() throws IOException {

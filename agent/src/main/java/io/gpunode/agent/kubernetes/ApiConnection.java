@@ -41,7 +41,7 @@ public final class ApiConnection implements Service {
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
 
-    /** A turn is at most five calls of ten seconds each, and name resolution may take as long again. */
+    /** A turn is at most seven calls of ten seconds each, and name resolution may take as long again. */
     private static final Duration BOUND = Duration.ofMinutes(2);
 
     private enum State {
@@ -74,7 +74,7 @@ public final class ApiConnection implements Service {
     private final OwnNode ownNode;
     private final Optional<NodeEvents> events;
     private final Optional<NodeCondition> condition;
-    private final List<Errand> errands = new ArrayList<>();
+    private final List<Waiting> errands = new ArrayList<>();
     private final DutyCycle cycle;
     private final Duration callLimit;
     private boolean waited;
@@ -151,14 +151,14 @@ public final class ApiConnection implements Service {
         if (enabled && config.events()) {
             NodeEvents made = new NodeEvents(clock, wall, random, meters, cycle::wake);
             events = Optional.of(made);
-            errands.add(made);
+            errands.add(new Waiting(made));
         } else {
             events = Optional.empty();
         }
         if (enabled && config.nodeCondition()) {
             NodeCondition made = new NodeCondition(conditionType, ownNode, clock, wall, random, cycle::wake);
             condition = Optional.of(made);
-            errands.add(made);
+            errands.add(new Waiting(made));
         } else {
             condition = Optional.empty();
         }
@@ -233,8 +233,11 @@ public final class ApiConnection implements Service {
         stopping = true;
         cycle.wake();
         // A call in flight is interrupted after half of it.
-        cycle.stop(limit);
-        disconnect();
+        try {
+            cycle.stop(limit);
+        } finally {
+            disconnect();
+        }
     }
 
     /** One look at everything that may be due. Only the loop's thread, or a test's before {@link #start}. */
@@ -256,8 +259,8 @@ public final class ApiConnection implements Service {
                 }
             }
             Duration next = ownNode.turn(open, node);
-            for (Errand errand : errands) {
-                Duration due = errand.turn(open, node);
+            for (Waiting errand : errands) {
+                Duration due = errand.turn(open);
                 next = due.compareTo(next) < 0 ? due : next;
             }
             reached(open);
@@ -295,6 +298,39 @@ public final class ApiConnection implements Service {
                     nodeName);
         }
         return opened;
+    }
+
+    /** An errand, which waits by itself after a request of it has failed: the watch and the other errands have nothing to do with that. */
+    private final class Waiting {
+        private final Errand errand;
+        private final Backoff pauses = new Backoff(FIRST_PAUSE, LONGEST_PAUSE, random);
+        private Tick notBefore = clock.now();
+
+        private Waiting(Errand errand) {
+            this.errand = errand;
+        }
+
+        private Duration turn(ApiClient open) throws UnreachableException, InterruptedException {
+            Duration left = notBefore.since(clock.now());
+            if (left.isPositive()) {
+                return left;
+            }
+            try {
+                Duration due = errand.turn(open, node);
+                pauses.reset();
+                return due;
+            } catch (UnreachableException e) {
+                throw e;
+            } catch (IOException e) {
+                LOG.warn(
+                        "a request to the API server failed; it is tried again",
+                        "error",
+                        String.valueOf(e.getMessage()));
+                Duration pause = pauses.next();
+                notBefore = clock.now().plus(pause);
+                return pause;
+            }
+        }
     }
 
     private Duration again(Duration pause) {

@@ -9,11 +9,12 @@ interface Errand {
     Duration NOTHING = Duration.ofHours(1);
 
     /**
-     * Does what is due, with one request or two.
+     * Does what is due, with three requests at most.
      *
      * @param node the own node's name
      * @return until when there is nothing more to do; zero for more
-     * @throws IOException when the server cannot be reached or does not know the agent; what was not done is kept for the next turn
+     * @throws UnreachableException when the server cannot be reached or does not accept the agent
+     * @throws IOException when the request has failed in another way; what was not done is kept for the next turn, which comes later
      */
     Duration turn(ApiClient api, String node) throws IOException, InterruptedException;
 }

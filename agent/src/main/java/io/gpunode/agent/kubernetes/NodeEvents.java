@@ -37,6 +37,8 @@ public final class NodeEvents implements Errand {
     private static final String COMPONENT = "gpu-node-agent";
     private static final int REMEMBERED = 128;
     private static final int LONGEST_MESSAGE = 1_024;
+    /** Names have 253 characters at most. */
+    private static final int LONGEST_PREFIX = 200;
     /** The API server forgets events after an hour by default; older news is none. */
     private static final Duration STALE = Duration.ofHours(1);
 
@@ -82,7 +84,11 @@ public final class NodeEvents implements Errand {
     public void announce(NodeEvent event) {
         synchronized (queue) {
             Pending waiting = queue.remove(event.key());
-            queue.put(event.key(), new Pending(event, wall.instant(), waiting == null ? 1 : waiting.count + 1));
+            queue.put(
+                    event.key(),
+                    waiting == null
+                            ? new Pending(event, wall.instant(), 1, "")
+                            : new Pending(event, wall.instant(), waiting.count + 1, waiting.name));
             if (queue.size() > LONGEST_QUEUE) {
                 Iterator<Pending> oldest = queue.values().iterator();
                 oldest.next();
@@ -133,32 +139,51 @@ public final class NodeEvents implements Errand {
     private ApiAnswer send(ApiClient api, String node, Pending next) throws IOException, InterruptedException {
         Known before = known.get(next.event.key());
         if (before != null) {
-            int count = before.count + next.count;
-            ApiAnswer answer = api.patch(
-                    PATH + "/" + before.name + "?fieldManager=" + COMPONENT,
-                    "application/merge-patch+json",
-                    JsonWriter.compact()
-                            .beginObject()
-                            .member("count", count)
-                            .member("lastTimestamp", time(next.at))
-                            .member("message", Texts.shortened(next.event.message(), LONGEST_MESSAGE))
-                            .endObject()
-                            .toString());
-            if (answer.ok()) {
-                known.put(next.event.key(), new Known(before.name, count));
-            }
+            ApiAnswer answer = count(api, before.name, before.count + next.count, next);
             if (answer.status() != ApiAnswer.NOT_FOUND) {
                 return answer;
             }
             // It is older than the server keeps events.
             known.remove(next.event.key());
         }
-        String name = Texts.shortened(node, 200) + "." + Long.toHexString(random.nextLong());
+        String name = prefix(node) + "." + next.name;
         ApiAnswer answer = api.create(PATH + "?fieldManager=" + COMPONENT, json(name, node, next));
+        if (answer.status() == ApiAnswer.CONFLICT) {
+            // The server has kept an earlier try whose answer did not come; by now it may have happened more often.
+            return count(api, name, next.count, next);
+        }
         if (answer.ok()) {
             known.put(next.event.key(), new Known(name, next.count));
         }
         return answer;
+    }
+
+    /** Sets how often it came by now. */
+    private ApiAnswer count(ApiClient api, String name, int count, Pending next)
+            throws IOException, InterruptedException {
+        ApiAnswer answer = api.patch(
+                PATH + "/" + name + "?fieldManager=" + COMPONENT,
+                "application/merge-patch+json",
+                JsonWriter.compact()
+                        .beginObject()
+                        .member("count", count)
+                        .member("lastTimestamp", time(next.at))
+                        .member("message", Texts.shortened(next.event.message(), LONGEST_MESSAGE))
+                        .endObject()
+                        .toString());
+        if (answer.ok()) {
+            known.put(next.event.key(), new Known(name, count));
+        }
+        return answer;
+    }
+
+    /** As much of the node's name as leaves room in an event's, which ends with a letter or a digit before each dot as all names do. */
+    private static String prefix(String node) {
+        int end = Math.min(node.length(), LONGEST_PREFIX);
+        while (end > 0 && (node.charAt(end - 1) == '.' || node.charAt(end - 1) == '-')) {
+            end--;
+        }
+        return node.substring(0, end);
     }
 
     private boolean answered(ApiAnswer answer, Pending next, Tick now) {
@@ -179,9 +204,8 @@ public final class NodeEvents implements Errand {
                         answer.reason());
             }
             forbidden = true;
-            refused.increment();
             retryAt = now.plus(WHILE_FORBIDDEN);
-            return true;
+            return false;
         }
         if (answer.status() == 429 || answer.status() >= 500) {
             retryAt = now.plus(longer(backoff.next(), answer.retryAfter().orElse(Duration.ZERO)));
@@ -235,7 +259,7 @@ public final class NodeEvents implements Errand {
             }
             Pending next = oldest.next();
             oldest.remove();
-            return next;
+            return next.named(random);
         }
     }
 
@@ -247,7 +271,9 @@ public final class NodeEvents implements Errand {
             queue.clear();
             queue.put(
                     unsent.event.key(),
-                    newer == null ? unsent : new Pending(newer.event, newer.at, newer.count + unsent.count));
+                    newer == null
+                            ? unsent
+                            : new Pending(newer.event, newer.at, newer.count + unsent.count, unsent.name));
             queue.putAll(others);
         }
     }
@@ -260,7 +286,16 @@ public final class NodeEvents implements Errand {
         return one.compareTo(other) >= 0 ? one : other;
     }
 
-    private record Pending(NodeEvent event, Instant at, int count) {}
+    /**
+     * What waits.
+     *
+     * @param name the end of the object's name, empty before the first try; the same for each, so that the server tells of one that it has kept
+     */
+    private record Pending(NodeEvent event, Instant at, int count, String name) {
+        Pending named(RandomGenerator random) {
+            return name.isEmpty() ? new Pending(event, at, count, Long.toHexString(random.nextLong())) : this;
+        }
+    }
 
     private record Known(String name, int count) {}
 }

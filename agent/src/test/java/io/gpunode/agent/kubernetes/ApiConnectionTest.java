@@ -131,13 +131,11 @@ class ApiConnectionTest {
 
             // When
             for (int minute = 0; minute < 55; minute++) {
-                String version = agent.connection.status().lastContact().toString();
                 agent.time.advance(Duration.ofMinutes(1));
                 server.bookmark();
                 Harness.until(() ->
                         agent.connection.status().lastContact().orElseThrow().isZero());
                 agent.connection.turn();
-                assertThat(version).isNotEmpty();
             }
 
             // Then
@@ -460,7 +458,7 @@ class ApiConnectionTest {
         server.next(
                 "list",
                 new FakeApiServer.Fault(
-                        429, "{\"message\":\"too many requests\"}", Map.of("Retry-After", "100"), false));
+                        429, "{\"message\":\"too many requests\"}", Map.of("Retry-After", "100"), false, false));
         try (Harness agent = Harness.connectedTo(server, root)) {
             agent.turnUntil(() -> !server.requests("list").isEmpty());
 

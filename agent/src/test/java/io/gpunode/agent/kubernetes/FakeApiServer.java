@@ -57,22 +57,28 @@ public final class FakeApiServer implements AutoCloseable {
             String peer) {}
 
     /** An answer in the place of the real one. */
-    record Fault(int status, String body, Map<String, String> headers, boolean hangs) {
+    record Fault(int status, String body, Map<String, String> headers, boolean hangs, boolean stores) {
         static Fault status(int status, String reason) {
             return new Fault(
                     status,
                     "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"" + reason
                             + "\",\"code\":" + status + "}",
                     Map.of(),
+                    false,
                     false);
         }
 
         static Fault hang() {
-            return new Fault(0, "", Map.of(), true);
+            return new Fault(0, "", Map.of(), true, false);
+        }
+
+        /** Keeps what an event's request brings, and does not answer. */
+        static Fault storesAndHangs() {
+            return new Fault(0, "", Map.of(), true, true);
         }
 
         static Fault answer(int status, String body) {
-            return new Fault(status, body, Map.of(), false);
+            return new Fault(status, body, Map.of(), false, false);
         }
     }
 
@@ -313,6 +319,9 @@ public final class FakeApiServer implements AutoCloseable {
             unread.add(request);
             Fault fault = fault(kind);
             if (fault != null) {
+                if (fault.stores) {
+                    keepEvent(body);
+                }
                 if (fault.hangs) {
                     if (!released.await(60, TimeUnit.SECONDS)) {
                         throw new IOException("never released");
@@ -408,9 +417,22 @@ public final class FakeApiServer implements AutoCloseable {
     }
 
     private synchronized void createEvent(HttpExchange exchange, String body) throws IOException {
+        if (keepEvent(body)) {
+            answer(exchange, 201, body);
+        } else {
+            answer(exchange, 409, Fault.status(409, "events already exists").body);
+        }
+    }
+
+    /** Whether there was none of that name. */
+    private synchronized boolean keepEvent(String body) {
         String name = body.replaceAll(".*?\"metadata\":\\{\"name\":\"([^\"]+)\".*", "$1");
-        events.put(name, body);
-        answer(exchange, 201, body);
+        return events.putIfAbsent(name, body) == null;
+    }
+
+    /** How many events it keeps. */
+    synchronized int events() {
+        return events.size();
     }
 
     private synchronized void patchEvent(HttpExchange exchange, String path, String body) throws IOException {

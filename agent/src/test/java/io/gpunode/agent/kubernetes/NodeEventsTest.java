@@ -3,9 +3,12 @@ package io.gpunode.agent.kubernetes;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.meters.Meters;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -206,7 +209,85 @@ class NodeEventsTest {
 
         // Then
         assertThat(server.requests("event")).hasSize(1);
-        sent(2);
+        assertThat(events.waiting()).isEqualTo(2);
+        sent(3);
+        assertThat(server.requests("event"))
+                .extracting(FakeApiServer.Request::body)
+                .satisfiesExactly(
+                        first -> assertThat(first).contains("GPU-1 is broken"),
+                        again -> assertThat(again).contains("GPU-1 is broken"),
+                        second -> assertThat(second).contains("GPU-2 is broken"));
+    }
+
+    @Test
+    void anEventWhoseAnswerDidNotComeIsKeptOnce() throws Exception {
+        // Given
+        server.next("event", FakeApiServer.Fault.storesAndHangs());
+        events.announce(unhealthy(1));
+        sent(1);
+        events.announce(unhealthy(1));
+
+        // When
+        agent.turnUntil(() -> events.waiting() == 0);
+
+        // Then
+        assertThat(server.events()).isEqualTo(1);
+        assertThat(JsonValue.parse(server.requests("patchEvent").getLast().body())
+                        .member("count")
+                        .wholeNumber())
+                .hasValue(2);
+    }
+
+    @Test
+    void anEventWhoseAnswerDoesNotComeDisturbsNothingElse() throws Exception {
+        // Given
+        NodeCondition condition = agent.connection.condition().orElseThrow();
+        server.next("event", FakeApiServer.Fault.storesAndHangs());
+        events.announce(unhealthy(1));
+        condition.want(new NodeCondition.Wish(NodeCondition.Status.TRUE, "GpusHealthy", "all GPUs are healthy"));
+
+        // When
+        agent.connection.turn();
+
+        // Then
+        assertThat(server.requests("status")).hasSize(1);
+        assertThat(server.requests("watch")).hasSize(1);
+        assertThat(agent.connection.status().state()).isEqualTo("connected");
+        assertThat(agent.connection.status().watching()).isTrue();
+        assertThat(events.waiting()).isEqualTo(1);
+    }
+
+    @Test
+    void theNameOfALongNodeIsCutToAName() throws Exception {
+        // Given
+        String node = "a".repeat(199) + "." + "b".repeat(50);
+        try (FakeApiServer other = FakeApiServer.plain(node)) {
+            other.labels(Map.of());
+            NodeEvents ofOther = agent.connection.events().orElseThrow();
+            ofOther.announce(unhealthy(1));
+
+            // When
+            ApiClient api = new ApiClient(
+                    new ApiAccess(
+                            URI.create(other.url()),
+                            Optional.empty(),
+                            false,
+                            new ApiAccess.Identity.Anonymous(),
+                            "the test"),
+                    "test",
+                    new RequestMeters(Meters.NONE, agent.time),
+                    Harness.CALL_LIMIT);
+            try (api) {
+                ofOther.turn(api, node);
+            }
+
+            // Then
+            assertThat(JsonValue.parse(other.requests("event").getFirst().body())
+                            .member("metadata")
+                            .member("name")
+                            .textOr(""))
+                    .matches("a{199}\\.[0-9a-f]+");
+        }
     }
 
     @Test
