@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** Whether the kubelet's containerd hands out GPUs in the way that the agent announces them. */
@@ -102,7 +103,7 @@ final class ContainerdCheck implements Check {
         boolean generated = file.toString().contains("/rancher/");
         boolean rke2 = file.toString().contains("/rke2/");
         return new Containerd(
-                Release.of(patient.commands(), program.executable()),
+                Release.of(patient.commands(), program),
                 config.table("plugins", layout.plugin),
                 layout,
                 generated ? Path.of(file + ".tmpl") : file,
@@ -113,20 +114,20 @@ final class ContainerdCheck implements Check {
     private static Tree effective(Patient patient, RunningProgram program, Path file)
             throws IOException, InterruptedException {
         try {
-            CommandRunner.Result dump = patient.commands()
-                    .run(
-                            List.of(program.executable(), "--config", file.toString(), "config", "dump"),
-                            LIMIT,
-                            OUTPUT_LIMIT);
-            if (dump.ok() && !dump.truncated()) {
-                return Tree.toml(dump.output());
+            if (program.executable().isPresent()) {
+                String executable = program.executable().get().toString();
+                CommandRunner.Result dump = patient.commands()
+                        .run(List.of(executable, "--config", file.toString(), "config", "dump"), LIMIT, OUTPUT_LIMIT);
+                if (dump.ok() && !dump.truncated()) {
+                    return Tree.toml(dump.output());
+                }
             }
         } catch (IOException e) {
             // Read below.
         }
         Optional<String> text = patient.files().readText(file, OUTPUT_LIMIT);
         try {
-            return text.isPresent() ? Tree.toml(text.get()) : new Tree(java.util.Map.of("version", 2));
+            return text.isPresent() ? Tree.toml(text.get()) : new Tree(Map.of("version", 2));
         } catch (IOException e) {
             throw new IOException(file + ": " + e.getMessage(), e);
         }

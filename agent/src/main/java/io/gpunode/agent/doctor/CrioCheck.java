@@ -27,7 +27,7 @@ final class CrioCheck implements Check {
         if (program.isEmpty() || !kubelet.mayUse("crio")) {
             return List.of();
         }
-        Optional<Release> release = Release.of(patient.commands(), program.get().executable());
+        Optional<Release> release = Release.of(patient.commands(), program.get());
         Tree config = read(patient).table("crio", "runtime");
         List<Diagnosis> found = new ArrayList<>();
         if (patient.cdi()) {

@@ -25,7 +25,7 @@ final class DockerCheck implements Check {
         if (program.isEmpty()) {
             return List.of();
         }
-        Optional<Release> release = Release.of(patient.commands(), program.get().executable());
+        Optional<Release> release = Release.of(patient.commands(), program.get());
         Optional<String> text = patient.files().readText(CONFIG, LIMIT);
         Tree config;
         try {

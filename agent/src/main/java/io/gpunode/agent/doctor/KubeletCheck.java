@@ -23,7 +23,7 @@ final class KubeletCheck implements Check {
         }
         List<Diagnosis> found = new ArrayList<>();
         Optional<Release> release =
-                Release.of(patient.commands(), kubelet.program().get().executable());
+                Release.of(patient.commands(), kubelet.program().get());
         Path socket = patient.config().kubelet().socket();
         if (!patient.files().exists(socket)) {
             found.add(

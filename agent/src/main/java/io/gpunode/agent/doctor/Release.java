@@ -26,9 +26,13 @@ record Release(int major, int minor, int patch) implements Comparable<Release> {
     }
 
     /** What a program answers to {@code --version}; empty when it cannot be asked. */
-    static Optional<Release> of(CommandRunner commands, String program) throws InterruptedException {
+    static Optional<Release> of(CommandRunner commands, RunningProgram program) throws InterruptedException {
+        if (program.executable().isEmpty()) {
+            return Optional.empty();
+        }
         try {
-            CommandRunner.Result result = commands.run(List.of(program, "--version"), LIMIT, OUTPUT_LIMIT);
+            CommandRunner.Result result =
+                    commands.run(List.of(program.executable().get().toString(), "--version"), LIMIT, OUTPUT_LIMIT);
             return result.ok() ? in(result.output()) : Optional.empty();
         } catch (IOException e) {
             return Optional.empty();

@@ -20,6 +20,9 @@ public interface HostFiles {
     /** Where something really is on the host, all links followed: equal for two names of one file. Empty when it is not there. */
     Optional<Path> realPath(Path hostPath);
 
+    /** What a symbolic link says, as it says it; empty when there is none. */
+    Optional<Path> linkTarget(Path hostPath);
+
     /** Whether something is there (a dangling link is not). */
     boolean exists(Path hostPath);
 

@@ -86,6 +86,19 @@ public final class SystemHostFiles implements HostFiles {
     }
 
     @Override
+    public Optional<Path> linkTarget(Path hostPath) {
+        Path parent = hostPath.getParent();
+        if (parent == null) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(Files.readSymbolicLink(resolve(parent).resolve(hostPath.getFileName())));
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    @Override
     public boolean exists(Path hostPath) {
         return Files.exists(resolve(hostPath));
     }

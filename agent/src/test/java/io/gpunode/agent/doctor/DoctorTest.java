@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.doctor.Diagnosis.Level;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -174,7 +176,8 @@ class DoctorTest {
     @CsvSource({"1.6.20, true", "1.7.24, false", "2.0.1, false"})
     void containerdBefore17CannotResolveCdiNames(String version, boolean problem) throws Exception {
         // Given
-        node.answer("/proc/101/exe --version", "containerd github.com/containerd/containerd v" + version + " abc\n");
+        node.answer(
+                "/usr/bin/containerd --version", "containerd github.com/containerd/containerd v" + version + " abc\n");
 
         // When
         List<Diagnosis> found = node.examined();
@@ -206,7 +209,7 @@ class DoctorTest {
     void theEffectiveConfigurationCountsWhenContainerdTellsIt() throws Exception {
         // Given
         node.answer(
-                "/proc/101/exe --config /etc/containerd/config.toml config dump",
+                "/usr/bin/containerd --config /etc/containerd/config.toml config dump",
                 SickNode.CONTAINERD_CONFIG.replace("enable_cdi = true", "enable_cdi = false"));
 
         // When
@@ -362,7 +365,7 @@ class DoctorTest {
         // Given
         node.without("/proc/101/comm")
                 .process(102, "crio", "/usr/bin/crio")
-                .answer("/proc/102/exe --version", "crio version 1.28.1\n")
+                .answer("/usr/bin/crio --version", "crio version 1.28.1\n")
                 .write("/etc/crio/crio.conf", "[crio.runtime]\ncgroup_manager = \"systemd\"\n")
                 .write("/etc/crio/crio.conf.d/50-cdi.conf", "[crio.runtime]\ncdi_spec_dirs = [\"/etc/cdi\"]\n")
                 .write("/var/lib/kubelet/config.yaml", """
@@ -384,7 +387,7 @@ class DoctorTest {
     void dockerWithCdiSwitchedOffIsANoteWithTheSwitch() throws Exception {
         // Given
         node.process(103, "dockerd", "/usr/bin/dockerd")
-                .answer("/proc/103/exe --version", "Docker version 27.3.1, build x\n")
+                .answer("/usr/bin/dockerd --version", "Docker version 27.3.1, build x\n")
                 .write("/etc/docker/daemon.json", "{\"features\": {\"containerd-snapshotter\": true}}");
 
         // When
@@ -398,13 +401,68 @@ class DoctorTest {
         });
     }
 
+    // ---- who may be asked
+
+    @Test
+    void aProgramThatNotRootRunsIsNobodysDaemon() throws Exception {
+        // Given
+        node.process(99, "dockerd", "/home/somebody/dockerd")
+                .write("/proc/99/status", "Name:\tdockerd\nUid:\t1000\t1000\t1000\t1000\n");
+
+        // When
+        List<Diagnosis> found = node.examined();
+
+        // Then
+        assertThat(found).extracting(Diagnosis::check).doesNotContain("docker");
+        assertThat(node.asked()).noneMatch(command -> command.contains("dockerd"));
+    }
+
+    @Test
+    void aProgramThatIsNotTheHostsIsNotStarted() throws Exception {
+        // Given
+        node.process(99, "dockerd", "/in/the/container/dockerd").without("/in/the/container/dockerd");
+
+        // When
+        node.examined();
+
+        // Then
+        assertThat(node.asked()).noneMatch(command -> command.contains("dockerd"));
+    }
+
+    @Test
+    void aProgramThatOthersMayWriteIsNotStarted() throws Exception {
+        // Given
+        node.process(99, "dockerd", "/opt/dockerd");
+        Files.setPosixFilePermissions(root.resolve("opt/dockerd"), PosixFilePermissions.fromString("rwxrwxrwx"));
+
+        // When
+        node.examined();
+
+        // Then
+        assertThat(node.asked()).noneMatch(command -> command.contains("dockerd"));
+    }
+
+    @Test
+    void ofSeveralTheFirstProcessIsAsked() throws Exception {
+        // Given
+        node.process(1000, "kubelet", "/usr/bin/other-kubelet").process(100, "kubelet", "/usr/bin/kubelet");
+
+        // When
+        node.examined();
+
+        // Then
+        assertThat(node.asked())
+                .contains("/usr/bin/kubelet --version")
+                .doesNotContain("/usr/bin/other-kubelet --version");
+    }
+
     // ---- kubelet
 
     @ParameterizedTest
     @ValueSource(strings = {"1.20.2", "1.27.9"})
     void anOldKubeletDropsCdiNames(String version) throws Exception {
         // Given
-        node.answer("/proc/100/exe --version", "Kubernetes v" + version + "\n");
+        node.answer("/usr/bin/kubelet --version", "Kubernetes v" + version + "\n");
 
         // When
         Diagnosis problem = node.problem();

@@ -10,6 +10,7 @@ import io.gpunode.agent.testing.Configs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,6 +37,7 @@ final class SickNode {
     private final Path root;
     private final HostFiles files;
     private final Map<String, String> answers = new HashMap<>();
+    private final List<String> asked = new ArrayList<>();
     private String strategies = "cdi-cri";
     private String state = """
             {"ready": true, "readiness": [], "gpus": [{"index": 0, "id": "GPU-1", "healthy": true}]}
@@ -74,8 +76,8 @@ final class SickNode {
         write("/var/lib/kubelet/pod-resources/kubelet.sock", "");
         process(101, "containerd", "/usr/bin/containerd");
         write("/etc/containerd/config.toml", CONTAINERD_CONFIG);
-        answer("/proc/100/exe --version", "Kubernetes v1.31.2\n");
-        answer("/proc/101/exe --version", "containerd github.com/containerd/containerd v1.7.24 abc\n");
+        answer("/usr/bin/kubelet --version", "Kubernetes v1.31.2\n");
+        answer("/usr/bin/containerd --version", "containerd github.com/containerd/containerd v1.7.24 abc\n");
     }
 
     SickNode write(String hostPath, String text) throws IOException {
@@ -99,7 +101,13 @@ final class SickNode {
     }
 
     SickNode process(int pid, String name, String commandLine) throws IOException {
+        String program = commandLine.split(" ", -1)[0];
+        if (program.startsWith("/")) {
+            write(program, "");
+        }
         write("/proc/" + pid + "/comm", name + "\n");
+        write("/proc/" + pid + "/status", "Name:\t" + name + "\nUid:\t0\t0\t0\t0\n");
+        link("/proc/" + pid + "/exe", program);
         return write("/proc/" + pid + "/cmdline", commandLine.replace(' ', '\0') + "\0");
     }
 
@@ -136,8 +144,14 @@ final class SickNode {
         return problems.getFirst();
     }
 
+    /** The programs that were asked. */
+    List<String> asked() {
+        return List.copyOf(asked);
+    }
+
     private CommandRunner commands() {
         return (command, _, _) -> {
+            asked.add(String.join(" ", command));
             String answer = answers.get(String.join(" ", command));
             if (answer == null) {
                 throw new IOException("there is no program " + command.getFirst());
