@@ -33,13 +33,22 @@ record Evidence(
 
     /** With another report. */
     Evidence withReport(
-            DriverReport report, List<GpuId> migDevices, Incident.Witness witness, Instant wallNow, Tick now) {
+            DriverReport told, List<GpuId> migDevices, Incident.Witness witness, Instant wallNow, Tick now) {
+        DriverReport report = inTheWordsOfTheLog(told, witness, now);
         List<Incident> next = new ArrayList<>(incidents.size() + 1);
         boolean known = false;
         for (Incident incident : incidents) {
             if (incident.report().equals(report)) {
                 known = true;
                 next.add(incident.again(witness, now));
+            } else if (report.fatal()
+                    && incident.report().equals(report.withoutWord())
+                    && incident.awaits(witness, now)) {
+                // NVML was first, without the word: one of those is this.
+                Incident left = incident.withoutOne();
+                if (left != null) {
+                    next.add(left);
+                }
             } else {
                 next.add(incident);
             }
@@ -51,6 +60,29 @@ record Evidence(
             next.add(Incident.first(report, migDevices, witness, wallNow, now));
         }
         return withIncidents(next);
+    }
+
+    /** What NVML tells of is the fatal one that the log has just told of. */
+    private DriverReport inTheWordsOfTheLog(DriverReport told, Incident.Witness witness, Tick now) {
+        for (Incident incident : incidents) {
+            if (incident.report().fatal()
+                    && incident.report().withoutWord().equals(told)
+                    && incident.awaits(witness, now)) {
+                return incident.report();
+            }
+        }
+        return told;
+    }
+
+    /** How often a number came for a part of the GPU, whatever the driver called it; 0 when it did not. */
+    long countInAnyWords(DriverReport report) {
+        long count = 0;
+        for (Incident incident : incidents) {
+            if (incident.report().withoutWord().equals(report.withoutWord())) {
+                count += incident.count();
+            }
+        }
+        return count;
     }
 
     /** How often a report came; 0 when it did not. */

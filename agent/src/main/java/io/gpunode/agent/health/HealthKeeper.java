@@ -105,8 +105,7 @@ public final class HealthKeeper {
     synchronized void logged(KernelMessage message) {
         Tick now = clock.now();
         switch (message) {
-            case KernelMessage.Xid(PciAddress pci, long number, var gpuInstance, var computeInstance) ->
-                loggedXid(pci, DriverReport.xid(number, gpuInstance, computeInstance), now);
+            case KernelMessage.Xid xid -> loggedXid(xid.pci(), DriverReport.logged(xid), now);
             case KernelMessage.FallenOffBus(PciAddress pci) -> {
                 DriverReport report = DriverReport.xid(OFF_THE_BUS, OptionalInt.empty(), OptionalInt.empty());
                 GpuId gpu = at(pci);
@@ -158,12 +157,16 @@ public final class HealthKeeper {
             return;
         }
         Known known = known(gpu, now);
-        long before = known.evidence.count(report);
+        long before = known.evidence.countInAnyWords(report);
         take(known, gpu, report, Incident.Witness.KERNEL_LOG, wallNow, now);
-        if (known.evidence.count(report) > before) {
-            HealthVerdict verdict = policy.fold(gpu, known.evidence);
+        HealthVerdict verdict = policy.fold(gpu, known.evidence);
+        if (known.evidence.countInAnyWords(report) > before) {
             reports.xid(
                     new XidEvent(gpu, report.xid(), wallNow, report.gpuInstance(), report.computeInstance()), verdict);
+            reported(verdict, known.evidence.pci());
+        } else if (report.fatal()) {
+            // Known from NVML, and graver than that could tell.
+            reports.health(verdict);
             reported(verdict, known.evidence.pci());
         }
         if (report.xid() == REPAIR_CHANGED) {

@@ -234,7 +234,7 @@ final class HealthPolicy {
     /** What follows from a report; null for one that is passed over. */
     @Nullable Severity severity(DriverReport report) {
         if (report.kind() == GpuEvents.Kind.XID) {
-            return xids.severity(report.xid());
+            return xids.severity(report.xid(), report.fatal());
         }
         Severity severity = EventTable.row(report.kind()).severity();
         return ignoredChecks.contains(Checks.EVENT) ? Severity.REMARK : severity;
@@ -319,7 +319,8 @@ final class HealthPolicy {
         Repair repair;
         if (xid) {
             XidTable.Row row = XidTable.row(incident.report().xid());
-            reason = "XID " + row.number() + ": " + row.meaning();
+            reason = "XID " + row.number() + ": " + row.meaning()
+                    + (incident.report().fatal() ? ", which the driver calls fatal" : "");
             repair = row.repair();
         } else {
             EventTable.Row row = EventTable.row(incident.report().kind());

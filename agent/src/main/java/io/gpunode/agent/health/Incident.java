@@ -5,6 +5,7 @@ import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reports of one kind about one GPU, counted; immutable. NVML and the kernel log may both tell of the same thing, in either order: one of each
@@ -45,11 +46,21 @@ record Incident(
     /** The same again, or the other witness's word for what is counted already. */
     Incident again(Witness by, Tick now) {
         boolean open = now.since(last).compareTo(PAIR) < 0;
-        if (open && unpaired > 0 && unpairedBy != by) {
+        if (awaits(by, now)) {
             return new Incident(report, migDevices, first, now, count, unpaired - 1, unpairedBy);
         }
         boolean more = open && unpairedBy == by;
         return new Incident(report, migDevices, first, now, count + 1, more ? unpaired + 1 : 1, by);
+    }
+
+    /** Whether the other witness may still tell of one of these. */
+    boolean awaits(Witness by, Tick now) {
+        return unpaired > 0 && unpairedBy != by && now.since(last).compareTo(PAIR) < 0;
+    }
+
+    /** Without one that the other witness tells of in graver words; null when nothing is left. */
+    @Nullable Incident withoutOne() {
+        return count == 1 ? null : new Incident(report, migDevices, first, last, count - 1, unpaired - 1, unpairedBy);
     }
 
     Incident about(List<GpuId> devices) {

@@ -24,6 +24,8 @@ final class KernelLines {
     private static final String INIT_FAILED = "rm_init_adapter failed";
     private static final String MINOR = "minor number ";
     private static final String FATAL = "Fatal";
+    /** With the cross-containment unit that follows it. */
+    private static final String FATAL_UNIT = "Fatal XC";
 
     private static final int DETAIL_LIMIT = 120;
     private static final int DIGITS_LIMIT = 7;
@@ -69,7 +71,21 @@ final class KernelLines {
         if (pci == null || number < 0 || words.length > 3 || gpuInstance == WRONG || computeInstance == WRONG) {
             return null;
         }
-        return new KernelMessage.Xid(pci, number, optional(gpuInstance), optional(computeInstance));
+        return new KernelMessage.Xid(
+                pci, number, optional(gpuInstance), optional(computeInstance), callsItFatal(line, close));
+    }
+
+    /**
+     * Whether the line's last part is "UNIT Fatal …". A process, whose name may be anything, is named in the parts before it; what follows the
+     * unit has no comma.
+     */
+    private static boolean callsItFatal(String line, int after) {
+        int part = line.lastIndexOf(", ");
+        if (part < after) {
+            return false;
+        }
+        int word = line.indexOf(' ', part + 2) + 1;
+        return word > 0 && line.startsWith(FATAL_UNIT, word);
     }
 
     private static long instance(String word, String prefix) {

@@ -10,8 +10,10 @@ sealed interface KernelMessage {
      * {@code NVRM: Xid (PCI:0000:65:00 GPU-I:02 GPU-CI:00): 94, pid=…}.
      *
      * @param pci without its function: 0
+     * @param fatal whether the line calls it fatal, as those of NVLink 5 may:
+     *     {@code NVRM: Xid (PCI:0018:01:00): 145, RLW_REMAP Fatal XC0 i0 Link 13 (…)}
      */
-    record Xid(PciAddress pci, long number, OptionalInt gpuInstance, OptionalInt computeInstance)
+    record Xid(PciAddress pci, long number, OptionalInt gpuInstance, OptionalInt computeInstance, boolean fatal)
             implements KernelMessage {}
 
     /**

@@ -8,6 +8,7 @@ import static io.gpunode.agent.health.Repair.REBOOT;
 import static io.gpunode.agent.health.Repair.RESET;
 import static io.gpunode.agent.health.Repair.RESTART_WORK;
 import static io.gpunode.agent.health.XidTable.Kind.APPLICATION;
+import static io.gpunode.agent.health.XidTable.Kind.AS_SAID;
 import static io.gpunode.agent.health.XidTable.Kind.GPU;
 import static io.gpunode.agent.health.XidTable.Kind.IGNORED;
 import static io.gpunode.agent.health.XidTable.Kind.NODE;
@@ -28,6 +29,12 @@ public final class XidTable {
         IGNORED,
         /** About an application, or something that the driver has dealt with: worth telling, the GPU is offered. */
         APPLICATION,
+        /**
+         * How grave it is depends on what hit the link, and the driver's line in the kernel's log says it: "Fatal" withholds the GPU,
+         * "Nonfatal" is a remark. NVML tells the number alone: a remark, since most are; the checks of the recovery action, the fabric and the
+         * links see what is not.
+         */
+        AS_SAID,
         /** The GPU, or the MIG device that the driver names, is withheld. */
         GPU,
         /** The GPU is withheld, and its repair takes the whole node. */
@@ -42,6 +49,8 @@ public final class XidTable {
         CATALOGUE_HARMLESS("catalogue: ignore, or restart the application"),
         /** The catalogue says to reset the GPU, or to have it looked at. */
         CATALOGUE("catalogue"),
+        /** The catalogue tells of some causes to ignore and some to reset the GPU for; the driver names them non-fatal and fatal. */
+        CATALOGUE_BY_WORD("catalogue: by the severity in the driver's line"),
         /** The catalogue says to restart the machine. */
         CATALOGUE_RESTART("catalogue: restart the machine"),
         /** The catalogue would restart the application; the device plugin withholds the GPU, and so does the agent, for a while. */
@@ -187,13 +196,13 @@ public final class XidTable {
             row(141, "an error on a fast path", GPU, RESET, Source.CATALOGUE),
             row(142, "an exception in the video encoder", GPU, CHECK_HARDWARE, Source.CATALOGUE),
             row(143, "the GPU could not be initialised", GPU, RESET, Source.CATALOGUE),
-            row(144, "an NVLink error (SAW)", GPU, RESET, Source.CATALOGUE),
-            row(145, "an NVLink error (RLW)", GPU, RESET, Source.CATALOGUE),
-            row(146, "an NVLink error (TLW)", GPU, RESET, Source.CATALOGUE),
-            row(147, "an NVLink error (TREX)", GPU, RESET, Source.CATALOGUE),
-            row(148, "an NVLink error (NVLPW_CTRL)", GPU, RESET, Source.CATALOGUE),
-            row(149, "an NVLink error (NETIR)", GPU, RESET, Source.CATALOGUE),
-            row(150, "an NVLink error (MSE)", GPU, RESET, Source.CATALOGUE),
+            row(144, "an NVLink error (SAW)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(145, "an NVLink error (RLW)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(146, "an NVLink error (TLW)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(147, "an NVLink error (TREX)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(148, "an NVLink error (NVLPW_CTRL)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(149, "an NVLink error (NETIR)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
+            row(150, "an NVLink error (MSE)", AS_SAID, RESET, Source.CATALOGUE_BY_WORD),
             row(151, "an encryption key could not be changed", NODE, REBOOT, Source.CATALOGUE_RESTART),
             // The check recovery-action says what the driver asks for.
             row(154, "the repair that the GPU needs has changed", IGNORED, NONE, Source.CATALOGUE_HARMLESS),

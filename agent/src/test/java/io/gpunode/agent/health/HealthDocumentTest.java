@@ -65,6 +65,7 @@ class HealthDocumentTest {
                             switch (row.kind()) {
                                 case IGNORED -> "passed over";
                                 case APPLICATION -> "remark";
+                                case AS_SAID -> "fatal or remark, as the kernel's log says";
                                 case GPU -> "fatal";
                                 case NODE -> "fatal, node";
                             })

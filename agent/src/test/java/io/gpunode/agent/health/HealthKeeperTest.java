@@ -25,6 +25,8 @@ import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The keeper between watchers and inventory: verdicts, findings about the node, the kernel's log. */
 @Timeout(10)
@@ -97,6 +99,45 @@ class HealthKeeperTest {
                 .singleElement()
                 .extracting(Finding::reason)
                 .isEqualTo("XID 79: the GPU has fallen off the bus");
+    }
+
+    @Test
+    void aLinksErrorThatTheDriverCallsNonfatalIsARemark() {
+        // Given
+        keeper.picture(node.build());
+
+        // When
+        keeper.logged(nvlink(false));
+
+        // Then
+        assertThat(reports.withheld()).isEmpty();
+        assertThat(reports.findings(0))
+                .singleElement()
+                .extracting(Finding::severity)
+                .isEqualTo(Severity.REMARK);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aLinksErrorThatTheDriverCallsFatalWithholdsItsGpuWhoeverTellsFirst(boolean nvmlFirst) {
+        // Given
+        keeper.picture(node.build());
+
+        // When
+        if (nvmlFirst) {
+            keeper.xid(nvml(0, 145));
+            keeper.logged(nvlink(true));
+        } else {
+            keeper.logged(nvlink(true));
+            keeper.xid(nvml(0, 145));
+        }
+
+        // Then
+        assertThat(reports.withheld()).containsExactly(Snapshots.id(0));
+        assertThat(reports.findings(0))
+                .singleElement()
+                .extracting(Finding::reason)
+                .isEqualTo("XID 145: an NVLink error (RLW), which the driver calls fatal");
     }
 
     @Test
@@ -263,7 +304,11 @@ class HealthKeeperTest {
     }
 
     private static KernelMessage.Xid xid(PciAddress pci, long number) {
-        return new KernelMessage.Xid(pci, number, OptionalInt.empty(), OptionalInt.empty());
+        return new KernelMessage.Xid(pci, number, OptionalInt.empty(), OptionalInt.empty(), false);
+    }
+
+    private static KernelMessage.Xid nvlink(boolean fatal) {
+        return new KernelMessage.Xid(FIRST, 145, OptionalInt.empty(), OptionalInt.empty(), fatal);
     }
 
     private XidEvent nvml(int gpu, long number) {

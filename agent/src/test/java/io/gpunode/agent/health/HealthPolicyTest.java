@@ -121,6 +121,19 @@ class HealthPolicyTest {
     }
 
     @Test
+    void linksErrorsThatAreNotFatalDoNotKeepAGpuThatHadAFatalOne() {
+        // Given
+        patient.loggedNvlink(true).advance(INTERVAL.dividedBy(2));
+        patient.loggedNvlink(false).advance(INTERVAL.dividedBy(2));
+
+        // When
+        patient.reads(Map.of());
+
+        // Then
+        assertThat(patient.health()).isInstanceOf(GpuHealth.Healthy.class);
+    }
+
+    @Test
     void anXidIsNotOverBeforeTheInterval() {
         // Given
         patient.xid(48).advance(INTERVAL.minusMillis(1));

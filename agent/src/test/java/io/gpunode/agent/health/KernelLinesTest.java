@@ -8,6 +8,7 @@ import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(10)
@@ -28,7 +29,7 @@ class KernelLinesTest {
         KernelMessage message = KernelLines.parse(line);
 
         // Then
-        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 79, OptionalInt.empty(), OptionalInt.empty()));
+        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 79, OptionalInt.empty(), OptionalInt.empty(), false));
     }
 
     @Test
@@ -38,7 +39,7 @@ class KernelLinesTest {
                 "NVRM: Xid (PCI:0000:65:00 GPU-I:02 GPU-CI:00): 94, pid=7194, name=python3, Contained");
 
         // Then
-        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 94, OptionalInt.of(2), OptionalInt.of(0)));
+        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 94, OptionalInt.of(2), OptionalInt.of(0), false));
     }
 
     @Test
@@ -47,7 +48,26 @@ class KernelLinesTest {
         KernelMessage message = KernelLines.parse("NVRM: Xid (PCI:0000:65:00 GPU-I:13): 95, pid=1, name=x");
 
         // Then
-        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 95, OptionalInt.of(13), OptionalInt.empty()));
+        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 95, OptionalInt.of(13), OptionalInt.empty(), false));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "145, RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x00000006 0x00000008 0x00000000 0x00000000) | false",
+                "145, RLW_REMAP Fatal XC0 i0 Link 00 (0x00000004 0x00000040 0x00000000 0x00000000) | true",
+                "145, pid=7, name=python3, RLW_REMAP Fatal XC0 i0 Link 00 (0x00000004 0x00000040) | true",
+                "145, pid=7, name=a Fatal XC0, RLW_RXPIPE Nonfatal XC0 i0 Link 13 (0x00000006) | false",
+                "145, RLW_RXPIPE | false",
+                "145, RLW_REMAP Fatality XC0 | false"
+            })
+    void anXidOfNvlink5SaysWhetherItIsFatal(String said, boolean fatal) {
+        // When
+        KernelMessage message = KernelLines.parse("NVRM: Xid (PCI:0000:65:00): " + said);
+
+        // Then
+        assertThat(message).isEqualTo(new KernelMessage.Xid(GPU, 145, OptionalInt.empty(), OptionalInt.empty(), fatal));
     }
 
     @Test
@@ -58,7 +78,7 @@ class KernelLinesTest {
         // Then
         assertThat(message)
                 .isEqualTo(new KernelMessage.Xid(
-                        new PciAddress(0x10001, 0x1b, 0x1f, 0), 48, OptionalInt.empty(), OptionalInt.empty()));
+                        new PciAddress(0x10001, 0x1b, 0x1f, 0), 48, OptionalInt.empty(), OptionalInt.empty(), false));
     }
 
     @Test

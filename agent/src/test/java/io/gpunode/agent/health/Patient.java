@@ -80,6 +80,14 @@ final class Patient {
         return report(DriverReport.xid(xid, OptionalInt.empty(), OptionalInt.empty()), Incident.Witness.KERNEL_LOG);
     }
 
+    /** The kernel log tells of an error of NVLink 5, in the driver's word. */
+    Patient loggedNvlink(boolean fatal) {
+        PciAddress pci = node.build().gpus().getFirst().pci();
+        return report(
+                DriverReport.logged(new KernelMessage.Xid(pci, 145, OptionalInt.empty(), OptionalInt.empty(), fatal)),
+                Incident.Witness.KERNEL_LOG);
+    }
+
     Patient event(GpuEvents.Kind kind) {
         return report(DriverReport.event(kind, OptionalInt.empty(), OptionalInt.empty()), Incident.Witness.NVML);
     }

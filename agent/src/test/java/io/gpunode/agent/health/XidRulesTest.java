@@ -43,6 +43,15 @@ class XidRulesTest {
     }
 
     @ParameterizedTest
+    @ValueSource(longs = {144, 145, 146, 147, 148, 149, 150})
+    void theDriversWordDecidesAboutErrorsOfNvlink5(long xid) {
+        XidRules rules = rules(true, false, Set.of(), Set.of());
+
+        assertThat(rules.severity(xid, false)).isEqualTo(REMARK);
+        assertThat(rules.severity(xid, true)).isEqualTo(FATAL);
+    }
+
+    @ParameterizedTest
     @ValueSource(longs = {79, 151})
     void whatTakesARebootConcernsTheNode(long xid) {
         assertThat(rules(true, false, Set.of(), Set.of()).severity(xid)).isEqualTo(Severity.NODE);
