@@ -81,10 +81,11 @@ final class ContainerdCheck implements Check {
         return found;
     }
 
+    /** The one with the kubelet's socket; docker has a containerd of its own. */
     private static Optional<RunningProgram> program(Patient patient, KubeletSetup kubelet) throws IOException {
         String socket = kubelet.runtimeEndpoint().replaceFirst("^unix://", "");
         for (RunningProgram candidate : RunningProgram.named(patient.files(), "containerd")) {
-            String address = candidate.flag("--address", "-a").orElse(DEFAULT_SOCKET);
+            String address = candidate.flag("--address", "-a").orElse(address(patient, config(candidate)));
             if (socket.isEmpty() ? !address.contains("docker") : address.equals(socket)) {
                 return Optional.of(candidate);
             }
@@ -92,11 +93,27 @@ final class ContainerdCheck implements Check {
         return Optional.empty();
     }
 
-    private Containerd read(Patient patient, RunningProgram program) throws IOException, InterruptedException {
-        Path file = program.flag("--config", "-c")
+    /** A file that cannot be read says nothing here; it is told when its other settings are asked for. */
+    private static String address(Patient patient, Path file) {
+        try {
+            Optional<String> text = patient.files().readText(file, OUTPUT_LIMIT);
+            return text.isPresent()
+                    ? Tree.toml(text.get()).text("grpc", "address").orElse(DEFAULT_SOCKET)
+                    : DEFAULT_SOCKET;
+        } catch (IOException e) {
+            return DEFAULT_SOCKET;
+        }
+    }
+
+    private static Path config(RunningProgram program) {
+        return program.flag("--config", "-c")
                 .filter(path -> path.startsWith("/"))
                 .map(Path::of)
                 .orElse(DEFAULT_CONFIG);
+    }
+
+    private Containerd read(Patient patient, RunningProgram program) throws IOException, InterruptedException {
+        Path file = config(program);
         Tree config = effective(patient, program, file);
         Layout layout = Layout.of(config);
         // k3s and rke2 write the file anew from a template at each start.

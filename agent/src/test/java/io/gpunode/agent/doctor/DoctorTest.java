@@ -342,6 +342,26 @@ class DoctorTest {
     }
 
     @Test
+    void aSocketThatTheFileNamesIsFound() throws Exception {
+        // Given
+        node.process(101, "containerd", "/usr/bin/containerd --config /opt/containerd.toml")
+                .write("/var/lib/kubelet/config.yaml", """
+                        cgroupDriver: systemd
+                        containerRuntimeEndpoint: unix:///opt/containerd.sock
+                        """)
+                .write(
+                        "/opt/containerd.toml",
+                        SickNode.CONTAINERD_CONFIG.replace("enable_cdi = true", "")
+                                + "[grpc]\n  address = \"/opt/containerd.sock\"\n");
+
+        // When
+        Diagnosis problem = node.problem();
+
+        // Then
+        assertThat(problem.remedy()).first().isEqualTo("/opt/containerd.toml:");
+    }
+
+    @Test
     void aConfigurationThatIsNotTomlIsNamedAndTheOthersGoOn() throws Exception {
         // Given
         node.write("/etc/containerd/config.toml", "version = = 2\n");
