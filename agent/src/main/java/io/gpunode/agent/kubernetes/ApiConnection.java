@@ -79,7 +79,7 @@ public final class ApiConnection implements Service {
     private final Duration callLimit;
     private boolean waited;
     private @Nullable ApiClient api;
-    private String node;
+    private volatile String node;
     private Tick retryAt;
     private volatile boolean stopping;
     private volatile State state;
@@ -208,7 +208,7 @@ public final class ApiConnection implements Service {
                 state == State.CONNECTED && !problem.isEmpty() ? problem : reason,
                 server,
                 origin,
-                nodeName,
+                node,
                 ownNode.watching(),
                 seen.map(found -> OptionalLong.of(found.labels().size())).orElse(OptionalLong.empty()),
                 requests.age(),

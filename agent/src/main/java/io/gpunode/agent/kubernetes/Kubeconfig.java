@@ -11,6 +11,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -23,6 +24,8 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 final class Kubeconfig {
     private static final int LARGEST_BYTES = 1 << 20;
     private static final int MOST_ALIASES = 50;
+    /** What never leaves the machine; other names could lead anywhere. */
+    private static final Pattern LOOPBACK = Pattern.compile("localhost|127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|\\[::1]");
 
     private final HostFiles files;
     private final Path path;
@@ -84,11 +87,20 @@ final class Kubeconfig {
                         + ", which the agent does not follow; give it a kubeconfig without");
             }
         }
+        URI server = server(cluster.text("server"));
+        ApiAccess.Identity identity = identity(user, userName);
+        if (!(identity instanceof ApiAccess.Identity.Anonymous)
+                && "http".equals(server.getScheme())
+                && !LOOPBACK.matcher(server.getHost()).matches()) {
+            throw problem("the server " + server
+                    + " is spoken to without TLS, where everybody on the way could read the credentials of user \""
+                    + userName + "\"; correct it to https, or take the user out of the context");
+        }
         return new ApiAccess(
-                server(cluster.text("server")),
+                server,
                 source(cluster, "certificate-authority"),
                 cluster.isTrue("insecure-skip-tls-verify"),
-                identity(user, userName),
+                identity,
                 origin);
     }
 

@@ -111,7 +111,12 @@ public final class NodeCondition implements Errand {
             return pause;
         }
         if (last == null || !last.uid.equals(uid)) {
-            last = read(api, node, uid);
+            ApiAnswer answer = api.get("/api/v1/nodes/" + node, "application/json");
+            if (!answer.ok()) {
+                refused("get", "nodes", answer, now);
+                return retryAt.since(now);
+            }
+            last = said(answer.object(), uid);
         }
         if (last != null && last.wish.equals(wanted)) {
             written = last;
@@ -130,18 +135,13 @@ public final class NodeCondition implements Errand {
             retryAt = now.plus(SHORTEST_INTERVAL);
             return wanted.equals(wish) ? NOTHING : SHORTEST_INTERVAL;
         }
-        refused(answer, now);
+        refused("patch", "nodes/status", answer, now);
         return retryAt.since(now);
     }
 
     /** What the object says already: a restart of the agent changes nothing then. */
-    private @Nullable Written read(ApiClient api, String node, String uid) throws IOException, InterruptedException {
-        ApiAnswer answer = api.get("/api/v1/nodes/" + node, "application/json");
-        if (!answer.ok()) {
-            return null;
-        }
-        for (JsonValue condition :
-                answer.object().member("status").member("conditions").elements()) {
+    private @Nullable Written said(JsonValue object, String uid) {
+        for (JsonValue condition : object.member("status").member("conditions").elements()) {
             if (condition.member("type").textOr("").equals(type)) {
                 for (Status status : Status.values()) {
                     if (condition.member("status").textOr("").equals(status.text)) {
@@ -160,12 +160,12 @@ public final class NodeCondition implements Errand {
         return null;
     }
 
-    private void refused(ApiAnswer answer, Tick now) {
+    private void refused(String verb, String resource, ApiAnswer answer, Tick now) {
         if (answer.status() == ApiAnswer.FORBIDDEN) {
             if (!forbidden) {
                 LOG.warn(
-                        "the node's condition is not written; allow the verb patch on the resource nodes/status (docs/kubernetes.md has the"
-                                + " role), or set kubernetes.nodeCondition to false",
+                        "the node's condition is not written; allow the verb " + verb + " on the resource " + resource
+                                + " (docs/kubernetes.md has the role), or set kubernetes.nodeCondition to false",
                         "condition",
                         type,
                         "error",

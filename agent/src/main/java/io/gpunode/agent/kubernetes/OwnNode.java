@@ -61,6 +61,9 @@ public final class OwnNode implements NodeLabels {
     private volatile @Nullable NodeObject current;
     private volatile boolean nobodyToAsk;
     private volatile String problem = "";
+    /** That the last list was empty; empty since the node was seen. */
+    private volatile String absent = "";
+
     private volatile @Nullable Open open;
     private volatile String resourceVersion = "";
     private Tick retryAt;
@@ -87,7 +90,7 @@ public final class OwnNode implements NodeLabels {
         }
         NodeObject node = current;
         if (node == null) {
-            String why = problem;
+            String why = problem();
             return new Answer.Unknown(why.isEmpty() ? "the API server has not told of the node yet" : why);
         }
         String value = node.labels().get(name);
@@ -118,9 +121,10 @@ public final class OwnNode implements NodeLabels {
         return now != null && !now.ended;
     }
 
-    /** What stands in the way of the watch; empty when it is open. */
+    /** What stands in the way of the watch, or that the server has no such node; empty when it is watched. */
     String problem() {
-        return problem;
+        String ofWatch = problem;
+        return ofWatch.isEmpty() ? absent : ofWatch;
     }
 
     /**
@@ -140,6 +144,8 @@ public final class OwnNode implements NodeLabels {
                 }
                 last.abandon();
                 last.why = "nothing came for " + LONGEST_SILENCE.toMinutes() + " minutes";
+                // Whoever was silent may have missed something: the list says what is.
+                last.gone = true;
             }
             open = null;
             ended(last, now);
@@ -162,7 +168,14 @@ public final class OwnNode implements NodeLabels {
         if (last != null) {
             last.abandon();
         }
+        // The next connection may be to another server, for which the version means nothing.
+        listAgain();
         retryAt = clock.now();
+    }
+
+    /** No watch is open. */
+    private synchronized void listAgain() {
+        resourceVersion = "";
     }
 
     private boolean list(ApiClient api, String node, String selector) throws IOException, InterruptedException {
@@ -176,14 +189,18 @@ public final class OwnNode implements NodeLabels {
         if (version.isEmpty()) {
             throw new IOException(api.access().server() + " answered with no list of nodes; is this an API server?");
         }
+        boolean there = false;
         for (JsonValue item : list.member("items").elements()) {
             NodeObject found = NodeObject.of(item);
             if (found.name().equals(node)) {
+                there = true;
                 seen(found);
             }
         }
-        if (current == null) {
-            LOG.info("the node is not registered yet; waiting for it", "node", node);
+        if (!there) {
+            absent = "there is no Node " + node
+                    + "; set host.nodeName (NODE_NAME) if the kubelet registers under another name";
+            LOG.warn("the node is not registered; waiting for it", "error", absent);
         }
         resourceVersion = version;
         return true;
@@ -212,7 +229,7 @@ public final class OwnNode implements NodeLabels {
 
     private void ended(Open last, Tick now) {
         if (last.gone) {
-            resourceVersion = "";
+            listAgain();
         }
         boolean worked = now.since(last.opened).compareTo(SHORTEST_WATCH) >= 0;
         if (worked) {
@@ -238,10 +255,14 @@ public final class OwnNode implements NodeLabels {
                 retryAt = now.plus(WHILE_FORBIDDEN);
             }
             case ApiAnswer.GONE -> {
-                resourceVersion = "";
+                listAgain();
                 pause("the watch was too old", now);
             }
             default -> {
+                if (answer.status() != 429 && answer.status() < 500) {
+                    // Asked the same again it would refuse the same.
+                    listAgain();
+                }
                 pause("the API server refused to " + verb + " the node: " + answer.reason(), now);
                 answer.retryAfter().ifPresent(wait -> {
                     Tick asked = now.plus(wait);
@@ -266,6 +287,7 @@ public final class OwnNode implements NodeLabels {
     private synchronized void seen(NodeObject node) {
         NodeObject before = current;
         current = node;
+        absent = "";
         if (before == null || differs(before, node)) {
             for (Runnable listener : listeners) {
                 try {
@@ -353,8 +375,10 @@ public final class OwnNode implements NodeLabels {
         }
 
         private void reached(String version) {
-            if (!version.isEmpty()) {
-                resourceVersion = version;
+            synchronized (OwnNode.this) {
+                if (!version.isEmpty() && !abandoned) {
+                    resourceVersion = version;
+                }
             }
         }
 

@@ -80,7 +80,7 @@ record Tls(String authority, String certificate, String key) {
         if (access.unchecked()) {
             return new TrustManager[] {new BelieveAnybody()};
         }
-        if (authority.isEmpty()) {
+        if (access.authority().isEmpty()) {
             return null;
         }
         KeyStore store = emptyStore();

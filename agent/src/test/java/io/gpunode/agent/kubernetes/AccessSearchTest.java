@@ -177,6 +177,9 @@ class AccessSearchTest {
                 "server: 'https://a', certificate-authority-data: '*' | token: t    | certificate-authority-data is not base64",
                 "server: 'https://a'                    | exec: {command: aws}      | logs in by exec, which the agent does not do",
                 "server: 'https://a'                    | username: x, password: y  | logs in by username",
+                "server: 'http://10.0.0.1:6443'         | token: t                  | the server http://10.0.0.1:6443 is spoken to without TLS",
+                "server: 'http://127.0.0.1.example'     | tokenFile: t              | correct it to https",
+                "server: 'http://a'                     | client-certificate: x, client-key: x | the credentials of user \"u\"",
                 "server: 'https://a'                    | client-certificate: x     | only one of client-certificate and client-key",
             })
     void whatCannotBeUsedIsSaidByName(String cluster, String user, String message) throws Exception {
@@ -188,6 +191,26 @@ class AccessSearchTest {
                 .isInstanceOf(AccessException.class)
                 .hasMessageStartingWith("/etc/kubernetes/kubelet.conf")
                 .hasMessageContaining(message);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "http://localhost:8080 | token: t",
+                "http://127.0.0.1:8001 | token: t",
+                "http://[::1]:8001     | token: t",
+                "http://10.0.0.1:8001  | ''",
+            })
+    void withoutTlsNoCredentialsLeaveTheMachine(String server, String user) throws Exception {
+        // Given
+        write(host, "/etc/kubernetes/kubelet.conf", kubeconfig("server: '" + server + "'", user));
+
+        // When
+        ApiAccess found = find("", Map.of()).orElseThrow();
+
+        // Then
+        assertThat(found.server()).hasToString(server);
     }
 
     @ParameterizedTest

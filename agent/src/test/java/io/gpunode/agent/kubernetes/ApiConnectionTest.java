@@ -2,6 +2,7 @@ package io.gpunode.agent.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.config.NodeLabels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -318,7 +319,37 @@ class ApiConnectionTest {
 
             // Then
             agent.watching();
-            assertThat(server.requests("list")).hasSize(1);
+            assertThat(server.requests("list")).hasSize(2);
+        }
+    }
+
+    @Test
+    void aServerThatDoesNotTakeTheVersionIsListedAgain() throws Exception {
+        // Given
+        server.next("watch", FakeApiServer.Fault.status(400, "invalid resource version"));
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            // When
+            agent.watching();
+
+            // Then
+            assertThat(server.requests("list")).hasSize(2);
+        }
+    }
+
+    @Test
+    void aVersionIsNotTakenToTheNextConnection() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            server.stop();
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+            server.start();
+
+            // When
+            agent.watching();
+
+            // Then
+            assertThat(server.requests("list")).hasSize(2);
         }
     }
 
@@ -442,6 +473,12 @@ class ApiConnectionTest {
         try (Harness agent = Harness.connectedTo(server, root)) {
             agent.watching();
             assertThat(agent.connection.ownNode().current()).isEmpty();
+            assertThat(agent.connection.status().reason())
+                    .isEqualTo(
+                            "there is no Node node-a; set host.nodeName (NODE_NAME) if the kubelet registers under another name");
+            assertThat(agent.connection.ownNode().label(CONFIG))
+                    .isEqualTo(new NodeLabels.Answer.Unknown(
+                            agent.connection.status().reason()));
 
             // When
             server.labels(Map.of(CONFIG, "late"));
@@ -449,6 +486,7 @@ class ApiConnectionTest {
             // Then
             Harness.until(() -> agent.label(CONFIG).equals("late"));
             assertThat(server.requests()).hasSize(2);
+            assertThat(agent.connection.status().reason()).isEmpty();
         }
     }
 
@@ -526,6 +564,37 @@ class ApiConnectionTest {
             // Then
             assertThat(agent.connection.status().reason()).contains("PKIX").doesNotContain("PRIVATE");
             assertThat(secure.requests()).isEmpty();
+        }
+    }
+
+    @Test
+    void anEmptyFileOfAuthoritiesIsNotTheRuntimesOwn() throws Exception {
+        // Given
+        try (FakeApiServer secure = FakeApiServer.tls(Harness.NODE);
+                Harness agent = Harness.on(root)) {
+            kubelet(agent, secure, "certificate-authority: ../pki/empty.pem");
+            Files.createFile(root.resolve("etc/pki/empty.pem"));
+
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason()).contains("there is no certificate in the authority of");
+        }
+    }
+
+    @Test
+    void theNodeThatTheCertificateNamesIsTheOneThatIsShown() throws Exception {
+        // Given
+        try (FakeApiServer secure = FakeApiServer.tls(Harness.NODE);
+                Harness agent = Harness.named("another", root)) {
+            kubelet(agent, secure, "certificate-authority: ../pki/ca.pem");
+
+            // When
+            agent.watching();
+
+            // Then
+            assertThat(agent.connection.status().node()).isEqualTo("node-a");
         }
     }
 

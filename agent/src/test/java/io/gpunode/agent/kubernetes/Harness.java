@@ -26,12 +26,13 @@ final class Harness implements AutoCloseable {
     final ApiConnection connection;
     private final Heartbeats heartbeats = new Heartbeats(time);
 
-    private Harness(Path root, AgentConfig.Kubernetes config) {
+    private Harness(Path root, String node) {
+        AgentConfig.Kubernetes config = new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true);
         this.root = root;
         SystemHostFiles files = new SystemHostFiles(root);
         this.connection = new ApiConnection(
                 config,
-                NODE,
+                node,
                 "GpuHealthy",
                 "1.2.3",
                 new AccessSearch(config, Map.of(), new SystemHostFiles(Path.of("/")), files),
@@ -45,7 +46,12 @@ final class Harness implements AutoCloseable {
 
     /** Credentials are looked for in {@code root} as the host's files. */
     static Harness on(Path root) {
-        return new Harness(root, new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true));
+        return new Harness(root, NODE);
+    }
+
+    /** The same with another {@code host.nodeName}. */
+    static Harness named(String node, Path root) {
+        return new Harness(root, node);
     }
 
     /** With a token in a file of a kubelet's kubeconfig. */

@@ -175,6 +175,29 @@ class NodeConditionTest {
     }
 
     @Test
+    void aNodeThatCannotBeReadIsNotANodeWithoutTheCondition() throws Exception {
+        // Given
+        server.conditions(
+                "{\"type\":\"GpuHealthy\",\"status\":\"False\",\"reason\":\"GpuUnhealthy\",\"message\":\"another\",\"lastTransitionTime\":\"2025-01-01T00:00:00Z\"}");
+        server.next(
+                "node",
+                new FakeApiServer.Fault(429, "{\"message\":\"slow down\"}", Map.of("Retry-After", "100"), false, false),
+                FakeApiServer.Fault.status(500, "etcd is away"));
+        condition.want(ILL);
+        agent.turnUntil(() -> !server.requests("node").isEmpty());
+        agent.time.advance(Duration.ofSeconds(97));
+        agent.connection.turn();
+        assertThat(server.requests("node")).hasSize(1);
+
+        // When
+        JsonValue written = written(1);
+
+        // Then
+        assertThat(written.member("lastTransitionTime").textOr("")).isEqualTo("2025-01-01T00:00:00Z");
+        assertThat(server.requests("node")).hasSize(3);
+    }
+
+    @Test
     void whatIsForbiddenIsTriedAgainMuchLater() throws Exception {
         // Given
         server.next("status", FakeApiServer.Fault.status(403, "nodes/status is forbidden"));
