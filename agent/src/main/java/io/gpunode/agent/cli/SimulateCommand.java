@@ -30,6 +30,10 @@ final class SimulateCommand {
     /** The command's own flags. */
     static final List<String> FLAGS = List.of("profile", "pods", "duration", "seed");
 
+    /** Without one of them the API server is left alone; the last two are one setting. */
+    private static final List<String> API_SERVER_FLAGS =
+            List.of("--kubernetes-api", "--kubeconfig", "--kubernetes-kubeconfig");
+
     static final String DEFAULT_PROFILE = "8xh100";
     private static final Duration TRAFFIC_STOP_LIMIT = Duration.ofSeconds(2);
     private static final Duration LONGEST = Duration.ofDays(365);
@@ -62,9 +66,7 @@ final class SimulateCommand {
                     "--host-root=" + node.hostRoot(),
                     "--kubelet-device-plugin-directory=" + node.devicePluginDirectory(),
                     "--kubelet-pod-resources-socket=" + node.podResourcesSocket()));
-            if (arguments.stream()
-                    .noneMatch(
-                            argument -> argument.startsWith("--kubernetes-") || argument.startsWith("--kubeconfig"))) {
+            if (!asksForApiServer(arguments)) {
                 // A kubeconfig of whoever tries it leads to a real cluster, which has no such node.
                 onNode.add("--kubernetes-api=off");
             }
@@ -86,6 +88,17 @@ final class SimulateCommand {
         } finally {
             loops.close();
         }
+    }
+
+    /** Whether whoever calls says which API server; what is to be done there, such as {@code --kubernetes-events}, says nothing of that. */
+    static boolean asksForApiServer(List<String> arguments) {
+        for (String argument : arguments) {
+            int equals = argument.indexOf('=');
+            if (API_SERVER_FLAGS.contains(equals < 0 ? argument : argument.substring(0, equals))) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private boolean run(
