@@ -29,7 +29,7 @@ public interface DeviceNodes {
     Optional<CharacterDevice> find(Path hostPath) throws IOException;
 
     /**
-     * Makes a node, in place of a character device of other numbers if one is there. Missing parent directories are made for all to enter.
+     * Makes a node in one step, in place of a character device of other numbers if one is there, which stays when that fails. Missing parent directories are made for all to enter.
      *
      * @throws IOException when that is not allowed (without CAP_MKNOD, or in a read-only file system), or something else is at that place
      */

@@ -2,6 +2,7 @@ package io.gpunode.agent.os;
 
 import com.sun.jna.LastErrorException;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -45,31 +46,45 @@ public final class SystemDeviceNodes implements DeviceNodes {
             if (present.get().sameDevice(device)) {
                 return;
             }
-            Files.delete(path);
+        } else if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+            throw new FileAlreadyExistsException(
+                    hostPath.toString(), null, "something that is no character device is there, and is left alone");
         }
+        Path temporary = temporary(path);
+        Files.deleteIfExists(temporary);
         try {
-            LibC.syscall(
-                    "aarch64".equals(System.getProperty("os.arch")) ? MKNODAT_ARM64 : MKNODAT_X86_64,
-                    WORKING_DIRECTORY,
-                    path.toString(),
-                    CHARACTER_DEVICE | (device.mode() & PERMISSIONS),
-                    encode(device));
+            make(temporary, device);
+            Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            Files.deleteIfExists(temporary);
+            throw e;
         } catch (LastErrorException e) {
             throw new FileSystemException(
-                    hostPath.toString(), null, "mknod: " + e.getMessage() + " (it needs CAP_MKNOD)");
+                    hostPath.toString(),
+                    null,
+                    "mknod: " + e.getMessage() + (e.getErrorCode() == LibC.EPERM ? " (it needs CAP_MKNOD)" : ""));
         }
-        // mknod(2) takes the umask off.
-        Files.setAttribute(path, "unix:mode", device.mode() & PERMISSIONS);
+    }
+
+    /** Nobody but the owner can open it before it is as it should be. */
+    private static void make(Path path, CharacterDevice device) throws IOException {
+        LibC.syscall(
+                "aarch64".equals(System.getProperty("os.arch")) ? MKNODAT_ARM64 : MKNODAT_X86_64,
+                WORKING_DIRECTORY,
+                path.toString(),
+                CHARACTER_DEVICE,
+                encode(device));
         if (device.uid() != 0 || device.gid() != 0) {
             Files.setAttribute(path, "unix:uid", device.uid());
             Files.setAttribute(path, "unix:gid", device.gid());
         }
+        Files.setAttribute(path, "unix:mode", device.mode() & PERMISSIONS);
     }
 
     @Override
     public void link(Path hostPath, Path target) throws IOException {
         Path path = inRealDirectory(hostPath);
-        Path temporary = path.resolveSibling("." + path.getFileName() + ".gpu-node-agent");
+        Path temporary = temporary(path);
         Files.deleteIfExists(temporary);
         Files.createSymbolicLink(temporary, target);
         try {
@@ -78,6 +93,11 @@ public final class SystemDeviceNodes implements DeviceNodes {
             Files.deleteIfExists(temporary);
             throw e;
         }
+    }
+
+    /** What is made under this name takes the place of the old in one step. */
+    private static Path temporary(Path path) {
+        return path.resolveSibling("." + path.getFileName() + ".gpu-node-agent");
     }
 
     /** The last name is not followed: a link there is itself replaced. */

@@ -56,6 +56,22 @@ class SystemDeviceNodesTest {
 
         // Then
         assertThat(nodes().find(Path.of("/dev/x"))).hasValue(zero);
+        assertThat(root.resolve("dev")).isDirectoryNotContaining("glob:**/.*");
+    }
+
+    @Test
+    void aNodeStaysWhenTheOneForItsPlaceCannotBeMade() throws IOException {
+        // Given: a name so long that none can be made beside it
+        String name = "/dev/" + "x".repeat(250);
+        create("/dev/x", NULL);
+        Files.move(root.resolve("dev/x"), root.resolve(name.substring(1)));
+
+        // When
+        assertThatThrownBy(() -> nodes().create(Path.of(name), new CharacterDevice(1, 5, 0600, 0, 0)))
+                // Then
+                .isInstanceOf(IOException.class)
+                .hasMessageNotContaining("CAP_MKNOD");
+        assertThat(nodes().find(Path.of(name))).hasValue(NULL);
     }
 
     @Test
@@ -82,7 +98,8 @@ class SystemDeviceNodesTest {
         assertThatThrownBy(() -> nodes().create(Path.of("/dev/nvidia0"), NULL))
                 // Then
                 .isInstanceOf(IOException.class)
-                .hasMessageContaining("/dev/nvidia0");
+                .hasMessageContaining("/dev/nvidia0")
+                .hasMessageNotContaining("CAP_MKNOD");
         assertThat(nodes().find(Path.of("/dev/nvidia0"))).isEmpty();
         assertThat(root.resolve("dev/nvidia0")).hasContent("kept");
     }
