@@ -24,6 +24,10 @@ final class HostNodes {
 
     private static final int MODESET_MINOR = 254;
 
+    private static final String MODESET = "nvidia-modeset";
+    /** Drivers that know {@code nvidia-frontend} have this module's node under that name's major. */
+    private static final Path MODESET_MODULE = Path.of("/sys/module/nvidia_modeset");
+
     private static final Path DEVICES = Path.of("/proc/devices");
     private static final Path PARAMETERS = Path.of("/proc/driver/nvidia/params");
     private static final Path CAPABILITIES = Path.of("/proc/driver/nvidia/capabilities");
@@ -69,7 +73,7 @@ final class HostNodes {
      */
     List<DeviceNode> control(List<String> fatal) throws IOException {
         List<DeviceNode> control = new ArrayList<>();
-        optional("nvidia-modeset", "nvidia-modeset", MODESET_MINOR).ifPresent(control::add);
+        optional("nvidia-modeset", MODESET, MODESET_MINOR).ifPresent(control::add);
         Answer uvm = node(device("nvidia-uvm"), "nvidia-uvm", 0, Optional.empty());
         uvm.node().ifPresentOrElse(control::add, () -> fatal.add(uvm.problem()));
         optional("nvidia-uvm-tools", "nvidia-uvm", 1).ifPresent(control::add);
@@ -80,7 +84,9 @@ final class HostNodes {
 
     /** Nodes of a module that many nodes do without. */
     private Optional<DeviceNode> optional(String name, String driver, int minor) throws IOException {
-        boolean wanted = majors.of(driver).isPresent() || files.exists(onHost(device(name)));
+        boolean wanted = majors.of(driver).isPresent()
+                || files.exists(onHost(device(name)))
+                || (driver.equals(MODESET) && files.exists(MODESET_MODULE));
         return wanted ? node(device(name), driver, minor, Optional.empty()).node() : Optional.empty();
     }
 
@@ -158,32 +164,37 @@ final class HostNodes {
      * Sees to a link {@code /dev/char/<major>:<minor>} for every node that was asked for: systemd and runc know a device by that name, and forget
      * what a running container may open at {@code systemctl daemon-reload} when there is none.
      */
-    void linkByNumber() throws IOException {
+    void linkByNumber() {
+        Path dev = Path.of("/dev");
+        String first = "";
+        int failed = 0;
         for (DeviceNode node : present) {
             CharacterDevice device = node.device().orElseThrow();
             Path link = Path.of("/dev/char", device.major() + ":" + device.minor());
-            if (nodes.find(link).filter(device::sameDevice).isPresent()) {
-                continue;
-            }
-            Path dev = Path.of("/dev");
             try {
-                nodes.link(
-                        link,
-                        node.hostPath().startsWith(dev)
-                                ? Path.of("..").resolve(dev.relativize(node.hostPath()))
-                                : node.hostPath());
+                if (nodes.find(link).filter(device::sameDevice).isEmpty()) {
+                    nodes.link(
+                            link,
+                            node.hostPath().startsWith(dev)
+                                    ? Path.of("..").resolve(dev.relativize(node.hostPath()))
+                                    : node.hostPath());
+                }
             } catch (IOException e) {
-                problems.add("containers under systemd may lose their GPUs at daemon-reload: " + link
-                        + " cannot be made: " + e + "; let the agent write to /dev, or set cdi.devCharLinks to false");
-                return;
+                first = first.isEmpty() ? link + " cannot be made: " + e : first;
+                failed++;
             }
+        }
+        if (failed > 0) {
+            problems.add("containers under systemd may lose their GPUs at daemon-reload: " + first
+                    + (failed > 1 ? " (and " + (failed - 1) + " more)" : "")
+                    + "; let the agent write to /dev, or set cdi.devCharLinks to false");
         }
     }
 
     /** @param access the driver's file that says the mode of a capability's node; its parameters say that of the others */
     private Answer node(Path path, String driver, int minor, Optional<Path> access) throws IOException {
         Path host = onHost(path);
-        OptionalInt major = driver.equals("nvidia") ? nvidiaMajor() : majors.of(driver);
+        OptionalInt major = major(driver);
         Optional<CharacterDevice> found = nodes.find(host);
         if (major.isEmpty()) {
             return found.isPresent() || files.exists(host)
@@ -228,7 +239,11 @@ final class HostNodes {
         }
     }
 
-    private OptionalInt nvidiaMajor() {
+    private OptionalInt major(String driver) {
+        OptionalInt own = driver.equals("nvidia") ? OptionalInt.empty() : majors.of(driver);
+        if (own.isPresent() || !(driver.equals("nvidia") || driver.equals(MODESET))) {
+            return own;
+        }
         // Which of the names it has depends on the driver's branch.
         for (String name : List.of("nvidia-frontend", "nvidia", "nvidiactl")) {
             OptionalInt major = majors.of(name);

@@ -554,6 +554,45 @@ class CdiPublisherTest {
     }
 
     @Test
+    void aLinkThatCannotBeMadeLeavesTheOthersToBeMade() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        host.nodes().refuseLink("/dev/char/195:254");
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(host.nodes().links).hasSize(11).containsKey(Path.of("/dev/char/195:7"));
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains("/dev/char/195:254 cannot be made");
+    }
+
+    @Test
+    void theModesetNodeIsMadeWhereOnlyTheNameOfTheDriverFrontendIsKnown() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .write("/proc/devices", "Character devices:\n195 nvidia-frontend\n510 nvidia-uvm\n")
+                .with("/sys/module/nvidia_modeset/refcnt");
+        Files.delete(root.resolve("dev/nvidia-modeset"));
+        host.nodes().devices.remove(Path.of("/dev/nvidia-modeset"));
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(host.nodes().devices)
+                .containsEntry(Path.of("/dev/nvidia-modeset"), new CharacterDevice(195, 254, 0666, 0, 0));
+        assertThat(written(SPEC)).contains("\"/dev/nvidia-modeset\"");
+    }
+
+    @Test
     void linksThatCannotBeMadeAreSaidOnce() throws IOException {
         // Given
         HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);

@@ -13,6 +13,7 @@ final class FakeDeviceNodes implements DeviceNodes {
     final Map<Path, CharacterDevice> devices = new HashMap<>();
     final Map<Path, Path> links = new HashMap<>();
     private @Nullable String refusal;
+    private @Nullable Path unlinkable;
 
     FakeDeviceNodes with(String path, int major, int minor) {
         return with(path, major, minor, 0666);
@@ -26,6 +27,11 @@ final class FakeDeviceNodes implements DeviceNodes {
     /** Nothing can be made from now on. */
     void refuse(String why) {
         refusal = why;
+    }
+
+    /** A link that cannot be made from now on. */
+    void refuseLink(String hostPath) {
+        unlinkable = Path.of(hostPath);
     }
 
     @Override
@@ -44,6 +50,9 @@ final class FakeDeviceNodes implements DeviceNodes {
     @Override
     public void link(Path hostPath, Path target) throws IOException {
         check();
+        if (hostPath.equals(unlinkable)) {
+            throw new IOException("refused: " + hostPath);
+        }
         links.put(hostPath, target);
     }
 
