@@ -260,8 +260,10 @@ public final class CdiPublisher implements Service {
         for (CdiSpec spec : specs) {
             resolved.addAll(spec.names());
         }
+        List<String> problems = new ArrayList<>(driver.unreadable());
+        problems.addAll(hostNodes.problems());
         return new CdiStatus(
-                path, snapshot.structureVersion(), resolved, current.imex().channels(), "", hostNodes.problems());
+                path, snapshot.structureVersion(), resolved, current.imex().channels(), "", problems);
     }
 
     private boolean describesNvidiaGpu(AgentConfig.NvidiaComGpu wish) throws IOException {

@@ -4,6 +4,7 @@ import io.gpunode.agent.cdi.ContainerEdits.DeviceNode;
 import io.gpunode.agent.cdi.ContainerEdits.Hook;
 import io.gpunode.agent.cdi.ContainerEdits.Mount;
 import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.os.DeviceNodes.CharacterDevice;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -115,11 +116,17 @@ record CdiSpec(String kind, List<Device> devices, ContainerEdits common) {
         if (!node.hostPath().equals(node.path())) {
             json.member("hostPath", node.hostPath().toString());
         }
-        node.device()
-                .ifPresent(device -> json.member("type", "c")
-                        .member("major", device.major())
-                        .member("minor", device.minor())
-                        .member("fileMode", device.mode()));
+        if (node.device().isPresent()) {
+            CharacterDevice device = node.device().get();
+            json.member("type", "c")
+                    .member("major", device.major())
+                    .member("minor", device.minor())
+                    .member("fileMode", device.mode());
+            // Runtimes put the process's own group where none is said.
+            if (device.gid() != 0) {
+                json.member("gid", device.gid());
+            }
+        }
         json.endObject();
     }
 }

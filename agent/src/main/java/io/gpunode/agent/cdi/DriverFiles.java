@@ -12,6 +12,7 @@ import java.util.Set;
  * @param files programs, firmware and shared files, at their places in the container, sorted
  * @param sockets of the driver's daemons
  * @param libraryDirectories where the libraries lie, as the container sees them
+ * @param unreadable places that could not be looked at, in sentences
  * @param problem why they cannot be given to a container; empty when they can
  */
 record DriverFiles(
@@ -19,12 +20,14 @@ record DriverFiles(
         List<Mount> files,
         List<Mount> sockets,
         List<Path> libraryDirectories,
+        List<String> unreadable,
         String problem) {
     DriverFiles {
         libraries = List.copyOf(libraries);
         files = List.copyOf(files);
         sockets = List.copyOf(sockets);
         libraryDirectories = List.copyOf(libraryDirectories);
+        unreadable = List.copyOf(unreadable);
     }
 
     /**

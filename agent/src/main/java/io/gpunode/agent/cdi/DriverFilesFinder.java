@@ -23,8 +23,8 @@ import java.util.regex.Pattern;
 
 /**
  * Finds the files of one driver version under a driver root. Libraries are known by their file name: every {@code lib*.so.<version>}, in every
- * directory that holds one, belongs to the driver; directories come from the fixed places, from the loader's cache and from the settings. No
- * state; any thread.
+ * directory that holds one, belongs to the driver; directories come from the fixed places, from the loader's cache and from the settings. For
+ * one search, by one thread.
  */
 final class DriverFilesFinder {
     /** NVIDIA's name of the switch that adds the vendor-neutral libraries of GL and OpenCL. */
@@ -40,7 +40,7 @@ final class DriverFilesFinder {
     static final Path RED_HAT = Path.of("/usr/lib64");
 
     private static final Path LOADER_CACHE = Path.of("/etc/ld.so.cache");
-    private static final int LOADER_CACHE_LIMIT = 16 << 20;
+    private static final int LOADER_CACHE_LIMIT = 2 << 20;
 
     /** Where drivers put their libraries, in NVIDIA's own search order; {@code nvidia/current} is Debian's. */
     private static final List<Path> LIBRARY_DIRECTORIES = List.of(
@@ -105,6 +105,7 @@ final class DriverFilesFinder {
     private final Path driverRoot;
     private final List<Path> moreLibraryDirectories;
     private final Set<String> featureFlags;
+    private final LinkedHashSet<String> unreadable = new LinkedHashSet<>();
 
     /**
      * @param driverRoot the driver installation as the host sees it
@@ -123,7 +124,7 @@ final class DriverFilesFinder {
      * Lists what is installed.
      *
      * @param version the driver's version as NVML says it, for example {@code 580.65.06}
-     * @throws IOException when a directory exists and cannot be read
+     * @throws IOException when a library exists and cannot be read
      */
     DriverFiles find(String version) throws IOException {
         Map<Path, Library> libraries = new TreeMap<>();
@@ -139,12 +140,20 @@ final class DriverFilesFinder {
             otherVersions(directory.getKey(), names, version, otherVersions);
         }
         if (libraries.keySet().stream().noneMatch(path -> path.endsWith("libcuda.so." + version))) {
-            return new DriverFiles(List.of(), List.of(), List.of(), List.of(), withoutLibcuda(version, otherVersions));
+            unreadable.addFirst(withoutLibcuda(version, otherVersions));
+            return new DriverFiles(
+                    List.of(), List.of(), List.of(), List.of(), List.of(), String.join("; ", unreadable));
         }
         programs(files);
         firmware(version, files);
         sharedFiles(files);
-        return new DriverFiles(List.copyOf(libraries.values()), asMounts(files), sockets(), libraryDirectories, "");
+        return new DriverFiles(
+                List.copyOf(libraries.values()),
+                asMounts(files),
+                sockets(),
+                libraryDirectories,
+                List.copyOf(unreadable),
+                "");
     }
 
     private String withoutLibcuda(String version, Set<String> otherVersions) {
@@ -177,10 +186,20 @@ final class DriverFilesFinder {
         for (Path candidate : candidates) {
             Optional<Path> real = driver.realPath(candidate);
             if (real.isPresent() && !directories.containsKey(real.get())) {
-                directories.put(real.get(), driver.list(real.get()));
+                directories.put(real.get(), list(driver, real.get(), onHost(real.get())));
             }
         }
         return directories;
+    }
+
+    /** One place that cannot be looked at does not cost a node what is in the others. */
+    private List<String> list(HostFiles files, Path directory, Path onHost) {
+        try {
+            return files.list(directory);
+        } catch (IOException e) {
+            unreadable.add("files of the driver may be missing: " + onHost + " cannot be read: " + e);
+            return List.of();
+        }
     }
 
     private LoaderCache loaderCache() {
@@ -242,7 +261,7 @@ final class DriverFilesFinder {
     private void beside(Path directory, String version, Map<Path, Library> libraries, Map<Path, Path> files)
             throws IOException {
         Path vdpau = directory.resolve("vdpau");
-        for (String name : driver.list(vdpau)) {
+        for (String name : list(driver, vdpau, onHost(vdpau))) {
             if (name.endsWith(".so." + version)) {
                 library(vdpau, name, "vdpau", Set.of(), List.of(), libraries);
             }
@@ -325,7 +344,7 @@ final class DriverFilesFinder {
                 host.readText(FIRMWARE_PARAMETER, ONE_LINE).orElse("").strip();
         if (configured.startsWith("/")) {
             Path directory = Path.of(configured).resolve("nvidia").resolve(version);
-            for (String name : host.list(directory)) {
+            for (String name : list(host, directory, directory)) {
                 Optional<Path> real = host.realPath(directory.resolve(name));
                 if (isFirmware(name) && real.isPresent()) {
                     files.putIfAbsent(place.resolve(name), real.get());
@@ -342,7 +361,7 @@ final class DriverFilesFinder {
         }
         for (Path base : directories) {
             Path directory = base.resolve("nvidia").resolve(version);
-            for (String name : driver.list(directory)) {
+            for (String name : list(driver, directory, onHost(directory))) {
                 if (isFirmware(name)) {
                     mount(directory.resolve(name), place.resolve(name), files);
                 }

@@ -110,14 +110,13 @@ record GpuDevices(List<Entry> entries) {
 
     /**
      * On many hosts these are for the groups {@code video} and {@code render} only. NVIDIA adds the group to the container's process, which needs version
-     * 0.7 of the format, and containerd 1.7 then refuses the whole file. In the container the node is one of its own, so its mode says the same.
+     * 0.7 of the format, and containerd 1.7 then refuses the whole file. In the container the node is one of its own, so its mode says the same and
+     * its owners say nothing.
      */
     private static void add(Optional<DeviceNode> node, List<DeviceNode> drm) {
         node.ifPresent(found -> drm.add(new DeviceNode(
                 found.path(),
                 found.hostPath(),
-                found.device()
-                        .map(device -> new CharacterDevice(
-                                device.major(), device.minor(), FOR_ALL, device.uid(), device.gid())))));
+                found.device().map(device -> new CharacterDevice(device.major(), device.minor(), FOR_ALL, 0, 0)))));
     }
 }

@@ -46,6 +46,7 @@ final class SpecDirectory {
             "\"kind\"\\s*:\\s*\"nvidia\\.com/gpu\"|(?m:^kind\\s*:\\s*[\"']?nvidia\\.com/gpu[\"']?\\s*(#.*)?$)");
 
     private static final int FILE_LIMIT = 4 << 20;
+    private static final int OTHERS_FILE_LIMIT = 512 << 10;
     private static final int OTHERS_LIMIT = 256;
 
     private final HostFiles files;
@@ -89,7 +90,7 @@ final class SpecDirectory {
             if (text == null) {
                 remove(name);
             } else {
-                Optional<String> present = present(path);
+                Optional<String> present = present(path, FILE_LIMIT);
                 if (!present.equals(Optional.of(text))) {
                     String before = written.get(name);
                     if (before != null && present.isPresent() && !present.get().equals(before)) {
@@ -118,19 +119,24 @@ final class SpecDirectory {
 
     /**
      * The file of somebody else that describes {@code nvidia.com/gpu}. Two files that name the same device take it from both, so there must not be a
-     * second one.
+     * second one. Where there are more files than are read, those that are named for NVIDIA come first, as its tools name theirs.
      */
     Optional<Path> othersNvidiaGpu() throws IOException {
         for (Path place : List.of(ADMINISTRATORS_DIRECTORY, directory)) {
-            int looked = 0;
+            List<String> likely = new ArrayList<>();
+            List<String> rest = new ArrayList<>();
             for (String name : files.list(place)) {
-                if ((name.endsWith(".json") || name.endsWith(".yaml"))
-                        && !NAMES.containsValue(name)
-                        && ++looked <= OTHERS_LIMIT
-                        && present(place.resolve(name))
-                                .filter(text -> NVIDIA_GPU_KIND.matcher(text).find())
-                                .isPresent()) {
-                    return Optional.of(place.resolve(name));
+                if ((name.endsWith(".json") || name.endsWith(".yaml")) && !NAMES.containsValue(name)) {
+                    (name.contains("nvidia") ? likely : rest).add(name);
+                }
+            }
+            likely.addAll(rest);
+            for (String name : likely.subList(0, Math.min(likely.size(), OTHERS_LIMIT))) {
+                Path path = place.resolve(name);
+                if (present(path, OTHERS_FILE_LIMIT)
+                        .filter(text -> NVIDIA_GPU_KIND.matcher(text).find())
+                        .isPresent()) {
+                    return Optional.of(path);
                 }
             }
         }
@@ -138,10 +144,10 @@ final class SpecDirectory {
     }
 
     /** The text of a file; empty when there is none, or one so long that it is nothing to compare with. */
-    private Optional<String> present(Path path) {
+    private Optional<String> present(Path path, int limit) {
         try {
             // Reading takes the last line's end off.
-            return files.readText(path, FILE_LIMIT).map(text -> text + "\n");
+            return files.readText(path, limit).map(text -> text + "\n");
         } catch (IOException e) {
             return Optional.empty();
         }

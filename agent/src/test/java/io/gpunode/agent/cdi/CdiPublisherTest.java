@@ -554,6 +554,75 @@ class CdiPublisherTest {
     }
 
     @Test
+    void theGroupOfAGpusNodeIsSaidAndThatOfAGraphicsNodeIsNot() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root)
+                .withDriver("", Snapshots.DRIVER)
+                .withNodes(8)
+                .with("/sys/bus/pci/devices/0000:1b:00.0/drm/card1/dev")
+                .node("/dev/dri/card1", 226, 1);
+        host.nodes().devices.put(Path.of("/dev/nvidia3"), new CharacterDevice(195, 3, 0660, 0, 44));
+        host.nodes().devices.put(Path.of("/dev/dri/card1"), new CharacterDevice(226, 1, 0660, 0, 39));
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).contains("\"gid\": 44").doesNotContain("\"gid\": 39", "\"gid\": 0");
+    }
+
+    @Test
+    void nvidiaComGpuIsLeftToAnotherFileAmongManyOthers() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        for (int i = 0; i < 300; i++) {
+            host.write("/etc/cdi/a" + i + ".json", "{\"kind\":\"vendor.com/nic\"}");
+        }
+        host.write("/etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n");
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().names()).doesNotContain("nvidia.com/gpu=all");
+    }
+
+    @Test
+    void anotherFileOfUnlikelyLengthIsNotTakenIntoMemory() throws IOException {
+        // Given
+        HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);
+        host.write("/etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n" + "#".repeat(512 << 10));
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().names()).contains("nvidia.com/gpu=all");
+    }
+
+    @Test
+    void aPlaceThatIsNoDirectoryIsPassedOverAndSaid() throws IOException {
+        // Given
+        HostTree host =
+                HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8).with("/usr/lib64");
+        CdiPublisher publisher = publisher(host);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(written(SPEC)).contains("libcuda.so." + Snapshots.DRIVER);
+        assertThat(publisher.status().problems())
+                .singleElement()
+                .asString()
+                .contains("/usr/lib64 cannot be read")
+                .contains("NotDirectoryException");
+    }
+
+    @Test
     void aLinkThatCannotBeMadeLeavesTheOthersToBeMade() throws IOException {
         // Given
         HostTree host = HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8);

@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -144,6 +145,35 @@ class DriverFilesFinderTest {
         // Then
         assertThat(files.problem()).isEmpty();
         assertThat(places(files)).contains("/usr/lib64/libcuda.so.1");
+    }
+
+    @Test
+    void aLoadersCacheOfAnUnlikelyLengthIsNotTakenIntoMemory() throws IOException {
+        // Given
+        byte[] cache = cache("libcuda.so.1", "/opt/driver/lib/libcuda.so.1");
+        HostTree.at(root)
+                .library("/opt/driver/lib/libcuda.so." + VERSION, "libcuda.so.1")
+                .write("/etc/ld.so.cache", Arrays.copyOf(cache, (2 << 20) + 1));
+
+        // When
+        DriverFiles files = find("/");
+
+        // Then
+        assertThat(files.libraryDirectories()).isEmpty();
+    }
+
+    @Test
+    void aPlaceThatCouldNotBeLookedAtIsSaidWithTheLibraryThatIsMissing() throws IOException {
+        // Given
+        HostTree.at(root).with("/usr/lib64");
+
+        // When
+        DriverFiles files = find("/");
+
+        // Then
+        assertThat(files.problem())
+                .contains("there is no libcuda.so." + VERSION)
+                .contains("/usr/lib64 cannot be read");
     }
 
     @Test
