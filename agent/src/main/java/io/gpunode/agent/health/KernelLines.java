@@ -6,8 +6,8 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Understands the lines of the NVIDIA drivers in the kernel's log. Anybody who may write to {@code /dev/kmsg} may write such lines: what is
- * not exactly one is none, and nothing of them is taken for anything but what it is. Pure, without regular expressions.
+ * Understands the lines of the NVIDIA drivers in the kernel's log. What user space writes there does not come here
+ * ({@link io.gpunode.agent.os.KmsgKernelLog}), but names of processes are in the kernel's own lines: what is not exactly one is none, and nothing of them is taken for anything but what it is. Pure, without regular expressions.
  *
  * <p>The formats are those of the open kernel modules (kernel_rc.c: Xid, with {@code GPU-I} and {@code GPU-CI} for MIG; the NVSwitch driver:
  * SXid).

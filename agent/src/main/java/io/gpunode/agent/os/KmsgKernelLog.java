@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@link KernelLog} over {@code /dev/kmsg}, or over a file or pipe of the same format. The device gives one record with each read, answers
  * EPIPE when records were overwritten before they were read (and goes on with the oldest that is left), and is opened non-blocking, so a read
- * can be waited for with a limit. Allocates for records that are handed out and for nothing else.
+ * can be waited for with a limit. Only the kernel's own records, of facility 0, are handed out: whoever may write to the device can write any
+ * text, but the kernel gives it another facility (printk.c, devkmsg_write). Allocates for records that are handed out and for nothing else.
  */
 public final class KmsgKernelLog implements KernelLog {
     /** Where the host has it. */
@@ -26,6 +27,12 @@ public final class KmsgKernelLog implements KernelLog {
 
     private static final int NOTHING = -1;
     private static final int ESCAPE_LENGTH = 4;
+    /** A record's first number is its facility, shifted, and its level (syslog(3)). */
+    private static final int FACILITY_SHIFT = 3;
+
+    private static final int KERNEL_FACILITY = 0;
+    /** Above every facility, and far from where a number overflows. */
+    private static final int PRIORITY_LIMIT = 10_000;
 
     private final int descriptor;
     private final byte[] buffer = new byte[BUFFER_BYTES];
@@ -132,12 +139,19 @@ public final class KmsgKernelLog implements KernelLog {
         }
     }
 
-    /** Where the text of a record begins; -1 when the line is none. */
+    /** Where the text of a record of the kernel begins; -1 when the line is none. */
     private int textBegin(int begin, int end) {
-        if (begin == end || buffer[begin] < '0' || buffer[begin] > '9') {
+        int comma = begin;
+        int priority = 0;
+        while (comma < end && buffer[comma] >= '0' && buffer[comma] <= '9' && priority <= PRIORITY_LIMIT) {
+            priority = priority * 10 + (buffer[comma] - '0');
+            comma++;
+        }
+        boolean ofTheKernel = priority >> FACILITY_SHIFT == KERNEL_FACILITY;
+        if (comma == begin || comma == end || buffer[comma] != ',' || !ofTheKernel) {
             return -1;
         }
-        for (int i = begin; i < end; i++) {
+        for (int i = comma; i < end; i++) {
             if (buffer[i] == ';') {
                 return i + 1;
             }
