@@ -12,7 +12,7 @@ interface Check {
     /** The fixed name that findings, metrics and {@code health.ignoredChecks} know it by. */
     String name();
 
-    /** The quantities that it judges by: while one of them cannot be read, what was seen before stands. */
+    /** The quantities that it judges by: while one of them cannot be read, what was seen before stands. A symptom may name its own. */
     default Set<Quantity> reads() {
         return Set.of();
     }

@@ -102,7 +102,7 @@ final class HealthPolicy {
         if (standing.goneSince() != null) {
             return now.since(standing.goneSince()).compareTo(recoveryInterval) < 0 ? standing : null;
         }
-        if (unread(standing.symptom().check(), evidence, seen.sample(), newReading)) {
+        if (unread(standing.symptom(), evidence, seen.sample(), newReading)) {
             return standing;
         }
         if (!standing.counts()) {
@@ -115,9 +115,9 @@ final class HealthPolicy {
         return standing.symptom().severity().withholds() ? standing.gone(now) : null;
     }
 
-    /** Whether the check has nothing new to judge by: what was seen stands. */
-    private static boolean unread(String name, Evidence evidence, GpuSample sample, boolean newReading) {
-        Set<Quantity> reads = Checks.reads(name);
+    /** Whether there is nothing new to judge by: what was seen stands. */
+    private static boolean unread(Symptom symptom, Evidence evidence, GpuSample sample, boolean newReading) {
+        Set<Quantity> reads = symptom.reads();
         if (reads.isEmpty()) {
             return false;
         }

@@ -15,6 +15,14 @@ final class NvLinkCheck implements Check {
     /** A link that recovers this often in a minute is not one. */
     static final long MANY_RECOVERIES = 10;
 
+    private static final Quantity[] CRC_ERRORS = {Quantity.NVLINK_CRC_FLIT_ERRORS, Quantity.NVLINK_CRC_DATA_ERRORS};
+    private static final Quantity[] RECOVERIES = {Quantity.NVLINK_RECOVERY_ERRORS};
+    private static final Quantity[] ERRORS = {
+        Quantity.NVLINK_CRC_FLIT_ERRORS,
+        Quantity.NVLINK_CRC_DATA_ERRORS,
+        Quantity.NVLINK_REPLAY_ERRORS,
+        Quantity.NVLINK_RECOVERY_ERRORS
+    };
     private static final String QUIET = "it was quiet for a minute";
 
     @Override
@@ -42,7 +50,8 @@ final class NvLinkCheck implements Check {
                                 "NVLinks are down that were up: " + links(down),
                                 Repair.CHECK_LINKS,
                                 "they are up again")
-                        .after(READINGS));
+                        .after(READINGS)
+                        .of(Quantity.NVLINK_ACTIVE_LINKS));
             }
         }
         lookAtErrors(seen.growth(), symptoms);
@@ -60,10 +69,11 @@ final class NvLinkCheck implements Check {
                             "NVLink has a high rate of errors",
                             Repair.CHECK_LINKS,
                             QUIET)
-                    .untilQuiet());
+                    .untilQuiet()
+                    .of(crc >= MANY_CRC_ERRORS ? CRC_ERRORS : RECOVERIES));
         } else if (crc > 0 || recoveries > 0 || growth.inAMinute(Quantity.NVLINK_REPLAY_ERRORS) > 0) {
-            symptoms.accept(
-                    Symptom.at(NAME, "errors", Severity.REMARK, "NVLink has errors", Repair.CHECK_LINKS, QUIET));
+            symptoms.accept(Symptom.at(NAME, "errors", Severity.REMARK, "NVLink has errors", Repair.CHECK_LINKS, QUIET)
+                    .of(ERRORS));
         }
     }
 

@@ -28,21 +28,23 @@ final class RetiredPagesCheck implements Check {
                 + read(seen.sample(), Quantity.RETIRED_PAGES_DOUBLE_BIT);
         if (retired >= MOST_PAGES) {
             symptoms.accept(Symptom.at(
-                    NAME,
-                    "full",
-                    Severity.FATAL,
-                    MOST_PAGES + " pages of memory or more are retired: there is no place for more",
-                    Repair.CHECK_HARDWARE,
-                    "the board was replaced"));
+                            NAME,
+                            "full",
+                            Severity.FATAL,
+                            MOST_PAGES + " pages of memory or more are retired: there is no place for more",
+                            Repair.CHECK_HARDWARE,
+                            "the board was replaced")
+                    .of(Quantity.RETIRED_PAGES_SINGLE_BIT, Quantity.RETIRED_PAGES_DOUBLE_BIT));
         }
         if (seen.atLeast(Quantity.RETIRED_PAGES_PENDING, 1)) {
             symptoms.accept(Symptom.at(
-                    NAME,
-                    "pending",
-                    Severity.REMARK,
-                    "a page of memory is retired at the next reset",
-                    Repair.RESET,
-                    "the GPU was reset"));
+                            NAME,
+                            "pending",
+                            Severity.REMARK,
+                            "a page of memory is retired at the next reset",
+                            Repair.RESET,
+                            "the GPU was reset")
+                    .of(Quantity.RETIRED_PAGES_PENDING));
         }
     }
 

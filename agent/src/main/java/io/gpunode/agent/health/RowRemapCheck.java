@@ -25,30 +25,33 @@ final class RowRemapCheck implements Check {
     public void look(Observation seen, Consumer<Symptom> symptoms) {
         if (seen.atLeast(Quantity.ROW_REMAP_FAILED, 1)) {
             symptoms.accept(Symptom.at(
-                    NAME,
-                    "failed",
-                    Severity.FATAL,
-                    "a row of memory could not be remapped",
-                    Repair.CHECK_HARDWARE,
-                    "the board was replaced"));
+                            NAME,
+                            "failed",
+                            Severity.FATAL,
+                            "a row of memory could not be remapped",
+                            Repair.CHECK_HARDWARE,
+                            "the board was replaced")
+                    .of(Quantity.ROW_REMAP_FAILED));
         }
         if (seen.atLeast(Quantity.ROW_REMAP_PENDING, 1)) {
             symptoms.accept(Symptom.at(
-                    NAME,
-                    "pending",
-                    Severity.REMARK,
-                    "a row of memory is remapped at the next reset",
-                    Repair.RESET,
-                    "the GPU was reset"));
+                            NAME,
+                            "pending",
+                            Severity.REMARK,
+                            "a row of memory is remapped at the next reset",
+                            Repair.RESET,
+                            "the GPU was reset")
+                    .of(Quantity.ROW_REMAP_PENDING));
         }
         if (seen.atLeast(Quantity.REMAPPED_ROWS_UNCORRECTABLE, MANY_ROWS)) {
             symptoms.accept(Symptom.at(
-                    NAME,
-                    "many",
-                    Severity.REMARK,
-                    MANY_ROWS + " rows or more were remapped after uncorrectable errors",
-                    Repair.CHECK_HARDWARE,
-                    "the board was replaced"));
+                            NAME,
+                            "many",
+                            Severity.REMARK,
+                            MANY_ROWS + " rows or more were remapped after uncorrectable errors",
+                            Repair.CHECK_HARDWARE,
+                            "the board was replaced")
+                    .of(Quantity.REMAPPED_ROWS_UNCORRECTABLE));
         }
     }
 }

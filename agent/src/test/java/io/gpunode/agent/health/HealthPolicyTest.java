@@ -121,6 +121,34 @@ class HealthPolicyTest {
     }
 
     @Test
+    void anotherCountersFailureDoesNotKeepALinkThatIsUpAgain() {
+        // Given
+        patient.reads(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 3));
+        patient.reads(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 1));
+        patient.reads(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 1));
+        GpuHealth down = patient.health();
+
+        // When
+        patient.readsBut(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 3), Quantity.NVLINK_RECOVERY_ERRORS);
+
+        // Then
+        assertThat(down).isInstanceOf(GpuHealth.Unhealthy.class);
+        assertThat(patient.health()).isEqualTo(GpuHealth.Healthy.CLEAN);
+    }
+
+    @Test
+    void aRowThatIsNotPendingAnyMoreIsOverWhateverElseFails() {
+        // Given
+        patient.reads(Map.of(Quantity.ROW_REMAP_PENDING, 1));
+
+        // When
+        patient.readsBut(Map.of(Quantity.ROW_REMAP_PENDING, 0), Quantity.ROW_REMAP_FAILED);
+
+        // Then
+        assertThat(patient.health()).isEqualTo(GpuHealth.Healthy.CLEAN);
+    }
+
+    @Test
     void linksErrorsThatAreNotFatalDoNotKeepAGpuThatHadAFatalOne() {
         // Given
         patient.loggedNvlink(true).advance(INTERVAL.dividedBy(2));

@@ -46,6 +46,20 @@ final class Patient {
         return look(true);
     }
 
+    /** A new reading of these numbers in which this failed. */
+    Patient readsBut(Map<Quantity, Integer> numbers, Quantity failed) {
+        byte[] statuses = new byte[Quantity.count()];
+        long[] values = new long[Quantity.count()];
+        Arrays.fill(statuses, GpuSample.UNSUPPORTED);
+        statuses[failed.ordinal()] = GpuSample.FAILED;
+        numbers.forEach((quantity, value) -> {
+            statuses[quantity.ordinal()] = GpuSample.PRESENT;
+            values[quantity.ordinal()] = value;
+        });
+        node.sample(0, GpuSample.copyOf(values, statuses, 1));
+        return look(true);
+    }
+
     /** Another picture with the old reading. */
     Patient repeats() {
         return look(false);
