@@ -6,6 +6,7 @@ import io.gpunode.agent.time.Tick;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.ToIntFunction;
 
 /**
  * What is known of one GPU's health; immutable.
@@ -18,7 +19,7 @@ import java.util.List;
  */
 record Evidence(
         PciAddress pci, List<Incident> incidents, List<Standing> standings, boolean responsive, Tick lastAnswer) {
-    /** Kinds of reports of one GPU that are kept apart; more than that are a flood, and the newest tell enough. */
+    /** Kinds of reports of one GPU that are kept apart; more than that are a flood, and the gravest and newest tell enough. */
     private static final int INCIDENT_LIMIT = 32;
 
     Evidence {
@@ -31,9 +32,18 @@ record Evidence(
         return new Evidence(pci, List.of(), List.of(), true, now);
     }
 
-    /** With another report. */
+    /**
+     * With another report.
+     *
+     * @param weight how grave a report is: what weighs least goes first when there are too many
+     */
     Evidence withReport(
-            DriverReport told, List<GpuId> migDevices, Incident.Witness witness, Instant wallNow, Tick now) {
+            DriverReport told,
+            List<GpuId> migDevices,
+            Incident.Witness witness,
+            ToIntFunction<DriverReport> weight,
+            Instant wallNow,
+            Tick now) {
         DriverReport report = inTheWordsOfTheLog(told, witness, now);
         List<Incident> next = new ArrayList<>(incidents.size() + 1);
         boolean known = false;
@@ -54,12 +64,37 @@ record Evidence(
             }
         }
         if (!known) {
-            if (next.size() == INCIDENT_LIMIT) {
-                next.removeFirst();
-            }
             next.add(Incident.first(report, migDevices, witness, wallNow, now));
+            if (next.size() > INCIDENT_LIMIT) {
+                next.remove(leastOf(next, weight));
+            }
         }
         return withIncidents(next);
+    }
+
+    /** With what was known before the GPU was listed; what is known of it already stays. */
+    Evidence with(Incident earlier, ToIntFunction<DriverReport> weight) {
+        if (count(earlier.report()) > 0) {
+            return this;
+        }
+        List<Incident> next = new ArrayList<>(incidents);
+        next.add(earlier);
+        if (next.size() > INCIDENT_LIMIT) {
+            next.remove(leastOf(next, weight));
+        }
+        return withIncidents(next);
+    }
+
+    /** Where the oldest of those that weigh least is; a harmless one more than there is room for may be the new one itself. */
+    private static int leastOf(List<Incident> incidents, ToIntFunction<DriverReport> weight) {
+        int least = 0;
+        for (int i = 1; i < incidents.size(); i++) {
+            if (weight.applyAsInt(incidents.get(i).report())
+                    < weight.applyAsInt(incidents.get(least).report())) {
+                least = i;
+            }
+        }
+        return least;
     }
 
     /** What NVML tells of is the fatal one that the log has just told of. */

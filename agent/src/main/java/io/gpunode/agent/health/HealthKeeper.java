@@ -149,7 +149,7 @@ public final class HealthKeeper {
         GpuId gpu = at(pci);
         Instant wallNow = wall.instant();
         if (gpu == null) {
-            long count = node.strangersXid(pci, report.xid(), wallNow, now);
+            long count = node.strangersXid(pci, report, policy.severity(report), wallNow, now);
             if (Long.bitCount(count) == 1) {
                 LOG.warn("XID of a GPU that NVML does not list", "pci", pci, "xid", report.xid(), "count", count);
             }
@@ -218,8 +218,8 @@ public final class HealthKeeper {
     private void take(
             Known known, GpuId gpu, DriverReport report, Incident.Witness witness, Instant wallNow, Tick now) {
         List<GpuId> devices = HealthPolicy.devices(report, known.layout);
-        known.evidence =
-                policy.withoutWhatIsOver(known.evidence, now).withReport(report, devices, witness, wallNow, now);
+        known.evidence = policy.withoutWhatIsOver(known.evidence, now)
+                .withReport(report, devices, witness, policy::weight, wallNow, now);
         // The same again is counted, not repeated: a line at the first, second, fourth, eighth …
         long count = known.evidence.count(report);
         if (Long.bitCount(count) != 1) {
@@ -259,6 +259,10 @@ public final class HealthKeeper {
                 known.growth.take(gpu.sample(), now);
             }
             known.layout = gpu.migDevices();
+            for (Incident incident : node.takeXids(gpu.pci())) {
+                // The log told of it before the GPU was listed.
+                known.evidence = known.evidence.with(incident, policy::weight);
+            }
             known.evidence =
                     policy.observe(known.evidence, new Observation(gpu, known.growth), newReading, wallNow, now);
             HealthVerdict verdict = policy.fold(gpu.id(), known.evidence);

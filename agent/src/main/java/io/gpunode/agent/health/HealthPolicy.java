@@ -226,6 +226,12 @@ final class HealthPolicy {
         return false;
     }
 
+    /** How grave a report is, for what is kept of a flood: passed over, a remark, fatal. */
+    int weight(DriverReport report) {
+        Severity severity = severity(report);
+        return severity == null ? 0 : severity.withholds() ? 2 : 1;
+    }
+
     private boolean withholds(Incident incident) {
         Severity severity = severity(incident.report());
         return severity != null && severity.withholds();

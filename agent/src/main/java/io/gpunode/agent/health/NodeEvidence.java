@@ -20,13 +20,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is known against the node as a whole: errors of NVSwitches, GPUs that the driver could not start or that nobody lists, and repairs of
  * single GPUs that take the whole node. Owned by the {@link HealthKeeper}.
  */
 final class NodeEvidence {
-    /** Different things that are kept; of more than that the newest tell enough. */
+    /** Different things that are kept; of more than that the gravest and newest tell enough. */
     private static final int LIMIT = 32;
 
     /** What makes an entry go. */
@@ -46,13 +47,15 @@ final class NodeEvidence {
             Repair repair,
             PciAddress pci,
             OptionalInt minor,
+            @Nullable DriverReport report,
             Until until,
             long generation,
             Instant first,
             Tick last,
             long count) {
         Entry again(Tick now) {
-            return new Entry(check, severity, reason, repair, pci, minor, until, generation, first, now, count + 1);
+            return new Entry(
+                    check, severity, reason, repair, pci, minor, report, until, generation, first, now, count + 1);
         }
     }
 
@@ -74,6 +77,7 @@ final class NodeEvidence {
                         message.fatal() ? Repair.REBOOT : Repair.FABRIC_MANAGER,
                         message.pci(),
                         OptionalInt.empty(),
+                        null,
                         message.fatal() ? Until.REOPENED : Until.QUIET,
                         generation,
                         wallNow,
@@ -81,19 +85,27 @@ final class NodeEvidence {
                         1));
     }
 
-    /** An XID of a GPU that is not in the picture. */
-    long strangersXid(PciAddress pci, long xid, Instant wallNow, Tick now) {
-        XidTable.Row row = XidTable.row(xid);
-        boolean node = row.kind() == XidTable.Kind.NODE;
+    /**
+     * An XID of a GPU that is not in the picture.
+     *
+     * @param severity that it has for a GPU; null for one that is passed over, which is not kept
+     */
+    long strangersXid(PciAddress pci, DriverReport report, @Nullable Severity severity, Instant wallNow, Tick now) {
+        if (severity == null) {
+            return 0;
+        }
+        XidTable.Row row = XidTable.row(report.xid());
+        boolean node = severity == Severity.NODE;
         return add(
-                "xid " + pci + " " + xid,
+                "xid " + pci + " " + report,
                 new Entry(
                         Checks.XID,
                         node ? Severity.NODE : Severity.REMARK,
-                        "GPU " + pci.sysfsName() + ", which NVML does not list: XID " + xid + ": " + row.meaning(),
+                        "GPU " + pci.sysfsName() + ", which NVML does not list: XID " + row.number() + ": " + row.meaning(),
                         row.repair(),
                         pci,
                         OptionalInt.empty(),
+                        report,
                         node ? Until.ANSWERED : Until.QUIET,
                         generation,
                         wallNow,
@@ -115,6 +127,7 @@ final class NodeEvidence {
                         Repair.READ_KERNEL_LOG,
                         pci.orElse(NOWHERE),
                         minor,
+                        null,
                         Until.ANSWERED,
                         generation,
                         wallNow,
@@ -128,9 +141,41 @@ final class NodeEvidence {
         Entry next = known == null ? entry : known.again(entry.last());
         entries.put(key, next);
         if (entries.size() > LIMIT) {
-            entries.remove(entries.keySet().iterator().next());
+            entries.remove(leastKey());
         }
         return next.count();
+    }
+
+    /** The oldest remark, or the oldest entry when there is none. */
+    private String leastKey() {
+        for (Map.Entry<String, Entry> each : entries.entrySet()) {
+            if (each.getValue().severity() == Severity.REMARK) {
+                return each.getKey();
+            }
+        }
+        return entries.keySet().iterator().next();
+    }
+
+    /** Takes away the XIDs of a place at which a GPU is listed now: they are that GPU's. */
+    List<Incident> takeXids(PciAddress place) {
+        List<Incident> taken = new ArrayList<>(0);
+        Iterator<Entry> each = entries.values().iterator();
+        while (each.hasNext()) {
+            Entry entry = each.next();
+            DriverReport report = entry.report();
+            if (report != null && samePlace(entry.pci(), place)) {
+                each.remove();
+                taken.add(new Incident(
+                        report,
+                        List.of(),
+                        entry.first(),
+                        entry.last(),
+                        entry.count(),
+                        entry.count(),
+                        Incident.Witness.KERNEL_LOG));
+            }
+        }
+        return taken;
     }
 
     /**

@@ -16,6 +16,7 @@ import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
@@ -184,8 +185,9 @@ class HealthAnnouncementsTest {
         evidence.switchXid(switchError(5, 12_028), Snapshots.AT, now);
         evidence.switchXid(switchError(5, 20_034), Snapshots.AT, now);
         evidence.switchXid(switchError(6, 12_028), Snapshots.AT, now);
-        evidence.strangersXid(new PciAddress(0, 0x17, 0, 0), 79, Snapshots.AT, now);
-        evidence.strangersXid(new PciAddress(0, 0x18, 0, 0), 79, Snapshots.AT, now);
+        DriverReport lost = DriverReport.xid(79, OptionalInt.empty(), OptionalInt.empty());
+        evidence.strangersXid(new PciAddress(0, 0x17, 0, 0), lost, Finding.Severity.NODE, Snapshots.AT, now);
+        evidence.strangersXid(new PciAddress(0, 0x18, 0, 0), lost, Finding.Severity.NODE, Snapshots.AT, now);
         source.publish(with(
                 node.gpu(0, gpu -> gpu).build(),
                 evidence.findings(List.of(), Map.of()).toArray(new Finding[0])));

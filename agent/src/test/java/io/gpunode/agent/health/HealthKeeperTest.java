@@ -141,6 +141,65 @@ class HealthKeeperTest {
     }
 
     @Test
+    void aFloodOfHarmlessXidsHidesNoFatalOne() {
+        // Given
+        keeper.picture(node.build());
+        keeper.xid(nvml(0, 48));
+
+        // When: remarks and what is passed over, of many instances
+        for (int instance = 0; instance < 20; instance++) {
+            for (long harmless : new long[] {13, 31, 43, 63, 154}) {
+                keeper.xid(new XidEvent(
+                        Snapshots.id(0), harmless, time.instant(), OptionalInt.of(instance), OptionalInt.of(0)));
+            }
+        }
+
+        // Then
+        assertThat(reports.withheld()).containsExactly(Snapshots.id(0));
+        assertThat(reports.findings(0)).hasSizeLessThanOrEqualTo(32);
+    }
+
+    @Test
+    void anXidThatWasLoggedBeforeTheFirstPictureIsTheGpusOnceItIsListed() {
+        // Given
+        keeper.logged(xid(FIRST, 48));
+
+        // When
+        keeper.picture(node.build());
+
+        // Then
+        assertThat(reports.withheld()).containsExactly(Snapshots.id(0));
+        assertThat(reports.findings).isEmpty();
+    }
+
+    @Test
+    void anXidThatIsPassedOverIsNothingForAGpuThatNobodyListsEither() {
+        // Given
+        keeper.picture(node.build());
+
+        // When
+        keeper.logged(xid(STRANGER, 63));
+
+        // Then
+        assertThat(reports.findings).isEmpty();
+    }
+
+    @Test
+    void remarksAboutTheNodeDoNotDriveOutWhatIsGrave() {
+        // Given
+        keeper.picture(node.build());
+        keeper.logged(new KernelMessage.SwitchXid(STRANGER, 24007, true, "Fatal"));
+
+        // When
+        for (int number = 0; number < 100; number++) {
+            keeper.logged(new KernelMessage.SwitchXid(STRANGER, number, false, "Non-fatal"));
+        }
+
+        // Then
+        assertThat(reports.findings).extracting(Finding::severity).contains(Severity.NODE);
+    }
+
+    @Test
     void aRepairOfAGpuThatTakesTheNodeIsTheNodesFindingToo() {
         // Given
         keeper.picture(node.build());
