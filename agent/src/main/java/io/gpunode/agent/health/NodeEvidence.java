@@ -101,7 +101,8 @@ final class NodeEvidence {
                 new Entry(
                         Checks.XID,
                         node ? Severity.NODE : Severity.REMARK,
-                        "GPU " + pci.sysfsName() + ", which NVML does not list: XID " + row.number() + ": " + row.meaning(),
+                        "GPU " + pci.sysfsName() + ", which NVML does not list: XID " + row.number() + ": "
+                                + row.meaning(),
                         row.repair(),
                         pci,
                         OptionalInt.empty(),

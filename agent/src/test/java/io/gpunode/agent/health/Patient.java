@@ -109,7 +109,13 @@ final class Patient {
     private Patient report(DriverReport report, Incident.Witness witness) {
         List<MigDevice> layout = node.build().gpus().getFirst().migDevices();
         evidence = policy.withoutWhatIsOver(evidence, time.now())
-                .withReport(report, HealthPolicy.devices(report, layout), witness, policy::weight, time.instant(), time.now());
+                .withReport(
+                        report,
+                        HealthPolicy.devices(report, layout),
+                        witness,
+                        policy::weight,
+                        time.instant(),
+                        time.now());
         return this;
     }
 

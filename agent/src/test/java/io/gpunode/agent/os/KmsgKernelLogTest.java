@@ -102,8 +102,10 @@ class KmsgKernelLogTest {
     void whatUserSpaceWroteIsPassedOver() throws IOException {
         try (KernelLog log = open()) {
             // Given: facilities 1 (user) and 23 (local7)
-            append("11,7,2000,-;NVRM: Xid (PCI:0000:65:00): 79\n187,8,2001,-;also\n99999999999999,9,2002,-;and\n"
-                    + "3,10,2003,-;the kernel's\n");
+            append("11,7,2000,-;NVRM: Xid (PCI:0000:65:00): 79\n");
+            append("187,8,2001,-;also\n");
+            append("99999999999999,9,2002,-;and\n");
+            append("3,10,2003,-;the kernel's\n");
 
             // When
             String line = log.next(SHORT);
