@@ -5,7 +5,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 agent=${1:-$root/packaging/target/gpu-node-agent}/bin/gpu-node-agent
-work=$(mktemp -d)
+# Short: the sockets below it have paths of 107 bytes at most.
+work=$(mktemp -d /tmp/gnaXXXXXX)
 pid=
 cleanup() {
     [[ -z "$pid" ]] || kill -9 "$pid" 2>/dev/null || :
@@ -35,9 +36,9 @@ within() {
     done
 }
 
-mkdir "$work/tmp"
+mkdir "$work/t"
 # Nothing may be unpacked to the temporary directory: the simulated node is all that may be there.
-GPU_NODE_AGENT_JAVA_OPTS="-Djava.io.tmpdir=$work/tmp" "$agent" simulate --http-listen 127.0.0.1:0 >"$work/out" 2>"$work/err" &
+GPU_NODE_AGENT_JAVA_OPTS="-Djava.io.tmpdir=$work/t" "$agent" simulate --http-listen 127.0.0.1:0 >"$work/out" 2>"$work/err" &
 pid=$!
 
 three_lines() { (($(wc -l <"$work/out") >= 3)); }
@@ -57,11 +58,11 @@ page /state | grep -q '"ready": true' || fail "no state"
 "$agent" version | grep -q '^gpu-node-agent ' || fail "no version"
 "$agent" config show >/dev/null || fail "no configuration"
 
-[[ $(find "$work/tmp" -mindepth 1 -maxdepth 1 | wc -l) == 1 ]] || fail "unpacked to the temporary directory: $(ls -A "$work/tmp")"
+[[ $(find "$work/t" -mindepth 1 -maxdepth 1 | wc -l) == 1 ]] || fail "unpacked to the temporary directory: $(ls -A "$work/t")"
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?
 pid=
 ((status == 0)) || fail "ended with $status on SIGTERM"
-[[ -z $(ls -A "$work/tmp") ]] || fail "left behind: $(ls -A "$work/tmp")"
+[[ -z $(ls -A "$work/t") ]] || fail "left behind: $(ls -A "$work/t")"
 echo "smoke test: the image works"
