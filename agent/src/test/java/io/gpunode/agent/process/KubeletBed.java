@@ -172,7 +172,7 @@ final class KubeletBed {
                 "--kubeconfig",
                 folder.resolve("run/kubeconfig").toString()));
         command.addAll(List.of(arguments));
-        return run(120, command);
+        return run(150, command);
     }
 
     /** Makes what a YAML text describes. */

@@ -57,7 +57,7 @@ class RealClusterIT {
     @AfterEach
     void emptyTheCluster() throws Exception {
         KubeletBed bed = cluster();
-        bed.kubectl("delete", "deployments,jobs,pods", "--all", "--grace-period=1", "--timeout=60s");
+        bed.kubectl("delete", "deployments,jobs,pods", "--all", "--grace-period=1", "--timeout=120s");
         awaitNoDeviceInUse(bed);
     }
 
