@@ -259,6 +259,8 @@ class DevicePluginResourcesTest {
 
     private void awaitAllocatable(String resource, int count) throws Exception {
         kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() == count, LIMIT);
+        // The kubelet may open the stream before the plugin has its answer to the registration.
+        under.await(resource, DevicePluginStatus::registered);
     }
 
     private void awaitNoSocketOf(String resource) throws Exception {
