@@ -22,6 +22,7 @@ import java.util.Set;
  * @param kubelet {@code kubelet}: its sockets
  * @param cdi {@code cdi}: where specs are written, and with which hooks
  * @param kubernetes {@code kubernetes}: the API server
+ * @param labels {@code labels}: the node's feature labels
  * @param metrics {@code metrics}: what {@code /metrics} shows
  * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
  * @param log {@code log}: how much is written to standard error
@@ -39,6 +40,7 @@ public record AgentConfig(
         Kubelet kubelet,
         Cdi cdi,
         Kubernetes kubernetes,
+        Labels labels,
         Metrics metrics,
         Http http,
         Log log) {
@@ -311,6 +313,33 @@ public record AgentConfig(
     /** Whether the API server is used where there are credentials for it; the texts are {@code auto} and {@code off}. */
     public enum ApiServer {
         AUTO,
+        OFF
+    }
+
+    /**
+     * @param sink {@code labels.sink}
+     * @param outputFile {@code flags.gfd.outputFile}: absolute path as the host sees it, or empty for no file
+     * @param machineTypeFile {@code flags.gfd.machineTypeFile}: absolute path as the host sees it, or empty for no machine type
+     * @param timestamp whether the labels say since when they are made; the opposite of {@code flags.gfd.noTimestamp}
+     * @param perModel {@code labels.perModel}: whether each of several GPU models has labels of its own
+     * @param operatorLabels {@code labels.operatorLabels}: whether labels of NVIDIA's operator are written, too
+     * @param namespace {@code labels.namespace}: of the NodeFeature object; empty for that of the credentials
+     */
+    public record Labels(
+            LabelOutput sink,
+            String outputFile,
+            String machineTypeFile,
+            boolean timestamp,
+            boolean perModel,
+            boolean operatorLabels,
+            String namespace) {}
+
+    /** Where labels are written; the texts are {@code auto}, {@code file}, {@code node-feature}, {@code node} and {@code off}. */
+    public enum LabelOutput {
+        AUTO,
+        FILE,
+        NODE_FEATURE,
+        NODE,
         OFF
     }
 

@@ -1,5 +1,6 @@
 package io.gpunode.agent.config;
 
+import io.gpunode.agent.config.AgentConfig.LabelOutput;
 import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.config.AgentConfig.SharedResource;
 import io.gpunode.agent.config.NamedConfigurations.Choice;
@@ -351,12 +352,27 @@ public final class ConfigLoader {
         if (values.get(ConfigSchema.NODE_NAME).isEmpty()) {
             values.put(ConfigSchema.NODE_NAME, hostName.get(), Place.DEFAULT);
         }
+        Place useApi = values.place(ConfigSchema.USE_NODE_FEATURE_API);
+        if (useApi != Place.DEFAULT && values.place(ConfigSchema.LABEL_SINK) == Place.DEFAULT) {
+            values.put(
+                    ConfigSchema.LABEL_SINK,
+                    values.get(ConfigSchema.USE_NODE_FEATURE_API) ? LabelOutput.NODE_FEATURE : LabelOutput.FILE,
+                    useApi);
+        }
     }
 
     private void checkTogether(Values values, Report report) {
         checkShares(values, report);
         checkSocket(ConfigSchema.DEVICE_PLUGIN_DIRECTORY, longestSocket(values), values, report);
         checkSocket(ConfigSchema.POD_RESOURCES_SOCKET, values.get(ConfigSchema.POD_RESOURCES_SOCKET), values, report);
+        if (values.get(ConfigSchema.LABEL_SINK) == LabelOutput.FILE
+                && values.get(ConfigSchema.LABEL_FILE).isEmpty()) {
+            report.problem(
+                    values.place(ConfigSchema.LABEL_FILE),
+                    ConfigSchema.LABEL_FILE.path(),
+                    "is empty, and labels.sink is file",
+                    "name a file, or set labels.sink to off and see the labels with gpu-node-agent labels");
+        }
         List<String> fields = values.get(ConfigSchema.METRICS_FIELDS);
         if (!fields.equals(ConfigSchema.METRICS_FIELDS.defaultValue())) {
             Collection<String> known = fieldNames.get();

@@ -8,6 +8,7 @@ import io.gpunode.agent.config.AgentConfig.ApiServer;
 import io.gpunode.agent.config.AgentConfig.CdiHooks;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.LabelOutput;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
 import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.config.AgentConfig.NvidiaComGpu;
@@ -45,7 +46,8 @@ import java.util.Set;
 /**
  * Every setting, one row each: the loader, the command line, {@code config show} and {@code docs/configuration.md} all read this table. Names
  * and defaults under {@code flags}, {@code resources}, {@code sharing} and {@code imex} are those of the NVIDIA device plugin's file version
- * {@code v1} (plugin 0.20); variables that begin with {@code DCGM_} are those of dcgm-exporter 4.8.
+ * {@code v1} (plugin 0.20), which GPU feature discovery reads, too; variables that begin with {@code DCGM_} are those of dcgm-exporter 4.8,
+ * and those that begin with {@code GFD_} are GPU feature discovery's.
  */
 public final class ConfigSchema {
     /** Variables that begin so are ours. */
@@ -58,7 +60,8 @@ public final class ConfigSchema {
     public static final List<String> FILE_FLAGS = List.of("config", "config-file");
 
     /** Variables that name the file; the first that is set wins. */
-    public static final List<String> FILE_VARIABLES = List.of("GPU_NODE_AGENT_CONFIG", "CONFIG_FILE");
+    public static final List<String> FILE_VARIABLES =
+            List.of("GPU_NODE_AGENT_CONFIG", "CONFIG_FILE", "GFD_CONFIG_FILE");
 
     /** Variables between the launcher script and this program; no settings. */
     static final Set<String> LAUNCHER_VARIABLES =
@@ -71,10 +74,8 @@ public final class ConfigSchema {
     private static final Interval ANY_INTERVAL =
             new Interval(Duration.ofNanos(1), Duration.ofNanos(Long.MAX_VALUE), true);
 
+    private static final String FEW_REQUESTS = "requests to the API server are made one after the other, and few";
     private static final String NO_MPS = "MPS is not served; share through sharing.timeSlicing";
-    private static final NoEffect LABELS =
-            new NoEffect("this version writes no feature labels; keep gpu-feature-discovery for them");
-
     /** The block that says where the configuration comes from, which a named configuration cannot say. */
     static final String CONFIG_BLOCK = "config.";
 
@@ -163,7 +164,7 @@ public final class ConfigSchema {
                             Map.of()),
                     MigStrategy.NONE)
             .flag("mig-strategy")
-            .environment("MIG_STRATEGY")
+            .environment("GFD_MIG_STRATEGY", "MIG_STRATEGY")
             .live()
             .describedAs(
                     "How MIG devices are offered: not at all (`none`), under the name of full GPUs when every GPU of the"
@@ -460,6 +461,63 @@ public final class ConfigSchema {
     static final Setting<Boolean> NODE_CONDITION = own("kubernetes.nodeCondition", SWITCH, false)
             .describedAs("Whether the Node object gets the condition `GpuHealthy`.");
 
+    static final Setting<LabelOutput> LABEL_SINK = own(
+                    "labels.sink", new Choice<>(labelOutputs(), Map.of()), LabelOutput.AUTO)
+            .live()
+            .describedAs("Where feature labels are written: node-feature-discovery's folder (`file`), an object that"
+                    + " node-feature-discovery reads (`node-feature`), the Node object itself (`node`), or nowhere"
+                    + " (`off`). `auto` takes the folder where there is one, else the object where the API server"
+                    + " serves it, else the Node object.");
+
+    static final Setting<Boolean> USE_NODE_FEATURE_API = setting("flags.useNodeFeatureAPI", SWITCH, true)
+            .flag("use-node-feature-api")
+            .environment("GFD_USE_NODE_FEATURE_API", "USE_NODE_FEATURE_API")
+            .defaultWords("what `labels.sink` says")
+            .live()
+            .describedAs(
+                    "GPU feature discovery's way to say `labels.sink`: `true` is `node-feature` and `false` is `file`."
+                            + " Without effect where `labels.sink` is set.");
+
+    static final Setting<String> LABEL_FILE = setting(
+                    "flags.gfd.outputFile", PATH_OR_EMPTY, "/etc/kubernetes/node-feature-discovery/features.d/gfd")
+            .flag("output-file", "output", "o")
+            .environment("GFD_OUTPUT_FILE")
+            .live()
+            .describedAs(
+                    "The file of feature labels, as the host sees it. Empty for none; `gpu-node-agent labels` writes to"
+                            + " standard output.");
+
+    static final Setting<String> MACHINE_TYPE_FILE = setting(
+                    "flags.gfd.machineTypeFile", PATH_OR_EMPTY, "/sys/class/dmi/id/product_name")
+            .flag("machine-type-file")
+            .environment("GFD_MACHINE_TYPE_FILE")
+            .live()
+            .describedAs("Where the machine's type is read for the label `nvidia.com/gpu.machine`.");
+
+    static final Setting<Boolean> NO_TIMESTAMP = setting("flags.gfd.noTimestamp", SWITCH, false)
+            .flag("no-timestamp")
+            .environment("GFD_NO_TIMESTAMP")
+            .live()
+            .describedAs(
+                    "Whether the label `nvidia.com/gfd.timestamp` is left out: when the agent started or its labels were"
+                            + " last configured.");
+
+    static final Setting<Boolean> LABELS_PER_MODEL = own("labels.perModel", SWITCH, false)
+            .live()
+            .describedAs("Whether a node with several GPU models gets labels for each of them.");
+
+    static final Setting<Boolean> OPERATOR_LABELS = own("labels.operatorLabels", SWITCH, false)
+            .live()
+            .describedAs(
+                    "Whether the node gets the labels that NVIDIA's GPU operator sets and other software waits for, such"
+                            + " as `nvidia.com/gpu.present`. Not for nodes that the operator manages.");
+
+    static final Setting<String> LABEL_NAMESPACE = own("labels.namespace", new Text(Form.NAMESPACE), "")
+            .flag("namespace")
+            .environment("NAMESPACE")
+            .defaultWords("that of the credentials for the API server, else `default`")
+            .describedAs("The namespace of the object that `labels.sink: node-feature` writes.");
+
     static final Setting<List<String>> METRICS_FIELDS = own("metrics.fields", new FieldNames(), DefaultFields.NAMES)
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
             .live()
@@ -540,6 +598,14 @@ public final class ConfigSchema {
             KUBECONFIG,
             KUBERNETES_EVENTS,
             NODE_CONDITION,
+            LABEL_SINK,
+            USE_NODE_FEATURE_API,
+            LABEL_FILE,
+            MACHINE_TYPE_FILE,
+            NO_TIMESTAMP,
+            LABELS_PER_MODEL,
+            OPERATOR_LABELS,
+            LABEL_NAMESPACE,
             METRICS_FIELDS,
             POD_ATTRIBUTION,
             HTTP_LISTEN,
@@ -551,7 +617,7 @@ public final class ConfigSchema {
                     .describedAs("How GPUs are found."),
             setting("flags.failOnInitError", SWITCH, true)
                     .flag("fail-on-init-error")
-                    .environment("FAIL_ON_INIT_ERROR")
+                    .environment("GFD_FAIL_ON_INIT_ERROR", "FAIL_ON_INIT_ERROR")
                     .support(new NoEffect(
                             "the agent waits for a driver that is not there yet, and says so in status and readiness"))
                     .describedAs("Whether a missing driver ends the process."),
@@ -560,29 +626,36 @@ public final class ConfigSchema {
                     .environment("MPS_ROOT")
                     .support(new NoEffect(NO_MPS))
                     .describedAs("Directory of the MPS control daemons."),
-            setting("flags.useNodeFeatureAPI", SWITCH, true)
-                    .flag("use-node-feature-api")
-                    .environment("USE_NODE_FEATURE_API")
-                    .support(LABELS)
-                    .describedAs("Whether labels are written as NodeFeature objects."),
             setting("flags.plugin.containerDriverRoot", TEXT, "/driver-root")
                     .flag("driver-root-ctr-path", "container-driver-root")
                     .environment("DRIVER_ROOT_CTR_PATH", "CONTAINER_DRIVER_ROOT")
                     .support(new NoEffect("the driver root is looked for under host.root"))
                     .describedAs("Where the driver root is mounted in the container of the plugin."),
-            setting("flags.gfd.oneshot", SWITCH, false).support(LABELS).describedAs("Whether labels are written once."),
-            setting("flags.gfd.noTimestamp", SWITCH, false)
-                    .support(LABELS)
-                    .describedAs("Whether labels come without a time."),
+            setting("flags.gfd.oneshot", SWITCH, false)
+                    .flag("oneshot")
+                    .environment("GFD_ONESHOT")
+                    .support(new NoEffect("the agent runs on; gpu-node-agent labels tells the labels once"))
+                    .describedAs("Whether labels are written once."),
             setting("flags.gfd.sleepInterval", ANY_INTERVAL, Duration.ofSeconds(60))
-                    .support(LABELS)
+                    .flag("sleep-interval")
+                    .environment("GFD_SLEEP_INTERVAL")
+                    .support(new NoEffect("labels are written when they change"))
                     .describedAs("From one writing of the labels to the next."),
-            setting("flags.gfd.outputFile", TEXT, "/etc/kubernetes/node-feature-discovery/features.d/gfd")
-                    .support(LABELS)
-                    .describedAs("Where labels are written."),
-            setting("flags.gfd.machineTypeFile", TEXT, "/sys/class/dmi/id/product_name")
-                    .support(LABELS)
-                    .describedAs("Where the machine's type is read."),
+            setting("flags.kubeAPIQPS", TEXT, "5")
+                    .notInFile()
+                    .flag("kube-api-qps")
+                    .support(new NoEffect(FEW_REQUESTS))
+                    .describedAs("Requests per second to the API server."),
+            setting("flags.kubeAPIBurst", TEXT, "10")
+                    .notInFile()
+                    .flag("kube-api-burst")
+                    .support(new NoEffect(FEW_REQUESTS))
+                    .describedAs("Requests to the API server at once."),
+            setting("flags.podName", TEXT, "")
+                    .notInFile()
+                    .flag("pod-name")
+                    .support(new NoEffect("the NodeFeature object outlives the agent's pod"))
+                    .describedAs("The pod to which the NodeFeature object belongs."),
             setting("sharing.mps.renameByDefault", SWITCH, false)
                     .support(new NoEffect(NO_MPS))
                     .describedAs("Whether shared GPUs get the name of a resource of their own."),
@@ -631,6 +704,14 @@ public final class ConfigSchema {
         Map<String, T> map = ordered(firstWord, first, secondWord, second);
         map.put(thirdWord, third);
         return map;
+    }
+
+    private static Map<String, LabelOutput> labelOutputs() {
+        Map<String, LabelOutput> words = ordered("auto", LabelOutput.AUTO, "file", LabelOutput.FILE);
+        words.put("node-feature", LabelOutput.NODE_FEATURE);
+        words.put("node", LabelOutput.NODE);
+        words.put("off", LabelOutput.OFF);
+        return words;
     }
 
     private static Choices<DeviceListStrategy> deviceListStrategies() {

@@ -276,7 +276,8 @@ final class SettingTypes {
         NODE_NAME("name of a Kubernetes node"),
         RESOURCE("name of an extended resource, `domain/name`"),
         ANNOTATION_PREFIX("prefix of an annotation key, `domain/`"),
-        LABEL("name of a label, `domain/name`");
+        LABEL("name of a label, `domain/name`"),
+        NAMESPACE("name of a Kubernetes namespace");
 
         private final String words;
 
@@ -305,12 +306,14 @@ final class SettingTypes {
                 case RESOURCE -> isResource(text);
                 case ANNOTATION_PREFIX -> text.endsWith("/") && isSubdomain(text.substring(0, text.length() - 1));
                 case LABEL -> isLabel(text);
+                case NAMESPACE -> text.isEmpty() || (text.length() <= 63 && text.indexOf('.') < 0 && isSubdomain(text));
             };
             if (!good) {
                 String example = switch (form) {
                     case RESOURCE -> ", such as nvidia.com/gpu: a domain, a slash and a name of at most 63 characters";
                     case ANNOTATION_PREFIX -> ", such as cdi.k8s.io/";
                     case LABEL -> ", such as nvidia.com/device-plugin.config";
+                    case NAMESPACE -> " of at most 63 lower-case letters, digits and dashes";
                     default -> ": lower-case letters, digits, dots and dashes";
                 };
                 report.problem(

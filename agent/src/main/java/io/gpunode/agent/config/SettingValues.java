@@ -99,6 +99,14 @@ class SettingValues {
                         get(ConfigSchema.KUBECONFIG),
                         get(ConfigSchema.KUBERNETES_EVENTS),
                         get(ConfigSchema.NODE_CONDITION)),
+                new AgentConfig.Labels(
+                        get(ConfigSchema.LABEL_SINK),
+                        get(ConfigSchema.LABEL_FILE),
+                        get(ConfigSchema.MACHINE_TYPE_FILE),
+                        !get(ConfigSchema.NO_TIMESTAMP),
+                        get(ConfigSchema.LABELS_PER_MODEL),
+                        get(ConfigSchema.OPERATOR_LABELS),
+                        get(ConfigSchema.LABEL_NAMESPACE)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),
                 new AgentConfig.Log(get(ConfigSchema.LOG_LEVEL)));

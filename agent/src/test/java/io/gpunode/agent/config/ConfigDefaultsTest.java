@@ -65,6 +65,15 @@ class ConfigDefaultsTest {
                         true));
         assertThat(config.kubernetes())
                 .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false));
+        assertThat(config.labels())
+                .isEqualTo(new AgentConfig.Labels(
+                        AgentConfig.LabelOutput.AUTO,
+                        "/etc/kubernetes/node-feature-discovery/features.d/gfd",
+                        "/sys/class/dmi/id/product_name",
+                        true,
+                        false,
+                        false,
+                        ""));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
         assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));

@@ -25,8 +25,8 @@ class ConfigurationDocumentTest {
                 Made from the schema (`ConfigSchema`) by a test; `-Dgolden.update=true` writes it again.
 
                 One YAML file, `/etc/gpu-node-agent/config.yaml` unless `--config FILE` (also `--config-file`) or the variable
-                `GPU_NODE_AGENT_CONFIG` or `CONFIG_FILE` names another. It may be missing, and it may be empty. It is a superset of the NVIDIA
-                device plugin's file, version `v1`.
+                `GPU_NODE_AGENT_CONFIG`, `CONFIG_FILE` or `GFD_CONFIG_FILE` names another. It may be missing, and it may be empty. It is a superset
+                of the NVIDIA device plugin's and GPU feature discovery's file, version `v1`.
 
                 - A flag wins over an environment variable, that over the file, that over the default. `gpu-node-agent config show` shows every
                   value in force and where it comes from.
@@ -74,6 +74,8 @@ class ConfigurationDocumentTest {
                 - The config manager beside it is not needed: its `CONFIG_FILE_SRCDIR`, `DEFAULT_CONFIG`, `FALLBACK_STRATEGIES`, `NODE_LABEL`,
                   `NODE_NAME` and `KUBECONFIG` are the agent's. Leave out `CONFIG_FILE` when it only named the link that the config manager
                   made (`CONFIG_FILE_DST`).
+                - GPU feature discovery's flags and variables count as well. Labels are written when they change, not every `sleepInterval`;
+                  `useNodeFeatureAPI` counts only where it is set, because `labels.sink` finds out by itself where labels can be written.
                 - Mount the host's root, and name it in `host.root`, where the device plugin wants the driver root at `containerDriverRoot`.
 
                 ## Settings
@@ -151,7 +153,7 @@ class ConfigurationDocumentTest {
     private static void others(StringBuilder out) {
         out.append("""
 
-                ## Settings of the device plugin that this version does not serve
+                ## Settings of the device plugin and of GPU feature discovery that this version does not serve
 
                 They are known, so that a file can be shared. Any value that is not listed here is refused with the next step; those without
                 effect are told when the agent starts.
