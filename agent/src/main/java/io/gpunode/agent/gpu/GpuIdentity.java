@@ -22,11 +22,16 @@ public record GpuIdentity(
         OptionalInt architecture,
         OptionalLong memoryBytes,
         Reading<Boolean> persistenceMode,
-        boolean migEnabled,
+        Reading<Boolean> migMode,
         List<Mig> migDevices,
         Reading<Gpu.FabricState> fabric) {
     public GpuIdentity {
         migDevices = List.copyOf(migDevices);
+    }
+
+    /** Whether MIG mode is in force, as far as it was told. */
+    public boolean migEnabled() {
+        return migMode instanceof Reading.Value<Boolean>(Boolean enabled) && enabled;
     }
 
     /** What a MIG device is; the components are those of {@link io.gpunode.agent.model.MigDevice}. */

@@ -57,12 +57,12 @@ final class IdentityReader {
         OptionalLong memoryBytes =
                 memory.asOptional().map(info -> OptionalLong.of(info.total())).orElse(OptionalLong.empty());
         Reading<Integer> architecture = reading("nvmlDeviceGetArchitecture", () -> nvml.architecture(device));
-        Reading<Nvml.Mode> migMode = reading("nvmlDeviceGetMigMode", () -> nvml.migMode(device));
-        boolean migEnabled = migMode instanceof Reading.Value<Nvml.Mode>(Nvml.Mode mode) && mode.current();
+        Reading<Boolean> migMode =
+                reading("nvmlDeviceGetMigMode", () -> nvml.migMode(device).current());
         List<GpuIdentity.Mig> migDevices = new ArrayList<>();
         List<NvmlDevice> migHandles = new ArrayList<>();
-        int migPlaces = migMode instanceof Reading.Unsupported<Nvml.Mode> ? -1 : 0;
-        if (migEnabled) {
+        int migPlaces = migMode instanceof Reading.Unsupported<Boolean> ? -1 : 0;
+        if (migMode.asOptional().orElse(false)) {
             migPlaces = Math.min(
                     MIG_DEVICE_LIMIT, call("nvmlDeviceGetMaxMigDeviceCount", () -> nvml.maxMigDeviceCount(device)));
             readMigDevices(device, migPlaces, memoryBytes.orElse(0), migDevices, migHandles);
@@ -82,7 +82,7 @@ final class IdentityReader {
                 architecture.asOptional().map(OptionalInt::of).orElse(OptionalInt.empty()),
                 memoryBytes,
                 reading("nvmlDeviceGetPersistenceMode", () -> nvml.persistenceMode(device)),
-                migEnabled,
+                migMode,
                 migDevices,
                 fabric(device));
         return new Identified(identity, device, List.copyOf(migHandles), migPlaces);

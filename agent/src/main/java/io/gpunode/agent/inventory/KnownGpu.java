@@ -28,6 +28,7 @@ final class KnownGpu {
     /** Of its MIG devices, in their order; empty until the kernel's table was asked. */
     private List<Capabilities> capabilities = List.of();
 
+    private final OptionalInt pciClass;
     private final OptionalInt numaNode;
     private @Nullable GpuProbe probe;
     private long newestRound;
@@ -42,8 +43,9 @@ final class KnownGpu {
     private Reading<XidEvent> lastXid = new Reading.NotRead<>();
     private @Nullable GpuReading reading;
 
-    KnownGpu(GpuIdentity identity, OptionalInt numaNode) {
+    KnownGpu(GpuIdentity identity, OptionalInt pciClass, OptionalInt numaNode) {
         this.identity = identity;
+        this.pciClass = pciClass;
         this.numaNode = numaNode;
         this.verdict = HealthVerdict.clean(identity.id());
     }
@@ -206,8 +208,9 @@ final class KnownGpu {
                 identity.architecture(),
                 identity.memoryBytes(),
                 identity.persistenceMode(),
+                pciClass,
                 numaNode,
-                identity.migEnabled(),
+                identity.migMode(),
                 migDevices(newest),
                 identity.fabric(),
                 verdict.health(),

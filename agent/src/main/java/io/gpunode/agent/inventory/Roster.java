@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Roster {
     private static final Log LOG = Log.of(Inventory.class);
-    private static final int NUMA_LIMIT_BYTES = 32;
+    private static final int ATTRIBUTE_LIMIT_BYTES = 32;
 
     private final HostFiles hostFiles;
     private final Map<GpuId, KnownGpu> known = new HashMap<>();
@@ -132,7 +132,7 @@ final class Roster {
     }
 
     private KnownGpu add(GpuIdentity identity) {
-        KnownGpu gpu = new KnownGpu(identity, numaNode(identity.pci()));
+        KnownGpu gpu = new KnownGpu(identity, pciClass(identity.pci()), numaNode(identity.pci()));
         gpu.verdict(verdicts.computeIfAbsent(identity.id(), HealthVerdict::clean));
         gpu.lastXid(xids.getOrDefault(identity.id(), new Reading.NotRead<>()));
         LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());
@@ -224,15 +224,38 @@ final class Roster {
         }
     }
 
-    private OptionalInt numaNode(PciAddress pci) {
-        Path file = Path.of("/sys/bus/pci/devices", pci.sysfsName(), "numa_node");
+    /** The class code of a device, as in {@code 0x030200}. */
+    private OptionalInt pciClass(PciAddress pci) {
+        Optional<String> text = sysfs(pci, "class");
         try {
-            Optional<String> text = hostFiles.readText(file, NUMA_LIMIT_BYTES);
+            return text.isEmpty()
+                    ? OptionalInt.empty()
+                    : OptionalInt.of(Integer.decode(text.get().strip()));
+        } catch (NumberFormatException e) {
+            LOG.warn("the kernel tells a GPU's PCI class, and not as a number", "pci", pci, "error", e);
+            return OptionalInt.empty();
+        }
+    }
+
+    private OptionalInt numaNode(PciAddress pci) {
+        Optional<String> text = sysfs(pci, "numa_node");
+        try {
             int node = text.isEmpty() ? -1 : Integer.parseInt(text.get().strip());
             return node < 0 ? OptionalInt.empty() : OptionalInt.of(node);
-        } catch (IOException | NumberFormatException e) {
-            LOG.warn("the NUMA node of a GPU cannot be read", "pci", pci, "error", e);
+        } catch (NumberFormatException e) {
+            LOG.warn("the kernel tells a GPU's NUMA node, and not as a number", "pci", pci, "error", e);
             return OptionalInt.empty();
+        }
+    }
+
+    /** What sysfs tells of a device; empty when it does not know it or cannot be read. */
+    private Optional<String> sysfs(PciAddress pci, String attribute) {
+        Path file = Path.of("/sys/bus/pci/devices", pci.sysfsName(), attribute);
+        try {
+            return hostFiles.readText(file, ATTRIBUTE_LIMIT_BYTES);
+        } catch (IOException e) {
+            LOG.warn("what the kernel knows of a GPU cannot be read", "file", file, "error", e);
+            return Optional.empty();
         }
     }
 }

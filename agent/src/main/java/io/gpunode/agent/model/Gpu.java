@@ -18,8 +18,10 @@ import java.util.OptionalLong;
  * @param architecture NVML's architecture number; 9 is Hopper
  * @param memoryBytes total frame buffer
  * @param persistenceMode whether persistence mode is on
+ * @param pciClass its PCI class code from {@code /sys/bus/pci/devices/…/class}, 24 bits: {@code 0x030200} is a 3D controller, {@code 0x030000}
+ *     a display; absent when the kernel does not tell
  * @param numaNode from {@code /sys/bus/pci/devices/…/numa_node}; absent when the kernel says -1 or nothing
- * @param migEnabled whether MIG mode is in force
+ * @param migMode whether MIG mode is in force; unsupported when it has no MIG
  * @param migDevices in NVML's order; empty when MIG is off
  * @param fabric fabric state for NVSwitch systems
  * @param health whether containers may be given it
@@ -40,8 +42,9 @@ public record Gpu(
         OptionalInt architecture,
         OptionalLong memoryBytes,
         Reading<Boolean> persistenceMode,
+        OptionalInt pciClass,
         OptionalInt numaNode,
-        boolean migEnabled,
+        Reading<Boolean> migMode,
         List<MigDevice> migDevices,
         Reading<FabricState> fabric,
         GpuHealth health,
@@ -56,6 +59,11 @@ public record Gpu(
     /** Whether containers may be given it. */
     public boolean healthy() {
         return health instanceof GpuHealth.Healthy;
+    }
+
+    /** Whether MIG mode is in force, as far as it was told. */
+    public boolean migEnabled() {
+        return migMode instanceof Reading.Value<Boolean>(Boolean enabled) && enabled;
     }
 
     /** A process that holds GPU memory. {@code usedBytes} is absent where the driver cannot tell. */

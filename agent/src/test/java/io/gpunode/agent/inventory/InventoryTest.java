@@ -109,6 +109,53 @@ class InventoryTest {
     }
 
     @Test
+    void readsThePciClassFromSysfs() throws Exception {
+        // Given
+        NvmlSimulator simulator = NvmlSimulator.install(directory.resolve("driver"), "4xl4");
+        SimulatedNodeFiles.create(directory, simulator.profile());
+        Path display = directory
+                .resolve("sys/bus/pci/devices")
+                .resolve(simulator.profile().gpus().get(1).pciAddress());
+        Files.writeString(display.resolve("class"), "0x030000\n");
+        Path unread = directory
+                .resolve("sys/bus/pci/devices")
+                .resolve(simulator.profile().gpus().get(2).pciAddress());
+        Files.writeString(unread.resolve("class"), "a display\n");
+        try (SimulatedNode node = new SimulatedNode(directory, simulator)) {
+
+            // When
+            node.started();
+
+            // Then
+            assertThat(node.inventory().current().gpus())
+                    .extracting(Gpu::pciClass)
+                    .containsExactly(
+                            OptionalInt.of(0x030200),
+                            OptionalInt.of(0x030000),
+                            OptionalInt.empty(),
+                            OptionalInt.of(0x030200));
+        }
+    }
+
+    @Test
+    void tellsMigModeThatIsOffFromNoMig() throws Exception {
+        try (SimulatedNode capable = new SimulatedNode(directory.resolve("a100"), "8xa100-40gb");
+                SimulatedNode incapable = new SimulatedNode(directory.resolve("t4"), "1xt4")) {
+
+            // When
+            capable.started();
+            incapable.started();
+
+            // Then
+            assertThat(capable.inventory().current().gpus())
+                    .allSatisfy(gpu -> assertThat(gpu.migMode()).isEqualTo(Reading.of(false)));
+            assertThat(incapable.inventory().current().gpus())
+                    .singleElement()
+                    .satisfies(gpu -> assertThat(gpu.migMode()).isInstanceOf(Reading.Unsupported.class));
+        }
+    }
+
+    @Test
     void structureVersionStaysWhileOnlySamplesChange() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
             node.started();
