@@ -3,11 +3,13 @@ package io.gpunode.agent.deviceplugin;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.process.Eventually;
 import io.gpunode.agent.simulation.Admission;
 import io.gpunode.agent.simulation.DeviceList;
 import io.gpunode.agent.simulation.EmbeddedKubelet;
 import io.gpunode.agent.simulation.KubeletOptions;
 import io.gpunode.agent.simulation.KubeletVersion;
+import io.gpunode.agent.simulation.Registration;
 import io.gpunode.agent.time.ManualTime;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
@@ -140,11 +142,10 @@ class KubeletRacesTest {
         older.catalog.atUpdate(() -> {});
         gate.open();
         older.await(GPU, status -> status.state().equals("stepped-aside"));
-        newer.await(GPU, status -> status.registered() && status.streams() == 1);
-        awaitAllocatable(GPU, 2);
         older.stop();
 
-        // Then
+        // Then: whether or not the older one's call came last
+        awaitLastRegisteredBy(newer, GPU);
         newer.await(GPU, status -> status.registered() && status.streams() == 1);
         awaitAllocatable(GPU, 2);
         assertThat(kubelet.runPod(GPU, "default", "pod", "main", 2)).isInstanceOf(Admission.Admitted.class);
@@ -516,6 +517,17 @@ class KubeletRacesTest {
 
     private void awaitAllocatable(String resource, int count) throws Exception {
         kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() == count, LIMIT);
+    }
+
+    private void awaitLastRegisteredBy(PluginUnderTest plugin, String resource) throws Exception {
+        Eventually.within(LIMIT, () -> {
+            String own = Path.of(plugin.status(resource).socket()).getFileName().toString();
+            Registration last = kubelet.registrations().stream()
+                    .filter(registration -> registration.resource().equals(resource))
+                    .reduce((_, next) -> next)
+                    .orElseThrow();
+            return last.endpoint().equals(own) ? "" : "the last to register was " + last.endpoint() + ", not " + own;
+        });
     }
 
     /** The plugin may make its socket anew until the kubelet's is gone. */
