@@ -323,6 +323,7 @@ public record AgentConfig(
      * @param timestamp whether the labels say since when they are made; the opposite of {@code flags.gfd.noTimestamp}
      * @param perModel {@code labels.perModel}: whether each of several GPU models has labels of its own
      * @param operatorLabels {@code labels.operatorLabels}: whether labels of NVIDIA's operator are written, too
+     * @param force {@code labels.force}: whether labels of the Node object are taken from whoever else manages them
      * @param namespace {@code labels.namespace}: of the NodeFeature object; empty for that of the credentials
      */
     public record Labels(
@@ -332,6 +333,7 @@ public record AgentConfig(
             boolean timestamp,
             boolean perModel,
             boolean operatorLabels,
+            boolean force,
             String namespace) {}
 
     /** Where labels are written; the texts are {@code auto}, {@code file}, {@code node-feature}, {@code node} and {@code off}. */

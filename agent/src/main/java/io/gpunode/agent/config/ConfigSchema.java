@@ -512,6 +512,11 @@ public final class ConfigSchema {
                     "Whether the node gets the labels that NVIDIA's GPU operator sets and other software waits for, such"
                             + " as `nvidia.com/gpu.present`. Not for nodes that the operator manages.");
 
+    static final Setting<Boolean> LABELS_FORCE = own("labels.force", SWITCH, false)
+            .describedAs(
+                    "Whether labels that somebody else has set on the Node object to another value are taken from them. With"
+                            + " `labels.sink: node` only.");
+
     static final Setting<String> LABEL_NAMESPACE = own("labels.namespace", new Text(Form.NAMESPACE), "")
             .flag("namespace")
             .environment("NAMESPACE")
@@ -605,6 +610,7 @@ public final class ConfigSchema {
             NO_TIMESTAMP,
             LABELS_PER_MODEL,
             OPERATOR_LABELS,
+            LABELS_FORCE,
             LABEL_NAMESPACE,
             METRICS_FIELDS,
             POD_ATTRIBUTION,

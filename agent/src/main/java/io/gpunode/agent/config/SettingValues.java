@@ -106,6 +106,7 @@ class SettingValues {
                         !get(ConfigSchema.NO_TIMESTAMP),
                         get(ConfigSchema.LABELS_PER_MODEL),
                         get(ConfigSchema.OPERATOR_LABELS),
+                        get(ConfigSchema.LABELS_FORCE),
                         get(ConfigSchema.LABEL_NAMESPACE)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),

@@ -73,6 +73,7 @@ class ConfigDefaultsTest {
                         true,
                         false,
                         false,
+                        false,
                         ""));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
         assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));

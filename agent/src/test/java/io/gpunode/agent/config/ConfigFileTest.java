@@ -81,7 +81,7 @@ class ConfigFileTest {
                   createDeviceNodes: false
                   devCharLinks: false
                 kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true}
-                labels: {sink: node-feature, perModel: true, operatorLabels: true, namespace: gpu-operator}
+                labels: {sink: node-feature, perModel: true, operatorLabels: true, force: true, namespace: gpu-operator}
                 metrics:
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
@@ -148,6 +148,7 @@ class ConfigFileTest {
                                 "/run/features.d/gpu",
                                 "",
                                 false,
+                                true,
                                 true,
                                 true,
                                 "gpu-operator"),

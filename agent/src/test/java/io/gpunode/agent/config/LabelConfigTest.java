@@ -43,6 +43,7 @@ class LabelConfigTest {
                         false,
                         false,
                         false,
+                        false,
                         "gpu-operator"));
     }
 
