@@ -2,11 +2,6 @@ package io.gpunode.agent.config;
 
 import io.gpunode.agent.config.RawValue.Kind;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -21,7 +16,7 @@ import java.util.Set;
 
 /** Reads the configuration file down to one raw value per setting. Knows the keys, not what their values mean. */
 final class ConfigFile {
-    private static final int MOST_BYTES = 1 << 20;
+    private static final String NEXT_STEP = "correct it and check with: gpu-node-agent config check FILE";
     private static final int MOST_FILES = 1_000;
 
     private final Map<String, Setting<?>> settings = new HashMap<>();
@@ -47,11 +42,11 @@ final class ConfigFile {
     static Map<Setting<?>, RawValue> read(Path file, Report report) {
         ConfigFile reader = new ConfigFile(report);
         String name = file.toString();
-        Optional<String> text = text(file, report);
+        Optional<String> text = TextFile.read(file, report);
         if (text.isEmpty() || text.get().isBlank()) {
             return reader.values;
         }
-        Optional<RawValue> root = YamlFile.read(name, text.get(), report);
+        Optional<RawValue> root = YamlFile.read(name, text.get(), NEXT_STEP, report);
         if (root.isEmpty() || root.get().is(Kind.NULL)) {
             return reader.values;
         }
@@ -187,57 +182,5 @@ final class ConfigFile {
         }
         names.sort(null);
         return Optional.of(names);
-    }
-
-    /** A file's text; empty when it cannot be read, which is then reported. */
-    static Optional<String> text(Path file, Report report) {
-        Place place = new Place(file.toString(), "file " + file);
-        try {
-            if (Files.isDirectory(file)) {
-                report.problem(place, "", "is a directory", "name the file in it");
-                return Optional.empty();
-            }
-            // An empty configuration is often a link to the null device; other devices and pipes could block for ever.
-            if (file.toRealPath().equals(Path.of("/dev/null"))) {
-                return Optional.of("");
-            }
-            if (!Files.isRegularFile(file)) {
-                report.problem(place, "", "is not a regular file", "name a regular file");
-                return Optional.empty();
-            }
-            byte[] bytes;
-            try (InputStream in = Files.newInputStream(file)) {
-                bytes = in.readNBytes(MOST_BYTES + 1);
-            }
-            if (bytes.length > MOST_BYTES) {
-                report.problem(
-                        place,
-                        "",
-                        "is larger than " + (MOST_BYTES >> 20) + " MiB",
-                        "name the configuration file of the agent");
-                return Optional.empty();
-            }
-            String text = StandardCharsets.UTF_8
-                    .newDecoder()
-                    .decode(ByteBuffer.wrap(bytes))
-                    .toString();
-            return Optional.of(text.startsWith("\ufeff") ? text.substring(1) : text);
-        } catch (CharacterCodingException e) {
-            report.problem(place, "", "is not UTF-8 text", "save it as UTF-8");
-        } catch (AccessDeniedException e) {
-            report.problem(
-                    place,
-                    "",
-                    "may not be read by user " + System.getProperty("user.name"),
-                    "allow it, or run as another user: ls -l " + file);
-        } catch (IOException e) {
-            String why = e instanceof java.nio.file.FileSystemException f && f.getReason() != null
-                    ? f.getReason()
-                    : e instanceof java.nio.file.NoSuchFileException
-                            ? "it does not exist"
-                            : String.valueOf(e.getMessage());
-            report.problem(place, "", "cannot be read: " + why, "name a file that can be read");
-        }
-        return Optional.empty();
     }
 }

@@ -217,7 +217,7 @@ public final class ConfigLoader {
         }
         Path file = Path.of(name);
         stamps.put(file, FileStamps.of(file));
-        return Files.exists(file) ? ConfigFile.text(file, report).orElse("").strip() : "";
+        return Files.exists(file) ? TextFile.read(file, report).orElse("").strip() : "";
     }
 
     /** Decided before the file is read; a wrong value is told when its turn comes. */

@@ -6,7 +6,7 @@ package io.gpunode.agent.config;
  * @param problemText as problems name it, with the column when it is in a file
  * @param sourceText as {@code config show} names it
  */
-record Place(String problemText, String sourceText) {
+public record Place(String problemText, String sourceText) {
     static final Place DEFAULT = new Place("default", "default");
 
     static Place flag(String flag) {
@@ -17,8 +17,13 @@ record Place(String problemText, String sourceText) {
         return new Place("environment " + variable, "environment " + variable);
     }
 
+    /** A file as a whole. */
+    public static Place file(String file) {
+        return new Place(file, "file " + file);
+    }
+
     /** Lines and columns count from 1. */
-    static Place file(String file, int line, int column) {
+    public static Place file(String file, int line, int column) {
         return new Place(file + ":" + line + ":" + column, "file " + file + ":" + line);
     }
 }

@@ -11,9 +11,9 @@ import java.util.List;
  * @param keys a block's keys, each with its place
  * @param place where it stands
  */
-record RawValue(Kind kind, String text, List<RawValue> items, List<Key> keys, Place place) {
+public record RawValue(Kind kind, String text, List<RawValue> items, List<Key> keys, Place place) {
     /** What the notation says a value is. */
-    enum Kind {
+    public enum Kind {
         /** From the command line or the environment, where everything is text. */
         UNTYPED("text"),
         STRING("a string"),
@@ -30,13 +30,13 @@ record RawValue(Kind kind, String text, List<RawValue> items, List<Key> keys, Pl
         }
 
         /** For messages. */
-        String words() {
+        public String words() {
             return words;
         }
     }
 
     /** A key of a block. */
-    record Key(String name, Place place) {}
+    public record Key(String name, Place place) {}
 
     static RawValue scalar(Kind kind, String text, Place place) {
         return new RawValue(kind, text, List.of(), List.of(), place);
@@ -47,17 +47,18 @@ record RawValue(Kind kind, String text, List<RawValue> items, List<Key> keys, Pl
         return scalar(Kind.UNTYPED, text, place);
     }
 
-    boolean is(Kind wanted) {
+    /** Whether it is of that kind. */
+    public boolean is(Kind wanted) {
         return kind == wanted;
     }
 
     /** Text that may be read as something else than a string. */
-    boolean isText() {
+    public boolean isText() {
         return kind == Kind.STRING || kind == Kind.UNTYPED;
     }
 
     /** The value for messages: quoted, on one line, not longer than 60 characters. */
-    String shown() {
+    public String shown() {
         return switch (kind) {
             case LIST, BLOCK, NULL -> kind.words();
             default -> "\"" + printable(text) + "\"";
@@ -65,7 +66,7 @@ record RawValue(Kind kind, String text, List<RawValue> items, List<Key> keys, Pl
     }
 
     /** Text for messages and terminals: control characters replaced, cut at 60 characters. */
-    static String printable(String text) {
+    public static String printable(String text) {
         StringBuilder out = new StringBuilder();
         for (int i = 0; i < text.length(); i++) {
             if (i == 60) {

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Collects what one load finds, so that everything can be told at once. Owned by one load. */
-final class Report {
+public final class Report {
     /** A hostile file could have a problem on each line; nobody reads more than this. */
     private static final int MOST = 100;
 
@@ -13,7 +13,7 @@ final class Report {
     private final boolean strict;
 
     /** @param strict whether a key that does not exist is a problem, and not only worth a notice */
-    Report(boolean strict) {
+    public Report(boolean strict) {
         this.strict = strict;
     }
 
@@ -23,7 +23,7 @@ final class Report {
     }
 
     /** Something that keeps the configuration from being used. */
-    void problem(Place place, String setting, String what, String nextStep) {
+    public void problem(Place place, String setting, String what, String nextStep) {
         add(problems, new Problem(place.problemText(), setting, what, nextStep));
     }
 
@@ -41,7 +41,8 @@ final class Report {
         }
     }
 
-    List<Problem> problems() {
+    /** What keeps it from being used, in the order in which it was found. */
+    public List<Problem> problems() {
         return problems;
     }
 

@@ -25,10 +25,9 @@ import org.snakeyaml.engine.v2.resolver.ScalarResolver;
  * Reads YAML 1.2 (and so JSON) into values with their places. The only class that touches the YAML library, so a start without a file does
  * not load it. Works on parser events: no object is ever made from a tag, and depth and aliases are bounded before anything is built.
  */
-final class YamlFile {
+public final class YamlFile {
     private static final int DEEPEST = 32;
     private static final int MOST_ALIASES = 100;
-    private static final String NEXT_STEP = "correct it and check with: gpu-node-agent config check FILE";
 
     private final String name;
     private final Iterator<Event> events;
@@ -48,27 +47,33 @@ final class YamlFile {
         this.report = report;
     }
 
-    /** The file's only document. Empty when there is none, or when it is not YAML; the report then says so. */
-    static Optional<RawValue> read(String name, String text, Report report) {
+    /**
+     * The file's only document. Empty when there is none, or when it is not YAML; the report then says so.
+     *
+     * @param name of the file, for places
+     * @param nextStep what to do about text that is not YAML
+     */
+    public static Optional<RawValue> read(String name, String text, String nextStep, Report report) {
         try {
             return new YamlFile(name, text, report).document();
         } catch (Unreadable e) {
-            report.problem(e.place, "", e.what, NEXT_STEP);
+            report.problem(e.place, "", e.what, nextStep);
         } catch (MarkedYamlEngineException e) {
             Place place = e.getProblemMark().map(mark -> place(name, mark)).orElse(start(name));
             String context = e.getContext() == null ? "" : RawValue.printable(e.getContext()) + ": ";
-            report.problem(place, "", "not valid YAML: " + context + RawValue.printable(e.getProblem()), NEXT_STEP);
+            report.problem(place, "", "not valid YAML: " + context + RawValue.printable(e.getProblem()), nextStep);
         } catch (YamlEngineException e) {
             report.problem(
                     start(name),
                     "",
                     "not valid YAML: " + RawValue.printable(String.valueOf(e.getMessage())),
-                    NEXT_STEP);
+                    nextStep);
         }
         return Optional.empty();
     }
 
-    static Place start(String name) {
+    /** The first character of the file. */
+    public static Place start(String name) {
         return Place.file(name, 1, 1);
     }
 

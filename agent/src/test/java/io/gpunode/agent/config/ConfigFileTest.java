@@ -481,7 +481,7 @@ class ConfigFileTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("config.yaml: is larger than 1 MiB; name the configuration file of the agent");
+                .containsExactly("config.yaml: is larger than 1 MiB; name the configuration file");
     }
 
     @Test
