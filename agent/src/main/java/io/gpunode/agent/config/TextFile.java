@@ -70,8 +70,7 @@ public final class TextFile {
     private static Optional<String> text(InputStream in, Place place, Report report) throws IOException {
         byte[] bytes = in.readNBytes(MOST_BYTES + 1);
         if (bytes.length > MOST_BYTES) {
-            report.problem(
-                    place, "", "is larger than " + (MOST_BYTES >> 20) + " MiB", "name the configuration file");
+            report.problem(place, "", "is larger than " + (MOST_BYTES >> 20) + " MiB", "name the configuration file");
             return Optional.empty();
         }
         try {

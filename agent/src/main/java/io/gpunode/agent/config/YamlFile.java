@@ -64,10 +64,7 @@ public final class YamlFile {
             report.problem(place, "", "not valid YAML: " + context + RawValue.printable(e.getProblem()), nextStep);
         } catch (YamlEngineException e) {
             report.problem(
-                    start(name),
-                    "",
-                    "not valid YAML: " + RawValue.printable(String.valueOf(e.getMessage())),
-                    nextStep);
+                    start(name), "", "not valid YAML: " + RawValue.printable(String.valueOf(e.getMessage())), nextStep);
         }
         return Optional.empty();
     }

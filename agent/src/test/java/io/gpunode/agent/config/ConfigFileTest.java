@@ -480,8 +480,7 @@ class ConfigFileTest {
         List<String> problems = loading.problems();
 
         // Then
-        assertThat(problems)
-                .containsExactly("config.yaml: is larger than 1 MiB; name the configuration file");
+        assertThat(problems).containsExactly("config.yaml: is larger than 1 MiB; name the configuration file");
     }
 
     @Test
