@@ -16,12 +16,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One condition in the status of the Node object: written when it differs from what the object says, at most every few seconds, and never
- * otherwise. Wishing is for any thread and never blocks; writing is the connection's thread's.
+ * otherwise. {@code Unknown} is written only when it lasts. Wishing is for any thread and never blocks; writing is the connection's thread's.
  */
 public final class NodeCondition implements Errand {
     private static final Log LOG = Log.of(NodeCondition.class);
 
     static final Duration SHORTEST_INTERVAL = Duration.ofSeconds(10);
+
+    /** A driver that takes its time to open after a start of the agent, or is loaded anew, is no news: nothing is taken back for that. */
+    static final Duration UNKNOWN_FOR = Duration.ofSeconds(30);
 
     private static final int LONGEST_MESSAGE = 1_024;
     private static final Duration WHILE_FORBIDDEN = Duration.ofMinutes(10);
@@ -58,7 +61,7 @@ public final class NodeCondition implements Errand {
     private final InstantSource wall;
     private final Runnable wake;
     private final Backoff backoff;
-    private volatile @Nullable Wish wish;
+    private volatile @Nullable Wanted wanting;
     private @Nullable Written written;
     private boolean forbidden;
     private Tick retryAt;
@@ -87,19 +90,25 @@ public final class NodeCondition implements Errand {
     public void want(Wish changed) {
         // Cut here, so that it equals what the server says it is.
         Wish cut = new Wish(changed.status, changed.reason, Texts.shortened(changed.message, LONGEST_MESSAGE));
-        if (!cut.equals(wish)) {
-            wish = cut;
-            wake.run();
+        synchronized (this) {
+            Wanted before = wanting;
+            if (before != null && cut.equals(before.wish)) {
+                return;
+            }
+            boolean sameStatus = before != null && before.wish.status == cut.status;
+            wanting = new Wanted(cut, sameStatus ? before.since : clock.now());
         }
+        wake.run();
     }
 
     @Override
     public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
-        Wish wanted = wish;
+        Wanted latest = wanting;
         Optional<NodeObject> object = ownNode.current();
-        if (wanted == null || object.isEmpty()) {
+        if (latest == null || object.isEmpty()) {
             return NOTHING;
         }
+        Wish wanted = latest.wish;
         String uid = object.get().uid();
         Written last = written;
         if (last != null && last.uid.equals(uid) && last.wish.equals(wanted)) {
@@ -107,6 +116,10 @@ public final class NodeCondition implements Errand {
         }
         Tick now = clock.now();
         Duration pause = retryAt.since(now);
+        if (wanted.status == Status.UNKNOWN) {
+            Duration early = UNKNOWN_FOR.minus(now.since(latest.since));
+            pause = pause.compareTo(early) >= 0 ? pause : early;
+        }
         if (pause.isPositive()) {
             return pause;
         }
@@ -116,7 +129,11 @@ public final class NodeCondition implements Errand {
                 refused("get", "nodes", answer, now);
                 return retryAt.since(now);
             }
-            last = said(answer.object(), uid);
+            JsonValue read = answer.object();
+            if (!NodeObject.of(read).name().equals(node)) {
+                throw new IOException(api.access().server() + " answered with another object than the node " + node);
+            }
+            last = said(read, uid);
         }
         if (last != null && last.wish.equals(wanted)) {
             written = last;
@@ -133,7 +150,7 @@ public final class NodeCondition implements Errand {
             backoff.reset();
             forbidden = false;
             retryAt = now.plus(SHORTEST_INTERVAL);
-            return wanted.equals(wish) ? NOTHING : SHORTEST_INTERVAL;
+            return latest.equals(wanting) ? NOTHING : SHORTEST_INTERVAL;
         }
         refused("patch", "nodes/status", answer, now);
         return retryAt.since(now);
@@ -201,6 +218,9 @@ public final class NodeCondition implements Errand {
                 .endObject()
                 .toString();
     }
+
+    /** @param since when its status was first wanted */
+    private record Wanted(Wish wish, Tick since) {}
 
     private record Written(String uid, Wish wish, String since) {}
 }

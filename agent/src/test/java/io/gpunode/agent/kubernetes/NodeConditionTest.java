@@ -18,6 +18,10 @@ class NodeConditionTest {
             new NodeCondition.Wish(NodeCondition.Status.TRUE, "GpusHealthy", "all 8 GPUs are healthy");
     private static final NodeCondition.Wish ILL =
             new NodeCondition.Wish(NodeCondition.Status.FALSE, "GpuUnhealthy", "GPU 3 is broken");
+    private static final NodeCondition.Wish UNKNOWN = new NodeCondition.Wish(
+            NodeCondition.Status.UNKNOWN, "DriverNotReady", "NVML is being opened for the first time");
+    private static final NodeCondition.Wish STILL_UNKNOWN =
+            new NodeCondition.Wish(NodeCondition.Status.UNKNOWN, "DriverNotReady", "the driver is not loaded");
     private static final NodeCondition.Wish WORSE =
             new NodeCondition.Wish(NodeCondition.Status.FALSE, "GpuUnhealthy", "GPUs 3 and 4 are broken");
 
@@ -156,6 +160,55 @@ class NodeConditionTest {
         // Then
         assertThat(Duration.ofNanos(agent.time.now().nanos() - before)).isGreaterThanOrEqualTo(Duration.ofSeconds(8));
         assertThat(written.member("message").textOr("")).isEqualTo("GPUs 3 and 4 are broken");
+    }
+
+    @Test
+    void aDriverThatTakesItsTimeTakesNothingBack() throws Exception {
+        // Given
+        condition.want(WELL);
+        agent.turnUntil(() -> server.requests("status").size() == 1);
+        condition.want(UNKNOWN);
+        agent.time.advance(NodeCondition.UNKNOWN_FOR.minusSeconds(1));
+        condition.want(STILL_UNKNOWN);
+        agent.connection.turn();
+
+        // When
+        condition.want(WELL);
+        idle();
+
+        // Then
+        assertThat(server.requests("status")).hasSize(1);
+    }
+
+    @Test
+    void whatStaysUnknownIsSaid() throws Exception {
+        // Given
+        condition.want(WELL);
+        agent.turnUntil(() -> server.requests("status").size() == 1);
+        condition.want(UNKNOWN);
+        agent.time.advance(NodeCondition.UNKNOWN_FOR.minusSeconds(1));
+        condition.want(STILL_UNKNOWN);
+        agent.connection.turn();
+
+        // When
+        agent.time.advance(Duration.ofSeconds(1));
+        agent.connection.turn();
+
+        // Then
+        assertThat(server.requests("status").getLast().body()).contains("Unknown", "the driver is not loaded");
+    }
+
+    @Test
+    void theObjectOfAnotherNodeIsNotOurs() throws Exception {
+        // Given
+        server.next("node", FakeApiServer.Fault.answer(200, "{\"kind\":\"Node\",\"metadata\":{\"name\":\"node-b\"}}"));
+        condition.want(WELL);
+
+        // When
+        agent.turnUntil(() -> !server.requests("status").isEmpty());
+
+        // Then
+        assertThat(server.requests("node")).hasSize(2);
     }
 
     @Test
