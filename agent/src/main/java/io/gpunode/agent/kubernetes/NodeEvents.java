@@ -87,8 +87,8 @@ public final class NodeEvents implements Errand {
             queue.put(
                     event.key(),
                     waiting == null
-                            ? new Pending(event, wall.instant(), 1, "")
-                            : new Pending(event, wall.instant(), waiting.count + 1, waiting.name));
+                            ? new Pending(event, wall.instant(), clock.now(), 1, "")
+                            : new Pending(event, wall.instant(), clock.now(), waiting.count + 1, waiting.name));
             if (queue.size() > LONGEST_QUEUE) {
                 Iterator<Pending> oldest = queue.values().iterator();
                 oldest.next();
@@ -120,7 +120,8 @@ public final class NodeEvents implements Errand {
         if (next == null) {
             return NOTHING;
         }
-        if (next.at.isBefore(wall.instant().minus(STALE))) {
+        // By the clock that nobody sets: a machine whose time is set forward after the start has no old news for that.
+        if (now.since(next.announced).compareTo(STALE) > 0) {
             dropped.increment();
             return Duration.ZERO;
         }
@@ -273,7 +274,8 @@ public final class NodeEvents implements Errand {
                     unsent.event.key(),
                     newer == null
                             ? unsent
-                            : new Pending(newer.event, newer.at, newer.count + unsent.count, unsent.name));
+                            : new Pending(
+                                    newer.event, newer.at, newer.announced, newer.count + unsent.count, unsent.name));
             queue.putAll(others);
         }
     }
@@ -291,9 +293,11 @@ public final class NodeEvents implements Errand {
      *
      * @param name the end of the object's name, empty before the first try; the same for each, so that the server tells of one that it has kept
      */
-    private record Pending(NodeEvent event, Instant at, int count, String name) {
+    private record Pending(NodeEvent event, Instant at, Tick announced, int count, String name) {
         Pending named(RandomGenerator random) {
-            return name.isEmpty() ? new Pending(event, at, count, Long.toHexString(random.nextLong())) : this;
+            return name.isEmpty()
+                    ? new Pending(event, at, announced, count, Long.toHexString(random.nextLong()))
+                    : this;
         }
     }
 
