@@ -76,16 +76,14 @@ final class AccessSearch {
             return Optional.empty();
         }
         String text = "https://" + (address.indexOf(':') >= 0 ? "[" + address + "]" : address) + ":" + port;
-        try {
-            return Optional.of(new ApiAccess(
-                    URI.create(text),
-                    Optional.of(new Source.File(own, SERVICE_ACCOUNT.resolve("ca.crt"))),
-                    false,
-                    new ApiAccess.Identity.Token(new Source.File(own, token)),
-                    "the service account of the pod"));
-        } catch (IllegalArgumentException e) {
-            throw new AccessException(
-                    "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make no address: \"" + text + "\"", e);
-        }
+        URI server = ApiAccess.address(text)
+                .orElseThrow(() -> new AccessException(
+                        "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make no address: \"" + text + "\""));
+        return Optional.of(new ApiAccess(
+                server,
+                Optional.of(new Source.File(own, SERVICE_ACCOUNT.resolve("ca.crt"))),
+                false,
+                new ApiAccess.Identity.Token(new Source.File(own, token)),
+                "the service account of the pod"));
     }
 }

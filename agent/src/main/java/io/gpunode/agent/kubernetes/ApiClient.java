@@ -2,6 +2,8 @@ package io.gpunode.agent.kubernetes;
 
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.InetSocketAddress;
+import java.net.ProxySelector;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpConnectTimeoutException;
@@ -14,6 +16,8 @@ import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.HttpResponse.BodySubscribers;
 import java.net.http.HttpTimeoutException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
@@ -105,7 +109,7 @@ final class ApiClient implements AutoCloseable {
      * @return the watch, or the server's refusal
      */
     WatchStart watch(String path, String accept, WatchStream.Reader reader) throws IOException, InterruptedException {
-        BodyHandler<WatchStart> handler = info -> info.statusCode() == 200
+        BodyHandler<WatchStart> handler = info -> info.statusCode() == 200 && json(info.headers())
                 ? new WatchStream(reader, LARGEST_BODY_BYTES)
                 : BodySubscribers.mapping(
                         BodyHandlers.limiting(BodyHandlers.ofString(), LARGEST_BODY_BYTES)
@@ -117,6 +121,9 @@ final class ApiClient implements AutoCloseable {
         WatchStart start = response.body();
         if (start instanceof WatchStart.Refused(ApiAnswer answer)) {
             checkAccepted(answer);
+            if (answer.ok()) {
+                throw notAnApiServer(answer);
+            }
         }
         return start;
     }
@@ -136,6 +143,9 @@ final class ApiClient implements AutoCloseable {
         meters.answered(verb, response.statusCode());
         ApiAnswer answer = answer(response.statusCode(), response.headers(), response.body());
         checkAccepted(answer);
+        if (answer.ok() && !answer.body().stripLeading().startsWith("{")) {
+            throw notAnApiServer(answer);
+        }
         return answer;
     }
 
@@ -144,6 +154,19 @@ final class ApiClient implements AutoCloseable {
             throw new UnreachableException(
                     access.server() + " does not accept " + access.origin() + " (" + answer.reason() + ")");
         }
+        if (answer.status() / 100 == 3) {
+            throw notAnApiServer(answer);
+        }
+    }
+
+    /** A page to log in at, say: what was asked for was not done, whatever the status says. */
+    private IOException notAnApiServer(ApiAnswer answer) {
+        return new IOException(access.server() + " answered with HTTP status " + answer.status()
+                + " and no object; is this an API server? A proxy on the way may have answered");
+    }
+
+    private static boolean json(HttpHeaders headers) {
+        return headers.firstValue("Content-Type").orElse("").startsWith("application/json");
     }
 
     private <T> HttpResponse<T> exchange(String verb, HttpRequest request, BodyHandler<T> handler)
@@ -175,6 +198,15 @@ final class ApiClient implements AutoCloseable {
             unreachable |= noConnection(root);
         }
         String text = root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+        if (root instanceof ClosedChannelException) {
+            text = "the connection was closed";
+        } else if (root instanceof UnresolvedAddressException) {
+            text = "the name "
+                    + access.proxy()
+                            .map(InetSocketAddress::getHostString)
+                            .orElse(access.server().getHost())
+                    + " is not known to DNS";
+        }
         String told = access.server() + ": " + Texts.shortened(text, 300);
         return unreachable ? new UnreachableException(told, cause) : new IOException(told, cause);
     }
@@ -200,7 +232,7 @@ final class ApiClient implements AutoCloseable {
         HttpClient.Builder builder = HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .followRedirects(HttpClient.Redirect.NEVER)
-                .proxy(HttpClient.Builder.NO_PROXY)
+                .proxy(access.proxy().map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY))
                 .connectTimeout(CONNECT_LIMIT)
                 .executor(executor);
         if ("https".equals(access.server().getScheme())) {

@@ -2,8 +2,8 @@ package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.URI;
-import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -19,7 +19,7 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
 /**
  * Reads the current context of a kubeconfig file (kubectl's format {@code v1}). Relative file names in it are relative to it. Programs that make
- * credentials ({@code exec}, {@code auth-provider}), passwords and proxies are refused by name: the agent runs no foreign program.
+ * credentials ({@code exec}, {@code auth-provider}) and passwords are refused by name: the agent runs no foreign program.
  */
 final class Kubeconfig {
     private static final int LARGEST_BYTES = 1 << 20;
@@ -81,17 +81,16 @@ final class Kubeconfig {
         Block user = userName.isEmpty()
                 ? new Block(path + " users", Map.of())
                 : root.named("users", userName).block("user");
-        for (String key : List.of("proxy-url", "tls-server-name")) {
-            if (!cluster.text(key).isEmpty()) {
-                throw problem("cluster \"" + context.text("cluster") + "\" has " + key
-                        + ", which the agent does not follow; give it a kubeconfig without");
-            }
+        if (!cluster.text("tls-server-name").isEmpty()) {
+            throw problem("cluster \"" + context.text("cluster")
+                    + "\" has tls-server-name, which the agent does not follow; give it a kubeconfig without");
         }
+        Optional<InetSocketAddress> proxy = proxy(cluster);
         URI server = server(cluster.text("server"));
         ApiAccess.Identity identity = identity(user, userName);
         if (!(identity instanceof ApiAccess.Identity.Anonymous)
                 && "http".equals(server.getScheme())
-                && !LOOPBACK.matcher(server.getHost()).matches()) {
+                && (proxy.isPresent() || !LOOPBACK.matcher(server.getHost()).matches())) {
             throw problem("the server " + server
                     + " is spoken to without TLS, where everybody on the way could read the credentials of user \""
                     + userName + "\"; correct it to https, or take the user out of the context");
@@ -101,6 +100,7 @@ final class Kubeconfig {
                 source(cluster, "certificate-authority"),
                 cluster.isTrue("insecure-skip-tls-verify"),
                 identity,
+                proxy,
                 origin);
     }
 
@@ -157,16 +157,24 @@ final class Kubeconfig {
     }
 
     private URI server(String text) throws AccessException {
-        try {
-            URI server = new URI(text.endsWith("/") ? text.substring(0, text.length() - 1) : text);
-            boolean http = "https".equals(server.getScheme()) || "http".equals(server.getScheme());
-            if (http && server.getHost() != null && server.getQuery() == null && server.getUserInfo() == null) {
-                return server;
-            }
-        } catch (URISyntaxException e) {
-            // Told below, with its place.
+        return ApiAccess.address(text)
+                .orElseThrow(() -> problem(
+                        "the server \"" + printable(text) + "\" is not an address such as https://10.0.0.1:6443"));
+    }
+
+    private Optional<InetSocketAddress> proxy(Block cluster) throws AccessException {
+        String text = cluster.text("proxy-url");
+        if (text.isEmpty()) {
+            return Optional.empty();
         }
-        throw problem("the server \"" + printable(text) + "\" is not an address such as https://10.0.0.1:6443");
+        URI proxy = ApiAccess.address(text)
+                .filter(address ->
+                        "http".equals(address.getScheme()) && address.getPath().isEmpty())
+                .orElseThrow(
+                        () -> problem(
+                                "the proxy-url is not an address such as http://proxy.example.com:3128; the agent follows no other kind of proxy, and none that wants a password"));
+        return Optional.of(
+                InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort() == -1 ? 80 : proxy.getPort()));
     }
 
     private AccessException problem(String what) {

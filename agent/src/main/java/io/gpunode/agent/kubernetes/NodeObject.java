@@ -32,8 +32,8 @@ public record NodeObject(String name, String uid, Map<String, String> labels) {
         /** The node is so now. */
         record Seen(NodeObject node, String resourceVersion) implements Event {}
 
-        /** It was deleted. */
-        record Deleted(String resourceVersion) implements Event {}
+        /** The node of that name was deleted. */
+        record Deleted(String name, String resourceVersion) implements Event {}
 
         /** Nothing happened up to this version. */
         record Bookmark(String resourceVersion) implements Event {}
@@ -49,7 +49,8 @@ public record NodeObject(String name, String uid, Map<String, String> labels) {
             String type = event.member("type").textOr("");
             return switch (type) {
                 case "ADDED", "MODIFIED" -> new Seen(NodeObject.of(object), version);
-                case "DELETED" -> new Deleted(version);
+                case "DELETED" ->
+                    new Deleted(object.member("metadata").member("name").textOr(""), version);
                 case "BOOKMARK" -> new Bookmark(version);
                 case "ERROR" ->
                     new Failed(

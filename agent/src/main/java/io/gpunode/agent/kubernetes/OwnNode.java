@@ -36,8 +36,14 @@ public final class OwnNode implements NodeLabels {
 
     private static final String WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
-    /** A kubelet reports at least every five minutes, and servers send bookmarks each minute: longer silence is a dead connection. */
+    /** A kubelet reports at least every five minutes: longer silence is a dead connection, or a server that went back in time. */
     static final Duration LONGEST_SILENCE = Duration.ofMinutes(10);
+
+    /** Servers send bookmarks each minute. Where they come, a connection whose other end is gone without a word shows sooner. */
+    static final Duration LONGEST_SILENCE_AMONG_BOOKMARKS = Duration.ofMinutes(3);
+
+    /** Two bookmarks no further apart than this are regular. */
+    private static final Duration REGULAR = Duration.ofSeconds(90);
 
     static final Duration WHILE_FORBIDDEN = Duration.ofMinutes(5);
 
@@ -61,7 +67,7 @@ public final class OwnNode implements NodeLabels {
     private volatile @Nullable NodeObject current;
     private volatile boolean nobodyToAsk;
     private volatile String problem = "";
-    /** That the last list was empty; empty since the node was seen. */
+    /** That the server has no such node; empty since the node was seen. */
     private volatile String absent = "";
 
     private volatile @Nullable Open open;
@@ -138,14 +144,15 @@ public final class OwnNode implements NodeLabels {
         Open last = open;
         if (last != null) {
             if (!last.ended) {
+                Duration longest = last.regular ? LONGEST_SILENCE_AMONG_BOOKMARKS : LONGEST_SILENCE;
                 Duration silence = now.since(last.heard);
-                if (silence.compareTo(LONGEST_SILENCE) < 0) {
-                    return LONGEST_SILENCE.minus(silence);
+                if (silence.compareTo(longest) < 0) {
+                    return longest.minus(silence);
                 }
                 last.abandon();
-                last.why = "nothing came for " + LONGEST_SILENCE.toMinutes() + " minutes";
+                last.why = "nothing came for " + longest.toMinutes() + " minutes";
                 // Whoever was silent may have missed something: the list says what is.
-                last.gone = true;
+                last.stale = true;
             }
             open = null;
             ended(last, now);
@@ -228,14 +235,14 @@ public final class OwnNode implements NodeLabels {
     }
 
     private void ended(Open last, Tick now) {
-        if (last.gone) {
+        if (last.stale) {
             listAgain();
         }
         boolean worked = now.since(last.opened).compareTo(SHORTEST_WATCH) >= 0;
         if (worked) {
             backoff.reset();
         }
-        if (worked && (last.gone || last.why.isEmpty())) {
+        if (worked && (last.expired || last.why.isEmpty())) {
             // Servers end the watches of a whole fleet together when they restart.
             retryAt = now.plus(Duration.ofMillis(random.nextInt(1_000)));
             return;
@@ -265,7 +272,8 @@ public final class OwnNode implements NodeLabels {
                 }
                 pause("the API server refused to " + verb + " the node: " + answer.reason(), now);
                 answer.retryAfter().ifPresent(wait -> {
-                    Tick asked = now.plus(wait);
+                    // A fleet that is told the same second is not to come back in step.
+                    Tick asked = now.plus(wait).plus(Duration.ofMillis(random.nextLong(wait.toMillis() / 4 + 1)));
                     retryAt = asked.since(retryAt).isPositive() ? asked : retryAt;
                 });
             }
@@ -299,6 +307,27 @@ public final class OwnNode implements NodeLabels {
         }
     }
 
+    private synchronized void deleted(String node) {
+        absent = "the Node " + node + " was deleted; its last labels stay in force until it is there again";
+        LOG.warn("the node object was deleted; its last labels stay in force until it is there again", "node", node);
+    }
+
+    /** Versions are whole numbers that grow; about others nothing can be said. */
+    private static boolean older(String version, String than) {
+        return whole(version)
+                && whole(than)
+                && (version.length() == than.length() ? version.compareTo(than) < 0 : version.length() < than.length());
+    }
+
+    private static boolean whole(String version) {
+        for (int i = 0; i < version.length(); i++) {
+            if (version.charAt(i) < '0' || version.charAt(i) > '9') {
+                return false;
+            }
+        }
+        return !version.isEmpty() && version.charAt(0) != '0';
+    }
+
     private boolean differs(NodeObject before, NodeObject now) {
         for (String name : asked) {
             if (!Objects.equals(before.labels().get(name), now.labels().get(name))) {
@@ -318,7 +347,14 @@ public final class OwnNode implements NodeLabels {
         private final Tick opened = clock.now();
         private volatile Tick heard = opened;
         private volatile boolean ended;
-        private volatile boolean gone;
+        /** The server keeps no news from that long ago. */
+        private volatile boolean expired;
+        /** What it told is not to be gone on from. */
+        private volatile boolean stale;
+        /** Bookmarks come each minute. */
+        private volatile boolean regular;
+
+        private @Nullable Tick lastBookmark;
         private volatile String why = "";
         private volatile boolean abandoned;
         private @Nullable WatchStream stream;
@@ -347,7 +383,7 @@ public final class OwnNode implements NodeLabels {
                 return event(NodeObject.Event.read(line));
             } catch (IOException e) {
                 why = "a line that is no event (" + e.getMessage() + ")";
-                gone = true;
+                stale = true;
                 return false;
             }
         }
@@ -355,18 +391,28 @@ public final class OwnNode implements NodeLabels {
         private boolean event(NodeObject.Event event) {
             switch (event) {
                 case NodeObject.Event.Seen(NodeObject found, String version) -> {
+                    if (!reached(version)) {
+                        return false;
+                    }
                     if (found.name().equals(node)) {
                         seen(found);
                     }
-                    reached(version);
                 }
-                case NodeObject.Event.Bookmark(String version) -> reached(version);
-                case NodeObject.Event.Deleted(String version) -> {
-                    LOG.warn("the node object was deleted; its last labels stay in force until it is there again");
-                    reached(version);
+                case NodeObject.Event.Bookmark(String version) -> {
+                    bookmark();
+                    return reached(version);
+                }
+                case NodeObject.Event.Deleted(String name, String version) -> {
+                    if (!reached(version)) {
+                        return false;
+                    }
+                    if (name.equals(node)) {
+                        deleted(name);
+                    }
                 }
                 case NodeObject.Event.Failed(long code, String message) -> {
-                    gone |= code == ApiAnswer.GONE;
+                    expired = code == ApiAnswer.GONE;
+                    stale = true;
                     why = code + ": " + message;
                     return false;
                 }
@@ -374,11 +420,30 @@ public final class OwnNode implements NodeLabels {
             return true;
         }
 
-        private void reached(String version) {
+        private void bookmark() {
+            Tick before = lastBookmark;
+            lastBookmark = heard;
+            if (!regular && before != null && heard.since(before).compareTo(REGULAR) <= 0) {
+                regular = true;
+                // Whoever waits for the longer silence waits for too long.
+                wake.run();
+            }
+        }
+
+        /** Goes on from a version; false when the server has gone back to one before it, after which only a list says what is. */
+        private boolean reached(String version) {
             synchronized (OwnNode.this) {
-                if (!version.isEmpty() && !abandoned) {
-                    resourceVersion = version;
+                if (version.isEmpty() || abandoned) {
+                    return true;
                 }
+                if (older(version, resourceVersion)) {
+                    why = "the server went back from version " + resourceVersion + " to "
+                            + Texts.shortened(version, 40);
+                    stale = true;
+                    return false;
+                }
+                resourceVersion = version;
+                return true;
             }
         }
 

@@ -75,6 +75,33 @@ class AccessSearchTest {
     }
 
     @Test
+    void aServiceAddressThatIsNoneIsSaid() throws Exception {
+        // Given
+        write(own, "/var/run/secrets/kubernetes.io/serviceaccount/token", "t");
+
+        // When / Then
+        assertThatThrownBy(
+                        () -> find("", Map.of("KUBERNETES_SERVICE_HOST", "a_b", "KUBERNETES_SERVICE_PORT", "tcp://")))
+                .isInstanceOf(AccessException.class)
+                .hasMessageContaining("make no address: \"https://a_b:tcp://\"");
+    }
+
+    @Test
+    void aProxyIsFoundWithItsPort() throws Exception {
+        // Given
+        write(
+                host,
+                "/etc/kubernetes/kubelet.conf",
+                kubeconfig("server: 'https://a', proxy-url: 'http://proxy.example:3128'", "token: t"));
+
+        // When
+        ApiAccess found = find("", Map.of()).orElseThrow();
+
+        // Then
+        assertThat(found.proxy().orElseThrow()).hasToString("proxy.example/<unresolved>:3128");
+    }
+
+    @Test
     void anIpv6ServiceAddressIsBracketed() throws Exception {
         // Given
         write(own, "/var/run/secrets/kubernetes.io/serviceaccount/token", "t");
@@ -172,7 +199,13 @@ class AccessSearchTest {
                 "server: 'ftp://a'                      | token: t                  | is not an address such as https://10.0.0.1:6443",
                 "server: ''                             | token: t                  | is not an address such as",
                 "server: [a]                            | token: t                  | server is not plain text",
-                "server: 'https://a', proxy-url: 'http://p' | token: t              | has proxy-url, which the agent does not follow",
+                "server: 'https://a:0'                  | token: t                  | is not an address such as",
+                "server: 'https://a:65536'              | token: t                  | is not an address such as",
+                "server: 'https://a/#b'                 | token: t                  | is not an address such as",
+                "server: 'https://a', proxy-url: 'socks5://p' | token: t            | the proxy-url is not an address such as http://proxy.example.com:3128",
+                "server: 'https://a', proxy-url: 'https://p' | token: t             | the agent follows no other kind of proxy",
+                "server: 'https://a', proxy-url: 'http://u:p@p' | token: t          | none that wants a password",
+                "server: 'http://localhost', proxy-url: 'http://p' | token: t       | is spoken to without TLS",
                 "server: 'https://a', tls-server-name: b | token: t                 | has tls-server-name",
                 "server: 'https://a', certificate-authority-data: '*' | token: t    | certificate-authority-data is not base64",
                 "server: 'https://a'                    | exec: {command: aws}      | logs in by exec, which the agent does not do",

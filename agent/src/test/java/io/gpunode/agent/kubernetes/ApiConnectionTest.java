@@ -312,7 +312,10 @@ class ApiConnectionTest {
         // Given
         try (Harness agent = Harness.connectedTo(server, root)) {
             agent.watching();
-            agent.time.advance(OwnNode.LONGEST_SILENCE);
+            agent.time.advance(OwnNode.LONGEST_SILENCE.minusSeconds(1));
+            agent.connection.turn();
+            assertThat(server.requests("watch")).hasSize(1);
+            agent.time.advance(Duration.ofSeconds(1));
 
             // When
             agent.turnUntil(() -> server.requests("watch").size() == 2);
@@ -320,6 +323,211 @@ class ApiConnectionTest {
             // Then
             agent.watching();
             assertThat(server.requests("list")).hasSize(2);
+        }
+    }
+
+    @Test
+    void whereBookmarksComeEachMinuteAConnectionWithoutTheOtherEndIsNoticedInMinutes() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            for (int minute = 0; minute < 3; minute++) {
+                agent.time.advance(Duration.ofMinutes(1));
+                server.bookmark();
+                Harness.until(() ->
+                        agent.connection.status().lastContact().orElseThrow().isZero());
+            }
+            agent.time.advance(OwnNode.LONGEST_SILENCE_AMONG_BOOKMARKS.minusSeconds(1));
+            Duration left = agent.connection.turn();
+            assertThat(server.requests("watch")).hasSize(1);
+            assertThat(left).isEqualTo(Duration.ofSeconds(1));
+
+            // When
+            agent.turnUntil(() -> server.requests("watch").size() == 2);
+
+            // Then
+            agent.watching();
+            assertThat(server.requests("list")).hasSize(2);
+        }
+    }
+
+    @Test
+    void bytesThatNeverMakeALineAreSilence() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            for (int minute = 0; minute < 10; minute++) {
+                agent.time.advance(Duration.ofMinutes(1));
+                server.send("\n {");
+            }
+
+            // When
+            agent.turnUntil(() -> server.requests("watch").size() == 2);
+
+            // Then
+            agent.watching();
+        }
+    }
+
+    @Test
+    void aServerThatWentBackInTimeIsListedAgain() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            server.labels(Map.of(CONFIG, "b"));
+            Harness.until(() -> agent.label(CONFIG).equals("b"));
+            server.goBackTo(50);
+
+            // When
+            server.labels(Map.of(CONFIG, "restored"));
+            Harness.until(() -> !agent.connection.status().watching());
+            agent.turnUntil(() -> agent.label(CONFIG).equals("restored"));
+
+            // Then
+            agent.watching();
+            assertThat(server.requests("list")).hasSize(2);
+            assertThat(server.requests("watch").getLast().path()).endsWith("resourceVersion=51");
+        }
+    }
+
+    @Test
+    void theSameEventTwiceIsToldOnce() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            CopyOnWriteArrayList<String> seen = new CopyOnWriteArrayList<>();
+            agent.watching();
+            agent.label(CONFIG);
+            agent.connection.ownNode().onChange(() -> seen.add(agent.label(CONFIG)));
+            String event =
+                    "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"node-a\",\"resourceVersion\":\"102\",\"labels\":{\""
+                            + CONFIG + "\":\"b\"}}}}\n";
+
+            // When
+            server.send(event + event + event.replace("102", "103").replace("\"b\"", "\"c\""));
+
+            // Then
+            Harness.until(() -> agent.label(CONFIG).equals("c"));
+            assertThat(seen).containsExactly("b", "c");
+            assertThat(agent.connection.status().watching()).isTrue();
+        }
+    }
+
+    @Test
+    void aPageInThePlaceOfTheWatchIsSaid() throws Exception {
+        // Given
+        server.next("watch", FakeApiServer.Fault.page(200));
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason())
+                    .contains("answered with HTTP status 200 and no object; is this an API server? A proxy");
+            agent.watching();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {429, 500, 502, 503, 504})
+    void aServerThatCannotJustNowIsAskedAgainForTheWatchAlone(int status) throws Exception {
+        // Given
+        server.next("watch", FakeApiServer.Fault.status(status, "not now"));
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.turnUntil(() -> !agent.connection.status().reason().isEmpty());
+            assertThat(agent.connection.status().reason()).contains(status + ": not now");
+
+            // When
+            agent.watching();
+
+            // Then
+            assertThat(server.requests("list")).hasSize(1);
+            assertThat(agent.connection.status().reason()).isEmpty();
+        }
+    }
+
+    @Test
+    void aWatchThatTheServerBreaksOffWithAnErrorIsListedAgainAfterAWait() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            agent.time.advance(Duration.ofMinutes(1));
+            server.send("{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":\"etcd is away\"}}\n");
+            Harness.until(() -> !agent.connection.status().watching());
+
+            // When
+            agent.connection.turn();
+            Duration pause = agent.connection.turn();
+
+            // Then
+            assertThat(pause).isBetween(Duration.ofMillis(700), Duration.ofSeconds(1));
+            assertThat(agent.connection.status().reason()).contains("500: etcd is away");
+            agent.watching();
+            assertThat(server.requests("list")).hasSize(2);
+        }
+    }
+
+    @Test
+    void anAnswerThatEndsTooEarlyIsSaid() throws Exception {
+        // Given
+        server.next("list", FakeApiServer.Fault.cutShort("{\"kind\":\"NodeList\",\"metadata\":{\"resourceVers"));
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason()).startsWith(server.url());
+            agent.watching();
+        }
+    }
+
+    @Test
+    void anAnswerThatComesByteByByteIsGivenUpInTime() throws Exception {
+        // Given
+        server.next("list", FakeApiServer.Fault.drip("{\"kind\":\"" + "x".repeat(1_000) + "\"}"));
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason()).contains("has not answered within 1500 ms");
+            agent.watching();
+        }
+    }
+
+    @Test
+    void aNameThatCannotBeResolvedIsSaid() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            // Longer than a name can be: no resolver asks anybody for it.
+            String noName = "a.".repeat(130) + "invalid";
+            agent.kubeconfig(
+                    "{clusters: [{name: c, cluster: {server: 'http://%s'}}], contexts: [{name: x, context: {cluster: c}}], current-context: x}"
+                            .formatted(noName));
+
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason())
+                    .isEqualTo("http://" + noName + ": the name " + noName + " is not known to DNS");
+        }
+    }
+
+    @Test
+    void aServerThatOnlyAProxyReachesIsReached() throws Exception {
+        // Given
+        try (Harness agent = Harness.on(root);
+                ForwardingProxy proxy = new ForwardingProxy(server.port())) {
+            agent.kubeconfig(
+                    "{clusters: [{name: c, cluster: {server: 'http://api.invalid', proxy-url: 'http://127.0.0.1:%d'}}], contexts: [{name: x, context: {cluster: c}}], current-context: x}"
+                            .formatted(proxy.port()));
+
+            // When
+            agent.watching();
+
+            // Then
+            assertThat(agent.label(CONFIG)).isEqualTo("a");
+            assertThat(proxy.firstLines()).first().asString().startsWith("GET http://api.invalid/api/v1/nodes?");
         }
     }
 
@@ -453,16 +661,45 @@ class ApiConnectionTest {
         // Given
         try (Harness agent = Harness.connectedTo(server, root)) {
             agent.watching();
+            agent.connection.turn();
+            server.send(
+                    "{\"type\":\"DELETED\",\"object\":{\"metadata\":{\"name\":\"node-b\",\"resourceVersion\":\"101\"}}}\n");
+            assertThat(agent.connection.status().reason()).isEmpty();
             server.deleteNode();
             server.bookmark();
 
             // When
+            Harness.until(() -> !agent.connection.status().reason().isEmpty());
             String meanwhile = agent.label(CONFIG);
+            String reason = agent.connection.status().reason();
             server.labels(Map.of(CONFIG, "new"));
 
             // Then
             assertThat(meanwhile).isEqualTo("a");
+            assertThat(reason)
+                    .isEqualTo("the Node node-a was deleted; its last labels stay in force until it is there again");
             Harness.until(() -> agent.label(CONFIG).equals("new"));
+            assertThat(agent.connection.status().reason()).isEmpty();
+        }
+    }
+
+    @Test
+    void aNodeThatCameBackWithoutAWordIsSeenAfterTheSilence() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            server.deleteNode();
+            Harness.until(() -> !agent.connection.status().reason().isEmpty());
+            server.silently(() -> server.labels(Map.of(CONFIG, "new")));
+
+            // When
+            agent.time.advance(OwnNode.LONGEST_SILENCE);
+            agent.turnUntil(() -> agent.label(CONFIG).equals("new"));
+
+            // Then
+            assertThat(agent.connection.ownNode().current().orElseThrow().uid()).isEqualTo("uid-1-next");
+            agent.watching();
+            assertThat(agent.connection.status().reason()).isEmpty();
         }
     }
 
@@ -564,6 +801,23 @@ class ApiConnectionTest {
             // Then
             assertThat(agent.connection.status().reason()).contains("PKIX").doesNotContain("PRIVATE");
             assertThat(secure.requests()).isEmpty();
+        }
+    }
+
+    @Test
+    void aServerWhoseCertificateHasAnotherNameIsNotBelieved() throws Exception {
+        // Given
+        try (FakeApiServer misnamed = FakeApiServer.misnamed(Harness.NODE);
+                Harness agent = Harness.on(root)) {
+            kubelet(agent, misnamed, "certificate-authority: ../pki/ca.pem");
+
+            // When
+            agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+
+            // Then
+            assertThat(agent.connection.status().reason())
+                    .contains("No subject alternative names matching IP address 127.0.0.2 found");
+            assertThat(misnamed.requests()).isEmpty();
         }
     }
 

@@ -80,12 +80,31 @@ public final class FakeApiServer implements AutoCloseable {
         static Fault answer(int status, String body) {
             return new Fault(status, body, Map.of(), false, false);
         }
+
+        /** What a proxy shows to people. */
+        static Fault page(int status) {
+            return new Fault(status, "<html>Please log in</html>", Map.of("Content-Type", "text/html"), false, false);
+        }
+
+        /** Breaks the connection before the end of the body that it announced. */
+        static Fault cutShort(String body) {
+            return new Fault(200, body, Map.of(CUT_SHORT, "true"), false, false);
+        }
+
+        /** Sends the body byte by byte, ten of them in a second. */
+        static Fault drip(String body) {
+            return new Fault(200, body, Map.of(DRIP, "true"), false, false);
+        }
     }
+
+    private static final String CUT_SHORT = "X-Cut-Short";
+    private static final String DRIP = "X-Drip";
 
     private static final String END = "end";
     private static final String BREAK = "break";
 
     private final boolean tls;
+    private final String address;
     private final String node;
     private final List<Request> requests = new CopyOnWriteArrayList<>();
     private final BlockingQueue<Request> unread = new LinkedBlockingQueue<>();
@@ -105,8 +124,9 @@ public final class FakeApiServer implements AutoCloseable {
     private ExecutorService executor;
     private final int port;
 
-    private FakeApiServer(boolean tls, String node) {
+    private FakeApiServer(boolean tls, String address, String node) {
         this.tls = tls;
+        this.address = address;
         this.node = node;
         this.executor = Executors.newCachedThreadPool();
         this.server = listen(0);
@@ -115,17 +135,22 @@ public final class FakeApiServer implements AutoCloseable {
 
     /** Without TLS, with one node. */
     public static FakeApiServer plain(String node) {
-        return new FakeApiServer(false, node);
+        return new FakeApiServer(false, "127.0.0.1", node);
     }
 
     /** With a certificate of {@code ca.pem}; asks for client certificates of the same. */
     static FakeApiServer tls(String node) {
-        return new FakeApiServer(true, node);
+        return new FakeApiServer(true, "127.0.0.1", node);
+    }
+
+    /** The same at an address that its certificate does not name. */
+    static FakeApiServer misnamed(String node) {
+        return new FakeApiServer(true, "127.0.0.2", node);
     }
 
     /** Where it listens. */
     public String url() {
-        return (tls ? "https" : "http") + "://127.0.0.1:" + port;
+        return (tls ? "https" : "http") + "://" + address + ":" + port;
     }
 
     /** Accepts this bearer alone; empty accepts all. */
@@ -141,6 +166,19 @@ public final class FakeApiServer implements AutoCloseable {
         registered = true;
     }
 
+    /** Does something of which no watch is told. */
+    synchronized void silently(Runnable change) {
+        List<BlockingQueue<String>> open = List.copyOf(watches);
+        watches.clear();
+        change.run();
+        watches.addAll(open);
+    }
+
+    /** Where it listens. */
+    int port() {
+        return port;
+    }
+
     synchronized void deleteNode() {
         happened("DELETED");
         registered = false;
@@ -150,6 +188,13 @@ public final class FakeApiServer implements AutoCloseable {
 
     synchronized void notRegistered() {
         registered = false;
+        history.clear();
+    }
+
+    /** An etcd that was restored from a backup: versions begin before those that were told. */
+    synchronized void goBackTo(long earlier) {
+        version = earlier;
+        oldest = earlier;
         history.clear();
     }
 
@@ -252,10 +297,10 @@ public final class FakeApiServer implements AutoCloseable {
 
     private HttpServer listen(int wanted) {
         try {
-            InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), wanted);
+            InetSocketAddress place = new InetSocketAddress(InetAddress.getByName(address), wanted);
             HttpServer made;
             if (tls) {
-                HttpsServer https = HttpsServer.create(address, 50);
+                HttpsServer https = HttpsServer.create(place, 50);
                 https.setHttpsConfigurator(new HttpsConfigurator(context()) {
                     @Override
                     public void configure(HttpsParameters parameters) {
@@ -266,7 +311,7 @@ public final class FakeApiServer implements AutoCloseable {
                 });
                 made = https;
             } else {
-                made = HttpServer.create(address, 50);
+                made = HttpServer.create(place, 50);
             }
             made.setExecutor(executor);
             made.createContext("/", this::handle);
@@ -302,7 +347,8 @@ public final class FakeApiServer implements AutoCloseable {
 
     private void handle(HttpExchange exchange) throws IOException {
         try (exchange) {
-            String path = exchange.getRequestURI().toString();
+            // A proxy's requests name the host, too.
+            String path = exchange.getRequestURI().toString().replaceFirst("^http://[^/]*", "");
             String method = exchange.getRequestMethod();
             String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
             String kind = kind(method, path);
@@ -328,8 +374,17 @@ public final class FakeApiServer implements AutoCloseable {
                     }
                     return;
                 }
+                exchange.getResponseHeaders().set("Content-Type", "application/json");
                 fault.headers.forEach(exchange.getResponseHeaders()::set);
-                answer(exchange, fault.status, fault.body);
+                if (fault.headers.containsKey(DRIP)) {
+                    drip(exchange, fault.body);
+                } else if (fault.headers.containsKey(CUT_SHORT)) {
+                    exchange.sendResponseHeaders(fault.status, fault.body.length() + 100L);
+                    exchange.getResponseBody().write(fault.body.getBytes(StandardCharsets.UTF_8));
+                    exchange.getResponseBody().flush();
+                } else {
+                    send(exchange, fault.status, fault.body);
+                }
                 return;
             }
             if (!token.isEmpty() && !request.authorization().equals("Bearer " + token)) {
@@ -497,9 +552,24 @@ public final class FakeApiServer implements AutoCloseable {
         return Objects.requireNonNullElse(headers.getFirst(name), "");
     }
 
+    private void drip(HttpExchange exchange, String body) throws IOException, InterruptedException {
+        exchange.sendResponseHeaders(200, 0);
+        for (byte one : body.getBytes(StandardCharsets.UTF_8)) {
+            exchange.getResponseBody().write(one);
+            exchange.getResponseBody().flush();
+            if (released.await(100, TimeUnit.MILLISECONDS)) {
+                return;
+            }
+        }
+    }
+
     private static void answer(HttpExchange exchange, int status, String body) throws IOException {
-        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         exchange.getResponseHeaders().set("Content-Type", "application/json");
+        send(exchange, status, body);
+    }
+
+    private static void send(HttpExchange exchange, int status, String body) throws IOException {
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
         exchange.getResponseBody().write(bytes);
     }

@@ -14,6 +14,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class NodeEventsTest {
@@ -177,6 +179,76 @@ class NodeEventsTest {
 
         // Then
         assertThat(server.requests("event").getFirst().body()).contains("GPU-2 is broken");
+    }
+
+    @Test
+    void aClockThatIsSetForwardMakesNoNewsOld() throws Exception {
+        // Given
+        server.stop();
+        events.announce(unhealthy(1));
+        agent.turnUntil(() -> agent.connection.status().state().equals("failing"));
+        agent.time.setWall(agent.time.instant().plus(Duration.ofDays(400)));
+        server.start();
+
+        // When
+        sent(1);
+
+        // Then
+        assertThat(server.requests("event").getFirst().body()).contains("GPU-1 is broken");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {200, 201, 302})
+    void aProxysPageIsNotTheServersWord(int status) throws Exception {
+        // Given
+        server.next("event", FakeApiServer.Fault.page(status));
+        events.announce(unhealthy(1));
+
+        // When
+        sent(2);
+
+        // Then
+        Harness.until(() -> events.waiting() == 0);
+        assertThat(server.events()).isEqualTo(1);
+        assertThat(agent.connection.status().watching()).isTrue();
+    }
+
+    @Test
+    void aServerThatAsksForTimeGetsIt() throws Exception {
+        // Given
+        server.next(
+                "event", new FakeApiServer.Fault(429, "too many requests", Map.of("Retry-After", "100"), false, false));
+        events.announce(unhealthy(1));
+        sent(1);
+        agent.time.advance(Duration.ofSeconds(97));
+
+        // When
+        agent.connection.turn();
+
+        // Then
+        assertThat(server.requests("event")).hasSize(1);
+        sent(2);
+    }
+
+    @Test
+    void aServerThatDiesAfterItStoredACountCountsItOnce() throws Exception {
+        // Given
+        events.announce(unhealthy(1));
+        sent(1);
+        server.next("patchEvent", FakeApiServer.Fault.cutShort("{"));
+        events.announce(unhealthy(1));
+
+        // When
+        agent.turnUntil(() -> server.requests("patchEvent").size() == 2);
+
+        // Then
+        assertThat(server.requests("patchEvent"))
+                .extracting(request -> JsonValue.parse(request.body())
+                        .member("count")
+                        .wholeNumber()
+                        .orElseThrow())
+                .containsExactly(2L, 2L);
+        assertThat(server.events()).isEqualTo(1);
     }
 
     @Test
