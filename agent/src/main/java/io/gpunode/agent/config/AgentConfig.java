@@ -1,9 +1,12 @@
 package io.gpunode.agent.config;
 
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.MigDevice;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The effective configuration: immutable, complete, checked. The YAML file is a superset of the device plugin's version {@code v1} file; each
@@ -106,7 +109,34 @@ public record AgentConfig(
      * @param pattern with {@code *} for any text; must fit the whole
      * @param name the extended resource, with its prefix
      */
-    public record NamePattern(String pattern, String name) {}
+    public record NamePattern(String pattern, String name) {
+        /** Whether it fits a whole text. */
+        public boolean fits(String text) {
+            int inPattern = 0;
+            int inText = 0;
+            int star = -1;
+            int afterStar = 0;
+            while (inText < text.length()) {
+                if (inPattern < pattern.length() && pattern.charAt(inPattern) == '*') {
+                    star = inPattern++;
+                    afterStar = inText;
+                } else if (inPattern < pattern.length() && pattern.charAt(inPattern) == text.charAt(inText)) {
+                    inPattern++;
+                    inText++;
+                } else if (star >= 0) {
+                    // The last star takes one character more.
+                    inPattern = star + 1;
+                    inText = ++afterStar;
+                } else {
+                    return false;
+                }
+            }
+            while (inPattern < pattern.length() && pattern.charAt(inPattern) == '*') {
+                inPattern++;
+            }
+            return inPattern == pattern.length();
+        }
+    }
 
     /** @param timeSlicing {@code sharing.timeSlicing} */
     public record Sharing(TimeSlicing timeSlicing) {
@@ -165,6 +195,25 @@ public record AgentConfig(
 
         /** {@code MIG-GPU-…/7/0}, the name of a MIG device before driver 470. */
         record Instance(String gpuUuid, int gpuInstance, int computeInstance) implements DeviceReference {}
+
+        /**
+         * Whether it means this device.
+         *
+         * @param mig null for the whole GPU
+         */
+        default boolean names(Gpu whole, @Nullable MigDevice mig) {
+            return switch (this) {
+                case Index(int gpu) -> mig == null && whole.index() == gpu;
+                case MigIndex(int gpu, int device) -> mig != null && whole.index() == gpu && mig.index() == device;
+                case Uuid(String uuid) ->
+                    (mig == null ? whole.id() : mig.id()).uuid().equals(uuid);
+                case Instance(String gpuUuid, int gpuInstance, int computeInstance) ->
+                    mig != null
+                            && whole.id().uuid().equals(gpuUuid)
+                            && mig.gpuInstanceId() == gpuInstance
+                            && mig.computeInstanceId() == computeInstance;
+            };
+        }
     }
 
     /**

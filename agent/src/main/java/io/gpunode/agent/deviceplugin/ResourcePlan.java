@@ -76,8 +76,6 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
 
     private static final String PREFIX = "nvidia.com/";
     private static final String SHARED_SUFFIX = ".shared";
-    /** Drive monitors of a DGX Station, and are no compute devices. */
-    private static final Set<String> DISPLAY_ONLY = Set.of("DGX Display", "NVIDIA DGX Display");
 
     ResourcePlan {
         resources = List.copyOf(resources);
@@ -87,33 +85,6 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
     /** @param gpus in PCI order */
     static ResourcePlan of(List<Gpu> gpus, PluginSettings settings) {
         return new Maker(gpus, settings).make();
-    }
-
-    /** Whether a pattern fits a whole text; {@code *} stands for any text. */
-    static boolean fits(String pattern, String text) {
-        int inPattern = 0;
-        int inText = 0;
-        int star = -1;
-        int afterStar = 0;
-        while (inText < text.length()) {
-            if (inPattern < pattern.length() && pattern.charAt(inPattern) == '*') {
-                star = inPattern++;
-                afterStar = inText;
-            } else if (inPattern < pattern.length() && pattern.charAt(inPattern) == text.charAt(inText)) {
-                inPattern++;
-                inText++;
-            } else if (star >= 0) {
-                // The last star takes one character more.
-                inPattern = star + 1;
-                inText = ++afterStar;
-            } else {
-                return false;
-            }
-        }
-        while (inPattern < pattern.length() && pattern.charAt(inPattern) == '*') {
-            inPattern++;
-        }
-        return inPattern == pattern.length();
     }
 
     /** One plan on its way. */
@@ -179,7 +150,7 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
         }
 
         private void name(int place, Gpu gpu) {
-            if (DISPLAY_ONLY.contains(gpu.name())) {
+            if (gpu.displayOnly()) {
                 return;
             }
             if (!gpu.migEnabled() || strategy == MigStrategy.NONE) {
@@ -217,7 +188,7 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
 
         private static String first(List<NamePattern> patterns, String text, String otherwise) {
             for (NamePattern pattern : patterns) {
-                if (fits(pattern.pattern(), text)) {
+                if (pattern.fits(text)) {
                     return pattern.name();
                 }
             }
@@ -302,26 +273,11 @@ record ResourcePlan(List<Resource> resources, List<Problem> problems) {
 
         private static @Nullable Unit find(DeviceReference reference, List<Unit> units) {
             for (Unit unit : units) {
-                if (is(reference, unit)) {
+                if (reference.names(unit.gpu, unit.mig)) {
                     return unit;
                 }
             }
             return null;
-        }
-
-        private static boolean is(DeviceReference reference, Unit unit) {
-            MigDevice mig = unit.mig;
-            return switch (reference) {
-                case DeviceReference.Index(int gpu) -> mig == null && unit.gpu.index() == gpu;
-                case DeviceReference.MigIndex(int gpu, int device) ->
-                    mig != null && unit.gpu.index() == gpu && mig.index() == device;
-                case DeviceReference.Uuid(String uuid) -> unit.uuid().equals(uuid);
-                case DeviceReference.Instance(String gpuUuid, int gpuInstance, int computeInstance) ->
-                    mig != null
-                            && unit.gpu.id().uuid().equals(gpuUuid)
-                            && mig.gpuInstanceId() == gpuInstance
-                            && mig.computeInstanceId() == computeInstance;
-            };
         }
 
         private static String text(DeviceReference reference) {

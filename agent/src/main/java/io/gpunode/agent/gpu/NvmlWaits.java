@@ -49,7 +49,7 @@ public final class NvmlWaits {
         return switch (refusal.reason()) {
             case LIBRARY_NOT_FOUND ->
                 new NvmlState.Waiting(
-                        "library-not-found",
+                        NvmlState.Waiting.LIBRARY_NOT_FOUND,
                         reason,
                         "install the NVIDIA driver, or name the library: nvml.library or flags.nvidiaDriverRoot",
                         since);
@@ -70,7 +70,8 @@ public final class NvmlWaits {
             case LOAD_FAILED ->
                 new NvmlState.Waiting("load-failed", reason, "see what it lacks: ldd on the file", since);
             case DRIVER_NOT_LOADED ->
-                new NvmlState.Waiting("driver-not-loaded", reason, "load the kernel module: modprobe nvidia", since);
+                new NvmlState.Waiting(
+                        NvmlState.Waiting.DRIVER_NOT_LOADED, reason, "load the kernel module: modprobe nvidia", since);
             case DRIVER_LIBRARY_MISMATCH ->
                 new NvmlState.Waiting(
                         "driver-library-mismatch",

@@ -3,6 +3,7 @@ package io.gpunode.agent.model;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * One GPU in the picture.
@@ -52,6 +53,9 @@ public record Gpu(
         Reading<XidEvent> lastXid,
         GpuSample sample,
         Reading<List<ProcessUse>> processes) {
+    /** Drive monitors of a DGX Station, and are no compute devices. */
+    private static final Set<String> DISPLAY_ONLY = Set.of("DGX Display", "NVIDIA DGX Display");
+
     public Gpu {
         migDevices = List.copyOf(migDevices);
     }
@@ -59,6 +63,11 @@ public record Gpu(
     /** Whether containers may be given it. */
     public boolean healthy() {
         return health instanceof GpuHealth.Healthy;
+    }
+
+    /** Whether it drives monitors and is no compute device. */
+    public boolean displayOnly() {
+        return DISPLAY_ONLY.contains(name);
     }
 
     /** Whether MIG mode is in force, as far as it was told. */

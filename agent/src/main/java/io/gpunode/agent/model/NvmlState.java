@@ -34,6 +34,15 @@ public sealed interface NvmlState {
     record Waiting(String kind, String reason, String nextStep, Instant since) implements NvmlState {
         /** The kind before NVML was asked for the first time. */
         public static final String STARTING = "starting";
+        /** The kind while no NVML library is found. */
+        public static final String LIBRARY_NOT_FOUND = "library-not-found";
+        /** The kind while there is a library, and no kernel module. */
+        public static final String DRIVER_NOT_LOADED = "driver-not-loaded";
+
+        /** Whether it waits because the node has no driver; otherwise there is one, and it cannot be used yet. */
+        public boolean withoutDriver() {
+            return kind.equals(LIBRARY_NOT_FOUND) || kind.equals(DRIVER_NOT_LOADED);
+        }
     }
 
     /** The agent let go of the GPUs on purpose. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.config.AgentConfig.DeviceReference;
 import io.gpunode.agent.config.AgentConfig.DeviceSelection;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
+import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.testing.Snapshots;
 import java.util.ArrayList;
@@ -99,12 +100,13 @@ class ResourcePlanTest {
         "Tesla V100, tesla v100, false",
     })
     void aPatternFitsTheWholeText(String pattern, String text, boolean fits) {
-        assertThat(ResourcePlan.fits(pattern, text)).isEqualTo(fits);
+        assertThat(new NamePattern(pattern, "nvidia.com/x").fits(text)).isEqualTo(fits);
     }
 
     @Test
     void aPatternOfManyStarsIsDecidedAtOnce() {
-        assertThat(ResourcePlan.fits("*a".repeat(500) + "b", "a".repeat(2_000))).isFalse();
+        assertThat(new NamePattern("*a".repeat(500) + "b", "nvidia.com/x").fits("a".repeat(2_000)))
+                .isFalse();
     }
 
     @Test

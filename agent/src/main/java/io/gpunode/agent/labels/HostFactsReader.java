@@ -1,0 +1,124 @@
+package io.gpunode.agent.labels;
+
+import io.gpunode.agent.labels.HostFacts.Vgpu;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** Reads {@link HostFacts} from the host's files. Every read has a bound; what cannot be read is an answer, too. Any thread; blocking. */
+public final class HostFactsReader {
+    private static final Path PCI_DEVICES = Path.of("/sys/bus/pci/devices");
+    private static final int MACHINE_LIMIT_BYTES = 4096;
+    private static final int ATTRIBUTE_LIMIT_BYTES = 32;
+    private static final int NVIDIA = 0x10de;
+    /** Base class "display controller" with the subclasses that GPUs have: VGA and 3D. */
+    private static final int VGA_CONTROLLER = 0x0300;
+
+    private static final int CONTROLLER_3D = 0x0302;
+
+    private final HostFiles files;
+
+    /** @param files of the host */
+    public HostFactsReader(HostFiles files) {
+        this.files = files;
+    }
+
+    /**
+     * Reads everything anew.
+     *
+     * @param machineTypeFile absolute path as the host sees it, or empty for no machine type
+     */
+    public HostFacts read(String machineTypeFile) {
+        String machine = machine(machineTypeFile);
+        try {
+            if (!files.exists(PCI_DEVICES)) {
+                String why = PCI_DEVICES + " does not exist";
+                return new HostFacts(machine, new Reading.Unsupported<>(why), new Reading.Unsupported<>(why));
+            }
+            List<Path> devices = nvidiaDevices();
+            return new HostFacts(machine, Reading.of(anyGpu(devices)), vgpu(devices));
+        } catch (IOException e) {
+            String why = String.valueOf(e.getMessage());
+            return new HostFacts(machine, new Reading.Failed<>(why), new Reading.Failed<>(why));
+        }
+    }
+
+    private String machine(String file) {
+        if (file.isEmpty()) {
+            return HostFacts.UNKNOWN_MACHINE;
+        }
+        try {
+            return files.readText(Path.of(file), MACHINE_LIMIT_BYTES)
+                    .map(String::strip)
+                    .orElse(HostFacts.UNKNOWN_MACHINE);
+        } catch (IOException | IllegalArgumentException e) {
+            return HostFacts.UNKNOWN_MACHINE;
+        }
+    }
+
+    /** By PCI address. */
+    private List<Path> nvidiaDevices() throws IOException {
+        List<Path> found = new ArrayList<>();
+        for (String address : files.list(PCI_DEVICES)) {
+            Path device = PCI_DEVICES.resolve(address);
+            if (number(device.resolve("vendor")) == NVIDIA) {
+                found.add(device);
+            }
+        }
+        return found;
+    }
+
+    private boolean anyGpu(List<Path> devices) throws IOException {
+        for (Path device : devices) {
+            int kind = number(device.resolve("class")) >> 8;
+            if (kind == VGA_CONTROLLER || kind == CONTROLLER_3D) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private Reading<Optional<Vgpu>> vgpu(List<Path> devices) {
+        Optional<Vgpu> last = Optional.empty();
+        try {
+            for (Path device : devices) {
+                Optional<Vgpu> found = VgpuCapability.find(configurationSpace(device.resolve("config")));
+                last = found.isPresent() ? found : last;
+            }
+        } catch (IOException e) {
+            return new Reading.Failed<>(String.valueOf(e.getMessage()));
+        }
+        return Reading.of(last);
+    }
+
+    private int number(Path file) throws IOException {
+        String text = files.readText(file, ATTRIBUTE_LIMIT_BYTES)
+                .orElseThrow(() -> new IOException(file + " does not exist"))
+                .strip();
+        try {
+            return Integer.decode(text);
+        } catch (NumberFormatException e) {
+            throw new IOException(file + " says \"" + text + "\", which is not a number", e);
+        }
+    }
+
+    private byte[] configurationSpace(Path file) throws IOException {
+        ByteBuffer space = ByteBuffer.allocate(VgpuCapability.HEADER_AND_CAPABILITIES);
+        try (SeekableByteChannel channel = files.open(file)) {
+            while (space.hasRemaining() && channel.read(space) >= 0) {
+                // Until it is full or the file ends.
+            }
+        }
+        if (space.hasRemaining()) {
+            throw new IOException(file + " shows " + space.position() + " of " + VgpuCapability.HEADER_AND_CAPABILITIES
+                    + " bytes: run as root");
+        }
+        return space.array();
+    }
+}
