@@ -12,6 +12,7 @@ import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.LoadedConfig;
 import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.deviceplugin.AllocationTroubles;
 import io.gpunode.agent.deviceplugin.CdiCoverage;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.PluginSettings;
@@ -21,11 +22,13 @@ import io.gpunode.agent.gpu.NvmlOpener;
 import io.gpunode.agent.health.HealthAnnouncements;
 import io.gpunode.agent.health.HealthKeeper;
 import io.gpunode.agent.health.KernelLogWatcher;
+import io.gpunode.agent.health.PictureAnnouncements;
 import io.gpunode.agent.health.XidTable;
 import io.gpunode.agent.health.XidWatcher;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.ApiConnection;
+import io.gpunode.agent.kubernetes.NodeEvent;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.lifecycle.ServiceGroup;
@@ -114,18 +117,6 @@ public final class AgentAssembly {
                 inventory, this::config, host, new SystemDeviceNodes(host), clock, heartbeats, this::cdiChanged);
         this.pods = new PodResourcesClient(
                 config.kubelet().podResourcesSocket(), config.sampling().interval(), loops, clock, heartbeats, meters);
-        this.devicePlugin = new DevicePlugin(
-                PluginSettings.of(config, configuration.undecided()),
-                config.kubelet(),
-                inventory,
-                pods,
-                host,
-                loops,
-                heartbeats,
-                meters,
-                clock,
-                wall,
-                new SplittableRandom());
         this.kubernetes = new ApiConnection(
                 config.kubernetes(),
                 config.host().nodeName(),
@@ -139,6 +130,20 @@ public final class AgentAssembly {
                 new SplittableRandom(),
                 heartbeats,
                 meters);
+        Optional<Consumer<NodeEvent>> events = kubernetes.events().map(sender -> sender::announce);
+        this.devicePlugin = new DevicePlugin(
+                PluginSettings.of(config, configuration.undecided()),
+                config.kubelet(),
+                inventory,
+                pods,
+                host,
+                loops,
+                heartbeats,
+                meters,
+                events.<AllocationTroubles>map(AllocationEvents::new).orElse(AllocationTroubles.UNHEARD),
+                clock,
+                wall,
+                new SplittableRandom());
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -185,10 +190,9 @@ public final class AgentAssembly {
                 kubernetes,
                 new Prepared(),
                 devicePlugin,
+                new PictureAnnouncements(inventory, events, clock),
                 new HealthAnnouncements(
-                        inventory,
-                        kubernetes.events().map(events -> events::announce),
-                        kubernetes.condition().map(condition -> condition::want))));
+                        inventory, events, kubernetes.condition().map(condition -> condition::want))));
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
     }
 

@@ -68,6 +68,7 @@ public final class DevicePlugin implements Service {
     private final HostFiles files;
     private final Catalog catalog;
     private final Meters meters;
+    private final AllocationTroubles troubles;
     private final MonotonicClock clock;
     private final KubeletRegistration.Surroundings surroundings;
     private final KubeletWatch watch;
@@ -76,6 +77,9 @@ public final class DevicePlugin implements Service {
     private final List<KubeletRegistration> retiring = new ArrayList<>();
     /** Of the resources that were served first, for the registry keeps series: one that goes and comes back goes on counting. */
     private final Map<String, PluginCounts> counts = new HashMap<>();
+
+    /** What is left out and was told. */
+    private List<ResourcePlan.Problem> toldProblems = List.of();
 
     private int registrationNumber;
     private boolean prepared;
@@ -89,6 +93,7 @@ public final class DevicePlugin implements Service {
     /**
      * @param pods what containers hold, for placing shares and MIG devices
      * @param files where device nodes are looked for
+     * @param troubles hears why pods get no devices
      * @param random makes the sockets' names unique, so that the agent of an upgrade does not take the place of the one that it follows
      */
     public DevicePlugin(
@@ -100,6 +105,7 @@ public final class DevicePlugin implements Service {
             EventLoops loops,
             Heartbeats heartbeats,
             Meters meters,
+            AllocationTroubles troubles,
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random) {
@@ -113,6 +119,7 @@ public final class DevicePlugin implements Service {
                 loops,
                 heartbeats,
                 meters,
+                troubles,
                 clock,
                 wall,
                 random,
@@ -129,6 +136,7 @@ public final class DevicePlugin implements Service {
             EventLoops loops,
             Heartbeats heartbeats,
             Meters meters,
+            AllocationTroubles troubles,
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random,
@@ -143,6 +151,7 @@ public final class DevicePlugin implements Service {
         this.files = files;
         this.catalog = catalog;
         this.meters = meters;
+        this.troubles = troubles;
         this.clock = clock;
         this.duty = new DutyCycle("device-plugin", TURN_BOUND, heartbeats, this::turn);
         this.surroundings = new KubeletRegistration.Surroundings(
@@ -288,6 +297,7 @@ public final class DevicePlugin implements Service {
         }
         List<AdvertisedDevices> lists = catalog.update(source.current(), coverage);
         notReady = catalog.notReady();
+        tellLeftOut(catalog.problems());
         retireAllBut(lists);
         Map<String, SocketNames.Others> others = names.others();
         Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
@@ -301,6 +311,22 @@ public final class DevicePlugin implements Service {
                             others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE)));
         }
         return shorter(pause, finishRetiring());
+    }
+
+    private void tellLeftOut(List<ResourcePlan.Problem> problems) {
+        if (problems.equals(toldProblems)) {
+            return;
+        }
+        Set<String> before = new HashSet<>();
+        for (ResourcePlan.Problem problem : toldProblems) {
+            before.add(problem.reason());
+        }
+        for (ResourcePlan.Problem problem : problems) {
+            if (!problem.devices().isEmpty() && !before.contains(problem.reason())) {
+                troubles.leftOut(problem.devices(), problem.reason());
+            }
+        }
+        toldProblems = problems;
     }
 
     /** The registration of a resource, made when there is none. */
@@ -327,7 +353,7 @@ public final class DevicePlugin implements Service {
                     resource,
                     "limit",
                     MOST_COUNTED);
-            return new PluginCounts(Meters.NONE, resource);
+            return new PluginCounts(Meters.NONE, resource, troubles);
         }
         meters.gauge(
                 "gpu_node_agent_device_plugin_registered",
@@ -335,7 +361,7 @@ public final class DevicePlugin implements Service {
                 () -> registered(resource),
                 "resource",
                 resource);
-        PluginCounts counted = new PluginCounts(meters, resource);
+        PluginCounts counted = new PluginCounts(meters, resource, troubles);
         counts.put(resource, counted);
         return counted;
     }

@@ -156,10 +156,16 @@ final class DevicePluginService extends DevicePluginGrpc.DevicePluginImplBase {
                     code,
                     "error",
                     String.valueOf(e.getMessage()));
+            if (method == Method.ALLOCATE) {
+                counts.refusedAllocation(String.valueOf(e.getMessage()));
+            }
             answer.onError(Status.fromCode(code).withDescription(e.getMessage()).asRuntimeException());
         } catch (RuntimeException e) {
             code = Status.Code.INTERNAL;
             LOG.error("a fault of the agent in a call of the kubelet", e, "method", method.label());
+            if (method == Method.ALLOCATE) {
+                counts.refusedAllocation("a fault of gpu-node-agent: " + e + "; its log has the details");
+            }
             answer.onError(Status.INTERNAL
                     .withDescription(
                             "a fault of gpu-node-agent in " + method.label() + ": " + e + "; its log has the details")

@@ -40,6 +40,8 @@ final class KubeletRegistration implements AutoCloseable {
     static final String API_VERSION = "v1beta1";
     /** The kubelet dials back before it answers, for 10 s at most. */
     private static final Duration REGISTER_LIMIT = Duration.ofSeconds(15);
+    /** A kubelet that restarts is back within this time. */
+    private static final Duration TROUBLE = Duration.ofSeconds(30);
     /** A failed bind is known at once; more steps than this in one turn would be a loop in the states. */
     private static final int MOST_STEPS = 8;
     /** What a kubelet may take to read a retired resource's last list. */
@@ -343,6 +345,10 @@ final class KubeletRegistration implements AutoCloseable {
                             resource,
                             "error",
                             loggedError);
+                }
+                Tick since = retrying.attempts().firstFailure();
+                if (around.clock().now().reached(since.plus(TROUBLE))) {
+                    counts.unserved(retrying.error());
                 }
             }
             case RegistrationState.SteppedAside _ -> {

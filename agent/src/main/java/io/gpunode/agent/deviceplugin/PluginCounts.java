@@ -6,7 +6,10 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** What the device plugin counts, for {@code status} and for the agent's own metrics. Outlives the servers. Thread-safe. */
+/**
+ * What becomes of a resource: its calls and registrations are counted, for {@code status} and for the agent's own metrics, and what keeps pods from
+ * getting it is told on. Outlives the servers. Thread-safe.
+ */
 final class PluginCounts {
     /** The calls that are counted and timed. */
     enum Method {
@@ -33,6 +36,8 @@ final class PluginCounts {
     private static final String REGISTRATIONS = "gpu_node_agent_device_plugin_registrations";
     private static final String REGISTRATIONS_HELP = "Registrations with the kubelet, by result.";
 
+    private final String resource;
+    private final AllocationTroubles troubles;
     private final MethodMeters[] methods = new MethodMeters[Method.values().length];
     private final Meters.Counter lists;
     private final Meters.Counter registered;
@@ -43,8 +48,11 @@ final class PluginCounts {
     private final AtomicLong streamsOpened = new AtomicLong();
     private final AtomicLong registrations = new AtomicLong();
     private final AtomicLong failedRegistrations = new AtomicLong();
+    private String toldUnserved = "";
 
-    PluginCounts(Meters meters, String resource) {
+    PluginCounts(Meters meters, String resource, AllocationTroubles troubles) {
+        this.resource = resource;
+        this.troubles = troubles;
         for (Method method : Method.values()) {
             methods[method.ordinal()] = new MethodMeters(meters, resource, method.label);
         }
@@ -71,9 +79,27 @@ final class PluginCounts {
         streamsOpened.incrementAndGet();
     }
 
+    /** Only the registration loop. */
     void registered() {
         registered.increment();
         registrations.incrementAndGet();
+        if (!toldUnserved.isEmpty()) {
+            toldUnserved = "";
+            troubles.served(resource);
+        }
+    }
+
+    /** It has not been registered for a while. Only the registration loop. */
+    void unserved(String why) {
+        if (!why.equals(toldUnserved)) {
+            toldUnserved = why;
+            troubles.unserved(resource, why);
+        }
+    }
+
+    /** The kubelet was told why it gets no devices for a pod. */
+    void refusedAllocation(String why) {
+        troubles.refused(resource, why);
     }
 
     void registrationFailed() {

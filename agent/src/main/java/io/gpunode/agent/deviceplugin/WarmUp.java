@@ -67,7 +67,7 @@ final class WarmUp {
         List<String> ids = invented.stream().map(AdvertisedDevice::id).toList();
         AdvertisedDevices devices =
                 new AdvertisedDevices("warm-up", "", invented, PairScores.unknown(invented.size()), rules);
-        PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up");
+        PluginCounts uncounted = new PluginCounts(Meters.NONE, "warm-up", AllocationTroubles.UNHEARD);
         try (DevicePluginServer _ = DevicePluginServer.open(
                 socket, loops, devices, () -> HeldDevices.UNKNOWN, uncounted, clock, () -> {}, null)) {
             ManagedChannel channel = UnixSockets.channel(socket, loops).build();

@@ -63,7 +63,8 @@ class DevicePluginServerTest {
     private final Snapshots node = Snapshots.h100x8();
     private final DeviceCatalog catalog =
             new DeviceCatalog(PluginConfigs.envvar(), new SystemHostFiles(Path.of("/nonexistent")));
-    private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu");
+    private final RecordedTroubles troubles = new RecordedTroubles();
+    private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu", troubles);
     private final Semaphore streamsChanged = new Semaphore(0);
     private Path socket;
     private DevicePluginServer server;
@@ -124,6 +125,9 @@ class DevicePluginServerTest {
         assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
         assertThat(refused.getStatus().getDescription()).contains("\"GPU-gone\"");
         assertThat(counts.refusedAllocations()).isEqualTo(1);
+        assertThat(troubles.heard())
+                .containsExactly(
+                        "refused nvidia.com/gpu: " + refused.getStatus().getDescription());
     }
 
     @Test

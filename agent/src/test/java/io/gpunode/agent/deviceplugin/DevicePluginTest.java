@@ -396,6 +396,7 @@ class DevicePluginTest {
                 pluginLoops,
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE,
+                AllocationTroubles.UNHEARD,
                 SystemTime.monotonic(),
                 SystemTime.wall(),
                 new SplittableRandom());

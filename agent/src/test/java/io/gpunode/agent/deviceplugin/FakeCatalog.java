@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Lists that the test sets, whatever the picture; whoever changes them wakes the plugin. */
 final class FakeCatalog implements DevicePlugin.Catalog {
     private Map<String, AdvertisedDevices> lists = Map.of();
+    private volatile List<ResourcePlan.Problem> problems = List.of();
     private volatile Runnable atUpdate = () -> {};
     private final AtomicLong updates = new AtomicLong();
 
@@ -38,7 +39,12 @@ final class FakeCatalog implements DevicePlugin.Catalog {
 
     @Override
     public List<ResourcePlan.Problem> problems() {
-        return List.of();
+        return problems;
+    }
+
+    /** What is left out from now on. */
+    void leaveOut(ResourcePlan.Problem... now) {
+        problems = List.of(now);
     }
 
     /** What the plugin's loop does whenever it asks for the lists. */

@@ -52,7 +52,7 @@ class HostileClientsTest {
     @TempDir
     private Path directory;
 
-    private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu");
+    private final PluginCounts counts = new PluginCounts(Meters.NONE, "nvidia.com/gpu", AllocationTroubles.UNHEARD);
     private final List<SocketChannel> raw = new ArrayList<>();
     private Path socket;
     private DevicePluginServer server;

@@ -156,6 +156,7 @@ class PlacementOnKubeletTest {
                 agentLoops,
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE,
+                AllocationTroubles.UNHEARD,
                 SystemTime.monotonic(),
                 SystemTime.wall(),
                 new SplittableRandom());

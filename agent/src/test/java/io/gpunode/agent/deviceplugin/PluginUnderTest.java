@@ -25,6 +25,7 @@ import java.util.function.Predicate;
 /** A device plugin whose resources the test sets, in real time. */
 final class PluginUnderTest {
     final FakeCatalog catalog = new FakeCatalog();
+    final RecordedTroubles troubles = new RecordedTroubles();
     final FakeSnapshotSource source = new FakeSnapshotSource(Snapshots.h100x8().build());
     final DevicePlugin plugin;
 
@@ -70,6 +71,7 @@ final class PluginUnderTest {
                 loops,
                 new Heartbeats(SystemTime.monotonic()),
                 meters,
+                troubles,
                 clock,
                 SystemTime.wall(),
                 new SplittableRandom(),
