@@ -44,12 +44,8 @@ public record MigGeometry(boolean enabled, boolean pending, List<GpuInstance> in
      *
      * @param id the driver's, unique in its GPU instance
      * @param profileId the {@link MigProfile.Compute#id()} in its GPU instance
-     * @param placement in compute slices of the GPU instance; its size is the number of slices
+     * @param slices compute slices
+     * @param placement in compute slices of the GPU instance
      */
-    public record ComputeInstance(int id, int profileId, MigPlacement placement) {
-        /** Compute slices. */
-        public int slices() {
-            return placement.size();
-        }
-    }
+    public record ComputeInstance(int id, int profileId, int slices, MigPlacement placement) {}
 }
