@@ -353,7 +353,8 @@ public final class ConfigLoader {
             values.put(ConfigSchema.NODE_NAME, hostName.get(), Place.DEFAULT);
         }
         Place useApi = values.place(ConfigSchema.USE_NODE_FEATURE_API);
-        if (!useApi.equals(Place.DEFAULT) && values.place(ConfigSchema.LABEL_SINK).equals(Place.DEFAULT)) {
+        if (!useApi.equals(Place.DEFAULT)
+                && values.place(ConfigSchema.LABEL_SINK).equals(Place.DEFAULT)) {
             values.put(
                     ConfigSchema.LABEL_SINK,
                     values.get(ConfigSchema.USE_NODE_FEATURE_API) ? LabelOutput.NODE_FEATURE : LabelOutput.FILE,

@@ -147,6 +147,11 @@ public final class GpuSession {
         return onSystem(() -> new TopologyReader(nvml, system).read(rows));
     }
 
+    /** Asks what every GPU can be split into and how it is split, in NVML's order. Many calls; for whoever deals with MIG, not for sampling. */
+    public Step<List<GpuMig>> mig() {
+        return onSystem(() -> new GpuMigReader(nvml, system).read());
+    }
+
     private <T> Step<T> onSystem(Step.Work<T> work) {
         Step<T> step = new Step<>();
         if (!system.submit(() -> step.run(work))) {

@@ -1,6 +1,9 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.agent.model.MigPlacement;
+import io.gpunode.agent.model.MigProfile;
 import io.gpunode.nvml.NvmlMig.GpuInstanceProfile;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -28,6 +31,9 @@ final class MigProfiles {
     private static final Map<Integer, String> BY_ID = Map.of(
             6, "+me", 20, "+me", 21, "+me", 32, "+gfx", 35, "+gfx", 47, "+gfx", 64, "+me.all", 65, "+me.all", 66, "-me",
             67, "-me");
+
+    /** {@code NVML_COMPUTE_INSTANCE_PROFILE_*} by compute slices. */
+    private static final Map<Integer, Integer> COMPUTE_CONSTANTS = Map.of(1, 0, 2, 1, 3, 2, 4, 3, 6, 6, 7, 4, 8, 5);
 
     private MigProfiles() {}
 
@@ -66,6 +72,28 @@ final class MigProfiles {
             }
         }
         return BY_ID.getOrDefault(profileId, "");
+    }
+
+    /**
+     * The kinds of compute instances that GPU instances of so many slices have had on all chips so far, for those that do not exist yet, of which
+     * a driver tells nothing. A part is at most half of the whole, rounded up; its id is its constant
+     * {@code NVML_COMPUTE_INSTANCE_PROFILE_*}, as {@code nvidia-smi mig -lcip} shows them.
+     */
+    static List<MigProfile.Compute> usualComputeProfiles(int gpuSlices) {
+        List<MigProfile.Compute> profiles = new ArrayList<>();
+        for (int slices = 1; slices <= gpuSlices; slices++) {
+            Integer constant = COMPUTE_CONSTANTS.get(slices);
+            if (constant == null || (slices < gpuSlices && 2 * slices > gpuSlices + 1)) {
+                continue;
+            }
+            List<MigPlacement> placements = new ArrayList<>();
+            int step = slices == 3 ? 4 : slices;
+            for (int start = 0; start + slices <= gpuSlices; start += step) {
+                placements.add(new MigPlacement(start, slices));
+            }
+            profiles.add(new MigProfile.Compute(constant, slices, placements.size(), placements));
+        }
+        return profiles;
     }
 
     /**

@@ -1,0 +1,130 @@
+package io.gpunode.agent.mig;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.gpu.CallRecord;
+import io.gpunode.agent.gpu.GpuAccess;
+import io.gpunode.agent.gpu.GpuMig;
+import io.gpunode.agent.gpu.GpuSession;
+import io.gpunode.agent.gpu.NvmlOpener;
+import io.gpunode.agent.gpu.Step;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * Reads what the node's GPUs can be split into and how they are split: opens NVML, asks, and shuts it down again. For commands: an agent that runs
+ * meanwhile has a session of its own and notices nothing.
+ */
+public final class MigReader {
+    /** Without persistence each GPU takes seconds to come up when NVML is opened. */
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
+
+    private final GpuAccess access;
+    private final MonotonicClock clock;
+    private final Object turn = new Object();
+
+    private MigReader(GpuAccess access, MonotonicClock clock) {
+        this.access = access;
+        this.clock = clock;
+    }
+
+    /** The GPUs could not be read; the message says why, and what to do where that is known. */
+    public static final class UnreadableException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        UnreadableException(String message, Exception cause) {
+            super(message, cause);
+        }
+
+        UnreadableException(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * Reads every GPU that NVML lists, in PCI order, in a minute at most.
+     *
+     * @param config says where NVML is
+     * @param host the host's files
+     */
+    public static List<MigGpu> read(AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall)
+            throws UnreadableException, InterruptedException {
+        GpuAccess access = new GpuAccess(
+                NvmlOpener.of(config.nvml(), config.plugin(), host),
+                config.nvml().callDeadline(),
+                clock,
+                wall,
+                new CallRecord(Meters.NONE, wall));
+        return new MigReader(access, clock).read();
+    }
+
+    private List<MigGpu> read() throws UnreadableException, InterruptedException {
+        Tick deadline = clock.now().plus(LIMIT);
+        GpuSession session = await(access.open(this::changed), "nvmlInit", deadline);
+        try {
+            return inPciOrder(await(session.mig(), "reading the GPUs", deadline));
+        } finally {
+            // Within the limit or not: the process ends after this, and NVML with it.
+            awaitEnd(session.close(CLOSE_LIMIT), clock.now().plus(CLOSE_LIMIT));
+        }
+    }
+
+    /** GPUs in the order by which configuration files count them. */
+    static List<MigGpu> inPciOrder(List<GpuMig> told) {
+        List<GpuMig> sorted =
+                told.stream().sorted(Comparator.comparing(GpuMig::pci)).toList();
+        List<MigGpu> gpus = new ArrayList<>(sorted.size());
+        for (int i = 0; i < sorted.size(); i++) {
+            GpuMig gpu = sorted.get(i);
+            gpus.add(new MigGpu(
+                    gpu.id(),
+                    i,
+                    gpu.pci(),
+                    gpu.name(),
+                    gpu.pciDeviceId(),
+                    gpu.pciSubsystemId(),
+                    gpu.architecture(),
+                    new Reading.NotRead<>(),
+                    gpu.geometry(),
+                    gpu.profiles()));
+        }
+        return List.copyOf(gpus);
+    }
+
+    private void changed() {
+        synchronized (turn) {
+            turn.notifyAll();
+        }
+    }
+
+    private <T> T await(Step<T> step, String what, Tick deadline) throws UnreadableException, InterruptedException {
+        awaitEnd(step, deadline);
+        return switch (step.outcome()) {
+            case Step.Outcome.Done<T>(T value) -> value;
+            case Step.Outcome.Failed<T>(Exception cause) ->
+                throw new UnreadableException(String.valueOf(cause.getMessage()), cause);
+            case null ->
+                throw new UnreadableException(what + " has not ended within " + LIMIT.toSeconds()
+                        + " s: look at the kernel's log (dmesg) for a GPU that hangs");
+        };
+    }
+
+    private void awaitEnd(Step<?> step, Tick deadline) throws InterruptedException {
+        synchronized (turn) {
+            long left = deadline.since(clock.now()).toMillis();
+            while (step.outcome() == null && left > 0) {
+                turn.wait(left);
+                left = deadline.since(clock.now()).toMillis();
+            }
+        }
+    }
+}
