@@ -121,6 +121,7 @@ public final class AgentAssembly {
                 config.kubernetes(),
                 config.host().nodeName(),
                 HealthAnnouncements.CONDITION,
+                false,
                 version,
                 System.getenv(),
                 own,

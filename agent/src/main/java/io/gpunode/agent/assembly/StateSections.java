@@ -13,6 +13,7 @@ import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
+import io.gpunode.agent.kubernetes.NodeLabelWriter;
 import io.gpunode.agent.model.NvmlFault;
 import java.nio.file.Path;
 import java.util.Map;
@@ -86,10 +87,26 @@ final class StateSections {
                     .member("watching", status.watching());
             status.labels().ifPresent(labels -> json.member("labels", labels));
             status.lastContact().ifPresent(age -> json.member("lastContactSecondsAgo", age.toSeconds()));
-            json.member("requests", status.requests())
-                    .member("eventsWaiting", status.eventsWaiting())
-                    .endObject();
+            json.member("requests", status.requests()).member("eventsWaiting", status.eventsWaiting());
+            connection.labelWriter().map(NodeLabelWriter::status).ifPresent(labels -> {
+                json.name("nodeLabels")
+                        .beginObject()
+                        .member("wanted", labels.wanted())
+                        .member("applied", labels.applied())
+                        .member("writes", labels.writes())
+                        .member("reason", labels.reason());
+                texts(json, "conflicts", labels.conflicts());
+                texts(json, "leftOut", labels.leftOut());
+                json.endObject();
+            });
+            json.endObject();
         });
+    }
+
+    private static void texts(JsonWriter json, String name, Map<String, String> texts) {
+        json.name(name).beginObject();
+        texts.forEach(json::member);
+        json.endObject();
     }
 
     static StateSection faults(Inventory inventory) {

@@ -3,6 +3,7 @@ package io.gpunode.agent.kubernetes;
 import io.gpunode.agent.json.JsonValue;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -18,6 +19,7 @@ record ApiAnswer(int status, String body, Optional<Duration> retryAfter) {
     static final int NOT_FOUND = 404;
     static final int CONFLICT = 409;
     static final int GONE = 410;
+    static final int INVALID = 422;
 
     /** Whether it did what was asked. */
     boolean ok() {
@@ -35,14 +37,26 @@ record ApiAnswer(int status, String body, Optional<Duration> retryAfter) {
 
     /** The server's own words for a refusal. */
     String reason() {
+        String message = message();
+        // A proxy's page has none; its status says enough.
+        return message.isEmpty() ? "HTTP status " + status : status + ": " + Texts.shortened(message, 300);
+    }
+
+    /** The server's own words, whole; empty where there are none. */
+    String message() {
         try {
-            String message = Texts.json(body).member("message").textOr("");
-            if (!message.isEmpty()) {
-                return status + ": " + Texts.shortened(message, 300);
-            }
+            return Texts.json(body).member("message").textOr("");
         } catch (IOException e) {
-            // A proxy's page; its status says enough.
+            return "";
         }
-        return "HTTP status " + status;
+    }
+
+    /** What it found wrong, one by one. */
+    List<JsonValue> causes() {
+        try {
+            return Texts.json(body).member("details").member("causes").elements();
+        } catch (IOException e) {
+            return List.of();
+        }
     }
 }

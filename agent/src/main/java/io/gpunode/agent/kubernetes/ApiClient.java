@@ -103,6 +103,22 @@ final class ApiClient implements AutoCloseable {
     }
 
     /**
+     * Says what an object is to hold of a field manager's (server-side apply): what this manager has said before and says no more is removed, what
+     * others manage is left alone. An object that is not there is made.
+     *
+     * @param path with the parameters {@code fieldManager} and, where it is to take what others manage, {@code force}
+     * @param accept the shape of the answer
+     */
+    ApiAnswer apply(String path, String accept, String json) throws IOException, InterruptedException {
+        return send(
+                "apply",
+                request(path, accept)
+                        // JSON is YAML; only the newest servers know a name for it.
+                        .header("Content-Type", "application/apply-patch+yaml")
+                        .method("PATCH", body(json)));
+    }
+
+    /**
      * Opens a watch.
      *
      * @param reader gets what comes, on this client's thread

@@ -74,6 +74,7 @@ public final class ApiConnection implements Service {
     private final OwnNode ownNode;
     private final Optional<NodeEvents> events;
     private final Optional<NodeCondition> condition;
+    private final Optional<NodeLabelWriter> labelWriter;
     private final List<Waiting> errands = new ArrayList<>();
     private final DutyCycle cycle;
     private final Duration callLimit;
@@ -90,6 +91,7 @@ public final class ApiConnection implements Service {
     /**
      * @param nodeName of the own Node object, unless the credentials are those of its kubelet
      * @param conditionType the name of the node condition
+     * @param takeLabels whether labels of the Node object are taken from whoever else manages them
      * @param version the agent's own, for the server's logs
      * @param environment of this process
      * @param own files as this process sees them
@@ -99,6 +101,7 @@ public final class ApiConnection implements Service {
             AgentConfig.Kubernetes config,
             String nodeName,
             String conditionType,
+            boolean takeLabels,
             String version,
             Map<String, String> environment,
             HostFiles own,
@@ -112,6 +115,7 @@ public final class ApiConnection implements Service {
                 config,
                 nodeName,
                 conditionType,
+                takeLabels,
                 version,
                 new AccessSearch(config, environment, own, host),
                 ApiClient.CALL_LIMIT,
@@ -126,6 +130,7 @@ public final class ApiConnection implements Service {
             AgentConfig.Kubernetes config,
             String nodeName,
             String conditionType,
+            boolean takeLabels,
             String version,
             AccessSearch search,
             Duration callLimit,
@@ -163,6 +168,13 @@ public final class ApiConnection implements Service {
             condition = Optional.empty();
         }
         if (enabled) {
+            NodeLabelWriter made = new NodeLabelWriter(ownNode, takeLabels, clock, random, meters, cycle::wake);
+            labelWriter = Optional.of(made);
+            errands.add(new Waiting(made));
+        } else {
+            labelWriter = Optional.empty();
+        }
+        if (enabled) {
             meters.gauge(
                     "gpu_node_agent_kubernetes_watch_up",
                     "1 while the watch of the own node at the API server is open, else 0.",
@@ -192,6 +204,11 @@ public final class ApiConnection implements Service {
     /** The node's condition; empty when it is switched off. */
     public Optional<NodeCondition> condition() {
         return condition;
+    }
+
+    /** What keeps labels on the Node object; empty when the API server is switched off. */
+    public Optional<NodeLabelWriter> labelWriter() {
+        return labelWriter;
     }
 
     /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */

@@ -3,16 +3,30 @@ package io.gpunode.agent.kubernetes;
 import io.gpunode.agent.json.JsonValue;
 import java.io.IOException;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * The metadata of a Node object.
  *
  * @param uid differs from that of a node that had the name before
+ * @param resourceVersion of this state of the object
+ * @param applied the labels that {@link NodeLabelWriter} is a manager of, from {@code managedFields}; empty where the object says nothing of managers
+ * @param owners for each label that somebody else manages, who
  */
-public record NodeObject(String name, String uid, Map<String, String> labels) {
+public record NodeObject(
+        String name,
+        String uid,
+        String resourceVersion,
+        Map<String, String> labels,
+        Optional<Set<String>> applied,
+        Map<String, String> owners) {
     public NodeObject {
         labels = Map.copyOf(labels);
+        applied = applied.map(Set::copyOf);
+        owners = Map.copyOf(owners);
     }
 
     /** Reads an object of the API. */
@@ -23,8 +37,46 @@ public record NodeObject(String name, String uid, Map<String, String> labels) {
                 metadata.member("labels").members().entrySet()) {
             label.getValue().text().ifPresent(value -> labels.put(label.getKey(), value));
         }
+        JsonValue managers = metadata.member("managedFields");
+        Set<String> applied = new HashSet<>();
+        Map<String, String> owners = new HashMap<>();
+        for (JsonValue entry : managers.elements()) {
+            String manager = entry.member("manager").textOr("");
+            boolean own = manager.equals(NodeLabelWriter.FIELD_MANAGER)
+                    && entry.member("operation").textOr("").equals("Apply");
+            JsonValue fields = entry.member("fieldsV1").member("f:metadata").member("f:labels");
+            for (String field : fields.members().keySet()) {
+                if (field.startsWith("f:")) {
+                    if (own) {
+                        applied.add(field.substring(2));
+                    } else {
+                        owners.put(field.substring(2), manager);
+                    }
+                }
+            }
+        }
         return new NodeObject(
-                metadata.member("name").textOr(""), metadata.member("uid").textOr(""), labels);
+                metadata.member("name").textOr(""),
+                metadata.member("uid").textOr(""),
+                metadata.member("resourceVersion").textOr(""),
+                labels,
+                managers.elements().isEmpty() ? Optional.empty() : Optional.of(applied),
+                owners);
+    }
+
+    /** Whether it is the same object with the same labels of the same managers. */
+    boolean sameLabels(NodeObject other) {
+        return uid.equals(other.uid)
+                && labels.equals(other.labels)
+                && applied.equals(other.applied)
+                && owners.equals(other.owners);
+    }
+
+    /**
+     * Whether it is a later state of the same object. Versions are numbers that grow; where a server has others, nobody can tell, and it is not.
+     */
+    boolean laterThan(NodeObject other) {
+        return uid.equals(other.uid) && OwnNode.older(other.resourceVersion, resourceVersion);
     }
 
     /** One line of a watch. */

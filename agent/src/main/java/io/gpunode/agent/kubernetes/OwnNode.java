@@ -89,6 +89,11 @@ public final class OwnNode implements NodeLabels {
         return Optional.ofNullable(current);
     }
 
+    /** The same, but empty while there is no such object: writing to one that is gone would be a mistake. */
+    Optional<NodeObject> present() {
+        return absent.isEmpty() ? current() : Optional.empty();
+    }
+
     @Override
     public Answer label(String name) {
         if (asked.size() < MOST_ASKED) {
@@ -296,6 +301,9 @@ public final class OwnNode implements NodeLabels {
         NodeObject before = current;
         current = node;
         absent = "";
+        if (before == null || !before.sameLabels(node)) {
+            wake.run();
+        }
         if (before == null || differs(before, node)) {
             for (Runnable listener : listeners) {
                 try {
@@ -313,7 +321,7 @@ public final class OwnNode implements NodeLabels {
     }
 
     /** Versions are whole numbers that grow; about others nothing can be said. */
-    private static boolean older(String version, String than) {
+    static boolean older(String version, String than) {
         return whole(version)
                 && whole(than)
                 && (version.length() == than.length() ? version.compareTo(than) < 0 : version.length() < than.length());

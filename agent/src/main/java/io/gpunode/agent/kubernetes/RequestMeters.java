@@ -29,7 +29,7 @@ final class RequestMeters {
         count(
                 verb,
                 switch (status) {
-                    case 200, 201, 401, 403, 404, 409, 410, 429 -> Integer.toString(status);
+                    case 200, 201, 401, 403, 404, 409, 410, 422, 429 -> Integer.toString(status);
                     default -> status / 100 + "xx";
                 });
     }

@@ -6,6 +6,8 @@ import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsParameters;
 import com.sun.net.httpserver.HttpsServer;
+import io.gpunode.agent.json.JsonException;
+import io.gpunode.agent.json.JsonValue;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -23,7 +25,9 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -40,7 +44,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An API server with one node and its events, as far as the agent knows one: lists, watches from a version, creates and patches events, patches the
- * node's status. It refuses what it was not told about. Faults are asked for: the next answers of a kind of request, watches that break, versions that
+ * node's status, applies labels with managers of fields. It refuses what it was not told about. Faults are asked for: the next answers of a kind of request, watches that break, versions that
  * are too old, nothing at all.
  */
 public final class FakeApiServer implements AutoCloseable {
@@ -111,6 +115,11 @@ public final class FakeApiServer implements AutoCloseable {
     private final Map<String, Deque<Fault>> faults = new TreeMap<>();
     private final List<BlockingQueue<String>> watches = new CopyOnWriteArrayList<>();
     private final Map<String, String> labels = new TreeMap<>();
+    /** The managers of each label. */
+    private final Map<String, Set<String>> managers = new TreeMap<>();
+
+    private boolean showsManagers = true;
+    private volatile @Nullable List<String> delayed;
     private final Map<String, String> events = new TreeMap<>();
     private final List<String> history = new ArrayList<>();
     private volatile String token = "";
@@ -158,10 +167,26 @@ public final class FakeApiServer implements AutoCloseable {
         token = accepted;
     }
 
-    /** Sets labels of the node and tells the watches. */
+    /** Sets labels of the node, as a person does, and tells the watches. */
     public synchronized void labels(Map<String, String> changed) {
-        labels.clear();
-        labels.putAll(changed);
+        manage("kubectl-label", changed, true);
+    }
+
+    /** Sets some labels of the node in the name of somebody and leaves the others. */
+    synchronized void setLabels(String manager, Map<String, String> changed) {
+        manage(manager, changed, false);
+    }
+
+    private void manage(String manager, Map<String, String> changed, boolean all) {
+        if (all) {
+            labels.keySet().retainAll(changed.keySet());
+            managers.keySet().retainAll(changed.keySet());
+        }
+        changed.forEach((key, value) -> {
+            if (!value.equals(labels.put(key, value))) {
+                managers.put(key, new TreeSet<>(Set.of(manager)));
+            }
+        });
         happened(registered ? "MODIFIED" : "ADDED");
         registered = true;
     }
@@ -179,10 +204,32 @@ public final class FakeApiServer implements AutoCloseable {
         return port;
     }
 
+    synchronized void removeLabel(String key) {
+        labels.remove(key);
+        managers.remove(key);
+        happened("MODIFIED");
+    }
+
+    /** The labels of the node now. */
+    synchronized Map<String, String> labels() {
+        return new TreeMap<>(labels);
+    }
+
+    /** Who manages a label. */
+    synchronized Set<String> managers(String key) {
+        return new TreeSet<>(managers.getOrDefault(key, Set.of()));
+    }
+
+    /** Says nothing of managers, as old servers and some proxies. */
+    synchronized void hideManagers() {
+        showsManagers = false;
+    }
+
     synchronized void deleteNode() {
         happened("DELETED");
         registered = false;
         labels.clear();
+        managers.clear();
         uid += "-next";
     }
 
@@ -212,8 +259,25 @@ public final class FakeApiServer implements AutoCloseable {
                 + "\"}}}\n");
     }
 
+    /** Keeps what happens from the watches until {@link #tell}. */
+    synchronized void delay() {
+        delayed = new ArrayList<>();
+    }
+
+    /** Tells what was kept back, in order. */
+    synchronized void tell() {
+        List<String> kept = delayed == null ? List.of() : delayed;
+        delayed = null;
+        kept.forEach(this::send);
+    }
+
     /** Sends text on every watch as it is. */
     void send(String raw) {
+        List<String> kept = delayed;
+        if (kept != null) {
+            kept.add(raw);
+            return;
+        }
         watches.forEach(watch -> watch.add(raw));
     }
 
@@ -227,7 +291,7 @@ public final class FakeApiServer implements AutoCloseable {
         send(BREAK);
     }
 
-    /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}) so. */
+    /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}, {@code apply}) so. */
     void next(String kind, Fault... wanted) {
         synchronized (faults) {
             faults.computeIfAbsent(kind, _ -> new ArrayDeque<>()).addAll(List.of(wanted));
@@ -398,6 +462,7 @@ public final class FakeApiServer implements AutoCloseable {
                 case "event" -> createEvent(exchange, body);
                 case "patchEvent" -> patchEvent(exchange, path, body);
                 case "status" -> answer(exchange, 200, node(version));
+                case "apply" -> apply(exchange, path, body);
                 default ->
                     answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
             }
@@ -415,6 +480,9 @@ public final class FakeApiServer implements AutoCloseable {
         }
         if (path.startsWith("/api/v1/nodes/" + node + "/status?")) {
             return method.equals("PATCH") ? "status" : method;
+        }
+        if (path.startsWith("/api/v1/nodes/" + node + "?fieldManager=")) {
+            return method.equals("PATCH") ? "apply" : method;
         }
         if (path.equals("/api/v1/nodes/" + node)) {
             return method.equals("GET") ? "node" : method;
@@ -499,6 +567,95 @@ public final class FakeApiServer implements AutoCloseable {
         }
     }
 
+    /** Server-side apply of the node's labels. */
+    private synchronized void apply(HttpExchange exchange, String path, String body) throws IOException {
+        String manager = path.replaceAll(".*[?&]fieldManager=([^&]*).*", "$1");
+        boolean force = path.contains("&force=true");
+        JsonValue metadata = parsed(body).member("metadata");
+        if (!registered) {
+            answer(
+                    exchange,
+                    409,
+                    Fault.status(409, "uid mismatch: the provided object specified a uid, and no existing object was found")
+                            .body);
+            return;
+        }
+        if (!metadata.member("uid").textOr("").equals(uid)) {
+            answer(exchange, 409, Fault.status(409, "Precondition failed: UID in precondition").body);
+            return;
+        }
+        Map<String, String> wanted = new TreeMap<>();
+        metadata.member("labels").members().forEach((key, value) -> wanted.put(key, value.textOr("")));
+        StringBuilder causes = new StringBuilder();
+        wanted.forEach((key, value) -> {
+            for (String other : managers.getOrDefault(key, Set.of())) {
+                if (!other.equals(manager) && !value.equals(labels.get(key))) {
+                    causes.append(causes.isEmpty() ? "" : ",")
+                            .append("{\"reason\":\"FieldManagerConflict\",\"message\":\"conflict with \\\"")
+                            .append(other)
+                            .append("\\\" using v1\",\"field\":\".metadata.labels.")
+                            .append(key)
+                            .append("\"}");
+                }
+            }
+        });
+        if (!causes.isEmpty() && !force) {
+            answer(
+                    exchange,
+                    409,
+                    "{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"Apply failed with conflicts\",\"reason\":\"Conflict\","
+                            + "\"details\":{\"causes\":[" + causes + "]},\"code\":409}");
+            return;
+        }
+        Map<String, String> before = new TreeMap<>(labels);
+        String managersBefore = managers.toString();
+        for (String key : List.copyOf(managers.keySet())) {
+            if (managers.get(key).contains(manager) && !wanted.containsKey(key)) {
+                managers.get(key).remove(manager);
+                if (managers.get(key).isEmpty()) {
+                    managers.remove(key);
+                    labels.remove(key);
+                }
+            }
+        }
+        wanted.forEach((key, value) -> {
+            if (!value.equals(labels.put(key, value))) {
+                managers.remove(key);
+            }
+            managers.computeIfAbsent(key, _ -> new TreeSet<>()).add(manager);
+        });
+        if (!before.equals(labels) || !managersBefore.equals(managers.toString())) {
+            happened("MODIFIED");
+        }
+        answer(exchange, 200, node(version));
+    }
+
+    private static JsonValue parsed(String body) throws IOException {
+        try {
+            return JsonValue.parse(body);
+        } catch (JsonException e) {
+            throw new IOException(body, e);
+        }
+    }
+
+    private String managedFields() {
+        Map<String, List<String>> byManager = new TreeMap<>();
+        managers.forEach((key, all) -> all.forEach(
+                manager -> byManager.computeIfAbsent(manager, _ -> new ArrayList<>()).add(key)));
+        StringBuilder json = new StringBuilder(
+                "{\"manager\":\"kubelet\",\"operation\":\"Update\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:status\":{}}}");
+        byManager.forEach((manager, keys) -> {
+            json.append(",{\"manager\":\"")
+                    .append(manager)
+                    .append("\",\"operation\":\"")
+                    .append(manager.startsWith("gpu-node-agent") ? "Apply" : "Update")
+                    .append("\",\"fieldsV1\":{\"f:metadata\":{\"f:labels\":{\".\":{}");
+            keys.forEach(key -> json.append(",\"f:").append(key).append("\":{}"));
+            json.append("}}}}");
+        });
+        return json.toString();
+    }
+
     private synchronized String node(long at) {
         StringBuilder json = new StringBuilder("{\"kind\":\"Node\",\"metadata\":{\"name\":\"")
                 .append(node)
@@ -517,7 +674,11 @@ public final class FakeApiServer implements AutoCloseable {
                     .append('"');
             comma = ",";
         }
-        return json.append("}},\"status\":{\"conditions\":[")
+        json.append('}');
+        if (showsManagers) {
+            json.append(",\"managedFields\":[").append(managedFields()).append(']');
+        }
+        return json.append("},\"status\":{\"conditions\":[")
                 .append(conditions)
                 .append("]}}")
                 .toString();

@@ -9,6 +9,7 @@ import io.gpunode.agent.time.ManualTime;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -27,6 +28,10 @@ final class Harness implements AutoCloseable {
     private final Heartbeats heartbeats = new Heartbeats(time);
 
     private Harness(Path root, String node) {
+        this(root, node, false);
+    }
+
+    private Harness(Path root, String node, boolean takeLabels) {
         AgentConfig.Kubernetes config = new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true);
         this.root = root;
         SystemHostFiles files = new SystemHostFiles(root);
@@ -34,6 +39,7 @@ final class Harness implements AutoCloseable {
                 config,
                 node,
                 "GpuHealthy",
+                takeLabels,
                 "1.2.3",
                 new AccessSearch(config, Map.of(), new SystemHostFiles(Path.of("/")), files),
                 CALL_LIMIT,
@@ -56,10 +62,18 @@ final class Harness implements AutoCloseable {
 
     /** With a token in a file of a kubelet's kubeconfig. */
     static Harness connectedTo(FakeApiServer server, Path root) throws IOException {
+        return on(root).to(server);
+    }
+
+    /** The same, and it takes labels from whoever else manages them. */
+    static Harness takingLabels(FakeApiServer server, Path root) throws IOException {
+        return new Harness(root, NODE, true).to(server);
+    }
+
+    private Harness to(FakeApiServer server) throws IOException {
         server.token("token-1");
-        Harness harness = on(root);
-        harness.token("token-1");
-        harness.kubeconfig("""
+        token("token-1");
+        kubeconfig("""
                 apiVersion: v1
                 kind: Config
                 clusters: [{name: c, cluster: {server: "%s", certificate-authority: ca.pem}}]
@@ -67,8 +81,11 @@ final class Harness implements AutoCloseable {
                 contexts: [{name: x, context: {cluster: c, user: u}}]
                 current-context: x
                 """.formatted(server.url()));
-        Files.copy(FakeApiServer.FIXTURES.resolve("ca.pem"), root.resolve("etc/kubernetes/ca.pem"));
-        return harness;
+        Files.copy(
+                FakeApiServer.FIXTURES.resolve("ca.pem"),
+                root.resolve("etc/kubernetes/ca.pem"),
+                StandardCopyOption.REPLACE_EXISTING);
+        return this;
     }
 
     void kubeconfig(String text) throws IOException {
