@@ -121,7 +121,7 @@ public final class AgentAssembly {
                 config.kubernetes(),
                 config.host().nodeName(),
                 HealthAnnouncements.CONDITION,
-                false,
+                config.labels().force(),
                 version,
                 System.getenv(),
                 own,
