@@ -2,6 +2,8 @@ package io.gpunode.nvml.simulator;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -20,6 +22,8 @@ import java.util.concurrent.TimeUnit;
  * @param realDeviceNodes whether device nodes are character devices of the real numbers; otherwise they are empty ordinary files
  */
 public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDeviceNodes) {
+    private static final int VENDOR = 0x10de;
+    private static final int CONFIGURATION_SPACE = 256;
     private static final int NVIDIA_MAJOR = 195;
     private static final int UVM_MAJOR = 510;
     private static final int CAPABILITIES_MAJOR = 511;
@@ -103,10 +107,18 @@ public record SimulatedNodeFiles(Path hostRoot, Path driverRoot, boolean realDev
         for (SimulatedProfile.Gpu gpu : profile.gpus()) {
             Path device = root.resolve("sys/bus/pci/devices/" + gpu.pciAddress());
             write(device.resolve("numa_node"), gpu.numaNode() + "\n");
-            write(device.resolve("vendor"), "0x10de\n");
+            write(device.resolve("vendor"), String.format(Locale.ROOT, "0x%04x\n", VENDOR));
             write(device.resolve("device"), String.format(Locale.ROOT, "0x%04x\n", gpu.deviceId() >>> 16));
             write(device.resolve("class"), "0x030200\n");
+            // Of its configuration space who it is; no capability, so it is no virtual GPU.
+            byte[] space = new byte[CONFIGURATION_SPACE];
+            ByteBuffer.wrap(space)
+                    .order(ByteOrder.LITTLE_ENDIAN)
+                    .putShort((short) VENDOR)
+                    .putShort((short) (gpu.deviceId() >>> 16));
+            Files.write(device.resolve("config"), space);
         }
+        write(root.resolve("sys/class/dmi/id/product_name"), "Simulated Node\n");
         if (profile.driverLoaded()) {
             write(root.resolve("sys/module/nvidia/version"), profile.driverVersion() + "\n");
             write(root.resolve("sys/module/nvidia/refcnt"), "0\n");

@@ -20,6 +20,9 @@ class SimulatedNodeFilesTest {
         // Then
         assertThat(root.resolve("sys/bus/pci/devices/0000:9d:00.0/numa_node")).hasContent("1");
         assertThat(root.resolve("sys/bus/pci/devices/0000:9d:00.0/device")).hasContent("0x2330");
+        assertThat(Files.readAllBytes(root.resolve("sys/bus/pci/devices/0000:9d:00.0/config")))
+                .hasSize(256)
+                .startsWith(0xde, 0x10, 0x30, 0x23);
         assertThat(root.resolve("proc/driver/nvidia/gpus/0000:9d:00.0/information"))
                 .content()
                 .contains("NVIDIA H100 80GB HBM3", "Device Minor: \t 4");
