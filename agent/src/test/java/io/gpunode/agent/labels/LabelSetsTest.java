@@ -35,8 +35,7 @@ class LabelSetsTest {
     Path directory;
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"1xt4", "4xl4", "8xa100-40gb", "8xa100-80gb-mig", "8xh100", "4xgb200", "old-driver-470"})
+    @ValueSource(strings = {"1xt4", "4xl4", "8xa100-40gb", "8xa100-80gb-mig", "8xh100", "4xgb200", "old-driver-470"})
     void labelsOfANode(String profile) {
         // Given
         NvmlSimulator simulator = NvmlSimulator.install(directory.resolve("driver"), profile);
@@ -98,7 +97,9 @@ class LabelSetsTest {
 
             // Then
             Golden.check(
-                    "labels/8xa100-40gb-" + layout.name().toLowerCase(Locale.ROOT).replace('_', '-') + ".txt", sets);
+                    "labels/8xa100-40gb-"
+                            + layout.name().toLowerCase(Locale.ROOT).replace('_', '-') + ".txt",
+                    sets);
         }
     }
 
