@@ -177,10 +177,10 @@ final class GpuMigReader {
             for (NvmlMig.ComputeInstance compute : call(
                     "nvmlGpuInstanceGetComputeInstances",
                     () -> mig.computeInstances(device, instance.id(), profile.id()))) {
-                computeInstances.put(
+                computeInstances.putIfAbsent(
                         compute.id(),
                         new MigGeometry.ComputeInstance(
-                                compute.id(), compute.profileId(), placement(compute.placement())));
+                                compute.id(), compute.profileId(), profile.slices(), placement(compute.placement())));
             }
         }
         return new MigGeometry.GpuInstance(

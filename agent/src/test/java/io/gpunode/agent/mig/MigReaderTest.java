@@ -48,12 +48,12 @@ class MigReaderTest {
                                             2,
                                             9,
                                             new MigPlacement(0, 4),
-                                            List.of(new ComputeInstance(0, 0, new MigPlacement(2, 1)))),
+                                            List.of(new ComputeInstance(0, 0, 1, new MigPlacement(2, 1)))),
                                     new GpuInstance(
                                             13,
                                             19,
                                             new MigPlacement(6, 1),
-                                            List.of(new ComputeInstance(0, 0, new MigPlacement(0, 1)))))));
+                                            List.of(new ComputeInstance(0, 0, 1, new MigPlacement(0, 1)))))));
         }
     }
 
