@@ -122,7 +122,7 @@ public final class PictureAnnouncements implements Service {
 
     private void waiting(NvmlState.Waiting waiting) {
         if (waiting.kind().equals(NvmlState.Waiting.STARTING)
-                || access == Access.WAITING && toldWord.equals(waiting.kind())) {
+                || (access == Access.WAITING && toldWord.equals(waiting.kind()))) {
             return;
         }
         String reason = waiting.reason();

@@ -44,7 +44,7 @@ record ApiAccess(
         try {
             URI address = new URI(text.endsWith("/") ? text.substring(0, text.length() - 1) : text);
             boolean http = "https".equals(address.getScheme()) || "http".equals(address.getScheme());
-            boolean port = address.getPort() == -1 || address.getPort() > 0 && address.getPort() <= 65_535;
+            boolean port = address.getPort() == -1 || (address.getPort() > 0 && address.getPort() <= 65_535);
             if (http
                     && port
                     && address.getHost() != null

@@ -95,8 +95,8 @@ public final class NodeCondition implements Errand {
             if (before != null && cut.equals(before.wish)) {
                 return;
             }
-            boolean sameStatus = before != null && before.wish.status == cut.status;
-            wanting = new Wanted(cut, sameStatus ? before.since : clock.now());
+            Tick since = before != null && before.wish.status == cut.status ? before.since : clock.now();
+            wanting = new Wanted(cut, since);
         }
         wake.run();
     }

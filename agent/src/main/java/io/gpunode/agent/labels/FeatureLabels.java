@@ -290,7 +290,7 @@ public final class FeatureLabels {
 
     private boolean renamed(SharedResource sharing) {
         return settings.sharing().timeSlicing().renameByDefault()
-                || !sharing.rename().isEmpty() && !sharing.rename().equals(sharing.name());
+                || (!sharing.rename().isEmpty() && !sharing.rename().equals(sharing.name()));
     }
 
     // --- MIG

@@ -114,9 +114,10 @@ public final class MigConfigReader {
         List<Integer> gpus = gpus(keys.get(GPUS), entry.place(), path + "." + GPUS);
         Optional<Boolean> enabled = enabled(keys.get(ENABLED), entry.place(), path + "." + ENABLED);
         RawValue listed = keys.get(DEVICES);
-        boolean none = listed == null || listed.is(Kind.NULL);
-        List<MigConfigFile.Devices> devices = none ? List.of() : devices(listed, path + "." + DEVICES);
-        if (enabled.isPresent() && enabled.get() && none) {
+        boolean some = listed != null && !listed.is(Kind.NULL);
+        List<MigConfigFile.Devices> devices =
+                listed == null || !some ? List.of() : devices(listed, path + "." + DEVICES);
+        if (enabled.isPresent() && enabled.get() && !some) {
             report.problem(
                     listed == null ? entry.place() : listed.place(),
                     path + "." + DEVICES,
@@ -125,7 +126,8 @@ public final class MigConfigReader {
         }
         if (enabled.isPresent()
                 && !enabled.get()
-                && !none
+                && listed != null
+                && some
                 && (!listed.is(Kind.BLOCK) || !listed.keys().isEmpty())) {
             report.problem(
                     listed.place(),

@@ -68,7 +68,8 @@ class FaultsOnNodeTest {
                 "nvmlDeviceGetPersistenceMode"
             })
     void aCallThatHangsCostsItsGpuAlone(String function) throws Exception {
-        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+        // Long enough that a loaded machine does not make the other GPUs late.
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4", Duration.ofMillis(700)).started()) {
             XidWatcher watcher = watching(node);
 
             // When
