@@ -46,7 +46,7 @@ class ContainerIT {
     @AfterEach
     void stop() throws Exception {
         if (agent.isPresent()) {
-            agent.get().stop(Duration.ofSeconds(5));
+            agent.get().stop(Duration.ofSeconds(30));
         }
         driver.ifPresent(ControlFile::close);
     }

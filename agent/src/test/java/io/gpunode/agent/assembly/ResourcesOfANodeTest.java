@@ -62,7 +62,7 @@ class ResourcesOfANodeTest {
     void stop() throws Exception {
         try {
             if (agent.isPresent()) {
-                agent.get().stop(Duration.ofSeconds(5));
+                agent.get().stop(Duration.ofSeconds(30));
             }
         } finally {
             node.close();

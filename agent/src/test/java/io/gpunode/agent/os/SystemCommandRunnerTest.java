@@ -47,7 +47,7 @@ class SystemCommandRunnerTest {
     @Test
     void aChildThatHoldsThePipesOpenDoesNotHoldTheCaller() throws Exception {
         // When
-        CommandRunner.Result result = shell("sleep 5 & echo $!", LONG, 1_000);
+        CommandRunner.Result result = shell("sleep 60 & echo $!", LONG, 1_000);
 
         // Then
         assertThat(result.status()).isZero();
