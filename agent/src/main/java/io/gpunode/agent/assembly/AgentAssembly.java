@@ -29,6 +29,7 @@ import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.NodeEvent;
+import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.lifecycle.ServiceGroup;
@@ -72,6 +73,7 @@ public final class AgentAssembly {
     private final PodResourcesClient pods;
     private final DevicePlugin devicePlugin;
     private final ApiConnection kubernetes;
+    private final LabelPublisher featureLabels;
     private final MetricsExposition exposition;
     private final AdminServer admin;
     private final List<ReadinessCheck> readiness;
@@ -145,6 +147,8 @@ public final class AgentAssembly {
                 clock,
                 wall,
                 new SplittableRandom());
+        this.featureLabels = new LabelPublisher(
+                inventory, this::config, host, clock, wall, new SplittableRandom(), heartbeats, meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -175,6 +179,7 @@ public final class AgentAssembly {
                                 StateSections.devicePlugin(devicePlugin),
                                 StateSections.cdi(cdi),
                                 StateSections.kubernetes(kubernetes),
+                                StateSections.labels(featureLabels),
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
@@ -191,6 +196,7 @@ public final class AgentAssembly {
                 kubernetes,
                 new Prepared(),
                 devicePlugin,
+                featureLabels,
                 new PictureAnnouncements(inventory, events, clock),
                 new HealthAnnouncements(
                         inventory, events, kubernetes.condition().map(condition -> condition::want))));
@@ -243,6 +249,7 @@ public final class AgentAssembly {
         inventory.samplingInterval(config.sampling().interval());
         pods.interval(config.sampling().interval());
         cdi.configured();
+        featureLabels.configured();
         devicePlugin.configure(pluginSettings());
         for (ConfigDiff.Change change : diff.live()) {
             LOG.info("applied", "setting", change.setting(), "before", change.before(), "after", change.after());

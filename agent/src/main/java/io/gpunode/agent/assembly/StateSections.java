@@ -14,6 +14,8 @@ import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.kubernetes.NodeLabelWriter;
+import io.gpunode.agent.labels.LabelPublisher;
+import io.gpunode.agent.labels.LabelStatus;
 import io.gpunode.agent.model.NvmlFault;
 import java.nio.file.Path;
 import java.util.Map;
@@ -107,6 +109,21 @@ final class StateSections {
         json.name(name).beginObject();
         texts.forEach(json::member);
         json.endObject();
+    }
+
+    static StateSection labels(LabelPublisher publisher) {
+        return section("labels", json -> {
+            LabelStatus status = publisher.status();
+            json.beginObject()
+                    .member("sink", status.sink())
+                    .member("place", status.place())
+                    .member("state", status.state().toString())
+                    .member("reason", status.reason())
+                    .member("count", status.labels().size());
+            status.lastWritten().ifPresent(age -> json.member("lastWrittenSecondsAgo", age.toSeconds()));
+            texts(json, "labels", status.labels());
+            json.endObject();
+        });
     }
 
     static StateSection faults(Inventory inventory) {

@@ -62,6 +62,10 @@ final class MetricsDocument {
             | `gpu_node_agent_device_plugin_registrations_total` | counter | resource, result | Registrations with the kubelet, `registered` or `failed`. |
             | `gpu_node_agent_device_plugin_lists_sent_total` | counter | resource | Device lists sent to the kubelet. |
             | `gpu_node_agent_device_plugin_unoffered_devices` | gauge | | GPUs and MIG devices that no resource offers; `gpu-node-agent status` says why. |
+            | `gpu_node_agent_labels` | gauge | | Feature labels that the node is to have. |
+            | `gpu_node_agent_labels_current` | gauge | | 1 while they are written where they belong, else 0 and the reason is in `/state`; no number while `labels.sink` is `off`. |
+            | `gpu_node_agent_labels_file_failures_total` | counter | | Times that the file of feature labels could not be written or removed. |
+            | `gpu_node_agent_labels_file_writes_total` | counter | | Times that it was written or removed. |
             | `gpu_node_agent_nvml_call_seconds` | timer | group | How long NVML calls, or batches of them, took. |
             | `gpu_node_agent_nvml_errors_total` | counter | group, return | NVML calls that failed, without those that are not supported. |
             | `gpu_node_agent_pod_resources_call_seconds` | timer | | How long calls of the kubelet's PodResources API took. |

@@ -1,0 +1,372 @@
+package io.gpunode.agent.labels;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.LabelOutput;
+import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.lifecycle.DutyCycle;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.lifecycle.Service;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps the node's labels equal to the picture: computes them when the picture's structure, the settings or the host's own facts have changed, and
+ * tells every place what is wanted there: the labels in one, nothing of ours in the others. Labels outlive the agent and a short absence of the
+ * driver, so that a restart or a driver reload does not move pods about.
+ *
+ * <p>Its loop owns everything but the status, which is for any thread.
+ */
+public final class LabelPublisher implements Service {
+    private static final Log LOG = Log.of(LabelPublisher.class);
+
+    /** Registering with the kubelet comes first, and the two share the processors. */
+    private static final Duration FIRST_TURN = Duration.ofMillis(500);
+
+    /** A directory can appear, a file be changed by others, a virtual GPU be plugged in; looking costs some small files. */
+    static final Duration RECHECK = Duration.ofMinutes(2);
+
+    private static final Duration BOUND = Duration.ofMinutes(5);
+    private static final SortedMap<String, String> NONE = Collections.emptySortedMap();
+
+    private final SnapshotSource snapshots;
+    private final Supplier<AgentConfig> config;
+    private final HostFiles files;
+    private final HostFactsReader factsReader;
+    private final Optional<LabelSink> nodeFeature;
+    private final Optional<LabelSink> node;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final Meters meters;
+    private final Backoff backoff;
+    private final DutyCycle loop;
+
+    /** Of the picture that was last looked at. */
+    private volatile long structureSeen = -1;
+
+    private volatile Outcome outcome = new Outcome("undecided", Optional.empty(), "");
+    private volatile SortedMap<String, String> labels = NONE;
+    /** Whether {@link #labels} are those of a picture. */
+    private volatile boolean computed;
+
+    private Tick notBefore;
+    private @Nullable Tick withoutDriverSince;
+    private Tick factsDue;
+    private HostFacts facts = HostFacts.NONE;
+    private String machineTypeFile = "";
+    private @Nullable LabelSettings settingsSeen;
+    private long configuredAt;
+    private @Nullable Basis basis;
+    private Optional<FeatureFileSink> file = Optional.empty();
+    private SnapshotSource.@Nullable Subscription subscription;
+
+    /** All that labels are made from. */
+    private record Basis(long structure, LabelSettings settings, HostFacts facts) {}
+
+    /** Where labels go, or why they go nowhere. */
+    private record Outcome(String sink, Optional<LabelSink> chosen, String reason) {}
+
+    /** @param config read at each turn, so that a reload takes effect with the next */
+    public LabelPublisher(
+            SnapshotSource snapshots,
+            Supplier<AgentConfig> config,
+            HostFiles files,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random,
+            Heartbeats heartbeats,
+            Meters meters) {
+        this(snapshots, config, files, Optional.empty(), Optional.empty(), clock, wall, random, heartbeats, meters);
+    }
+
+    /**
+     * @param config read at each turn, so that a reload takes effect with the next
+     * @param nodeFeature writes the NodeFeature object; empty where no API server is used
+     * @param node writes labels of the Node object; empty where no API server is used
+     */
+    LabelPublisher(
+            SnapshotSource snapshots,
+            Supplier<AgentConfig> config,
+            HostFiles files,
+            Optional<LabelSink> nodeFeature,
+            Optional<LabelSink> node,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random,
+            Heartbeats heartbeats,
+            Meters meters) {
+        this.snapshots = snapshots;
+        this.config = config;
+        this.files = files;
+        this.factsReader = new HostFactsReader(files);
+        this.nodeFeature = nodeFeature;
+        this.node = node;
+        this.clock = clock;
+        this.wall = wall;
+        this.meters = meters;
+        this.backoff = new Backoff(Duration.ofSeconds(1), RECHECK, random);
+        this.loop = new DutyCycle("labels", BOUND, heartbeats, this::turn);
+        Tick now = clock.now();
+        this.notBefore = now;
+        this.factsDue = now;
+        meters.gauge("gpu_node_agent_labels", "Feature labels that the node is to have.", () -> labels.size());
+        meters.gauge(
+                "gpu_node_agent_labels_current",
+                "1 while the node's feature labels are written where they belong, else 0; the reason is in /state. No number"
+                        + " while labels.sink is off.",
+                this::current);
+    }
+
+    @Override
+    public String name() {
+        return "labels";
+    }
+
+    @Override
+    public void start() {
+        notBefore = clock.now().plus(FIRST_TURN);
+        subscription = snapshots.subscribe("labels", snapshot -> {
+            if (snapshot.structureVersion() != structureSeen) {
+                loop.wake();
+            }
+        });
+        loop.start();
+    }
+
+    /** Labels stay as they are: they are the node's, and not this process's. */
+    @Override
+    public void stop(Duration limit) throws Exception {
+        SnapshotSource.Subscription subscribed = subscription;
+        if (subscribed != null) {
+            subscribed.close();
+        }
+        loop.stop(limit);
+    }
+
+    /** The configuration is another one. Never blocks, any thread. */
+    public void configured() {
+        loop.wake();
+    }
+
+    /** How the labels stand. Any thread. */
+    public LabelStatus status() {
+        Outcome now = outcome;
+        SortedMap<String, String> wanted = labels;
+        if (now.chosen.isEmpty()) {
+            boolean off = now.sink.equals("off");
+            return new LabelStatus(
+                    now.sink,
+                    "",
+                    off ? LabelStatus.State.OFF : LabelStatus.State.WAITING,
+                    now.reason,
+                    wanted,
+                    Optional.empty());
+        }
+        LabelSink.Standing standing = now.chosen.get().standing();
+        LabelStatus.State state;
+        String reason = now.reason;
+        if (!computed) {
+            state = LabelStatus.State.WAITING;
+            reason = "the GPUs are not known yet";
+        } else if (standing.problem().isEmpty()) {
+            state = standing.current() ? LabelStatus.State.CURRENT : LabelStatus.State.PENDING;
+        } else {
+            state = LabelStatus.State.FAILED;
+            reason = standing.problem();
+        }
+        return new LabelStatus(
+                now.sink,
+                standing.place(),
+                state,
+                reason,
+                wanted,
+                standing.written().map(at -> clock.now().since(at)));
+    }
+
+    private double current() {
+        return switch (status().state()) {
+            case OFF -> Double.NaN;
+            case CURRENT -> 1;
+            case WAITING, PENDING, FAILED -> 0;
+        };
+    }
+
+    /** One look at everything. Only the loop's thread, or a test's before {@link #start}. */
+    Duration turn() {
+        Tick now = clock.now();
+        Duration early = notBefore.since(now);
+        if (early.isPositive()) {
+            return early;
+        }
+        AgentConfig current = config.get();
+        NodeSnapshot snapshot = snapshots.current();
+        structureSeen = snapshot.structureVersion();
+        Duration patience = patience(snapshot, now);
+        if (!patience.isPositive()) {
+            compute(snapshot, current, now);
+        }
+        Duration retry = publish(current.labels());
+        return patience.isPositive() && patience.compareTo(retry) < 0 ? patience : retry;
+    }
+
+    /** For how long labels are to be left as they are because the picture does not say what the node has; zero for not at all. */
+    private Duration patience(NodeSnapshot snapshot, Tick now) {
+        Certainty certainty = Certainty.of(snapshot);
+        if (certainty != Certainty.NO_DRIVER) {
+            withoutDriverSince = null;
+            return certainty == Certainty.KNOWN ? Duration.ZERO : RECHECK;
+        }
+        Tick since = withoutDriverSince;
+        if (since == null) {
+            withoutDriverSince = now;
+            return Certainty.DRIVER_PATIENCE;
+        }
+        return since.plus(Certainty.DRIVER_PATIENCE).since(now);
+    }
+
+    private void compute(NodeSnapshot snapshot, AgentConfig current, Tick now) {
+        LabelSettings undated = LabelSettings.of(current, 0);
+        if (!undated.equals(settingsSeen)) {
+            settingsSeen = undated;
+            configuredAt = wall.instant().getEpochSecond();
+        }
+        String machine = current.labels().machineTypeFile();
+        if (now.reached(factsDue) || !machine.equals(machineTypeFile)) {
+            facts = factsReader.read(machine);
+            machineTypeFile = machine;
+            factsDue = now.plus(RECHECK);
+        }
+        Basis next = new Basis(snapshot.structureVersion(), LabelSettings.of(current, configuredAt), facts);
+        if (!next.equals(basis)) {
+            labels = FeatureLabels.of(snapshot, next.settings, next.facts);
+            basis = next;
+            computed = true;
+        }
+    }
+
+    /**
+     * Tells the places what is wanted of them.
+     *
+     * @return when to try again
+     */
+    private Duration publish(AgentConfig.Labels wanted) {
+        openFile(wanted.outputFile());
+        Outcome next = choose(wanted.sink());
+        tell(next);
+        outcome = next;
+        if (basis == null && !next.sink.equals("off")) {
+            // What an earlier life has written stays, wherever that is.
+            return RECHECK;
+        }
+        if (next.chosen.isEmpty() && !next.sink.equals("off")) {
+            return backoff.next();
+        }
+        next.chosen.ifPresent(sink -> sink.want(labels));
+        for (LabelSink other : places()) {
+            if (!next.chosen.equals(Optional.of(other))) {
+                other.want(NONE);
+            }
+        }
+        boolean good =
+                next.chosen.isEmpty() || next.chosen.get().standing().problem().isEmpty();
+        if (good) {
+            backoff.reset();
+            return RECHECK;
+        }
+        return backoff.next();
+    }
+
+    private void tell(Outcome next) {
+        if (next.sink.equals(outcome.sink) && next.reason.equals(outcome.reason)) {
+            return;
+        }
+        if (next.reason.isEmpty()) {
+            LOG.info("where feature labels are written", "sink", next.sink);
+        } else {
+            LOG.info("feature labels are written nowhere", "reason", next.reason);
+        }
+    }
+
+    private List<LabelSink> places() {
+        List<LabelSink> places = new ArrayList<>(3);
+        file.ifPresent(places::add);
+        nodeFeature.ifPresent(places::add);
+        node.ifPresent(places::add);
+        return places;
+    }
+
+    /** The file of another name is taken away as soon as labels are to be in this one. */
+    private void openFile(String name) {
+        String before = file.map(sink -> sink.path().toString()).orElse("");
+        if (name.equals(before)) {
+            return;
+        }
+        file.ifPresent(sink -> sink.want(NONE));
+        file = name.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new FeatureFileSink(files, Path.of(name), clock, meters));
+    }
+
+    private Outcome choose(LabelOutput output) {
+        return switch (output) {
+            case OFF -> new Outcome("off", Optional.empty(), "");
+            case FILE -> given("file", file);
+            case NODE_FEATURE -> given("node-feature", nodeFeature);
+            case NODE -> given("node", node);
+            case AUTO -> found();
+        };
+    }
+
+    private static Outcome given(String name, Optional<? extends LabelSink> sink) {
+        return new Outcome(
+                name,
+                sink.map(found -> found),
+                sink.isPresent() ? "" : "labels.sink is " + name + ", and kubernetes.api is off; set it to auto");
+    }
+
+    private Outcome found() {
+        if (file.isPresent() && file.get().offer() == LabelSink.Offer.YES) {
+            return given("file", file);
+        }
+        LabelSink.Offer ofFeature = offer(nodeFeature);
+        if (ofFeature == LabelSink.Offer.YES) {
+            return given("node-feature", nodeFeature);
+        }
+        return ofFeature == LabelSink.Offer.NO && offer(node) == LabelSink.Offer.YES ? given("node", node) : nowhere();
+    }
+
+    /** What was chosen stays so while nobody can be asked. */
+    private LabelSink.Offer offer(Optional<LabelSink> sink) {
+        if (sink.isEmpty()) {
+            return LabelSink.Offer.NO;
+        }
+        LabelSink.Offer offer = sink.get().offer();
+        boolean kept = offer == LabelSink.Offer.UNKNOWN && outcome.chosen.equals(sink);
+        return kept ? LabelSink.Offer.YES : offer;
+    }
+
+    private Outcome nowhere() {
+        return new Outcome(
+                "undecided",
+                Optional.empty(),
+                "there is no directory "
+                        + file.map(sink -> sink.path().getParent() + "")
+                                .orElse("of feature files (flags.gfd.outputFile is empty)")
+                        + " and no API server that takes labels; install node-feature-discovery, or set labels.sink");
+    }
+}

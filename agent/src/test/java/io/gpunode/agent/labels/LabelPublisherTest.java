@@ -1,0 +1,563 @@
+package io.gpunode.agent.labels;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.labels.LabelSink.Offer;
+import io.gpunode.agent.labels.LabelStatus.State;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.testing.Configs;
+import io.gpunode.agent.testing.FakeSnapshotSource;
+import io.gpunode.agent.testing.Snapshots;
+import io.gpunode.agent.time.ManualTime;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+@Timeout(10)
+class LabelPublisherTest {
+    private static final String COUNT = "nvidia.com/gpu.count";
+    private static final String SINK = "GPU_NODE_AGENT_LABELS_SINK=";
+
+    @TempDir
+    private Path root = Path.of("");
+
+    private final ManualTime time = new ManualTime();
+    private final Snapshots node = Snapshots.h100x8();
+    private final FakeSnapshotSource source = new FakeSnapshotSource(node.build());
+    private final FakeLabelSink feature = new FakeLabelSink("nodefeatures/nvidia-features-for-node-a");
+    private final FakeLabelSink object = new FakeLabelSink("nodes/node-a");
+    private AgentConfig config = Configs.defaults();
+    private FaultyFiles files = new FaultyFiles(Path.of("/"));
+    private Path file = Path.of("");
+
+    @BeforeEach
+    void host() throws IOException {
+        files = new FaultyFiles(root);
+        file = root.resolve("etc/kubernetes/node-feature-discovery/features.d/gfd");
+        Files.createDirectories(file.getParent());
+    }
+
+    private LabelPublisher publisher(String... settings) {
+        config = Configs.of(settings);
+        return new LabelPublisher(
+                source,
+                () -> config,
+                files,
+                Optional.of(feature),
+                Optional.of(object),
+                time,
+                time.wall(),
+                new SplittableRandom(1),
+                new Heartbeats(time),
+                Meters.NONE);
+    }
+
+    private LabelPublisher withoutApiServer(String... settings) {
+        config = Configs.of(settings);
+        return new LabelPublisher(
+                source,
+                () -> config,
+                files,
+                Optional.empty(),
+                Optional.empty(),
+                time,
+                time.wall(),
+                new SplittableRandom(1),
+                new Heartbeats(time),
+                Meters.NONE);
+    }
+
+    // --- what is written, and when
+
+    @Test
+    void thePictureIsWrittenToTheFeatureFile() {
+        // Given
+        LabelPublisher publisher = publisher();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n");
+        assertThat(publisher.status().state()).isEqualTo(State.CURRENT);
+        assertThat(publisher.status().sink()).isEqualTo("file");
+        assertThat(publisher.status().labels()).containsEntry(COUNT, "8");
+    }
+
+    @Test
+    void anotherLayoutChangesTheFile() {
+        // Given
+        LabelPublisher publisher = publisher("MIG_STRATEGY=single");
+        publisher.turn();
+        for (int gpu = 0; gpu < 8; gpu++) {
+            node.partition(gpu, "3g.40gb", "3g.40gb");
+        }
+        source.publish(node.build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=16\n").contains("-MIG-3g.40gb\n");
+    }
+
+    @Test
+    void newsThatChangeNoLabelWriteNothing() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.unhealthy(3).build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(files.replaced).isEqualTo(1);
+    }
+
+    @Test
+    void atRestItLooksEveryTwoMinutes() {
+        // Given
+        LabelPublisher publisher = publisher();
+
+        // When
+        Duration pause = publisher.turn();
+
+        // Then
+        assertThat(pause).isEqualTo(LabelPublisher.RECHECK);
+    }
+
+    @Test
+    void theTimestampIsThatOfTheConfiguration() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        long first = time.instant().getEpochSecond();
+        time.advance(Duration.ofHours(1));
+        source.publish(node.partition(0, "7g.80gb").build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().labels()).containsEntry("nvidia.com/gfd.timestamp", String.valueOf(first));
+    }
+
+    @Test
+    void anotherConfigurationIsAnotherTimestamp() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        time.advance(Duration.ofHours(1));
+        config = Configs.of("MIG_STRATEGY=mixed");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().labels())
+                .containsEntry("nvidia.com/mig.strategy", "mixed")
+                .containsEntry(
+                        "nvidia.com/gfd.timestamp",
+                        String.valueOf(time.instant().getEpochSecond()));
+    }
+
+    @Test
+    void theMachineIsReadAgainAfterAWhile() throws IOException {
+        // Given
+        Path machine = root.resolve("sys/class/dmi/id/product_name");
+        Files.createDirectories(machine.getParent());
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        Files.writeString(machine, "DGX H100\n");
+        time.advance(LabelPublisher.RECHECK);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains("nvidia.com/gpu.machine=DGX-H100\n");
+    }
+
+    @Test
+    void aFileThatSomebodyTookAwayComesBack() throws IOException {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        Files.delete(file);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).exists();
+    }
+
+    // --- while the GPUs are away
+
+    @Test
+    void beforeTheFirstPictureTheFileOfAnEarlierLifeStays() throws IOException {
+        // Given
+        Files.writeString(file, COUNT + "=8\n");
+        source.publish(node.nvml(new NvmlState.Waiting(NvmlState.Waiting.STARTING, "", "", Snapshots.AT))
+                .build());
+        LabelPublisher publisher = publisher();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).hasContent(COUNT + "=8\n");
+        assertThat(publisher.status().state()).isEqualTo(State.WAITING);
+    }
+
+    @Test
+    void aDriverReloadChangesNoLabel() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.withdrawn().build());
+        time.advance(Duration.ofHours(1));
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n");
+    }
+
+    @Test
+    void aDriverThatIsAwayForAWhileChangesNoLabel() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.waiting().build());
+
+        // When
+        Duration pause = publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n");
+        assertThat(pause).isLessThanOrEqualTo(Certainty.DRIVER_PATIENCE);
+    }
+
+    @Test
+    void aDriverThatDoesNotComeBackTakesItsLabelsAway() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.waiting().build());
+        publisher.turn();
+        time.advance(Certainty.DRIVER_PATIENCE);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().doesNotContain(COUNT).contains("nvidia.com/gfd.timestamp=");
+    }
+
+    @Test
+    void aDriverThatComesBackBeginsItsTimeAnew() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        source.publish(node.waiting().build());
+        publisher.turn();
+        source.publish(node.reopened(2).build());
+        time.advance(Certainty.DRIVER_PATIENCE);
+        publisher.turn();
+        source.publish(node.waiting().build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n");
+    }
+
+    // --- where
+
+    @ParameterizedTest
+    @CsvSource({
+        "true,  YES,     YES,     file",
+        "false, YES,     YES,     node-feature",
+        "false, NO,      YES,     node",
+        "false, NO,      NO,      undecided",
+        "false, UNKNOWN, YES,     undecided",
+        "false, NO,      UNKNOWN, undecided"
+    })
+    void theFirstPlaceThatTakesLabelsIsFound(boolean directory, Offer ofFeature, Offer ofNode, String sink)
+            throws IOException {
+        // Given
+        if (!directory) {
+            Files.delete(file.getParent());
+        }
+        feature.offer = ofFeature;
+        object.offer = ofNode;
+        LabelPublisher publisher = publisher();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().sink()).isEqualTo(sink);
+    }
+
+    @Test
+    void whatWasFoundStaysWhileTheApiServerIsAway() throws IOException {
+        // Given
+        Files.delete(file.getParent());
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        feature.offer = Offer.UNKNOWN;
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().sink()).isEqualTo("node-feature");
+        assertThat(feature.label(COUNT)).isEqualTo("8");
+    }
+
+    @Test
+    void theOthersAreToldThatNothingIsWantedThere() {
+        // Given
+        LabelPublisher publisher = publisher();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(feature.wanted).isEmpty();
+        assertThat(object.wanted).isEmpty();
+    }
+
+    @Test
+    void nobodyIsToldAnythingWhileThePlaceIsNotKnown() throws IOException {
+        // Given
+        Files.delete(file.getParent());
+        feature.offer = Offer.UNKNOWN;
+        LabelPublisher publisher = publisher();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(feature.wanted).isNull();
+        assertThat(object.wanted).isNull();
+    }
+
+    @Test
+    void aDirectoryThatAppearsLaterIsTaken() throws IOException {
+        // Given
+        Files.delete(file.getParent());
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        Files.createDirectory(file.getParent());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).exists();
+        assertThat(feature.wanted).isEmpty();
+    }
+
+    @Test
+    void anotherSinkTakesTheFileAway() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        config = Configs.of(SINK + "node");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).doesNotExist();
+        assertThat(object.label(COUNT)).isEqualTo("8");
+        assertThat(publisher.status().place()).isEqualTo("nodes/node-a");
+    }
+
+    @Test
+    void switchedOffTheLabelsGoEverywhere() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        config = Configs.of(SINK + "off");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).doesNotExist();
+        assertThat(object.wanted).isEmpty();
+        assertThat(publisher.status().state()).isEqualTo(State.OFF);
+    }
+
+    @Test
+    void switchedOffFromTheStartNothingOfOthersIsTouched() throws IOException {
+        // Given
+        Files.writeString(file, COUNT + "=8\n");
+        LabelPublisher publisher = publisher(SINK + "off");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).hasContent(COUNT + "=8\n");
+        assertThat(publisher.status().labels()).containsEntry(COUNT, "8");
+    }
+
+    @Test
+    void aFileOfAnotherNameTakesTheOldOneAway() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        config = Configs.of("GFD_OUTPUT_FILE=/run/features.d/gpu");
+        files.resolve(Path.of("/run/features.d")).toFile().mkdirs();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).doesNotExist();
+        assertThat(root.resolve("run/features.d/gpu")).exists();
+    }
+
+    @Test
+    void aFileThatIsNamedHasItsDirectoryMade() throws IOException {
+        // Given
+        Files.delete(file.getParent());
+        LabelPublisher publisher = publisher(SINK + "file");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).exists();
+    }
+
+    @Test
+    void aSinkThatNeedsTheApiServerSaysSoWithoutOne() {
+        // Given
+        LabelPublisher publisher = withoutApiServer(SINK + "node");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().state()).isEqualTo(State.WAITING);
+        assertThat(publisher.status().reason())
+                .isEqualTo("labels.sink is node, and kubernetes.api is off; set it to auto");
+    }
+
+    @Test
+    void aNodeWithoutAnyPlaceSaysWhatIsMissing() throws IOException {
+        // Given
+        Files.delete(file.getParent());
+        LabelPublisher publisher = withoutApiServer();
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().reason())
+                .isEqualTo(
+                        "there is no directory /etc/kubernetes/node-feature-discovery/features.d and no API server that"
+                                + " takes labels; install node-feature-discovery, or set labels.sink");
+    }
+
+    // --- what fails
+
+    @Test
+    void aFullDiskIsTriedAgainMoreAndMoreSeldom() {
+        // Given
+        LabelPublisher publisher = publisher();
+        files.refusal = "No space left on device";
+        Duration first = publisher.turn();
+
+        // When
+        Duration second = publisher.turn();
+
+        // Then
+        assertThat(first).isLessThanOrEqualTo(Duration.ofSeconds(1));
+        assertThat(second).isGreaterThan(first);
+        assertThat(publisher.status().state()).isEqualTo(State.FAILED);
+        assertThat(publisher.status().reason()).contains("No space left on device");
+    }
+
+    @Test
+    void roomOnTheDiskEndsTheFailure() {
+        // Given
+        LabelPublisher publisher = publisher();
+        files.refusal = "No space left on device";
+        publisher.turn();
+        files.refusal = "";
+
+        // When
+        Duration pause = publisher.turn();
+
+        // Then
+        assertThat(pause).isEqualTo(LabelPublisher.RECHECK);
+        assertThat(publisher.status().state()).isEqualTo(State.CURRENT);
+        assertThat(publisher.status().lastWritten()).contains(Duration.ZERO);
+    }
+
+    @Test
+    void labelsOnTheirWayArePending() {
+        // Given
+        object.current = false;
+        LabelPublisher publisher = publisher(SINK + "node");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().state()).isEqualTo(State.PENDING);
+    }
+
+    @Test
+    void theReasonOfAPlaceThatRefusesIsTold() {
+        // Given
+        object.problem = "the API server forbids it";
+        LabelPublisher publisher = publisher(SINK + "node");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(publisher.status().state()).isEqualTo(State.FAILED);
+        assertThat(publisher.status().reason()).isEqualTo("the API server forbids it");
+    }
+
+    // --- as a service
+
+    @Test
+    void itEndsWithoutTakingLabelsAway() throws Exception {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        publisher.start();
+
+        // When
+        publisher.stop(Duration.ofSeconds(5));
+
+        // Then
+        assertThat(file).exists();
+        assertThat(source.subscriptions()).isZero();
+    }
+}
