@@ -11,6 +11,7 @@ import io.gpunode.agent.time.Tick;
 import io.gpunode.nvml.simulator.ControlFile;
 import io.gpunode.nvml.simulator.SimulatedNodeFiles;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -50,6 +51,7 @@ final class BenchmarkNode implements AutoCloseable {
         this.root = root;
         this.settings = settings;
         SimulatedNodeFiles.create(root, settings.profile());
+        makeKernelLog(root.resolve("dev/kmsg"));
         this.driver = ControlFile.install(root, settings.profile(), ACKNOWLEDGED);
         this.devicePlugins = root.resolve("kubelet");
         Path podResources = root.resolve("pod-resources/kubelet.sock");
@@ -235,6 +237,20 @@ final class BenchmarkNode implements AutoCloseable {
                     throw new UncheckedIOException("cannot remove " + file, e);
                 }
             });
+        }
+    }
+
+    /** A pipe in place of the simulated node's file: reading it waits, as reading the device does. */
+    private static void makeKernelLog(Path path) throws IOException {
+        Files.deleteIfExists(path);
+        try {
+            int status = new ProcessBuilder("mkfifo", path.toString()).start().waitFor();
+            if (status != 0) {
+                throw new IOException("mkfifo " + path + " ended with " + status);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while making " + path);
         }
     }
 

@@ -23,10 +23,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KernelLogWatcher implements Service {
     private static final Log LOG = Log.of(KernelLogWatcher.class);
-    /** How long one wait takes at most, and with it how long stopping may take. */
-    private static final Duration WAIT = Duration.ofMillis(500);
-
     private static final Duration STUCK = Duration.ofSeconds(30);
+    /** How long one wait takes at most: so long that a quiet log costs nothing, so short that the loop shows it is alive. Stopping ends it. */
+    private static final Duration WAIT = Duration.ofSeconds(10);
+
+    /** A source without anything to wait for, such as a file, is looked at again after this time. */
+    private static final Duration LOOK = Duration.ofMillis(500);
+
     private static final Duration OFF = Duration.ofHours(1);
     /** Records read in one turn; a log that grows faster than these in each pause loses some, which the kernel tells. */
     private static final int BURST_LIMIT = 2_000;
@@ -45,8 +48,10 @@ public final class KernelLogWatcher implements Service {
     private final DutyCycle cycle;
     private final Backoff backoff = new Backoff(Duration.ofSeconds(1), Duration.ofMinutes(1), new SplittableRandom());
 
-    // Owned by the loop.
-    private @Nullable KernelLog log;
+    private volatile boolean stopping;
+
+    // Owned by the loop; whoever stops it wakes it.
+    private volatile @Nullable KernelLog log;
     private boolean off;
     private long gapsTold;
 
@@ -70,6 +75,12 @@ public final class KernelLogWatcher implements Service {
 
     @Override
     public void stop(Duration limit) throws TimeoutException, InterruptedException {
+        // In this order: a turn that opens the log meanwhile looks at the flag after that.
+        stopping = true;
+        KernelLog open = log;
+        if (open != null) {
+            open.wake();
+        }
         cycle.stop(limit);
         // The loop has ended: what it owned is this thread's now.
         close();
@@ -86,12 +97,14 @@ public final class KernelLogWatcher implements Service {
         }
         try {
             KernelLog open = opened();
+            if (stopping) {
+                return OFF;
+            }
             Tick began = clock.now();
             String line = open.next(WAIT);
             if (line == null) {
-                // A source without anything to wait for, such as a file, is looked at again after the same time.
-                Duration left = WAIT.minus(clock.now().since(began));
-                return left.compareTo(WAIT.dividedBy(2)) > 0 ? left : Duration.ZERO;
+                // Back at once: there was nothing to wait for.
+                return clock.now().since(began).compareTo(LOOK) < 0 ? LOOK : Duration.ZERO;
             }
             for (int i = 0; line != null && i < BURST_LIMIT; i++) {
                 handle(line);

@@ -5,7 +5,7 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The kernel's log, read as it grows: what was in it before it was opened is not seen. One thread.
+ * The kernel's log, read as it grows: what was in it before it was opened is not seen. One thread, but for {@link #wake()}.
  *
  * <p>The format is that of {@code /dev/kmsg} (Documentation/ABI/testing/dev-kmsg): a line for each record, {@code priority,sequence,microseconds,flags;text},
  * and lines that begin with a blank for its properties, which are passed over.
@@ -19,6 +19,9 @@ public interface KernelLog extends AutoCloseable {
      * @throws IOException when the log cannot be read any more
      */
     @Nullable String next(Duration patience) throws IOException;
+
+    /** Ends the wait that is under way and keeps every later {@link #next} from waiting. Any thread, at any time. */
+    void wake();
 
     /** Records that the kernel has overwritten before they were read, and records that were too long: how often that happened. */
     long gaps();

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@link KernelLog} over {@code /dev/kmsg}, or over a file or pipe of the same format. The device gives one record with each read, answers
  * EPIPE when records were overwritten before they were read (and goes on with the oldest that is left), and is opened non-blocking, so a read
- * can be waited for with a limit. Only the kernel's own records, of facility 0, are handed out: whoever may write to the device can write any
+ * can be waited for with a limit; an eventfd(2) beside it in the same poll(2) cuts the wait short. Only the kernel's own records, of facility 0, are handed out: whoever may write to the device can write any
  * text, but the kernel gives it another facility (printk.c, devkmsg_write). Allocates for records that are handed out and for nothing else.
  */
 public final class KmsgKernelLog implements KernelLog {
@@ -34,20 +34,28 @@ public final class KmsgKernelLog implements KernelLog {
     /** Above every facility, and far from where a number overflows. */
     private static final int PRIORITY_LIMIT = 10_000;
 
+    /** An eventfd is read and written as one number of 64 bits. */
+    private static final int EVENT_BYTES = 8;
+
     private final int descriptor;
+    private final int wakeUp;
     private final byte[] buffer = new byte[BUFFER_BYTES];
     private final byte[] request;
     private int used;
     private int taken;
     private boolean skipping;
     private long gaps;
-    private boolean closed;
+    private volatile boolean closed;
 
-    private KmsgKernelLog(int descriptor) {
+    private KmsgKernelLog(int descriptor, int wakeUp) {
         this.descriptor = descriptor;
-        this.request = ByteBuffer.allocate(LibC.POLLFD_BYTES)
+        this.wakeUp = wakeUp;
+        this.request = ByteBuffer.allocate(2 * LibC.POLLFD_BYTES)
                 .order(ByteOrder.nativeOrder())
                 .putInt(descriptor)
+                .putShort(LibC.POLLIN)
+                .putShort((short) 0)
+                .putInt(wakeUp)
                 .putShort(LibC.POLLIN)
                 .array();
     }
@@ -79,7 +87,12 @@ public final class KmsgKernelLog implements KernelLog {
                 throw new IOException(path + ": " + e.getMessage(), e);
             }
         }
-        return new KmsgKernelLog(descriptor);
+        try {
+            return new KmsgKernelLog(descriptor, LibC.eventfd(0, LibC.EFD_NONBLOCK | LibC.EFD_CLOEXEC));
+        } catch (LastErrorException e) {
+            closeQuietly(descriptor);
+            throw new IOException("no eventfd to wait for " + path + " with: " + e.getMessage(), e);
+        }
     }
 
     @Override
@@ -218,7 +231,7 @@ public final class KmsgKernelLog implements KernelLog {
     /** Waits until there is something to read; false when nothing came. */
     private boolean await(Duration patience) throws IOException {
         try {
-            return LibC.poll(request, 1, (int) Math.min(patience.toMillis(), Integer.MAX_VALUE)) > 0;
+            return LibC.poll(request, 2, (int) Math.min(patience.toMillis(), Integer.MAX_VALUE)) > 0;
         } catch (LastErrorException e) {
             if (e.getErrorCode() == LibC.EINTR) {
                 return false;
@@ -232,11 +245,28 @@ public final class KmsgKernelLog implements KernelLog {
         return gaps;
     }
 
+    /** {@inheritDoc} Never reset, hence the eventfd stays readable. */
     @Override
-    public void close() {
+    public synchronized void wake() {
+        if (closed) {
+            // Its number may be another file's by now.
+            return;
+        }
+        byte[] one = new byte[EVENT_BYTES];
+        ByteBuffer.wrap(one).order(ByteOrder.nativeOrder()).putLong(1);
+        try {
+            LibC.write(wakeUp, one, one.length);
+        } catch (LastErrorException e) {
+            // EAGAIN: it was woken very often already.
+        }
+    }
+
+    @Override
+    public synchronized void close() {
         if (!closed) {
             closed = true;
             closeQuietly(descriptor);
+            closeQuietly(wakeUp);
         }
     }
 

@@ -19,6 +19,9 @@ final class LibC {
     /** {@code struct pollfd}: an int and two shorts. */
     static final int POLLFD_BYTES = 8;
 
+    static final int EFD_NONBLOCK = 0x800;
+    static final int EFD_CLOEXEC = 0x80000;
+
     static final int EPERM = 1;
     static final int ENOENT = 2;
     static final int EINTR = 4;
@@ -51,6 +54,10 @@ final class LibC {
     static native long read(int descriptor, byte[] buffer, long length) throws LastErrorException;
 
     static native int poll(byte[] requests, long count, int timeoutMillis) throws LastErrorException;
+
+    static native int eventfd(int initial, int flags) throws LastErrorException;
+
+    static native long write(int descriptor, byte[] buffer, long length) throws LastErrorException;
 
     static native int close(int descriptor) throws LastErrorException;
 

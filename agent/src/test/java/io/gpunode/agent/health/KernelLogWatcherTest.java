@@ -10,6 +10,8 @@ import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.os.KernelLog;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.ManualTime;
+import io.gpunode.agent.time.SystemTime;
+import io.gpunode.agent.time.Tick;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.time.Duration;
@@ -140,6 +142,22 @@ class KernelLogWatcherTest {
         watcher.stop(Duration.ofSeconds(1));
 
         // Then
+        assertThat(log.closed()).isTrue();
+    }
+
+    @Test
+    void stoppingDoesNotWaitForTheNextRecord() throws Exception {
+        // Given
+        log.waits();
+        watcher.start();
+        log.awaitReader();
+        Tick before = SystemTime.monotonic().now();
+
+        // When
+        watcher.stop(Duration.ofSeconds(8));
+
+        // Then: well before the loop would be interrupted, after half the limit
+        assertThat(SystemTime.monotonic().now().since(before)).isLessThan(Duration.ofSeconds(3));
         assertThat(log.closed()).isTrue();
     }
 

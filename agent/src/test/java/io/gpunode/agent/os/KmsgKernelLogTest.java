@@ -14,6 +14,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -184,6 +187,45 @@ class KmsgKernelLogTest {
             if (line == null) {
                 assertThat(took).isGreaterThanOrEqualTo(Duration.ofMillis(150));
             }
+        }
+    }
+
+    @Test
+    void aWaitIsCutShortByAnotherThread() throws Exception {
+        // Given: a pipe that nobody has written to, which is waited for as the device is
+        Files.delete(file);
+        assertThat(new ProcessBuilder("mkfifo", file.toString()).start().waitFor())
+                .isZero();
+        try (KernelLog log = open()) {
+            CompletableFuture<@Nullable String> line = new CompletableFuture<>();
+            Thread.ofPlatform().daemon().start(() -> {
+                try {
+                    line.complete(log.next(Duration.ofMinutes(1)));
+                } catch (IOException e) {
+                    line.completeExceptionally(e);
+                }
+            });
+
+            // When
+            log.wake();
+
+            // Then: whichever of the two came first
+            assertThat(line.get(10, TimeUnit.SECONDS)).isNull();
+        }
+    }
+
+    @Test
+    void aLogThatWasWokenStillGivesWhatIsThere() throws IOException {
+        try (KernelLog log = open()) {
+            // Given
+            log.wake();
+            append("3,8,2001,-;a record\n");
+
+            // When
+            String line = log.next(Duration.ofMinutes(1));
+
+            // Then
+            assertThat(line).isEqualTo("a record");
         }
     }
 
