@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the files of one driver version under a driver root. Libraries are known by their file name: every {@code lib*.so.<version>}, in every
@@ -106,6 +107,8 @@ final class DriverFilesFinder {
     private final List<Path> moreLibraryDirectories;
     private final Set<String> featureFlags;
     private final LinkedHashSet<String> unreadable = new LinkedHashSet<>();
+    /** Whether a directory is there, by its path below the driver root: most of the many names that are asked for lie in one that is not. */
+    private final Map<Path, Boolean> directoriesSeen = new HashMap<>();
 
     /**
      * @param driverRoot the driver installation as the host sees it
@@ -415,9 +418,24 @@ final class DriverFilesFinder {
 
     /** Mounts a file of the driver root if it is there. */
     private boolean mount(Path file, Path place, Map<Path, Path> files) {
+        if (!hasDirectory(file.getParent())) {
+            return false;
+        }
         Optional<Path> real = driver.realPath(file);
         real.ifPresent(path -> files.putIfAbsent(place, onHost(path)));
         return real.isPresent();
+    }
+
+    private boolean hasDirectory(@Nullable Path directory) {
+        if (directory == null) {
+            return true;
+        }
+        Boolean known = directoriesSeen.get(directory);
+        if (known == null) {
+            known = hasDirectory(directory.getParent()) && driver.exists(directory);
+            directoriesSeen.put(directory, known);
+        }
+        return known;
     }
 
     private List<Mount> sockets() {

@@ -52,7 +52,12 @@ final class SpecDirectory {
     private final HostFiles files;
     private final Path directory;
     private final Map<String, String> written = new HashMap<>();
+    /** By name, what the last text was made of: most looks find nothing new, and comparing is a fraction of writing. */
+    private final Map<String, Rendering> renderings = new HashMap<>();
+
     private boolean tidied;
+
+    private record Rendering(CdiSpec specification, String text) {}
 
     SpecDirectory(HostFiles files, Path directory) {
         this.files = files;
@@ -81,7 +86,7 @@ final class SpecDirectory {
         tidy();
         Map<String, String> wanted = new HashMap<>();
         for (CdiSpec spec : specs) {
-            wanted.put(name(spec.kind()), spec.json());
+            wanted.put(name(spec.kind()), text(spec));
         }
         List<Path> changed = new ArrayList<>();
         for (String name : NAMES.values()) {
@@ -106,6 +111,15 @@ final class SpecDirectory {
             }
         }
         return changed;
+    }
+
+    private String text(CdiSpec spec) {
+        Rendering last = renderings.get(name(spec.kind()));
+        if (last == null || !last.specification().equals(spec)) {
+            last = new Rendering(spec, spec.json());
+            renderings.put(name(spec.kind()), last);
+        }
+        return last.text();
     }
 
     /** Removes the agent's files. */
@@ -155,6 +169,7 @@ final class SpecDirectory {
 
     private boolean remove(String name) throws IOException {
         written.remove(name);
+        renderings.remove(name);
         Path path = directory.resolve(name);
         if (!files.exists(path)) {
             return false;

@@ -33,6 +33,7 @@ public final class JsonWriter {
     /** Deeper nesting is a loop in the data. */
     private static final int DEPTH_LIMIT = 64;
 
+    private static final char DELETE = 0x7f;
     private static final char[] HEX = "0123456789abcdef".toCharArray();
 
     private final StringBuilder out = new StringBuilder(512);
@@ -224,8 +225,14 @@ public final class JsonWriter {
     public static void appendString(StringBuilder out, String text) {
         out.append('"');
         int length = text.length();
+        int written = 0;
         for (int i = 0; i < length; i++) {
             char c = text.charAt(i);
+            if (isPlain(c)) {
+                continue;
+            }
+            out.append(text, written, i);
+            written = i + 1;
             switch (c) {
                 case '"' -> out.append("\\\"");
                 case '\\' -> out.append("\\\\");
@@ -233,21 +240,25 @@ public final class JsonWriter {
                 case '\r' -> out.append("\\r");
                 case '\t' -> out.append("\\t");
                 default -> {
-                    if (c < ' ' || c == 0x7f) {
+                    if (c < ' ' || c == DELETE) {
                         out.append("\\u00").append(HEX[c >> 4]).append(HEX[c & 0xf]);
-                    } else if (!Character.isSurrogate(c)) {
-                        out.append(c);
                     } else if (Character.isHighSurrogate(c)
-                            && i + 1 < length
-                            && Character.isLowSurrogate(text.charAt(i + 1))) {
-                        out.append(c).append(text.charAt(++i));
+                            && written < length
+                            && Character.isLowSurrogate(text.charAt(written))) {
+                        out.append(c).append(text.charAt(written));
+                        i = written++;
                     } else {
                         out.append('\uFFFD');
                     }
                 }
             }
         }
-        out.append('"');
+        out.append(text, written, length).append('"');
+    }
+
+    /** Whether it stands for itself in a string: runs of such characters, which is nearly all, are copied at once. */
+    private static boolean isPlain(char c) {
+        return c >= ' ' && c != '"' && c != '\\' && c != DELETE && !Character.isSurrogate(c);
     }
 
     private void beforeValue() {

@@ -210,8 +210,21 @@ public final class SystemHostFiles implements HostFiles {
         }
     }
 
-    /** Walks the path below the root and follows links on the way. What does not exist is left as it is. */
+    /** Follows links as the host would. What does not exist is left as it is. */
     private Path follow(Path hostPath) throws IOException {
+        Path literal = root.resolve(SLASH.relativize(hostPath));
+        try {
+            // One call of the C library; only a path without any link on the way comes out as it went in.
+            if (literal.toRealPath().equals(literal)) {
+                return literal;
+            }
+        } catch (IOException e) {
+            // So it is seen from here. The host may follow a link to something that is there.
+        }
+        return walk(hostPath);
+    }
+
+    private Path walk(Path hostPath) throws IOException {
         Deque<Path> ahead = new ArrayDeque<>();
         hostPath.forEach(ahead::addLast);
         Path at = root;
