@@ -28,7 +28,7 @@ public final class Report {
     }
 
     /** Something that is accepted and that a person should know. */
-    void notice(Place place, String setting, String what, String nextStep) {
+    public void notice(Place place, String setting, String what, String nextStep) {
         add(notices, new Problem(place.problemText(), setting, what, nextStep));
     }
 
@@ -46,7 +46,8 @@ public final class Report {
         return problems;
     }
 
-    List<Problem> notices() {
+    /** What a person should know, in the order in which it was found. */
+    public List<Problem> notices() {
         return notices;
     }
 

@@ -166,7 +166,8 @@ public final class NodeLabelWriter implements Errand {
             return pause;
         }
         ApiAnswer answer = api.apply(
-                "/api/v1/nodes/" + node + "?fieldManager=" + FIELD_MANAGER + (force || plan.takesBack ? "&force=true" : ""),
+                "/api/v1/nodes/" + node + "?fieldManager=" + FIELD_MANAGER
+                        + (force || plan.takesBack ? "&force=true" : ""),
                 ACCEPT,
                 json(node, object.uid(), plan.send));
         if (!answer.ok()) {
@@ -342,7 +343,8 @@ public final class NodeLabelWriter implements Errand {
             return false;
         }
         boolean found = false;
-        String why = "a kubelet's credentials may not set it (NodeRestriction); give the agent a service account of its own";
+        String why =
+                "a kubelet's credentials may not set it (NodeRestriction); give the agent a service account of its own";
         for (String key : reason.substring(list + FORBIDDEN_LABELS.length()).split(", ")) {
             found |= withhold(key, why, false, plan, now);
         }
@@ -413,7 +415,10 @@ public final class NodeLabelWriter implements Errand {
         int named = 0;
         for (Object one : all) {
             if (named++ == NAMED) {
-                return text.append(" and ").append(all.size() - NAMED).append(" more").toString();
+                return text.append(" and ")
+                        .append(all.size() - NAMED)
+                        .append(" more")
+                        .toString();
             }
             text.append(text.isEmpty() ? "" : ", ").append(one);
         }

@@ -39,6 +39,11 @@ public record MigGpu(
     /** {@code NVML_DEVICE_ARCH_AMPERE}. */
     private static final int AMPERE = 7;
 
+    /** For messages: its index and its UUID. */
+    String label() {
+        return "GPU " + index + " (" + id + ")";
+    }
+
     /** Whether the GPU has MIG at all. */
     public boolean capable() {
         return !(geometry instanceof Reading.Unsupported);

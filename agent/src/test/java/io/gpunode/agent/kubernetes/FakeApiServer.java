@@ -576,7 +576,9 @@ public final class FakeApiServer implements AutoCloseable {
             answer(
                     exchange,
                     409,
-                    Fault.status(409, "uid mismatch: the provided object specified a uid, and no existing object was found")
+                    Fault.status(
+                                    409,
+                                    "uid mismatch: the provided object specified a uid, and no existing object was found")
                             .body);
             return;
         }
@@ -640,8 +642,8 @@ public final class FakeApiServer implements AutoCloseable {
 
     private String managedFields() {
         Map<String, List<String>> byManager = new TreeMap<>();
-        managers.forEach((key, all) -> all.forEach(
-                manager -> byManager.computeIfAbsent(manager, _ -> new ArrayList<>()).add(key)));
+        managers.forEach((key, all) -> all.forEach(manager ->
+                byManager.computeIfAbsent(manager, _ -> new ArrayList<>()).add(key)));
         StringBuilder json = new StringBuilder(
                 "{\"manager\":\"kubelet\",\"operation\":\"Update\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:status\":{}}}");
         byManager.forEach((manager, keys) -> {

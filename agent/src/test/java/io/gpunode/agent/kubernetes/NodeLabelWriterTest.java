@@ -75,8 +75,8 @@ class NodeLabelWriterTest {
         for (Duration passed = Duration.ZERO; passed.compareTo(time) < 0; passed = passed.plus(step)) {
             by.time.advance(step);
             server.bookmark();
-            Harness.until(() ->
-                    by.connection.status().lastContact().orElseThrow().isZero());
+            Harness.until(
+                    () -> by.connection.status().lastContact().orElseThrow().isZero());
             by.connection.turn();
         }
     }
@@ -516,7 +516,8 @@ class NodeLabelWriterTest {
         // Given
         server.next(
                 "apply",
-                new FakeApiServer.Fault(429, "{\"message\":\"slow down\"}", Map.of("Retry-After", "100"), false, false));
+                new FakeApiServer.Fault(
+                        429, "{\"message\":\"slow down\"}", Map.of("Retry-After", "100"), false, false));
         want(writer, EIGHT);
         agent.turnUntil(() -> writes() == 1);
 
