@@ -196,7 +196,7 @@ enum Label {
                 Scope.DEPRECATED,
                 labelName,
                 replacement.when,
-                "the same as `" + replacement.key + "`",
+                "deprecated: the same as `" + replacement.key + "`",
                 replacement.example);
     }
 

@@ -49,8 +49,7 @@ final class LabelText {
      * @param end of label characters only, with a letter or digit at its end; may be empty
      */
     static String value(String name, String end) {
-        String clean = trimmed(sanitised(name), LONGEST - end.length());
-        return (clean.isEmpty() ? NO_NAME : clean) + end;
+        return named(trimmed(sanitised(name), LONGEST - end.length())) + end;
     }
 
     /**
@@ -59,12 +58,16 @@ final class LabelText {
      * @param longest characters, 20 or more
      */
     static String keyPart(String name, int longest) {
-        String clean = trimmed(sanitised(name), Integer.MAX_VALUE);
+        String clean = named(trimmed(sanitised(name), Integer.MAX_VALUE));
         if (clean.length() <= longest) {
             return clean;
         }
         String digest = Integer.toHexString(clean.hashCode());
         return trimmed(clean, longest - DIGEST_LENGTH - 1) + "-" + digest;
+    }
+
+    private static String named(String clean) {
+        return clean.isEmpty() ? NO_NAME : clean;
     }
 
     /** From the first to the last letter or digit, at most that long. */
