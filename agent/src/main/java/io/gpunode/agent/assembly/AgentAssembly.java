@@ -123,7 +123,7 @@ public final class AgentAssembly {
                 config.kubernetes(),
                 config.host().nodeName(),
                 HealthAnnouncements.CONDITION,
-                config.labels().force(),
+                config.labels(),
                 version,
                 System.getenv(),
                 own,

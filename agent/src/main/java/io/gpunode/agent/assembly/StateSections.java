@@ -13,6 +13,7 @@ import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
+import io.gpunode.agent.kubernetes.NodeFeatureWriter;
 import io.gpunode.agent.kubernetes.NodeLabelWriter;
 import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.labels.LabelStatus;
@@ -99,6 +100,19 @@ final class StateSections {
                         .member("reason", labels.reason());
                 texts(json, "conflicts", labels.conflicts());
                 texts(json, "leftOut", labels.leftOut());
+                json.endObject();
+            });
+            connection.featureWriter().map(NodeFeatureWriter::status).ifPresent(feature -> {
+                json.name("nodeFeature")
+                        .beginObject()
+                        .member("usability", feature.usability().toString())
+                        .member("object", feature.object())
+                        .member("wanted", feature.wanted())
+                        .member("written", feature.written())
+                        .member("taken", feature.taken())
+                        .member("writes", feature.writes())
+                        .member("reason", feature.reason());
+                texts(json, "leftOut", feature.leftOut());
                 json.endObject();
             });
             json.endObject();

@@ -2,6 +2,7 @@ package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,6 +23,8 @@ final class AccessSearch {
             Path.of("/var/snap/microk8s/current/credentials/kubelet.config"));
 
     static final Path SERVICE_ACCOUNT = Path.of("/var/run/secrets/kubernetes.io/serviceaccount");
+
+    private static final int LONGEST_NAMESPACE = 256;
 
     private final AgentConfig.Kubernetes config;
     private final Map<String, String> environment;
@@ -84,6 +87,19 @@ final class AccessSearch {
                 Optional.of(new Source.File(own, SERVICE_ACCOUNT.resolve("ca.crt"))),
                 false,
                 new ApiAccess.Identity.Token(new Source.File(own, token)),
+                namespace(),
+                Optional.empty(),
                 "the service account of the pod"));
+    }
+
+    /** Of the pod. */
+    private String namespace() {
+        try {
+            return own.readText(SERVICE_ACCOUNT.resolve("namespace"), LONGEST_NAMESPACE)
+                    .map(String::strip)
+                    .orElse("");
+        } catch (IOException e) {
+            return "";
+        }
     }
 }

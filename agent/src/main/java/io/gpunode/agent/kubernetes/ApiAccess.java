@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param server {@code https://host:port} with an optional path, no slash at the end
  * @param authority certificates (PEM) of who may vouch for the server; empty for those of the Java runtime
  * @param unchecked whether any server is believed ({@code insecure-skip-tls-verify})
+ * @param namespace that the agent belongs to there; empty where nothing says
  * @param proxy that leads there, by HTTP; its name is not resolved
  * @param origin where all this was found, for people
  */
@@ -20,11 +21,12 @@ record ApiAccess(
         Optional<Source> authority,
         boolean unchecked,
         Identity identity,
+        String namespace,
         Optional<InetSocketAddress> proxy,
         String origin) {
-    /** Without a proxy. */
+    /** Without a namespace and a proxy. */
     ApiAccess(URI server, Optional<Source> authority, boolean unchecked, Identity identity, String origin) {
-        this(server, authority, unchecked, identity, Optional.empty(), origin);
+        this(server, authority, unchecked, identity, "", Optional.empty(), origin);
     }
 
     /** Who the agent is. */

@@ -75,6 +75,7 @@ public final class ApiConnection implements Service {
     private final Optional<NodeEvents> events;
     private final Optional<NodeCondition> condition;
     private final Optional<NodeLabelWriter> labelWriter;
+    private final Optional<NodeFeatureWriter> featureWriter;
     private final List<Waiting> errands = new ArrayList<>();
     private final DutyCycle cycle;
     private final Duration callLimit;
@@ -91,7 +92,7 @@ public final class ApiConnection implements Service {
     /**
      * @param nodeName of the own Node object, unless the credentials are those of its kubelet
      * @param conditionType the name of the node condition
-     * @param takeLabels whether labels of the Node object are taken from whoever else manages them
+     * @param labels where labels are written, as far as it is the API server's matter
      * @param version the agent's own, for the server's logs
      * @param environment of this process
      * @param own files as this process sees them
@@ -101,7 +102,7 @@ public final class ApiConnection implements Service {
             AgentConfig.Kubernetes config,
             String nodeName,
             String conditionType,
-            boolean takeLabels,
+            AgentConfig.Labels labels,
             String version,
             Map<String, String> environment,
             HostFiles own,
@@ -115,7 +116,7 @@ public final class ApiConnection implements Service {
                 config,
                 nodeName,
                 conditionType,
-                takeLabels,
+                labels,
                 version,
                 new AccessSearch(config, environment, own, host),
                 ApiClient.CALL_LIMIT,
@@ -130,7 +131,7 @@ public final class ApiConnection implements Service {
             AgentConfig.Kubernetes config,
             String nodeName,
             String conditionType,
-            boolean takeLabels,
+            AgentConfig.Labels labels,
             String version,
             AccessSearch search,
             Duration callLimit,
@@ -168,11 +169,16 @@ public final class ApiConnection implements Service {
             condition = Optional.empty();
         }
         if (enabled) {
-            NodeLabelWriter made = new NodeLabelWriter(ownNode, takeLabels, clock, random, meters, cycle::wake);
+            NodeLabelWriter made = new NodeLabelWriter(ownNode, labels.force(), clock, random, meters, cycle::wake);
             labelWriter = Optional.of(made);
             errands.add(new Waiting(made));
+            NodeFeatureWriter features =
+                    new NodeFeatureWriter(ownNode, labels.namespace(), clock, random, cycle::wake);
+            featureWriter = Optional.of(features);
+            errands.add(new Waiting(features));
         } else {
             labelWriter = Optional.empty();
+            featureWriter = Optional.empty();
         }
         if (enabled) {
             meters.gauge(
@@ -209,6 +215,11 @@ public final class ApiConnection implements Service {
     /** What keeps labels on the Node object; empty when the API server is switched off. */
     public Optional<NodeLabelWriter> labelWriter() {
         return labelWriter;
+    }
+
+    /** What keeps labels in the node's NodeFeature object; empty when the API server is switched off. */
+    public Optional<NodeFeatureWriter> featureWriter() {
+        return featureWriter;
     }
 
     /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */

@@ -100,6 +100,7 @@ final class Kubeconfig {
                 source(cluster, "certificate-authority"),
                 cluster.isTrue("insecure-skip-tls-verify"),
                 identity,
+                context.text("namespace"),
                 proxy,
                 origin);
     }

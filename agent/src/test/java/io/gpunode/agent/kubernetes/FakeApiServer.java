@@ -8,6 +8,7 @@ import com.sun.net.httpserver.HttpsParameters;
 import com.sun.net.httpserver.HttpsServer;
 import io.gpunode.agent.json.JsonException;
 import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -120,6 +121,10 @@ public final class FakeApiServer implements AutoCloseable {
 
     private boolean showsManagers = true;
     private volatile @Nullable List<String> delayed;
+    private boolean servesFeatures;
+    private final Map<String, String> featureLabels = new TreeMap<>();
+    private final Map<String, String> featureManagers = new TreeMap<>();
+    private String featureMetadata = "";
     private final Map<String, String> events = new TreeMap<>();
     private final List<String> history = new ArrayList<>();
     private volatile String token = "";
@@ -202,6 +207,31 @@ public final class FakeApiServer implements AutoCloseable {
     /** Where it listens. */
     int port() {
         return port;
+    }
+
+    /** Has NodeFeature objects, as with node-feature-discovery. */
+    synchronized void serveFeatures(boolean served) {
+        servesFeatures = served;
+    }
+
+    /** The NodeFeature object as GPU feature discovery leaves it. */
+    synchronized void feature(Map<String, String> ofFeatureDiscovery) {
+        featureMetadata = "\"labels\":{\"nfd.node.kubernetes.io/node-name\":\"" + node + "\"}";
+        ofFeatureDiscovery.forEach((key, value) -> {
+            featureLabels.put(key, value);
+            featureManagers.put(key, "gpu-feature-discovery");
+        });
+    }
+
+    synchronized void deleteFeature() {
+        featureMetadata = "";
+        featureLabels.clear();
+        featureManagers.clear();
+    }
+
+    /** The labels of the NodeFeature object. */
+    synchronized Map<String, String> feature() {
+        return new TreeMap<>(featureLabels);
     }
 
     synchronized void removeLabel(String key) {
@@ -291,7 +321,8 @@ public final class FakeApiServer implements AutoCloseable {
         send(BREAK);
     }
 
-    /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}, {@code apply}) so. */
+    /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}, {@code apply},
+     * {@code discovery}, {@code feature}, {@code applyFeature}, {@code patchFeature}) so. */
     void next(String kind, Fault... wanted) {
         synchronized (faults) {
             faults.computeIfAbsent(kind, _ -> new ArrayDeque<>()).addAll(List.of(wanted));
@@ -463,6 +494,7 @@ public final class FakeApiServer implements AutoCloseable {
                 case "patchEvent" -> patchEvent(exchange, path, body);
                 case "status" -> answer(exchange, 200, node(version));
                 case "apply" -> apply(exchange, path, body);
+                case "discovery", "feature", "applyFeature", "patchFeature" -> feature(exchange, kind, body);
                 default ->
                     answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
             }
@@ -483,6 +515,14 @@ public final class FakeApiServer implements AutoCloseable {
         }
         if (path.startsWith("/api/v1/nodes/" + node + "?fieldManager=")) {
             return method.equals("PATCH") ? "apply" : method;
+        }
+        if (path.equals("/apis/nfd.k8s-sigs.io/v1alpha1")) {
+            return method.equals("GET") ? "discovery" : method;
+        }
+        if (path.startsWith("/apis/nfd.k8s-sigs.io/v1alpha1/namespaces/gpu/nodefeatures/nvidia-features-for-" + node)) {
+            return method.equals("GET")
+                    ? "feature"
+                    : method.equals("PATCH") ? path.endsWith("&force=true") ? "applyFeature" : "patchFeature" : method;
         }
         if (path.equals("/api/v1/nodes/" + node)) {
             return method.equals("GET") ? "node" : method;
@@ -630,6 +670,47 @@ public final class FakeApiServer implements AutoCloseable {
             happened("MODIFIED");
         }
         answer(exchange, 200, node(version));
+    }
+
+    private synchronized void feature(HttpExchange exchange, String kind, String body) throws IOException {
+        if (!servesFeatures) {
+            answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
+            return;
+        }
+        if (kind.equals("discovery")) {
+            answer(
+                    exchange,
+                    200,
+                    "{\"kind\":\"APIResourceList\",\"groupVersion\":\"nfd.k8s-sigs.io/v1alpha1\",\"resources\":[{\"name\":\"nodefeatures\","
+                            + "\"namespaced\":true,\"kind\":\"NodeFeature\"}]}");
+            return;
+        }
+        if (kind.equals("applyFeature")) {
+            JsonValue object = parsed(body);
+            JsonWriter metadata = JsonWriter.compact();
+            object.member("metadata").writeTo(metadata);
+            featureMetadata = metadata.toString().replaceAll("^\\{|\\}$", "");
+            Map<String, JsonValue> wanted = object.member("spec").member("labels").members();
+            featureLabels.keySet().removeIf(key -> !wanted.containsKey(key)
+                    && NodeLabelWriter.FIELD_MANAGER.equals(featureManagers.get(key)));
+            wanted.forEach((key, value) -> {
+                featureLabels.put(key, value.textOr(""));
+                featureManagers.put(key, NodeLabelWriter.FIELD_MANAGER);
+            });
+        } else if (featureMetadata.isEmpty()) {
+            answer(exchange, 404, Fault.status(404, "nodefeatures.nfd.k8s-sigs.io not found").body);
+            return;
+        } else if (kind.equals("patchFeature")) {
+            parsed(body).member("spec").member("labels").members().forEach((key, value) -> {
+                if (value.absent()) {
+                    featureLabels.remove(key);
+                }
+            });
+        }
+        JsonWriter json = JsonWriter.compact().beginObject().name("spec").beginObject().name("labels").beginObject();
+        featureLabels.forEach(json::member);
+        json.endObject().endObject().endObject();
+        answer(exchange, 200, "{\"metadata\":{" + featureMetadata + "}," + json.toString().substring(1));
     }
 
     private static JsonValue parsed(String body) throws IOException {

@@ -39,7 +39,7 @@ final class Harness implements AutoCloseable {
                 config,
                 node,
                 "GpuHealthy",
-                takeLabels,
+                new AgentConfig.Labels(AgentConfig.LabelOutput.AUTO, "", "", true, false, false, takeLabels, "gpu"),
                 "1.2.3",
                 new AccessSearch(config, Map.of(), new SystemHostFiles(Path.of("/")), files),
                 CALL_LIMIT,
