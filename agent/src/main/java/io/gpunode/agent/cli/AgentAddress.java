@@ -1,5 +1,6 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.time.SystemTime;
@@ -57,16 +58,31 @@ final class AgentAddress {
         }
     }
 
+    /** Whether whoever calls says which agent it is. */
+    boolean isGiven() {
+        return address != null;
+    }
+
+    /** Asks for the state of an agent that may not run: nobody is told when none answers. */
+    Optional<JsonValue> stateOfAnAgent(Shell shell) {
+        try {
+            return Optional.of(new StateClient(listening(shell), LIMIT, SystemTime.monotonic()).state());
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** What the agent runs with. */
+    AgentConfig configuration(Shell shell) throws ConfigException {
+        return shell.loader().load(List.of(), Optional.ofNullable(config)).config();
+    }
+
     private String listening(Shell shell) {
         if (address != null) {
             return address;
         }
         try {
-            return shell.loader()
-                    .load(List.of(), Optional.ofNullable(config))
-                    .config()
-                    .http()
-                    .listen();
+            return configuration(shell).http().listen();
         } catch (ConfigException e) {
             shell.err()
                     .println("the configuration cannot be used (" + e.problems().getFirst() + "); asking " + DEFAULT);

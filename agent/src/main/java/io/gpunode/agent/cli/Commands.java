@@ -43,6 +43,7 @@ final class Commands {
                 .addSubcommand("simulate", RunUsage.simulateSpec())
                 .addSubcommand("status", new StatusCommand(shell))
                 .addSubcommand("gpus", new GpusCommand(shell))
+                .addSubcommand("labels", new LabelsCommand(shell))
                 .addSubcommand("doctor", new DoctorCommand(shell))
                 .addSubcommand(
                         "config",

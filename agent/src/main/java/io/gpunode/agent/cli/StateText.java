@@ -45,6 +45,10 @@ final class StateText {
             line(out, "Pods", podsError);
         }
         configuration(out, state.member("configuration"));
+        JsonValue labels = state.member("labels");
+        if (labels.member("state").textOr("").equals("failed")) {
+            line(out, "Labels", "NOT WRITTEN: " + labels.member("reason").textOr(""));
+        }
         findings(out, "Node", state);
         int healthy = 0;
         List<JsonValue> gpus = state.member("gpus").elements();

@@ -15,7 +15,8 @@ public final class Doctor {
             new DockerCheck(),
             new KubeletCheck(),
             new OtherPluginsCheck(),
-            new AgentCheck());
+            new AgentCheck(),
+            new LabelsCheck());
 
     private Doctor() {}
 

@@ -1,5 +1,6 @@
 package io.gpunode.agent.doctor;
 
+import io.gpunode.agent.config.AgentConfig;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,6 +31,14 @@ final class OtherPluginsCheck implements Check {
                     "dcgm-exporter runs on this node too: its series and the agent's have the same names",
                     "kubectl label node " + patient.config().host().nodeName()
                             + " nvidia.com/gpu.deploy.dcgm-exporter=false"));
+        }
+        if (!RunningProgram.named(patient.files(), "gpu-feature-dis").isEmpty()
+                && patient.config().labels().sink() != AgentConfig.LabelOutput.OFF) {
+            found.add(Diagnosis.note(
+                    name(),
+                    "NVIDIA's gpu-feature-discovery runs on this node too: it writes the same labels to the same places",
+                    "kubectl label node " + patient.config().host().nodeName()
+                            + " nvidia.com/gpu.deploy.gpu-feature-discovery=false"));
         }
         if (patient.cdi() && patient.files().exists(HOOK)) {
             found.add(Diagnosis.note(

@@ -172,8 +172,7 @@ public final class ApiConnection implements Service {
             NodeLabelWriter made = new NodeLabelWriter(ownNode, labels.force(), clock, random, meters, cycle::wake);
             labelWriter = Optional.of(made);
             errands.add(new Waiting(made));
-            NodeFeatureWriter features =
-                    new NodeFeatureWriter(ownNode, labels.namespace(), clock, random, cycle::wake);
+            NodeFeatureWriter features = new NodeFeatureWriter(ownNode, labels.namespace(), clock, random, cycle::wake);
             featureWriter = Optional.of(features);
             errands.add(new Waiting(features));
         } else {

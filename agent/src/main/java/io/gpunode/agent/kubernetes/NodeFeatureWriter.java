@@ -100,8 +100,7 @@ public final class NodeFeatureWriter implements Errand {
      * @param namespace in which the object is; empty for that of the credentials
      * @param wake asks for a turn
      */
-    NodeFeatureWriter(
-            OwnNode ownNode, String namespace, MonotonicClock clock, RandomGenerator random, Runnable wake) {
+    NodeFeatureWriter(OwnNode ownNode, String namespace, MonotonicClock clock, RandomGenerator random, Runnable wake) {
         this.ownNode = ownNode;
         this.namespace = namespace;
         this.clock = clock;
@@ -231,7 +230,8 @@ public final class NodeFeatureWriter implements Errand {
         ApiAnswer answer = api.get(GROUP, JSON);
         if (answer.status() == ApiAnswer.NOT_FOUND || (answer.ok() && !serves(answer.object()))) {
             held = null;
-            refusal = "the API server has no NodeFeature objects; install node-feature-discovery 0.14 or later, or set labels.sink to node";
+            refusal =
+                    "the API server has no NodeFeature objects; install node-feature-discovery 0.14 or later, or set labels.sink to node";
             retryAt = now.plus(whileUnusable());
             changed(Usability.NOT_SERVED);
             return Duration.ZERO;
@@ -281,14 +281,15 @@ public final class NodeFeatureWriter implements Errand {
         }
         return new Held(
                 owners,
-                metadata.member("labels").member("nfd.node.kubernetes.io/node-name").textOr(""),
+                metadata.member("labels")
+                        .member("nfd.node.kubernetes.io/node-name")
+                        .textOr(""),
                 labels);
     }
 
     /** Whether labels that the node has had of the object are gone: somebody may have removed the object. */
     private boolean disappeared(NodeObject node, SortedMap<String, String> labels) {
-        boolean there = !labels.isEmpty()
-                && node.labels().entrySet().containsAll(labels.entrySet());
+        boolean there = !labels.isEmpty() && node.labels().entrySet().containsAll(labels.entrySet());
         if (there) {
             taken = true;
             return false;
@@ -369,14 +370,7 @@ public final class NodeFeatureWriter implements Errand {
             LOG.warn("labels cannot be written; the others are", "labels", leftOut);
         }
         status = new NodeFeatureStatus(
-                usability,
-                objectName(api, node),
-                labels.size(),
-                written,
-                written && taken,
-                leftOut,
-                refusal,
-                writes);
+                usability, objectName(api, node), labels.size(), written, written && taken, leftOut, refusal, writes);
     }
 
     private static SortedMap<String, String> valid(SortedMap<String, String> wanted) {

@@ -18,6 +18,7 @@ class HelpTest {
                 "simulate",
                 "status",
                 "gpus",
+                "labels",
                 "doctor",
                 "config",
                 "config check",

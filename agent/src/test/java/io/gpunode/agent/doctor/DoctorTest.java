@@ -565,4 +565,72 @@ class DoctorTest {
         assertThat(problem.what()).isEqualTo("GPU 0 (GPU-1) is withheld: XID 79: fallen off the bus");
         assertThat(problem.remedy()).containsExactly("nvidia-smi --gpu-reset -i 0");
     }
+
+    // ---- labels
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "current | OK | 41 feature labels in /etc/f/gfd",
+                "failed | PROBLEM | the node's feature labels are not written, so pods that select by them are not scheduled:"
+                        + " no room",
+                "waiting | NOTE | the node's feature labels are not written: no room"
+            })
+    void howLabelsStandIsSaid(String state, Level level, String what) throws Exception {
+        // Given
+        node.state("{\"readiness\": [], \"labels\": {\"state\": \"" + state
+                + "\", \"reason\": \"no room\", \"place\": \"/etc/f/gfd\", \"count\": 41}}");
+
+        // When
+        List<Diagnosis> found = node.examined();
+
+        // Then
+        assertThat(found)
+                .filteredOn(diagnosis -> diagnosis.check().equals("labels"))
+                .singleElement()
+                .satisfies(
+                        one -> assertThat(one.level()).isEqualTo(level),
+                        one -> assertThat(one.what()).isEqualTo(what));
+    }
+
+    @Test
+    void aFileThatNobodyKeepsIsSaid() throws Exception {
+        // Given
+        node.labelSink("off")
+                .write("/etc/kubernetes/node-feature-discovery/features.d/gfd", "nvidia.com/gpu.count=8\n");
+
+        // When
+        List<Diagnosis> found = node.examined();
+
+        // Then
+        assertThat(found)
+                .filteredOn(diagnosis -> diagnosis.check().equals("labels"))
+                .singleElement()
+                .satisfies(
+                        one -> assertThat(one.level()).isEqualTo(Level.NOTE),
+                        one -> assertThat(one.remedy())
+                                .first()
+                                .asString()
+                                .startsWith("rm /etc/kubernetes/node-feature-discovery/features.d/gfd"));
+    }
+
+    @Test
+    void featureDiscoveryBesideOursIsANote() throws Exception {
+        // Given
+        node.process(105, "gpu-feature-dis", "gpu-feature-discovery");
+
+        // When
+        List<Diagnosis> found = node.examined();
+
+        // Then
+        assertThat(found)
+                .filteredOn(diagnosis -> diagnosis.check().equals("other-plugins"))
+                .singleElement()
+                .satisfies(
+                        one -> assertThat(one.level()).isEqualTo(Level.NOTE),
+                        one -> assertThat(one.remedy())
+                                .containsExactly(
+                                        "kubectl label node node-a nvidia.com/gpu.deploy.gpu-feature-discovery=false"));
+    }
 }

@@ -39,6 +39,7 @@ final class SickNode {
     private final Map<String, String> answers = new HashMap<>();
     private final List<String> asked = new ArrayList<>();
     private String strategies = "cdi-cri";
+    private String labelSink = "auto";
     private String state = """
             {"ready": true, "readiness": [], "gpus": [{"index": 0, "id": "GPU-1", "healthy": true}]}
             """;
@@ -123,6 +124,12 @@ final class SickNode {
         return this;
     }
 
+    /** The agent's {@code labels.sink}. */
+    SickNode labelSink(String sink) {
+        labelSink = sink;
+        return this;
+    }
+
     /** What the agent's {@code /state} says; empty when no agent runs. */
     SickNode state(String text) {
         state = text;
@@ -161,7 +168,8 @@ final class SickNode {
     }
 
     private AgentConfig config() {
-        return Configs.withEnvironment(Map.of("DEVICE_LIST_STRATEGY", strategies));
+        return Configs.withEnvironment(
+                Map.of("DEVICE_LIST_STRATEGY", strategies, "GPU_NODE_AGENT_LABELS_SINK", labelSink));
     }
 
     private Optional<JsonValue> json() throws JsonException {

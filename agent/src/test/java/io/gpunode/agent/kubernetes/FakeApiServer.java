@@ -690,9 +690,12 @@ public final class FakeApiServer implements AutoCloseable {
             JsonWriter metadata = JsonWriter.compact();
             object.member("metadata").writeTo(metadata);
             featureMetadata = metadata.toString().replaceAll("^\\{|\\}$", "");
-            Map<String, JsonValue> wanted = object.member("spec").member("labels").members();
-            featureLabels.keySet().removeIf(key -> !wanted.containsKey(key)
-                    && NodeLabelWriter.FIELD_MANAGER.equals(featureManagers.get(key)));
+            Map<String, JsonValue> wanted =
+                    object.member("spec").member("labels").members();
+            featureLabels
+                    .keySet()
+                    .removeIf(key ->
+                            !wanted.containsKey(key) && NodeLabelWriter.FIELD_MANAGER.equals(featureManagers.get(key)));
             wanted.forEach((key, value) -> {
                 featureLabels.put(key, value.textOr(""));
                 featureManagers.put(key, NodeLabelWriter.FIELD_MANAGER);
@@ -707,10 +710,18 @@ public final class FakeApiServer implements AutoCloseable {
                 }
             });
         }
-        JsonWriter json = JsonWriter.compact().beginObject().name("spec").beginObject().name("labels").beginObject();
+        JsonWriter json = JsonWriter.compact()
+                .beginObject()
+                .name("spec")
+                .beginObject()
+                .name("labels")
+                .beginObject();
         featureLabels.forEach(json::member);
         json.endObject().endObject().endObject();
-        answer(exchange, 200, "{\"metadata\":{" + featureMetadata + "}," + json.toString().substring(1));
+        answer(
+                exchange,
+                200,
+                "{\"metadata\":{" + featureMetadata + "}," + json.toString().substring(1));
     }
 
     private static JsonValue parsed(String body) throws IOException {

@@ -307,12 +307,10 @@ class NodeFeatureWriterTest {
     @Test
     void aServerThatHoldsSomethingElseIsNotAskedAgainAndAgain() throws Exception {
         // Given
-        String other = "{\"metadata\":{\"labels\":{\"nfd.node.kubernetes.io/node-name\":\"node-a\"},\"ownerReferences\":[{\"uid\":\"uid-1\"}]},"
-                + "\"spec\":{\"labels\":{}}}";
-        server.next(
-                "applyFeature",
-                FakeApiServer.Fault.answer(200, other),
-                FakeApiServer.Fault.answer(200, other));
+        String other =
+                "{\"metadata\":{\"labels\":{\"nfd.node.kubernetes.io/node-name\":\"node-a\"},\"ownerReferences\":[{\"uid\":\"uid-1\"}]},"
+                        + "\"spec\":{\"labels\":{}}}";
+        server.next("applyFeature", FakeApiServer.Fault.answer(200, other), FakeApiServer.Fault.answer(200, other));
 
         // When
         want(EIGHT);
