@@ -345,7 +345,7 @@ public final class NodeLabelWriter implements Errand {
         boolean found = false;
         String why =
                 "a kubelet's credentials may not set it (NodeRestriction); give the agent a service account of its own";
-        for (String key : reason.substring(list + FORBIDDEN_LABELS.length()).split(", ")) {
+        for (String key : reason.substring(list + FORBIDDEN_LABELS.length()).split(", ", -1)) {
             found |= withhold(key, why, false, plan, now);
         }
         return found;
