@@ -10,7 +10,8 @@ public enum CallGroup {
     SAMPLING,
     GPM,
     PROCESSES,
-    EVENTS;
+    EVENTS,
+    MIG;
 
     private final String tag = name().toLowerCase(Locale.ROOT);
 

@@ -43,7 +43,8 @@ final class GpuMigReader {
         return List.copyOf(gpus);
     }
 
-    private GpuMig read(NvmlDevice handle) throws NvmlException {
+    /** One GPU. */
+    GpuMig read(NvmlDevice handle) throws NvmlException {
         GpuId id = new GpuId(call("nvmlDeviceGetUUID", () -> nvml.uuid(handle)));
         NvmlDevice device = handle.named(id.uuid());
         Nvml.PciInfo pci = call("nvmlDeviceGetPciInfo", () -> nvml.pciInfo(device));

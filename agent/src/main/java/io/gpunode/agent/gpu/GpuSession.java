@@ -152,6 +152,20 @@ public final class GpuSession {
         return onSystem(() -> new GpuMigReader(nvml, system).read());
     }
 
+    /**
+     * Changes one GPU's MIG: on the GPU's own lane when it is identified, else, as for commands that identify nothing, on that of the whole
+     * system. Any thread.
+     */
+    public MigControl migControl(GpuId gpu) {
+        for (GpuProbe probe : watchable) {
+            if (probe.identification() instanceof GpuProbe.Identification.Identified identified
+                    && identified.identity().id().equals(gpu)) {
+                return new MigControl(gpu, nvml, probe.lane());
+            }
+        }
+        return new MigControl(gpu, nvml, system);
+    }
+
     private <T> Step<T> onSystem(Step.Work<T> work) {
         Step<T> step = new Step<>();
         if (!system.submit(() -> step.run(work))) {

@@ -36,6 +36,7 @@ public final class Lane {
     private final Deque<Runnable> queue = new ArrayDeque<>(QUEUE_LIMIT);
     private @Nullable Runnable last;
     private volatile long callStartedNanos;
+    private volatile long callAllowedNanos;
     private volatile @Nullable String callInFlight;
     private volatile @Nullable Supplier<String> callWithinBatch;
 
@@ -86,7 +87,7 @@ public final class Lane {
     public @Nullable Overdue overdue(Tick now) {
         String function = callInFlight;
         long started = callStartedNanos;
-        if (function == null || now.nanos() - started < deadlineNanos) {
+        if (function == null || now.nanos() - started < callAllowedNanos) {
             return null;
         }
         Supplier<String> within = callWithinBatch;
@@ -96,7 +97,7 @@ public final class Lane {
     /** When the call in flight becomes overdue; null when none is in flight. */
     @Nullable Tick overdueAt() {
         String function = callInFlight;
-        return function == null ? null : new Tick(callStartedNanos + deadlineNanos);
+        return function == null ? null : new Tick(callStartedNanos + callAllowedNanos);
     }
 
     /** Makes a call under this lane's deadline, and records it. Only on the lane's thread. */
@@ -112,6 +113,14 @@ public final class Lane {
         }
     }
 
+    /** The same for a call that may take longer than others: it is overdue after {@code deadline}. */
+    <T> T call(CallGroup group, String function, Duration deadline, NativeCall<T> call) throws NvmlException {
+        return call(group, function, () -> {
+            callAllowedNanos = deadline.toNanos();
+            return call.run();
+        });
+    }
+
     /** The first half of {@link #call} for callers that must not allocate. */
     long enter(String function) {
         return enter(function, null);
@@ -121,6 +130,7 @@ public final class Lane {
     long enter(String function, @Nullable Supplier<String> within) {
         long now = clock.now().nanos();
         callStartedNanos = now;
+        callAllowedNanos = deadlineNanos;
         callWithinBatch = within;
         callInFlight = function;
         return now;

@@ -81,4 +81,29 @@ public record MigLayout(boolean enabled, boolean pending, List<Instance> instanc
     static Part of(MigGeometry.ComputeInstance part) {
         return new Part(part.slices(), part.placement());
     }
+
+    /** For messages: {@code MIG on: profile 9 at 0:4 (1c at 2:1), profile 19 at 6:1 (1c at 0:1)}. */
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder(enabled ? "MIG on" : "MIG off");
+        if (pending != enabled) {
+            text.append(pending ? ", on after a reset" : ", off after a reset");
+        }
+        String separator = ": ";
+        for (Instance instance : instances) {
+            text.append(separator)
+                    .append("profile ")
+                    .append(instance.profileId)
+                    .append(" at ")
+                    .append(instance.placement);
+            String opening = " (";
+            for (Part part : instance.parts) {
+                text.append(opening).append(part.slices).append("c at ").append(part.placement);
+                opening = ", ";
+            }
+            text.append(instance.parts.isEmpty() ? "" : ")");
+            separator = ", ";
+        }
+        return text.toString();
+    }
 }

@@ -84,20 +84,24 @@ public final class MigReader {
                 told.stream().sorted(Comparator.comparing(GpuMig::pci)).toList();
         List<MigGpu> gpus = new ArrayList<>(sorted.size());
         for (int i = 0; i < sorted.size(); i++) {
-            GpuMig gpu = sorted.get(i);
-            gpus.add(new MigGpu(
-                    gpu.id(),
-                    i,
-                    gpu.pci(),
-                    gpu.name(),
-                    gpu.pciDeviceId(),
-                    gpu.pciSubsystemId(),
-                    gpu.architecture(),
-                    new Reading.NotRead<>(),
-                    gpu.geometry(),
-                    gpu.profiles()));
+            gpus.add(gpu(sorted.get(i), i));
         }
         return List.copyOf(gpus);
+    }
+
+    /** One GPU and its place in that order. */
+    static MigGpu gpu(GpuMig told, int index) {
+        return new MigGpu(
+                told.id(),
+                index,
+                told.pci(),
+                told.name(),
+                told.pciDeviceId(),
+                told.pciSubsystemId(),
+                told.architecture(),
+                new Reading.NotRead<>(),
+                told.geometry(),
+                told.profiles());
     }
 
     private void changed() {

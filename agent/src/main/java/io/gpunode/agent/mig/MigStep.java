@@ -28,9 +28,11 @@ public sealed interface MigStep {
      * Destroys a compute instance.
      *
      * @param instance where its GPU instance lies
+     * @param part where it lies in it
      * @param name the MIG device's, for example {@code 1c.3g.40gb}
      */
-    record DestroyPart(MigPlacement instance, int instanceId, int partId, String name) implements MigStep {
+    record DestroyPart(MigPlacement instance, int instanceId, int partId, MigPlacement part, String name)
+            implements MigStep {
         @Override
         public String text() {
             return "destroy compute instance " + partId + " of GPU instance " + instanceId + " (" + name + ")";

@@ -1,6 +1,5 @@
 package io.gpunode.agent.mig;
 
-import io.gpunode.agent.model.MigProfile;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -111,18 +110,16 @@ final class NearestLayouts {
     }
 
     private static String text(Chip chip, int[] counts) {
-        List<String> texts = new ArrayList<>();
-        List<MigProfile> largestFirst = new ArrayList<>();
-        Map<MigProfile, Integer> count = new HashMap<>();
+        List<Integer> largestFirst = new ArrayList<>();
         for (int p = 0; p < counts.length; p++) {
             if (counts[p] > 0) {
-                largestFirst.add(chip.profile(p));
-                count.put(chip.profile(p), counts[p]);
+                largestFirst.add(p);
             }
         }
-        largestFirst.sort(Comparator.comparingInt(profile -> -profile.memorySlices()));
-        for (MigProfile profile : largestFirst) {
-            texts.add(count.get(profile) + " x " + profile.name());
+        largestFirst.sort(Comparator.comparingInt(p -> -chip.profile(p).memorySlices()));
+        List<String> texts = new ArrayList<>();
+        for (int p : largestFirst) {
+            texts.add(counts[p] + " x " + chip.profile(p).name());
         }
         return String.join(", ", texts);
     }

@@ -3,6 +3,7 @@ package io.gpunode.agent.mig;
 import io.gpunode.agent.model.MigGeometry;
 import io.gpunode.agent.model.MigGeometry.ComputeInstance;
 import io.gpunode.agent.model.MigGeometry.GpuInstance;
+import io.gpunode.agent.model.MigPlacement;
 import io.gpunode.agent.model.MigProfile;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,41 @@ final class Steps {
         return steps;
     }
 
+    /** The layout after a step, if it does what it says. */
+    static MigLayout after(MigLayout layout, MigStep step) {
+        List<MigLayout.Instance> instances = new ArrayList<>(layout.instances());
+        switch (step) {
+            case MigStep.SetMode mode -> {
+                boolean enabled = mode.inForce() ? mode.enabled() : layout.enabled();
+                return new MigLayout(enabled, mode.enabled(), enabled == layout.enabled() ? instances : List.of());
+            }
+            case MigStep.CreateInstance made ->
+                instances.add(new MigLayout.Instance(made.profileId(), made.instance(), List.of()));
+            case MigStep.DestroyInstance gone ->
+                instances.removeIf(instance -> instance.placement().equals(gone.instance()));
+            case MigStep.CreatePart made ->
+                instances.replaceAll(instance -> instance.placement().equals(made.instance())
+                        ? withPart(instance, new MigLayout.Part(made.slices(), made.part()))
+                        : instance);
+            case MigStep.DestroyPart gone ->
+                instances.replaceAll(instance ->
+                        instance.placement().equals(gone.instance()) ? withoutPart(instance, gone.part()) : instance);
+        }
+        return new MigLayout(layout.enabled(), layout.pending(), instances);
+    }
+
+    private static MigLayout.Instance withPart(MigLayout.Instance instance, MigLayout.Part part) {
+        List<MigLayout.Part> parts = new ArrayList<>(instance.parts());
+        parts.add(part);
+        return new MigLayout.Instance(instance.profileId(), instance.placement(), parts);
+    }
+
+    private static MigLayout.Instance withoutPart(MigLayout.Instance instance, MigPlacement place) {
+        List<MigLayout.Part> parts = new ArrayList<>(instance.parts());
+        parts.removeIf(part -> part.placement().equals(place));
+        return new MigLayout.Instance(instance.profileId(), instance.placement(), parts);
+    }
+
     private static Optional<MigLayout.Instance> at(List<MigLayout.Instance> target, GpuInstance instance) {
         return target.stream().filter(wanted -> wanted.isAt(instance)).findFirst();
     }
@@ -49,6 +85,7 @@ final class Steps {
                         instance.placement(),
                         instance.id(),
                         part.id(),
+                        part.placement(),
                         deviceName(gpu, instance.profileId(), part.slices())));
             }
         }

@@ -1,0 +1,206 @@
+package io.gpunode.agent.mig;
+
+import io.gpunode.agent.json.JsonException;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigPlacement;
+import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.zip.CRC32C;
+
+/**
+ * The file that says which change of MIG geometry is under way, so that the next process can end it. It is written before each step, whole,
+ * synced and renamed; and removed when the change has ended. The first line has a word, the format's version and the CRC-32C of the rest, which is
+ * JSON.
+ *
+ * <p>What the next process does follows from the two layouts and from what it sees of the hardware. The number of the step is for people.
+ */
+final class MigJournal {
+    static final Path NAME = Path.of("mig.journal");
+    private static final String WORD = "gpu-node-agent-mig-journal";
+    private static final int VERSION = 1;
+    /** 64 GPUs of 8 instances take less than a tenth. */
+    private static final int SIZE_LIMIT = 1 << 20;
+
+    private static final String MODE = "rw-------";
+
+    private final HostFiles files;
+    private final Path file;
+
+    MigJournal(HostFiles files, Path stateDirectory) {
+        this.files = files;
+        this.file = stateDirectory.resolve(NAME);
+    }
+
+    /**
+     * A change that is under way.
+     *
+     * @param back whether it goes back to what was before
+     * @param failedStep the step that failed, when it goes back
+     * @param reason why it failed
+     * @param step the number of the step that comes next, from 1
+     * @param next the step that comes next, for people
+     */
+    record Entry(boolean back, String failedStep, String reason, int step, String next, List<Target> gpus) {
+        Entry {
+            gpus = List.copyOf(gpus);
+        }
+    }
+
+    /** One GPU's part of it. */
+    record Target(GpuId gpu, int index, MigLayout before, MigLayout after) {}
+
+    /** The journal is there and does not say what was under way. */
+    static final class UnreadableException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        UnreadableException(Path file, String why) {
+            super(file + " " + why + ": look at the GPUs' geometry, make it what it should be, and remove the file");
+        }
+    }
+
+    Path file() {
+        return file;
+    }
+
+    void write(Entry entry) throws IOException {
+        String body = json(entry) + "\n";
+        String head = WORD + " " + VERSION + " " + checksum(body) + "\n";
+        files.replace(file, (head + body).getBytes(StandardCharsets.UTF_8), MODE);
+    }
+
+    void remove() throws IOException {
+        files.delete(file);
+    }
+
+    /** What is under way; empty when nothing is. */
+    Optional<Entry> read() throws IOException, UnreadableException {
+        Optional<String> text = files.readText(file, SIZE_LIMIT);
+        if (text.isEmpty()) {
+            return Optional.empty();
+        }
+        int end = text.get().indexOf('\n');
+        String[] head = text.get().substring(0, Math.max(0, end)).split(" ", -1);
+        // The reader leaves the last newline out.
+        String body = text.get().substring(end + 1) + "\n";
+        if (head.length != 3 || !head[0].equals(WORD)) {
+            throw new UnreadableException(file, "is no journal of MIG changes");
+        }
+        if (!head[1].equals(String.valueOf(VERSION))) {
+            throw new UnreadableException(
+                    file, "has format version " + head[1] + ", and this agent knows version " + VERSION);
+        }
+        if (!head[2].equals(checksum(body))) {
+            throw new UnreadableException(file, "is damaged: its checksum is not that of its content");
+        }
+        try {
+            return Optional.of(entry(JsonValue.parse(body)));
+        } catch (JsonException | IllegalArgumentException e) {
+            throw new UnreadableException(file, "cannot be understood (" + e.getMessage() + ")");
+        }
+    }
+
+    private static String checksum(String body) {
+        CRC32C crc = new CRC32C();
+        crc.update(body.getBytes(StandardCharsets.UTF_8));
+        return HexFormat.of().toHexDigits((int) crc.getValue());
+    }
+
+    private static String json(Entry entry) {
+        JsonWriter out = JsonWriter.pretty()
+                .beginObject()
+                .member("direction", entry.back ? "back" : "forward")
+                .member("failedStep", entry.failedStep)
+                .member("reason", entry.reason)
+                .member("step", entry.step)
+                .member("next", entry.next)
+                .name("gpus")
+                .beginArray();
+        for (Target target : entry.gpus) {
+            out.beginObject().member("gpu", target.gpu.uuid()).member("index", target.index);
+            write(out.name("before"), target.before);
+            write(out.name("after"), target.after);
+            out.endObject();
+        }
+        return out.endArray().endObject().toString();
+    }
+
+    private static void write(JsonWriter out, MigLayout layout) {
+        out.beginObject()
+                .member("enabled", layout.enabled())
+                .member("pending", layout.pending())
+                .name("instances")
+                .beginArray();
+        for (MigLayout.Instance instance : layout.instances()) {
+            out.beginObject().member("profile", instance.profileId());
+            write(out, instance.placement());
+            out.name("parts").beginArray();
+            for (MigLayout.Part part : instance.parts()) {
+                out.beginObject().member("slices", part.slices());
+                write(out, part.placement());
+                out.endObject();
+            }
+            out.endArray().endObject();
+        }
+        out.endArray().endObject();
+    }
+
+    private static void write(JsonWriter out, MigPlacement placement) {
+        out.member("start", placement.start()).member("size", placement.size());
+    }
+
+    private static Entry entry(JsonValue json) {
+        String direction = json.member("direction").textOr("");
+        if (!direction.equals("forward") && !direction.equals("back")) {
+            throw new IllegalArgumentException("direction is \"" + direction + "\"");
+        }
+        List<Target> gpus = new ArrayList<>();
+        for (JsonValue gpu : json.member("gpus").elements()) {
+            gpus.add(new Target(
+                    new GpuId(gpu.member("gpu").textOr("")),
+                    number(gpu, "index"),
+                    layout(gpu.member("before")),
+                    layout(gpu.member("after"))));
+        }
+        return new Entry(
+                direction.equals("back"),
+                json.member("failedStep").textOr(""),
+                json.member("reason").textOr(""),
+                number(json, "step"),
+                json.member("next").textOr(""),
+                gpus);
+    }
+
+    private static MigLayout layout(JsonValue json) {
+        if (json.absent()) {
+            throw new IllegalArgumentException("a layout is missing");
+        }
+        List<MigLayout.Instance> instances = new ArrayList<>();
+        for (JsonValue instance : json.member("instances").elements()) {
+            List<MigLayout.Part> parts = new ArrayList<>();
+            for (JsonValue part : instance.member("parts").elements()) {
+                parts.add(new MigLayout.Part(number(part, "slices"), placement(part)));
+            }
+            instances.add(new MigLayout.Instance(number(instance, "profile"), placement(instance), parts));
+        }
+        return new MigLayout(
+                json.member("enabled").isTrue(), json.member("pending").isTrue(), instances);
+    }
+
+    private static MigPlacement placement(JsonValue json) {
+        return new MigPlacement(number(json, "start"), number(json, "size"));
+    }
+
+    private static int number(JsonValue json, String name) {
+        return Math.toIntExact(json.member(name)
+                .wholeNumber()
+                .orElseThrow(() -> new IllegalArgumentException(name + " is not a whole number")));
+    }
+}

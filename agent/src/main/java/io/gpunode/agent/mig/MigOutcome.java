@@ -1,0 +1,59 @@
+package io.gpunode.agent.mig;
+
+import java.util.List;
+
+/** How a change of MIG geometry ended. */
+public sealed interface MigOutcome {
+    /** What happened, and the next step where there is one, for people. */
+    String message();
+
+    /**
+     * The wanted geometry is there.
+     *
+     * @param steps how many were made
+     * @param restartNeeded whether a mode waits for the machine to be restarted
+     */
+    record Done(int steps, boolean restartNeeded) implements MigOutcome {
+        @Override
+        public String message() {
+            return (steps == 0 ? "nothing to do" : steps + (steps == 1 ? " step" : " steps") + " done")
+                    + (restartNeeded
+                            ? "; MIG mode comes into force when the machine was restarted: restart it, then apply again"
+                            : "");
+        }
+    }
+
+    /** Nothing was touched. */
+    record Untouched(String message) implements MigOutcome {}
+
+    /**
+     * A step failed, and the geometry is as it was before.
+     *
+     * @param step the one that failed
+     * @param reason why
+     */
+    record RolledBack(String step, String reason) implements MigOutcome {
+        @Override
+        public String message() {
+            return "could not " + step + ": " + reason + "; every GPU is split as it was before";
+        }
+    }
+
+    /**
+     * A step failed, and some GPUs could not be brought back yet. The journal stays, and the next start or {@code restore} goes on from it.
+     *
+     * @param step the one that failed
+     * @param reason why
+     * @param left what could not be brought back, GPU by GPU, and why
+     */
+    record Stuck(String step, String reason, List<String> left) implements MigOutcome {
+        public Stuck {
+            left = List.copyOf(left);
+        }
+
+        @Override
+        public String message() {
+            return "could not " + step + ": " + reason + "; not brought back yet: " + String.join("; ", left);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+package io.gpunode.agent.mig;
+
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigGeometry;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.OwnerLock;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Carries out a plan so that every GPU of it ends as planned, or all of them as they were. Each step is announced in the {@link MigJournal}
+ * before it is made and looked at afterwards; when one fails, what was done is taken back. After a crash {@link #recover} ends the change, from
+ * the journal and from what it sees of the hardware: forward first, else back.
+ *
+ * <p>One process at a time, which holds a lock in the state directory. A change runs on the calling thread, and each of its operations has a
+ * bound. An interrupt leaves it as a crash does.
+ */
+public final class MigTransaction {
+    private static final Log LOG = Log.of(MigTransaction.class);
+    private static final Path LOCK = Path.of("mig.lock");
+    /** A step back that fails is tried again from what is there then; a GPU that is lost does not come back by trying for longer. */
+    private static final int TRIES_BACK = 3;
+
+    private final HostFiles files;
+    private final Path lockFile;
+    private final MigJournal journal;
+    private final MigOperations operations;
+    private final Listener listener;
+
+    /** Told of each step before it is made, on the changing thread. */
+    @FunctionalInterface
+    public interface Listener {
+        /**
+         * @param gpu of which GPU
+         * @param back whether it takes something back
+         */
+        void beginning(GpuId gpu, MigStep step, boolean back);
+    }
+
+    /** @param stateDirectory where journal and lock lie, as the host sees it; made where it is missing */
+    public MigTransaction(HostFiles files, Path stateDirectory, MigOperations operations, Listener listener) {
+        this.files = files;
+        this.lockFile = stateDirectory.resolve(LOCK);
+        this.journal = new MigJournal(files, stateDirectory);
+        this.operations = operations;
+        this.listener = listener;
+    }
+
+    /** The work of one call, under the lock. */
+    private interface Work {
+        MigOutcome run() throws InterruptedException;
+    }
+
+    /** A step that did not do what it should. */
+    private static final class StepFailed extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        private final String step;
+        private final String reason;
+
+        StepFailed(String step, String reason, @Nullable Throwable cause) {
+            super(step + ": " + reason, cause);
+            this.step = step;
+            this.reason = reason;
+        }
+    }
+
+    /** Carries out a plan. What the GPUs are meanwhile has to be what they were when it was made, and nobody may use what it destroys. */
+    public MigOutcome apply(MigPlan plan) throws InterruptedException {
+        if (plan.isEmpty()) {
+            return new MigOutcome.Done(0, plan.needsRestart());
+        }
+        return locked(() -> {
+            MigOutcome interrupted = endInterrupted();
+            if (interrupted != null) {
+                return new MigOutcome.Untouched(
+                        "a change that was interrupted was ended first (" + interrupted.message() + "): plan again");
+            }
+            return begin(plan);
+        });
+    }
+
+    /** Ends a change that was interrupted; empty when there is none. */
+    public Optional<MigOutcome> recover() throws InterruptedException {
+        if (!files.exists(journal.file())) {
+            return Optional.empty();
+        }
+        return Optional.of(locked(() -> {
+            MigOutcome ended = endInterrupted();
+            return ended == null ? new MigOutcome.Done(0, false) : ended;
+        }));
+    }
+
+    private MigOutcome locked(Work work) throws InterruptedException {
+        try {
+            Optional<OwnerLock> lock = OwnerLock.take(files, lockFile);
+            if (lock.isEmpty()) {
+                return new MigOutcome.Untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)
+                        + ": wait until it has ended, and try again");
+            }
+            try (OwnerLock _ = lock.get()) {
+                return work.run();
+            }
+        } catch (IOException e) {
+            return new MigOutcome.Untouched("the lock " + lockFile + " cannot be taken: " + e);
+        }
+    }
+
+    private MigOutcome begin(MigPlan plan) throws InterruptedException {
+        List<MigJournal.Target> targets = new ArrayList<>();
+        for (MigPlan.OfGpu gpu : plan.gpus()) {
+            if (gpu.steps().isEmpty()) {
+                continue;
+            }
+            targets.add(new MigJournal.Target(gpu.gpu(), gpu.index(), gpu.before(), gpu.after()));
+            try {
+                Optional<String> obstacle = obstacle(gpu);
+                if (obstacle.isPresent()) {
+                    return new MigOutcome.Untouched(obstacle.get());
+                }
+            } catch (MigOperationException e) {
+                return new MigOutcome.Untouched(label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
+            }
+        }
+        return forward(new MigJournal.Entry(false, "", "", 0, "", targets));
+    }
+
+    /** What has changed since the plan was made so that it cannot be carried out. */
+    private Optional<String> obstacle(MigPlan.OfGpu plan) throws MigOperationException, InterruptedException {
+        MigGpu gpu = operations.read(plan.gpu());
+        MigGeometry now = geometryOf(gpu);
+        if (!MigLayout.of(now).equals(plan.before())
+                || !Steps.between(gpu, now, plan.after()).equals(plan.steps())) {
+            return Optional.of(label(plan.index(), plan.gpu())
+                    + " was changed by somebody else since the plan was made: plan again");
+        }
+        MigUse use = operations.use(plan.gpu());
+        Set<String> inTheWay = new LinkedHashSet<>();
+        plan.steps().forEach(step -> holders(use, step, now).forEach(holder -> inTheWay.add(holder.who())));
+        return inTheWay.isEmpty()
+                ? Optional.empty()
+                : Optional.of(label(plan.index(), plan.gpu()) + " is in use by " + String.join(", ", inTheWay)
+                        + ": nothing was changed; end them, or wait until they have ended, and try again");
+    }
+
+    /** Who uses what a step takes away. */
+    private static List<MigUse.Holder> holders(MigUse use, MigStep step, MigGeometry now) {
+        return switch (step) {
+            case MigStep.DestroyPart part -> use.of(part.instanceId(), part.partId());
+            case MigStep.DestroyInstance instance -> use.of(instance.instanceId());
+            case MigStep.SetMode mode -> mode.enabled() == now.enabled() ? List.of() : use.holders();
+            case MigStep.CreateInstance _, MigStep.CreatePart _ -> List.of();
+        };
+    }
+
+    private MigOutcome forward(MigJournal.Entry entry) throws InterruptedException {
+        List<MigJournal.Target> touched = new ArrayList<>();
+        int steps = 0;
+        boolean restart = false;
+        try {
+            for (MigJournal.Target target : entry.gpus()) {
+                touched.add(target);
+                steps += bring(entry, target, target.after(), steps);
+                restart |= geometry(target.gpu()).enabled() != target.after().pending();
+            }
+        } catch (StepFailed e) {
+            LOG.warn("a MIG change failed and is taken back", "step", e.step, "error", e.reason);
+            return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched));
+        }
+        forgetJournal();
+        return new MigOutcome.Done(steps, restart);
+    }
+
+    private MigOutcome back(MigJournal.Entry entry) throws InterruptedException {
+        List<String> left = new ArrayList<>();
+        int steps = 0;
+        for (MigJournal.Target target : entry.gpus().reversed()) {
+            String failure = "";
+            for (int i = 0; i < TRIES_BACK; i++) {
+                try {
+                    steps += bring(entry, target, reachable(target), steps);
+                    failure = "";
+                    break;
+                } catch (StepFailed e) {
+                    failure = label(target.index(), target.gpu()) + ": could not " + e.step + ": " + e.reason;
+                }
+            }
+            if (!failure.isEmpty()) {
+                left.add(failure);
+            }
+        }
+        if (!left.isEmpty()) {
+            return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left);
+        }
+        forgetJournal();
+        return new MigOutcome.RolledBack(entry.failedStep(), entry.reason());
+    }
+
+    /** What was before; a mode that was pending then and has come into force since cannot be made pending again. */
+    private MigLayout reachable(MigJournal.Target target) throws InterruptedException, StepFailed {
+        MigLayout before = target.before();
+        return geometry(target.gpu()).enabled() == before.enabled()
+                ? before
+                : new MigLayout(before.enabled(), before.enabled(), before.instances());
+    }
+
+    /** Ends the change that the journal tells of; null when there is none. */
+    private @Nullable MigOutcome endInterrupted() throws InterruptedException {
+        Optional<MigJournal.Entry> found;
+        try {
+            found = journal.read();
+        } catch (IOException | MigJournal.UnreadableException e) {
+            return new MigOutcome.Untouched(
+                    "a change of MIG was interrupted, and its journal is of no use: " + e.getMessage());
+        }
+        if (found.isEmpty()) {
+            return null;
+        }
+        MigJournal.Entry entry = found.get();
+        LOG.info("a MIG change that was interrupted is ended", "direction", entry.back() ? "back" : "forward");
+        try {
+            for (MigJournal.Target target : entry.gpus()) {
+                if (!isBetween(target, MigLayout.of(geometry(target.gpu())))) {
+                    forgetJournal();
+                    return new MigOutcome.Untouched(label(target.index(), target.gpu())
+                            + " was changed by somebody else since a change was interrupted: it is left as it is");
+                }
+            }
+        } catch (StepFailed e) {
+            return new MigOutcome.Stuck("go on with a change that was interrupted", e.reason, List.of(e.reason));
+        }
+        return entry.back() ? back(entry) : forward(entry);
+    }
+
+    /** Whether a layout can be seen on the way from one to the other: it has nothing that neither of them has. */
+    private static boolean isBetween(MigJournal.Target target, MigLayout now) {
+        List<MigLayout.Instance> known = new ArrayList<>(target.before().instances());
+        known.addAll(target.after().instances());
+        return now.instances().stream()
+                .allMatch(instance ->
+                        known.stream().anyMatch(each -> isPartOf(instance, each)) || isMixed(instance, known));
+    }
+
+    private static boolean isPartOf(MigLayout.Instance some, MigLayout.Instance whole) {
+        return some.profileId() == whole.profileId()
+                && some.placement().equals(whole.placement())
+                && whole.parts().containsAll(some.parts());
+    }
+
+    /** An instance that stays, some of whose parts are still the old ones and some the new ones already. */
+    private static boolean isMixed(MigLayout.Instance instance, List<MigLayout.Instance> known) {
+        List<MigLayout.Part> parts = known.stream()
+                .filter(each -> each.profileId() == instance.profileId()
+                        && each.placement().equals(instance.placement()))
+                .flatMap(each -> each.parts().stream())
+                .toList();
+        return !parts.isEmpty() && parts.containsAll(instance.parts());
+    }
+
+    /** Brings one GPU to a layout, step by step, and returns how many. */
+    private int bring(MigJournal.Entry entry, MigJournal.Target target, MigLayout goal, int done)
+            throws StepFailed, InterruptedException {
+        MigGpu gpu = read(target.gpu());
+        MigGeometry now = geometry(gpu);
+        List<MigStep> steps = Steps.between(gpu, now, goal);
+        MigLayout expected = MigLayout.of(now);
+        int number = done;
+        for (MigStep step : steps) {
+            number++;
+            announce(entry, number, label(target.index(), target.gpu()) + ": " + step.text());
+            listener.beginning(target.gpu(), step, entry.back());
+            perform(gpu, step);
+            expected = verified(target.gpu(), step, Steps.after(expected, step));
+        }
+        return steps.size();
+    }
+
+    private void announce(MigJournal.Entry entry, int number, String next) throws StepFailed {
+        try {
+            journal.write(
+                    new MigJournal.Entry(entry.back(), entry.failedStep(), entry.reason(), number, next, entry.gpus()));
+        } catch (IOException e) {
+            if (!entry.back()) {
+                throw new StepFailed(
+                        "write the journal " + journal.file(), "the step would not survive a crash: " + e, e);
+            }
+            // The journal of the way forward is still there: a crash now ends in the new geometry, not in between.
+            LOG.error("the journal of MIG changes cannot be written; the change is taken back all the same", e);
+        }
+    }
+
+    private void perform(MigGpu gpu, MigStep step) throws StepFailed, InterruptedException {
+        try {
+            operations.perform(gpu, step);
+        } catch (MigOperationException e) {
+            throw new StepFailed(step.text(), e.text() + users(gpu, step, e), e);
+        } catch (RuntimeException e) {
+            throw new StepFailed(step.text(), String.valueOf(e), e);
+        }
+    }
+
+    private String users(MigGpu gpu, MigStep step, MigOperationException failure) throws InterruptedException {
+        if (failure.kind() != MigOperationException.Kind.IN_USE) {
+            return "";
+        }
+        try {
+            List<MigUse.Holder> holders =
+                    holders(operations.use(gpu.id()), step, geometryOf(operations.read(gpu.id())));
+            return holders.isEmpty() ? ", and nobody can be named" : ", by " + MigUse.names(holders);
+        } catch (MigOperationException e) {
+            return ", and who it is cannot be asked: " + e.text();
+        }
+    }
+
+    /** Looks at the GPU after a step. */
+    private MigLayout verified(GpuId gpu, MigStep step, MigLayout expected) throws StepFailed, InterruptedException {
+        MigLayout now = MigLayout.of(geometry(gpu));
+        boolean modeAlreadyInForce = step instanceof MigStep.SetMode mode
+                && now.enabled() == mode.enabled()
+                && now.pending() == mode.enabled()
+                && now.instances().equals(expected.instances());
+        if (!now.equals(expected) && !modeAlreadyInForce) {
+            throw new StepFailed(
+                    step.text(),
+                    "the driver reported success, but the GPU is split as " + now + ", not " + expected,
+                    null);
+        }
+        return now;
+    }
+
+    private MigGpu read(GpuId gpu) throws StepFailed, InterruptedException {
+        try {
+            return operations.read(gpu);
+        } catch (MigOperationException e) {
+            throw new StepFailed("look at " + gpu, e.text(), e);
+        } catch (RuntimeException e) {
+            throw new StepFailed("look at " + gpu, String.valueOf(e), e);
+        }
+    }
+
+    private MigGeometry geometry(GpuId gpu) throws StepFailed, InterruptedException {
+        return geometry(read(gpu));
+    }
+
+    private static MigGeometry geometry(MigGpu gpu) throws StepFailed {
+        try {
+            return geometryOf(gpu);
+        } catch (MigOperationException e) {
+            throw new StepFailed("look at " + gpu.id(), e.text(), e);
+        }
+    }
+
+    private static MigGeometry geometryOf(MigGpu gpu) throws MigOperationException {
+        Optional<MigGeometry> geometry = gpu.geometry().asOptional();
+        if (geometry.isEmpty()) {
+            throw new MigOperationException(
+                    MigOperationException.Kind.FAILED,
+                    "how it is split cannot be read: " + gpu.geometry().describe());
+        }
+        return geometry.get();
+    }
+
+    private void forgetJournal() {
+        try {
+            journal.remove();
+        } catch (IOException e) {
+            LOG.error(
+                    "the journal of a MIG change that has ended cannot be removed: remove it",
+                    e,
+                    "file",
+                    journal.file());
+        }
+    }
+
+    private static String label(int index, GpuId gpu) {
+        return "GPU " + index + " (" + gpu + ")";
+    }
+}

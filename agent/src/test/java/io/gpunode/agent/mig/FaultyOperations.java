@@ -1,0 +1,100 @@
+package io.gpunode.agent.mig;
+
+import io.gpunode.agent.model.GpuId;
+
+/** Operations of which chosen steps go wrong. Steps are counted from 1, those back too. */
+final class FaultyOperations implements MigOperations {
+    /** What goes wrong. */
+    enum Fault {
+        /** The step fails and does nothing. */
+        FAILS,
+        /** The step does what it should and fails all the same. */
+        FAILS_LATE,
+        /** The step succeeds and does nothing. */
+        LIES,
+        /** The process ends before the step. */
+        CRASH_BEFORE,
+        /** The process ends after the step. */
+        CRASH_AFTER
+    }
+
+    /** The end of the process, which nobody catches. */
+    static final class Crash extends Error {
+        private static final long serialVersionUID = 1L;
+    }
+
+    private final MigOperations inner;
+    private Fault fault = Fault.FAILS;
+    private int at;
+    private Fault secondFault = Fault.FAILS;
+    private int secondAt;
+    private int steps;
+    private Runnable beforeStep = () -> {};
+
+    FaultyOperations(MigOperations inner) {
+        this.inner = inner;
+    }
+
+    void fault(Fault kind, int step) {
+        fault = kind;
+        at = step;
+        steps = 0;
+    }
+
+    void secondFault(Fault kind, int step) {
+        secondFault = kind;
+        secondAt = step;
+    }
+
+    /** From now on all goes well. */
+    void heal() {
+        at = 0;
+        secondAt = 0;
+    }
+
+    /** What happens before each step. */
+    void beforeStep(Runnable action) {
+        beforeStep = action;
+    }
+
+    int steps() {
+        return steps;
+    }
+
+    @Override
+    public MigGpu read(GpuId gpu) throws MigOperationException, InterruptedException {
+        return inner.read(gpu);
+    }
+
+    @Override
+    public MigUse use(GpuId gpu) throws MigOperationException, InterruptedException {
+        return inner.use(gpu);
+    }
+
+    @Override
+    public void perform(MigGpu gpu, MigStep step) throws MigOperationException, InterruptedException {
+        steps++;
+        beforeStep.run();
+        if (steps != at && steps != secondAt) {
+            inner.perform(gpu, step);
+            return;
+        }
+        switch (steps == at ? fault : secondFault) {
+            case FAILS -> throw injected();
+            case FAILS_LATE -> {
+                inner.perform(gpu, step);
+                throw injected();
+            }
+            case LIES -> {}
+            case CRASH_BEFORE -> throw new Crash();
+            case CRASH_AFTER -> {
+                inner.perform(gpu, step);
+                throw new Crash();
+            }
+        }
+    }
+
+    private static MigOperationException injected() {
+        return new MigOperationException(MigOperationException.Kind.FAILED, "injected");
+    }
+}

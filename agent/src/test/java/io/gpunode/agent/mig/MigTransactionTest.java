@@ -1,0 +1,479 @@
+package io.gpunode.agent.mig;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gpunode.agent.mig.FaultyOperations.Fault;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigGeometry;
+import io.gpunode.agent.model.MigGeometry.ComputeInstance;
+import io.gpunode.agent.model.MigGeometry.GpuInstance;
+import io.gpunode.agent.model.MigPlacement;
+import io.gpunode.agent.model.MigProfile;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.SystemHostFiles;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A change of two boards of the model, and everything that can go wrong on the way. */
+@Timeout(120)
+class MigTransactionTest {
+    private static final Path STATE = Path.of("/var/lib/gpu-node-agent");
+    private static final MigChips CHIP = MigChips.A100_80;
+    private static final GpuId FIRST = new GpuId("GPU-0");
+
+    @TempDir
+    private Path root = Path.of("");
+
+    private HostFiles files = new SystemHostFiles(Path.of("/"));
+    private ModelOperations model = new ModelOperations(CHIP);
+    private FaultyOperations operations = new FaultyOperations(model);
+    private MigPlan plan = new MigPlan(List.of());
+    private final List<String> told = new ArrayList<>();
+
+    @BeforeEach
+    void aChangeOfTwoBoards() {
+        files = new SystemHostFiles(root);
+        set(
+                CHIP.gpu(0, new MigGeometry(true, true, List.of(whole("3g.40gb", 2, 0), split("3g.40gb", 1, 4, 0, 1)))),
+                new MigWish.Devices(Map.of(kind("3g.40gb", 3), 1, kind("2g.20gb", 2), 1, kind("1g.10gb", 1), 1)),
+                CHIP.gpu(1, MigGeometry.DISABLED),
+                new MigWish.Devices(Map.of(kind("7g.80gb", 2), 3)));
+    }
+
+    private void set(MigGpu first, MigWish firstWish, MigGpu second, MigWish secondWish) {
+        model = new ModelOperations(CHIP, first, second);
+        operations = new FaultyOperations(model);
+        plan = planned(
+                new MigRequest(first, firstWish, MigUse.NOBODY), new MigRequest(second, secondWish, MigUse.NOBODY));
+    }
+
+    private static MigPlan planned(MigRequest... requests) {
+        MigDecision decision = MigPlanner.plan(List.of(requests));
+        assertThat(decision).isInstanceOf(MigDecision.Planned.class);
+        return ((MigDecision.Planned) decision).plan();
+    }
+
+    private static MigWish.Kind kind(String profile, int slices) {
+        return new MigWish.Kind(CHIP.named(profile).id(), slices);
+    }
+
+    private static GpuInstance whole(String name, int id, int start) {
+        MigProfile profile = CHIP.named(name);
+        return new GpuInstance(
+                id,
+                profile.id(),
+                new MigPlacement(start, profile.memorySlices()),
+                List.of(new ComputeInstance(
+                        0,
+                        profile.computeProfiles().getLast().id(),
+                        profile.slices(),
+                        new MigPlacement(0, profile.slices()))));
+    }
+
+    /** With compute instances of one slice at these places. */
+    private static GpuInstance split(String name, int id, int start, int... places) {
+        MigProfile profile = CHIP.named(name);
+        List<ComputeInstance> parts = new ArrayList<>();
+        for (int place : places) {
+            parts.add(new ComputeInstance(parts.size(), 0, 1, new MigPlacement(place, 1)));
+        }
+        return new GpuInstance(id, profile.id(), new MigPlacement(start, profile.memorySlices()), parts);
+    }
+
+    private MigTransaction transaction() {
+        return new MigTransaction(
+                files,
+                STATE,
+                operations,
+                (gpu, step, back) -> told.add((back ? "back: " : "") + gpu + " " + step.text()));
+    }
+
+    private List<MigLayout> before() {
+        return plan.gpus().stream().map(MigPlan.OfGpu::before).toList();
+    }
+
+    private List<MigLayout> after() {
+        return plan.gpus().stream().map(MigPlan.OfGpu::after).toList();
+    }
+
+    private boolean journalIsThere() {
+        return Files.exists(root.resolve("var/lib/gpu-node-agent/mig.journal"));
+    }
+
+    @Test
+    void aPlanIsCarriedOutStepByStep() throws Exception {
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isEqualTo(new MigOutcome.Done(plan.stepCount(), false));
+        assertThat(model.layouts()).isEqualTo(after());
+        assertThat(journalIsThere()).isFalse();
+        assertThat(told)
+                .containsExactly(
+                        "GPU-0 destroy compute instance 0 of GPU instance 1 (1c.3g.40gb)",
+                        "GPU-0 destroy compute instance 1 of GPU instance 1 (1c.3g.40gb)",
+                        "GPU-0 destroy GPU instance 1 (3g.40gb at 4:4)",
+                        "GPU-0 create GPU instance 2g.20gb at 4:2",
+                        "GPU-0 create compute instance 2g.20gb at 0:2 in the GPU instance at 4:2",
+                        "GPU-0 create GPU instance 1g.10gb at 6:1",
+                        "GPU-0 create compute instance 1g.10gb at 0:1 in the GPU instance at 6:1",
+                        "GPU-1 turn MIG mode on, which resets the GPU",
+                        "GPU-1 create GPU instance 7g.80gb at 0:8",
+                        "GPU-1 create compute instance 2c.7g.80gb at 0:2 in the GPU instance at 0:8",
+                        "GPU-1 create compute instance 2c.7g.80gb at 2:2 in the GPU instance at 0:8",
+                        "GPU-1 create compute instance 2c.7g.80gb at 4:2 in the GPU instance at 0:8");
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FAILS", "FAILS_LATE", "LIES"})
+    void aStepThatFailsBringsBackWhatWasThere(Fault fault) throws Exception {
+        for (int step = 1; step <= plan.stepCount(); step++) {
+            aChangeOfTwoBoards();
+            operations.fault(fault, step);
+
+            // When
+            MigOutcome outcome = transaction().apply(plan);
+
+            // Then
+            assertThat(outcome).as("step %d", step).isInstanceOf(MigOutcome.RolledBack.class);
+            assertThat(model.layouts()).as("step %d", step).isEqualTo(before());
+            assertThat(journalIsThere()).as("step %d", step).isFalse();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"CRASH_BEFORE", "CRASH_AFTER"})
+    void aCrashAtAnyStepIsEndedForwardByTheNextStart(Fault fault) throws Exception {
+        for (int step = 1; step <= plan.stepCount(); step++) {
+            aChangeOfTwoBoards();
+            operations.fault(fault, step);
+            assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+            operations.heal();
+
+            // When
+            MigOutcome outcome = transaction().recover().orElseThrow();
+
+            // Then
+            assertThat(outcome).as("step %d", step).isInstanceOf(MigOutcome.Done.class);
+            assertThat(model.layouts()).as("step %d", step).isEqualTo(after());
+            assertThat(journalIsThere()).as("step %d", step).isFalse();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void twoFaultsInOneChangeEndInTheOldOrTheNewGeometry(Fault second) throws Exception {
+        for (int step = 1; step <= plan.stepCount(); step++) {
+            for (int later = step + 1; later <= step + 5; later++) {
+                aChangeOfTwoBoards();
+                operations.fault(Fault.FAILS, step);
+                operations.secondFault(second, later);
+
+                // When
+                try {
+                    transaction().apply(plan);
+                } catch (FaultyOperations.Crash e) {
+                    operations.heal();
+                    transaction().recover();
+                }
+
+                // Then
+                assertThat(model.layouts()).as("steps %d and %d", step, later).isIn(before(), after());
+                assertThat(journalIsThere()).as("steps %d and %d", step, later).isFalse();
+            }
+        }
+    }
+
+    @Test
+    void aCrashWithinTheWayForwardOfTheNextStartIsEndedByTheOneAfter() throws Exception {
+        for (int step = 1; step < plan.stepCount(); step++) {
+            aChangeOfTwoBoards();
+            operations.fault(Fault.CRASH_AFTER, step);
+            operations.secondFault(Fault.CRASH_AFTER, step + 1);
+            assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+            assertThatThrownBy(() -> transaction().recover()).isInstanceOf(FaultyOperations.Crash.class);
+
+            // When
+            transaction().recover();
+
+            // Then
+            assertThat(model.layouts()).as("step %d", step).isEqualTo(after());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void anyChangeOfAnyBoardWithAFaultAnywhereEndsInTheOldOrTheNewGeometry(MigChips chip) throws Exception {
+        // Given
+        List<MigGeometry> geometries = AllGeometries.of(chip);
+        List<MigWish.Devices> wishes = AllGeometries.wishes(geometries);
+        Random random = new Random(7);
+        for (int i = 0; i < 60; i++) {
+            MigGpu gpu = chip.gpu(0, geometries.get(random.nextInt(geometries.size())));
+            plan = planned(new MigRequest(gpu, wishes.get(random.nextInt(wishes.size())), MigUse.NOBODY));
+            model = new ModelOperations(chip, gpu);
+            operations = new FaultyOperations(model);
+            Fault fault = Fault.values()[random.nextInt(Fault.values().length)];
+            operations.fault(fault, 1 + random.nextInt(plan.stepCount() + 1));
+
+            // When
+            try {
+                transaction().apply(plan);
+            } catch (FaultyOperations.Crash e) {
+                operations.heal();
+                transaction().recover();
+            }
+
+            // Then
+            assertThat(model.layouts()).as("%s in change %d", fault, i).isIn(before(), after());
+        }
+    }
+
+    @Test
+    void aStepBackThatFailsForGoodLeavesTheJournalForTheNextStart() throws Exception {
+        // Given
+        operations.fault(Fault.FAILS, 4);
+        operations.beforeStep(() -> {
+            if (operations.steps() > 4) {
+                throw new IllegalStateException("the driver is ill");
+            }
+        });
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Stuck.class);
+        assertThat(outcome.message())
+                .contains("create GPU instance 2g.20gb at 4:2: injected")
+                .contains("GPU 0 (GPU-0): could not create GPU instance 3g.40gb at 4:4")
+                .contains("the driver is ill");
+        operations.beforeStep(() -> {});
+        assertThat(transaction().recover()).containsInstanceOf(MigOutcome.RolledBack.class);
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    @Test
+    void whoAppearsBetweenPlanAndStartIsNamedAndNothingIsTouched() throws Exception {
+        // Given
+        model.used(FIRST, new MigUse.Holder("process 4711 (python3)", 1, 1));
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Untouched.class);
+        assertThat(outcome.message()).contains("GPU 0 (GPU-0) is in use by process 4711 (python3)");
+        assertThat(model.layouts()).isEqualTo(before());
+        assertThat(told).isEmpty();
+    }
+
+    @Test
+    void whoAppearsWhileItRunsIsNamedAndWhatWasDoneIsTakenBack() throws Exception {
+        // Given
+        operations.beforeStep(() -> {
+            if (operations.steps() == 2) {
+                model.used(FIRST, new MigUse.Holder("process 4711 (python3)", 1, 1));
+            }
+        });
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome)
+                .isEqualTo(new MigOutcome.RolledBack(
+                        "destroy compute instance 1 of GPU instance 1 (1c.3g.40gb)",
+                        "IN_USE, by process 4711 (python3)"));
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    @Test
+    void whoUsesWhatStaysIsNotInTheWay() throws Exception {
+        // Given
+        model.used(FIRST, new MigUse.Holder("process 1", 2, 0));
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Done.class);
+    }
+
+    @Test
+    void aPlanForWhatIsNoLongerSoIsNotCarriedOut() throws Exception {
+        // Given
+        model.board(FIRST)
+                .apply(new MigStep.DestroyPart(new MigPlacement(0, 4), 2, 0, new MigPlacement(0, 3), "3g.40gb"));
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Untouched.class);
+        assertThat(outcome.message()).contains("changed by somebody else").contains("plan again");
+        assertThat(told).isEmpty();
+    }
+
+    @Test
+    void whatSomebodyElseMadeAfterACrashIsLeftAlone() throws Exception {
+        // Given
+        operations.fault(Fault.CRASH_AFTER, 3);
+        assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+        operations.heal();
+        model.board(FIRST)
+                .apply(new MigStep.CreateInstance(CHIP.named("1g.20gb").id(), new MigPlacement(4, 2), "1g.20gb"));
+        List<MigLayout> found = model.layouts();
+
+        // When
+        MigOutcome outcome = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Untouched.class);
+        assertThat(model.layouts()).isEqualTo(found);
+        assertThat(journalIsThere()).isFalse();
+    }
+
+    @Test
+    void aPlanThatComesAfterACrashEndsTheOldChangeAndIsToBeMadeAgain() throws Exception {
+        // Given
+        operations.fault(Fault.CRASH_AFTER, 3);
+        assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+        operations.heal();
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Untouched.class);
+        assertThat(outcome.message()).contains("interrupted was ended first").contains("plan again");
+        assertThat(model.layouts()).isEqualTo(after());
+    }
+
+    @Test
+    void aJournalThatIsDamagedIsNotFollowed() throws Exception {
+        // Given
+        operations.fault(Fault.CRASH_AFTER, 3);
+        assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+        operations.heal();
+        Path journal = root.resolve("var/lib/gpu-node-agent/mig.journal");
+        byte[] bytes = Files.readAllBytes(journal);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(journal, bytes);
+        List<MigLayout> found = model.layouts();
+
+        // When
+        MigOutcome outcome = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(outcome.message())
+                .contains("mig.journal")
+                .contains("is damaged")
+                .contains("remove the file");
+        assertThat(model.layouts()).isEqualTo(found);
+        assertThat(journalIsThere()).isTrue();
+    }
+
+    @Test
+    void aJournalOfALaterFormatIsNotFollowed() throws Exception {
+        // Given
+        files.replace(
+                STATE.resolve("mig.journal"),
+                "gpu-node-agent-mig-journal 2 00000000\n{}\n".getBytes(StandardCharsets.UTF_8),
+                "rw-------");
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome.message()).contains("format version 2").contains("knows version 1");
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    @Test
+    void theSecondWriterIsSentAwayWithTheNameOfTheFirst() throws Exception {
+        // Given
+        try (OwnerLock _ = OwnerLock.take(files, STATE.resolve("mig.lock")).orElseThrow()) {
+            // When
+            MigOutcome outcome = transaction().apply(plan);
+
+            // Then
+            assertThat(outcome.message())
+                    .contains("MIG is being changed by process "
+                            + ProcessHandle.current().pid());
+            assertThat(told).isEmpty();
+        }
+        assertThat(transaction().apply(plan)).isInstanceOf(MigOutcome.Done.class);
+    }
+
+    @Test
+    void aJournalThatCannotBeWrittenStopsTheChangeBeforeItsFirstStep() throws Exception {
+        // Given
+        Files.createDirectories(root.resolve("var/lib/gpu-node-agent/mig.journal/in the way"));
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isNotInstanceOf(MigOutcome.Done.class);
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    @Test
+    void aVirtualMachinesModeIsPendingUntilItsRestart() throws Exception {
+        // Given
+        MigGpu gpu = CHIP.gpu(0, MigGeometry.DISABLED, true);
+        MigWish wish = new MigWish.Devices(Map.of(kind("7g.80gb", 7), 1));
+        plan = planned(new MigRequest(gpu, wish, MigUse.NOBODY));
+        model = new ModelOperations(CHIP, gpu);
+        operations = new FaultyOperations(model);
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isEqualTo(new MigOutcome.Done(1, true));
+        assertThat(outcome.message()).contains("restart it, then apply again");
+        MigGpu pending = model.read(FIRST);
+        assertThat(planned(new MigRequest(pending, wish, MigUse.NOBODY)).isEmpty())
+                .as("asking again does not help")
+                .isTrue();
+        assertThat(planned(new MigRequest(CHIP.gpu(0, MigGeometry.EMPTY, true), wish, MigUse.NOBODY))
+                        .stepCount())
+                .as("after the restart")
+                .isEqualTo(2);
+    }
+
+    @Test
+    void theJournalTellsTheNextStepToPeople() throws Exception {
+        // Given
+        operations.fault(Fault.CRASH_BEFORE, 3);
+
+        // When
+        assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
+
+        // Then
+        assertThat(Files.readString(root.resolve("var/lib/gpu-node-agent/mig.journal")))
+                .startsWith("gpu-node-agent-mig-journal 1 ")
+                .contains("\"next\": \"GPU 0 (GPU-0): destroy GPU instance 1 (3g.40gb at 4:4)\"");
+        MigJournal.Entry entry = new MigJournal(files, STATE).read().orElseThrow();
+        assertThat(entry.step()).isEqualTo(3);
+        assertThat(entry.gpus()).extracting(MigJournal.Target::after).isEqualTo(after());
+        assertThat(entry.gpus()).extracting(MigJournal.Target::before).isEqualTo(before());
+        assertThat(entry.back()).isFalse();
+    }
+}
