@@ -15,6 +15,7 @@ import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.deviceplugin.AllocationTroubles;
 import io.gpunode.agent.deviceplugin.CdiCoverage;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
+import io.gpunode.agent.deviceplugin.DevicePluginStatus;
 import io.gpunode.agent.deviceplugin.PluginSettings;
 import io.gpunode.agent.gpu.CallRecord;
 import io.gpunode.agent.gpu.GpuAccess;
@@ -50,8 +51,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 
@@ -200,7 +203,19 @@ public final class AgentAssembly {
                 new PictureAnnouncements(inventory, events, clock),
                 new HealthAnnouncements(
                         inventory, events, kubernetes.condition().map(condition -> condition::want))));
+        kubernetes.startupTaint().ifPresent(taint -> taint.waitFor(this::givenAway));
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
+    }
+
+    /** Resources of which the kubelet may give a device away. */
+    private Set<String> givenAway() {
+        Set<String> resources = new HashSet<>();
+        for (DevicePluginStatus status : devicePlugin.status()) {
+            if (status.registered() && status.healthyDevices() > 0) {
+                resources.add(status.resource());
+            }
+        }
+        return resources;
     }
 
     /** What is done before the node offers anything. */

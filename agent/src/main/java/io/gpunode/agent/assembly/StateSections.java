@@ -15,6 +15,7 @@ import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.kubernetes.NodeFeatureWriter;
 import io.gpunode.agent.kubernetes.NodeLabelWriter;
+import io.gpunode.agent.kubernetes.StartupTaint;
 import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.labels.LabelStatus;
 import io.gpunode.agent.model.NvmlFault;
@@ -102,6 +103,12 @@ final class StateSections {
                 texts(json, "leftOut", labels.leftOut());
                 json.endObject();
             });
+            connection.startupTaint().map(StartupTaint::status).ifPresent(taint -> json.name("startupTaint")
+                    .beginObject()
+                    .member("key", taint.key())
+                    .member("state", taint.state())
+                    .member("reason", taint.reason())
+                    .endObject());
             connection.featureWriter().map(NodeFeatureWriter::status).ifPresent(feature -> {
                 json.name("nodeFeature")
                         .beginObject()

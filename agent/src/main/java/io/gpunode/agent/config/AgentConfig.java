@@ -356,8 +356,10 @@ public record AgentConfig(
      * @param kubeconfig {@code kubernetes.kubeconfig}: absolute path, or empty to look for a service account or a kubelet's
      * @param events {@code kubernetes.events}: whether findings are told as events of the Node object
      * @param nodeCondition {@code kubernetes.nodeCondition}: whether the Node object gets the condition {@code GpuHealthy}
+     * @param startupTaint {@code kubernetes.startupTaint}: key of the taint that goes when the GPUs are allocatable; empty for none
      */
-    public record Kubernetes(ApiServer api, String kubeconfig, boolean events, boolean nodeCondition) {}
+    public record Kubernetes(
+            ApiServer api, String kubeconfig, boolean events, boolean nodeCondition, String startupTaint) {}
 
     /** Whether the API server is used where there are credentials for it; the texts are {@code auto} and {@code off}. */
     public enum ApiServer {

@@ -461,6 +461,11 @@ public final class ConfigSchema {
     static final Setting<Boolean> NODE_CONDITION = own("kubernetes.nodeCondition", SWITCH, false)
             .describedAs("Whether the Node object gets the condition `GpuHealthy`.");
 
+    static final Setting<String> STARTUP_TAINT = own("kubernetes.startupTaint", new Text(Form.TAINT), "")
+            .defaultWords("none")
+            .describedAs("The key of a taint with which nodes are registered, such as `nvidia.com/gpu-not-ready`: the agent removes"
+                    + " it once the node's GPUs are allocatable. Not with the kubelet's own credentials, which may not change taints.");
+
     static final Setting<LabelOutput> LABEL_SINK = own(
                     "labels.sink", new Choice<>(labelOutputs(), Map.of()), LabelOutput.AUTO)
             .live()
@@ -603,6 +608,7 @@ public final class ConfigSchema {
             KUBECONFIG,
             KUBERNETES_EVENTS,
             NODE_CONDITION,
+            STARTUP_TAINT,
             LABEL_SINK,
             USE_NODE_FEATURE_API,
             LABEL_FILE,

@@ -277,7 +277,8 @@ final class SettingTypes {
         RESOURCE("name of an extended resource, `domain/name`"),
         ANNOTATION_PREFIX("prefix of an annotation key, `domain/`"),
         LABEL("name of a label, `domain/name`"),
-        NAMESPACE("name of a Kubernetes namespace");
+        NAMESPACE("name of a Kubernetes namespace"),
+        TAINT("key of a taint, `domain/name`");
 
         private final String words;
 
@@ -306,6 +307,7 @@ final class SettingTypes {
                 case RESOURCE -> isResource(text);
                 case ANNOTATION_PREFIX -> text.endsWith("/") && isSubdomain(text.substring(0, text.length() - 1));
                 case LABEL -> isLabel(text);
+                case TAINT -> text.isEmpty() || isLabel(text);
                 case NAMESPACE -> text.isEmpty() || (text.length() <= 63 && text.indexOf('.') < 0 && isSubdomain(text));
             };
             if (!good) {
@@ -313,6 +315,7 @@ final class SettingTypes {
                     case RESOURCE -> ", such as nvidia.com/gpu: a domain, a slash and a name of at most 63 characters";
                     case ANNOTATION_PREFIX -> ", such as cdi.k8s.io/";
                     case LABEL -> ", such as nvidia.com/device-plugin.config";
+                    case TAINT -> ", such as nvidia.com/gpu-not-ready, without value and effect";
                     case NAMESPACE -> " of at most 63 lower-case letters, digits and dashes";
                     default -> ": lower-case letters, digits, dots and dashes";
                 };

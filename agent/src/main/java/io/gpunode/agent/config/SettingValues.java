@@ -98,7 +98,8 @@ class SettingValues {
                         get(ConfigSchema.KUBERNETES_API),
                         get(ConfigSchema.KUBECONFIG),
                         get(ConfigSchema.KUBERNETES_EVENTS),
-                        get(ConfigSchema.NODE_CONDITION)),
+                        get(ConfigSchema.NODE_CONDITION),
+                        get(ConfigSchema.STARTUP_TAINT)),
                 new AgentConfig.Labels(
                         get(ConfigSchema.LABEL_SINK),
                         get(ConfigSchema.LABEL_FILE),

@@ -76,6 +76,7 @@ public final class ApiConnection implements Service {
     private final Optional<NodeCondition> condition;
     private final Optional<NodeLabelWriter> labelWriter;
     private final Optional<NodeFeatureWriter> featureWriter;
+    private final Optional<StartupTaint> startupTaint;
     private final List<Waiting> errands = new ArrayList<>();
     private final DutyCycle cycle;
     private final Duration callLimit;
@@ -168,6 +169,13 @@ public final class ApiConnection implements Service {
         } else {
             condition = Optional.empty();
         }
+        if (enabled && !config.startupTaint().isEmpty()) {
+            StartupTaint made = new StartupTaint(config.startupTaint(), ownNode, clock, random, cycle::wake);
+            startupTaint = Optional.of(made);
+            errands.add(new Waiting(made));
+        } else {
+            startupTaint = Optional.empty();
+        }
         if (enabled) {
             NodeLabelWriter made = new NodeLabelWriter(ownNode, labels.force(), clock, random, meters, cycle::wake);
             labelWriter = Optional.of(made);
@@ -219,6 +227,11 @@ public final class ApiConnection implements Service {
     /** What keeps labels in the node's NodeFeature object; empty when the API server is switched off. */
     public Optional<NodeFeatureWriter> featureWriter() {
         return featureWriter;
+    }
+
+    /** What takes the start-up taint off the Node object; empty when there is none to take off. */
+    public Optional<StartupTaint> startupTaint() {
+        return startupTaint;
     }
 
     /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */

@@ -64,7 +64,7 @@ class ConfigDefaultsTest {
                         true,
                         true));
         assertThat(config.kubernetes())
-                .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false));
+                .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false, ""));
         assertThat(config.labels())
                 .isEqualTo(new AgentConfig.Labels(
                         AgentConfig.LabelOutput.AUTO,

@@ -80,7 +80,7 @@ class ConfigFileTest {
                   librarySearchPaths: [/run/opengl-driver/lib, /opt/lib]
                   createDeviceNodes: false
                   devCharLinks: false
-                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true}
+                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true, startupTaint: nvidia.com/gpu-not-ready}
                 labels: {sink: node-feature, perModel: true, operatorLabels: true, force: true, namespace: gpu-operator}
                 metrics:
                   fields:
@@ -142,7 +142,7 @@ class ConfigFileTest {
                                 List.of(Path.of("/run/opengl-driver/lib"), Path.of("/opt/lib")),
                                 false,
                                 false),
-                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true),
+                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true, "nvidia.com/gpu-not-ready"),
                         new AgentConfig.Labels(
                                 AgentConfig.LabelOutput.NODE_FEATURE,
                                 "/run/features.d/gpu",

@@ -125,6 +125,8 @@ public final class FakeApiServer implements AutoCloseable {
     private final Map<String, String> featureLabels = new TreeMap<>();
     private final Map<String, String> featureManagers = new TreeMap<>();
     private String featureMetadata = "";
+    private final List<String> taints = new ArrayList<>();
+    private volatile String allocatable = "";
     private final Map<String, String> events = new TreeMap<>();
     private final List<String> history = new ArrayList<>();
     private volatile String token = "";
@@ -207,6 +209,23 @@ public final class FakeApiServer implements AutoCloseable {
     /** Where it listens. */
     int port() {
         return port;
+    }
+
+    /** Gives the node these taints, JSON each. */
+    synchronized void taint(String... all) {
+        taints.clear();
+        taints.addAll(List.of(all));
+        happened("MODIFIED");
+    }
+
+    synchronized List<String> taints() {
+        return List.copyOf(taints);
+    }
+
+    /** What the node says is allocatable, JSON members. */
+    synchronized void allocatable(String json) {
+        allocatable = json;
+        happened("MODIFIED");
     }
 
     /** Has NodeFeature objects, as with node-feature-discovery. */
@@ -322,6 +341,7 @@ public final class FakeApiServer implements AutoCloseable {
     }
 
     /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}, {@code apply},
+     * {@code taint},
      * {@code discovery}, {@code feature}, {@code applyFeature}, {@code patchFeature}) so. */
     void next(String kind, Fault... wanted) {
         synchronized (faults) {
@@ -494,6 +514,7 @@ public final class FakeApiServer implements AutoCloseable {
                 case "patchEvent" -> patchEvent(exchange, path, body);
                 case "status" -> answer(exchange, 200, node(version));
                 case "apply" -> apply(exchange, path, body);
+                case "taint" -> removeTaints(exchange, body);
                 case "discovery", "feature", "applyFeature", "patchFeature" -> feature(exchange, kind, body);
                 default ->
                     answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
@@ -514,7 +535,7 @@ public final class FakeApiServer implements AutoCloseable {
             return method.equals("PATCH") ? "status" : method;
         }
         if (path.startsWith("/api/v1/nodes/" + node + "?fieldManager=")) {
-            return method.equals("PATCH") ? "apply" : method;
+            return method.equals("PATCH") ? path.endsWith("=gpu-node-agent") ? "taint" : "apply" : method;
         }
         if (path.equals("/apis/nfd.k8s-sigs.io/v1alpha1")) {
             return method.equals("GET") ? "discovery" : method;
@@ -672,6 +693,29 @@ public final class FakeApiServer implements AutoCloseable {
         answer(exchange, 200, node(version));
     }
 
+    /** A JSON patch of tests and removals. */
+    private synchronized void removeTaints(HttpExchange exchange, String body) throws IOException {
+        List<String> after = new ArrayList<>(taints);
+        for (JsonValue operation : parsed(body).elements()) {
+            String at = operation.member("path").textOr("");
+            String is = at.equals("/metadata/uid")
+                    ? uid
+                    : after.get(Integer.parseInt(at.substring("/spec/taints/".length())));
+            JsonWriter value = JsonWriter.compact();
+            operation.member("value").writeTo(value);
+            if (operation.member("op").textOr("").equals("remove")) {
+                after.remove(is);
+            } else if (!value.toString().replace("\"", "").equals(is.replace("\"", ""))) {
+                answer(exchange, 422, Fault.status(422, "testing value " + at + " failed").body);
+                return;
+            }
+        }
+        taints.clear();
+        taints.addAll(after);
+        happened("MODIFIED");
+        answer(exchange, 200, node(version));
+    }
+
     private synchronized void feature(HttpExchange exchange, String kind, String body) throws IOException {
         if (!servesFeatures) {
             answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
@@ -772,7 +816,9 @@ public final class FakeApiServer implements AutoCloseable {
         if (showsManagers) {
             json.append(",\"managedFields\":[").append(managedFields()).append(']');
         }
-        return json.append("},\"status\":{\"conditions\":[")
+        json.append("},\"spec\":{\"taints\":[").append(String.join(",", taints)).append("]},\"status\":{\"allocatable\":{");
+        return json.append(allocatable)
+                .append("},\"conditions\":[")
                 .append(conditions)
                 .append("]}}")
                 .toString();

@@ -32,7 +32,8 @@ final class Harness implements AutoCloseable {
     }
 
     private Harness(Path root, String node, boolean takeLabels) {
-        AgentConfig.Kubernetes config = new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true);
+        AgentConfig.Kubernetes config =
+                new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true, "nvidia.com/gpu-not-ready");
         this.root = root;
         SystemHostFiles files = new SystemHostFiles(root);
         this.connection = new ApiConnection(
