@@ -22,6 +22,7 @@ public final class Benchmarks {
         ALL.put("xid", new XidBenchmark());
         ALL.put("reregister", new ReregisterBenchmark());
         ALL.put("memory", new MemoryBenchmark());
+        ALL.put("labels", new LabelsBenchmark());
         ALL.put("nvml-call", new NvmlCallBenchmark());
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());

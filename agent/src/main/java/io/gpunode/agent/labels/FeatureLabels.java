@@ -298,13 +298,12 @@ public final class FeatureLabels {
     /** A MIG device with its GPU. */
     private record Part(Gpu gpu, MigDevice device) {}
 
-    /** MIG devices of all GPUs by resource, in PCI order. */
+    /** MIG devices of all GPUs by profile, in PCI order. */
     private Map<String, List<Part>> parts() {
         Map<String, List<Part>> parts = new LinkedHashMap<>();
         for (Gpu gpu : gpus) {
             for (MigDevice device : gpu.migDevices()) {
-                parts.computeIfAbsent(migResource(device.profile()), _ -> new ArrayList<>())
-                        .add(new Part(gpu, device));
+                parts.computeIfAbsent(device.profile(), _ -> new ArrayList<>()).add(new Part(gpu, device));
             }
         }
         return parts;
@@ -340,7 +339,7 @@ public final class FeatureLabels {
     }
 
     private void migMixed(GpuModel model) {
-        parts().forEach((resource, parts) -> migDevices(resource, parts, model));
+        parts().forEach((profile, parts) -> migDevices(migResource(profile), parts, model));
     }
 
     /** The MIG devices of a profile; one of the node's model speaks for them, or the first. */

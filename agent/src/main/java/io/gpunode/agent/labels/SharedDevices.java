@@ -49,6 +49,7 @@ final class SharedDevices {
 
     private static List<Candidate> candidates(List<Gpu> gpus, LabelSettings settings) {
         List<Candidate> candidates = new ArrayList<>();
+        Map<String, String> resourcesOfProfiles = new HashMap<>();
         for (Gpu gpu : gpus) {
             if (!gpu.migEnabled() || settings.migStrategy() == MigStrategy.NONE) {
                 candidates.add(new Candidate(
@@ -56,14 +57,19 @@ final class SharedDevices {
                 continue;
             }
             for (MigDevice mig : gpu.migDevices()) {
-                String otherwise = settings.migStrategy() == MigStrategy.SINGLE
-                        ? settings.resourceName()
-                        : Label.PREFIX + FeatureLabels.migResource(mig.profile());
-                candidates.add(
-                        new Candidate(gpu, mig, first(settings.resources().mig(), mig.profile(), otherwise)));
+                String resource =
+                        resourcesOfProfiles.computeIfAbsent(mig.profile(), profile -> migResource(profile, settings));
+                candidates.add(new Candidate(gpu, mig, resource));
             }
         }
         return candidates;
+    }
+
+    private static String migResource(String profile, LabelSettings settings) {
+        String otherwise = settings.migStrategy() == MigStrategy.SINGLE
+                ? settings.resourceName()
+                : Label.PREFIX + FeatureLabels.migResource(profile);
+        return first(settings.resources().mig(), profile, otherwise);
     }
 
     private static String first(List<NamePattern> patterns, String text, String otherwise) {
