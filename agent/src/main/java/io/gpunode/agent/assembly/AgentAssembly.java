@@ -151,7 +151,7 @@ public final class AgentAssembly {
                 wall,
                 new SplittableRandom());
         this.featureLabels = new LabelPublisher(
-                inventory, this::config, host, clock, wall, new SplittableRandom(), heartbeats, meters);
+                inventory, this::config, host, kubernetes, clock, wall, new SplittableRandom(), heartbeats, meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),

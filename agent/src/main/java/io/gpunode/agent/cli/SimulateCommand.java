@@ -34,6 +34,9 @@ final class SimulateCommand {
     private static final List<String> API_SERVER_FLAGS =
             List.of("--kubernetes-api", "--kubeconfig", "--kubernetes-kubeconfig");
 
+    /** Without one of them feature labels are written into the simulated node's own folder. */
+    private static final List<String> LABEL_FLAGS = List.of("--labels-sink", "--use-node-feature-api");
+
     static final String DEFAULT_PROFILE = "8xh100";
     private static final Duration TRAFFIC_STOP_LIMIT = Duration.ofSeconds(2);
     private static final Duration LONGEST = Duration.ofDays(365);
@@ -66,6 +69,9 @@ final class SimulateCommand {
                     "--host-root=" + node.hostRoot(),
                     "--kubelet-device-plugin-directory=" + node.devicePluginDirectory(),
                     "--kubelet-pod-resources-socket=" + node.podResourcesSocket()));
+            if (!asks(arguments, LABEL_FLAGS)) {
+                onNode.add("--labels-sink=file");
+            }
             if (!asksForApiServer(arguments)) {
                 // A kubeconfig of whoever tries it leads to a real cluster, which has no such node.
                 onNode.add("--kubernetes-api=off");
@@ -92,9 +98,14 @@ final class SimulateCommand {
 
     /** Whether whoever calls says which API server; what is to be done there, such as {@code --kubernetes-events}, says nothing of that. */
     static boolean asksForApiServer(List<String> arguments) {
+        return asks(arguments, API_SERVER_FLAGS);
+    }
+
+    /** Whether one of the flags is among the arguments. */
+    private static boolean asks(List<String> arguments, List<String> flags) {
         for (String argument : arguments) {
             int equals = argument.indexOf('=');
-            if (API_SERVER_FLAGS.contains(equals < 0 ? argument : argument.substring(0, equals))) {
+            if (flags.contains(equals < 0 ? argument : argument.substring(0, equals))) {
                 return true;
             }
         }

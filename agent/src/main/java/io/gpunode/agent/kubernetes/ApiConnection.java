@@ -54,7 +54,7 @@ public final class ApiConnection implements Service {
         /** The server cannot be reached, or does not know the agent. */
         FAILING("failing"),
         /** The server answers. */
-        CONNECTED("connected");
+        CONNECTED(KubernetesStatus.CONNECTED);
 
         private final String text;
 

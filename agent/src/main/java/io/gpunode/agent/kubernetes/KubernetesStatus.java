@@ -27,4 +27,7 @@ public record KubernetesStatus(
         OptionalLong labels,
         Optional<Duration> lastContact,
         long requests,
-        int eventsWaiting) {}
+        int eventsWaiting) {
+    /** The state while the server answers. */
+    public static final String CONNECTED = "connected";
+}

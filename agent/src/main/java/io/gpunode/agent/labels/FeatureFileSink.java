@@ -61,7 +61,7 @@ final class FeatureFileSink implements LabelSink {
     }
 
     @Override
-    public Offer offer() {
+    public Offer offer(Runnable changed) {
         return files.exists(directory) ? Offer.YES : Offer.NO;
     }
 

@@ -3,6 +3,8 @@ package io.gpunode.agent.labels;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.LabelOutput;
 import io.gpunode.agent.inventory.SnapshotSource;
+import io.gpunode.agent.kubernetes.ApiConnection;
+import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.lifecycle.Backoff;
 import io.gpunode.agent.lifecycle.DutyCycle;
 import io.gpunode.agent.lifecycle.Heartbeats;
@@ -40,6 +42,9 @@ public final class LabelPublisher implements Service {
 
     /** A directory can appear, a file be changed by others, a virtual GPU be plugged in; looking costs some small files. */
     static final Duration RECHECK = Duration.ofMinutes(2);
+
+    /** The API server is asked a while after the start. */
+    private static final int TRIES_UNTOLD = 5;
 
     private static final Duration BOUND = Duration.ofMinutes(5);
     private static final SortedMap<String, String> NONE = Collections.emptySortedMap();
@@ -81,17 +86,31 @@ public final class LabelPublisher implements Service {
     /** Where labels go, or why they go nowhere. */
     private record Outcome(String sink, Optional<LabelSink> chosen, String reason) {}
 
-    /** @param config read at each turn, so that a reload takes effect with the next */
+    /**
+     * @param config read at each turn, so that a reload takes effect with the next
+     * @param api where labels may be written, too
+     */
     public LabelPublisher(
             SnapshotSource snapshots,
             Supplier<AgentConfig> config,
             HostFiles files,
+            ApiConnection api,
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random,
             Heartbeats heartbeats,
             Meters meters) {
-        this(snapshots, config, files, Optional.empty(), Optional.empty(), clock, wall, random, heartbeats, meters);
+        this(
+                snapshots,
+                config,
+                files,
+                api.featureWriter().map(writer -> new NodeFeatureSink(writer, () -> unreachable(api))),
+                api.labelWriter().map(writer -> new NodeSink(writer, () -> unreachable(api))),
+                clock,
+                wall,
+                random,
+                heartbeats,
+                meters);
     }
 
     /**
@@ -130,6 +149,12 @@ public final class LabelPublisher implements Service {
                 "1 while the node's feature labels are written where they belong, else 0; the reason is in /state. No number"
                         + " while labels.sink is off.",
                 this::current);
+    }
+
+    /** Why the API server is not reached; empty while it is, or nothing has been tried. */
+    private static String unreachable(ApiConnection api) {
+        KubernetesStatus status = api.status();
+        return status.state().equals(KubernetesStatus.CONNECTED) ? "" : status.reason();
     }
 
     @Override
@@ -274,7 +299,11 @@ public final class LabelPublisher implements Service {
             return RECHECK;
         }
         if (next.chosen.isEmpty() && !next.sink.equals("off")) {
-            return backoff.next();
+            Duration pause = backoff.next();
+            if (backoff.failures() == TRIES_UNTOLD) {
+                LOG.info("feature labels are written nowhere", "reason", next.reason);
+            }
+            return pause;
         }
         next.chosen.ifPresent(sink -> sink.want(labels));
         for (LabelSink other : places()) {
@@ -292,13 +321,8 @@ public final class LabelPublisher implements Service {
     }
 
     private void tell(Outcome next) {
-        if (next.sink.equals(outcome.sink) && next.reason.equals(outcome.reason)) {
-            return;
-        }
-        if (next.reason.isEmpty()) {
+        if (!next.sink.equals(outcome.sink) && next.chosen.isPresent()) {
             LOG.info("where feature labels are written", "sink", next.sink);
-        } else {
-            LOG.info("feature labels are written nowhere", "reason", next.reason);
         }
     }
 
@@ -340,7 +364,7 @@ public final class LabelPublisher implements Service {
     }
 
     private Outcome found() {
-        if (file.isPresent() && file.get().offer() == LabelSink.Offer.YES) {
+        if (file.isPresent() && file.get().offer(loop::wake) == LabelSink.Offer.YES) {
             return given("file", file);
         }
         LabelSink.Offer ofFeature = offer(nodeFeature);
@@ -355,7 +379,7 @@ public final class LabelPublisher implements Service {
         if (sink.isEmpty()) {
             return LabelSink.Offer.NO;
         }
-        LabelSink.Offer offer = sink.get().offer();
+        LabelSink.Offer offer = sink.get().offer(loop::wake);
         boolean kept = offer == LabelSink.Offer.UNKNOWN && outcome.chosen.equals(sink);
         return kept ? LabelSink.Offer.YES : offer;
     }

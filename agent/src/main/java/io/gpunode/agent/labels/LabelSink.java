@@ -15,8 +15,12 @@ interface LabelSink {
      */
     void want(SortedMap<String, String> labels);
 
-    /** Whether labels can be written here, for a publisher that has the choice. The publisher's loop alone. */
-    Offer offer();
+    /**
+     * Whether labels can be written here, for a publisher that has the choice. The publisher's loop alone.
+     *
+     * @param changed called when the answer may be another one, where that can be noticed; quick, on any thread
+     */
+    Offer offer(Runnable changed);
 
     /** How it stands with what was wanted last. Any thread. */
     Standing standing();

@@ -29,7 +29,7 @@ final class FakeLabelSink implements LabelSink {
     }
 
     @Override
-    public Offer offer() {
+    public Offer offer(Runnable changed) {
         return offer;
     }
 

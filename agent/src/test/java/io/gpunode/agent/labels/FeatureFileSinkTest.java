@@ -248,11 +248,11 @@ class FeatureFileSinkTest {
     void itIsOfferedWhereItsDirectoryIs() throws IOException {
         // Given
         FeatureFileSink sink = sink();
-        LabelSink.Offer with = sink.offer();
+        LabelSink.Offer with = sink.offer(() -> {});
         Files.delete(file.getParent());
 
         // When
-        LabelSink.Offer without = sink.offer();
+        LabelSink.Offer without = sink.offer(() -> {});
 
         // Then
         assertThat(with).isEqualTo(LabelSink.Offer.YES);
