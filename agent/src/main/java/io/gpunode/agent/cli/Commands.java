@@ -50,6 +50,13 @@ final class Commands {
                         new CommandLine(new ConfigGroup())
                                 .addSubcommand("check", new ConfigCheckCommand(shell))
                                 .addSubcommand("show", new ConfigShowCommand(shell)))
+                .addSubcommand(
+                        "mig",
+                        new CommandLine(new MigGroup())
+                                .addSubcommand("assert", new MigAssertCommand(shell))
+                                .addSubcommand("export", new MigExportCommand(shell))
+                                .addSubcommand("generate-config", new MigGenerateConfigCommand(shell))
+                                .addSubcommand("checkpoint", new MigCheckpointCommand(shell)))
                 .addSubcommand("version", new VersionCommand(shell))
                 .addSubcommand("generate-completion", new CompletionCommand(shell))
                 .addSubcommand("help", new CommandLine.HelpCommand());
@@ -160,6 +167,25 @@ final class Commands {
     /** {@code config}. */
     @Command(name = "config", description = "Checks and shows the configuration.")
     static final class ConfigGroup implements Callable<Integer> {
+        @Spec
+        private CommandSpec spec = CommandSpec.create();
+
+        @Override
+        public Integer call() {
+            spec.commandLine().usage(spec.commandLine().getErr());
+            return ExitCode.USAGE.code();
+        }
+    }
+
+    /** {@code mig}. */
+    @Command(
+            name = "mig",
+            description = {
+                "Looks at how this node's GPUs are split into MIG devices, and compares it with a configuration file of mig-parted.",
+                "",
+                "Flags and variables are those of nvidia-mig-parted. Needs no running agent and does not disturb one."
+            })
+    static final class MigGroup implements Callable<Integer> {
         @Spec
         private CommandSpec spec = CommandSpec.create();
 

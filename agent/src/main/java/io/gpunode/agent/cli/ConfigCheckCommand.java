@@ -69,7 +69,8 @@ final class ConfigCheckCommand implements Callable<Integer> {
         return out.endObject().toString();
     }
 
-    private static void list(JsonWriter out, List<Problem> problems) {
+    /** Problems as an array. */
+    static void list(JsonWriter out, List<Problem> problems) {
         out.beginArray();
         for (Problem problem : problems) {
             out.beginObject()

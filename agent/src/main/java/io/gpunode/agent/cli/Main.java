@@ -19,8 +19,10 @@ public final class Main {
 
     /** Runs a command and ends the process with its {@link ExitCode}. */
     public static void main(String[] arguments) {
-        ExitCode code =
-                execute(Arrays.asList(arguments), new Shell(System.getenv(), System.out, System.err), Main::runAgent);
+        ExitCode code = execute(
+                Arrays.asList(arguments),
+                new Shell(System.getenv(), System.in, System.out, System.err),
+                Main::runAgent);
         // A native call that the driver does not return from must not keep the process: its thread is a daemon, and
         // exit does not wait.
         System.exit(code.code());

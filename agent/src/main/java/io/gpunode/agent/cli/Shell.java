@@ -5,6 +5,7 @@ import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.metrics.FieldCatalogue;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,10 +17,11 @@ import java.util.Map;
  * What a command gets from the shell that started it.
  *
  * @param environment its environment variables
+ * @param in standard input
  * @param out standard output
  * @param err standard error
  */
-record Shell(Map<String, String> environment, PrintStream out, PrintStream err) {
+record Shell(Map<String, String> environment, InputStream in, PrintStream out, PrintStream err) {
     private static final Path HOST_NAME = Path.of("/proc/sys/kernel/hostname");
 
     /** A loader that looks at every source. */

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /** What the files of this package have in common: blocks with known keys, and a version. */
@@ -60,5 +61,19 @@ record FileBlocks(Report report) {
             case BLOCK -> value.items().isEmpty() ? "an empty block" : value.shown();
             case UNTYPED, STRING, BOOLEAN, NUMBER -> value.shown();
         };
+    }
+
+    /** A whole number from 0, as it is usually written; empty for anything else. */
+    static OptionalInt number(RawValue value, int most) {
+        String text = value.text();
+        boolean plain = value.is(Kind.NUMBER)
+                && !text.isEmpty()
+                && text.length() <= 4
+                && text.chars().allMatch(c -> c >= '0' && c <= '9')
+                && (text.length() == 1 || !text.startsWith("0"));
+        if (!plain || Integer.parseInt(text) > most) {
+            return OptionalInt.empty();
+        }
+        return OptionalInt.of(Integer.parseInt(text));
     }
 }

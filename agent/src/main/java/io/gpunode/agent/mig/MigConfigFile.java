@@ -39,6 +39,11 @@ public record MigConfigFile(Map<String, List<Entry>> layouts) {
             devices = List.copyOf(devices);
         }
 
+        /** The same modes without MIG devices. */
+        public Entry withoutDevices() {
+            return new Entry(filters, gpus, enabled, List.of(), place);
+        }
+
         /** Whether it names a GPU. */
         boolean names(MigGpu gpu) {
             boolean model = filters.isEmpty()

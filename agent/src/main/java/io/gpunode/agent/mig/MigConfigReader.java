@@ -114,26 +114,25 @@ public final class MigConfigReader {
         List<Integer> gpus = gpus(keys.get(GPUS), entry.place(), path + "." + GPUS);
         Optional<Boolean> enabled = enabled(keys.get(ENABLED), entry.place(), path + "." + ENABLED);
         RawValue listed = keys.get(DEVICES);
-        boolean some = listed != null && !listed.is(Kind.NULL);
-        List<MigConfigFile.Devices> devices =
-                listed == null || !some ? List.of() : devices(listed, path + "." + DEVICES);
-        if (enabled.isPresent() && enabled.get() && !some) {
-            report.problem(
-                    listed == null ? entry.place() : listed.place(),
-                    path + "." + DEVICES,
-                    listed == null ? "is missing" : "is empty",
-                    "write the MIG devices, or {} for none");
-        }
-        if (enabled.isPresent()
-                && !enabled.get()
-                && listed != null
-                && some
-                && (!listed.is(Kind.BLOCK) || !listed.keys().isEmpty())) {
-            report.problem(
-                    listed.place(),
-                    path + "." + DEVICES,
-                    "there can be none while " + ENABLED + " is false",
-                    "remove it, or write " + ENABLED + ": true");
+        List<MigConfigFile.Devices> devices = List.of();
+        if (listed == null || listed.is(Kind.NULL)) {
+            if (enabled.orElse(false)) {
+                report.problem(
+                        listed == null ? entry.place() : listed.place(),
+                        path + "." + DEVICES,
+                        listed == null ? "is missing" : "is empty",
+                        "write the MIG devices, or {} for none");
+            }
+        } else {
+            devices = devices(listed, path + "." + DEVICES);
+            boolean empty = listed.is(Kind.BLOCK) && listed.keys().isEmpty();
+            if (!enabled.orElse(true) && !empty) {
+                report.problem(
+                        listed.place(),
+                        path + "." + DEVICES,
+                        "there can be none while " + ENABLED + " is false",
+                        "remove it, or write " + ENABLED + ": true");
+            }
         }
         return Optional.of(new MigConfigFile.Entry(filters, gpus, enabled.orElse(false), devices, entry.place()));
     }
@@ -181,7 +180,7 @@ public final class MigConfigReader {
         }
         Set<Integer> gpus = new TreeSet<>();
         for (RawValue item : value.items()) {
-            OptionalInt index = number(item, MOST_GPUS - 1);
+            OptionalInt index = FileBlocks.number(item, MOST_GPUS - 1);
             if (index.isEmpty()) {
                 report.problem(
                         item.place(),
@@ -222,7 +221,7 @@ public final class MigConfigReader {
         for (int i = 0; i < value.keys().size(); i++) {
             RawValue.Key key = value.keys().get(i);
             RawValue count = value.items().get(i);
-            OptionalInt number = number(count, MOST_DEVICES);
+            OptionalInt number = FileBlocks.number(count, MOST_DEVICES);
             if (number.isEmpty()) {
                 wrong = true;
                 report.problem(
@@ -256,18 +255,5 @@ public final class MigConfigReader {
             report.problem(value.place(), path, "every count is 0", "write {} when no MIG devices are wanted");
         }
         return List.copyOf(devices.values());
-    }
-
-    private static OptionalInt number(RawValue value, int most) {
-        String text = value.text();
-        boolean plain = value.is(Kind.NUMBER)
-                && !text.isEmpty()
-                && text.length() <= 4
-                && text.chars().allMatch(c -> c >= '0' && c <= '9')
-                && (text.length() == 1 || !text.startsWith("0"));
-        if (!plain || Integer.parseInt(text) > most) {
-            return OptionalInt.empty();
-        }
-        return OptionalInt.of(Integer.parseInt(text));
     }
 }

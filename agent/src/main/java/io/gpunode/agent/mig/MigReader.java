@@ -112,13 +112,15 @@ public final class MigReader {
 
     private <T> T await(Step<T> step, String what, Tick deadline) throws UnreadableException, InterruptedException {
         awaitEnd(step, deadline);
-        return switch (step.outcome()) {
+        Step.Outcome<T> outcome = step.outcome();
+        if (outcome == null) {
+            throw new UnreadableException(what + " has not ended within " + LIMIT.toSeconds()
+                    + " s: look at the kernel's log (dmesg) for a GPU that hangs");
+        }
+        return switch (outcome) {
             case Step.Outcome.Done<T>(T value) -> value;
             case Step.Outcome.Failed<T>(Exception cause) ->
                 throw new UnreadableException(String.valueOf(cause.getMessage()), cause);
-            case null ->
-                throw new UnreadableException(what + " has not ended within " + LIMIT.toSeconds()
-                        + " s: look at the kernel's log (dmesg) for a GPU that hangs");
         };
     }
 

@@ -24,7 +24,7 @@ class ForkedMainTest {
         private WithoutAgent() {}
 
         public static void main(String[] arguments) {
-            Shell shell = new Shell(System.getenv(), System.out, System.err);
+            Shell shell = new Shell(System.getenv(), System.in, System.out, System.err);
             System.exit(Main.execute(List.of(arguments), shell, (_, _) -> ExitCode.OK)
                     .code());
         }

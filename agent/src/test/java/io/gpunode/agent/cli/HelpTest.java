@@ -23,6 +23,11 @@ class HelpTest {
                 "config",
                 "config check",
                 "config show",
+                "mig",
+                "mig assert",
+                "mig export",
+                "mig generate-config",
+                "mig checkpoint",
                 "version",
                 "generate-completion"
             })

@@ -1,6 +1,7 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.LoadedConfig;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 /** Runs commands in tests and keeps what they write. */
 final class Terminal {
     private final Map<String, String> environment = new HashMap<>();
+    private String input = "";
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
     private @Nullable LoadedConfig started;
@@ -22,6 +24,12 @@ final class Terminal {
 
     Terminal environment(String name, String value) {
         environment.put(name, value);
+        return this;
+    }
+
+    /** What the command finds on its standard input. */
+    Terminal input(String value) {
+        input = value;
         return this;
     }
 
@@ -37,6 +45,7 @@ final class Terminal {
     Shell shell() {
         return new Shell(
                 environment,
+                new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, true, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8));
     }
