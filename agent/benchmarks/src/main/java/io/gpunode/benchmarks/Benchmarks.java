@@ -26,6 +26,7 @@ public final class Benchmarks {
         ALL.put("nvml-call", new NvmlCallBenchmark());
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());
+        ALL.put("mig", new MigBenchmark());
         ALL.put("flags", new FlagsBenchmark());
     }
 
