@@ -673,9 +673,10 @@ public final class FakeApiServer implements AutoCloseable {
         Map<String, String> before = new TreeMap<>(labels);
         String managersBefore = managers.toString();
         for (String key : List.copyOf(managers.keySet())) {
-            if (managers.get(key).contains(manager) && !wanted.containsKey(key)) {
-                managers.get(key).remove(manager);
-                if (managers.get(key).isEmpty()) {
+            Set<String> owners = Objects.requireNonNull(managers.get(key));
+            if (owners.contains(manager) && !wanted.containsKey(key)) {
+                owners.remove(manager);
+                if (owners.isEmpty()) {
                     managers.remove(key);
                     labels.remove(key);
                 }

@@ -247,7 +247,7 @@ class NodeLabelWriterTest {
 
         // When
         for (int minute = 0; minute < 150; minute++) {
-            if (server.labels().get(COUNT).equals("8")) {
+            if ("8".equals(server.labels().get(COUNT))) {
                 server.setLabels("other-operator", Map.of(COUNT, "0"));
                 seen(agent);
             }

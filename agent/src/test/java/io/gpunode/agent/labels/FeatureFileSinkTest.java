@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -215,7 +216,9 @@ class FeatureFileSinkTest {
         // Then
         assertThat(sink.standing().problem()).contains(PATH.toString()).contains("directory");
         assertThat(file.resolve("kept")).isDirectory();
-        assertThat(Files.list(file.getParent())).containsExactly(file);
+        try (Stream<Path> files = Files.list(file.getParent())) {
+            assertThat(files).containsExactly(file);
+        }
     }
 
     @Test

@@ -51,7 +51,7 @@ class LabelSetsTest {
     }
 
     /** How GPU 3 is split when the others are each split into two halves. */
-    private enum Layout {
+    enum Layout {
         ALIKE("mig gpu=3 mode=on\nmig gpu=3 profile=3g.20gb start=0\nmig gpu=3 profile=3g.20gb start=4", 16),
         DIFFERING("mig gpu=3 mode=on\nmig gpu=3 profile=2g.10gb start=0", 15),
         PART_OF_AN_INSTANCE("mig gpu=3 mode=on\nmig gpu=3 profile=1c.3g.20gb start=0", 15),

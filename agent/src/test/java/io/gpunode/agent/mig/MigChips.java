@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /** The MIG profiles of real boards, as their drivers list them, and what such a board has in all. */
+@SuppressWarnings("ImmutableEnumChecker") // arrays and lists that nobody writes
 enum MigChips {
     A30(
             4,
@@ -86,7 +87,7 @@ enum MigChips {
     }
 
     private static MigProfile profile(String row) {
-        String[] words = row.split(" ");
+        String[] words = row.split(" ", -1);
         int[] engines = numbers(words[5]);
         int[] places = numbers(words[6]);
         int slices = Integer.parseInt(words[3]);
@@ -124,7 +125,7 @@ enum MigChips {
     }
 
     private static int[] numbers(String text) {
-        return List.of(text.split(":")).stream().mapToInt(Integer::parseInt).toArray();
+        return List.of(text.split(":", -1)).stream().mapToInt(Integer::parseInt).toArray();
     }
 
     /** The profile of this name. */

@@ -85,9 +85,15 @@ class MigTransactionOnDriverTest {
 
     /** The A100 is split, the H100 is not yet. */
     private void begin() {
-        node.apply("mig gpu=1 mode=off\nmig gpu=0 clear\nset gpu=0 mig-mode=on mig-pending=on\n"
-                + "mig gpu=0 profile=3g.40gb start=0\nmig gpu=0 profile=3g.40gb start=4 bare\n"
-                + "mig gpu=0 profile=1c.3g.40gb instance=1 start=0\nmig gpu=0 profile=1c.3g.40gb instance=1 start=1\n");
+        node.apply("""
+                mig gpu=1 mode=off
+                mig gpu=0 clear
+                set gpu=0 mig-mode=on mig-pending=on
+                mig gpu=0 profile=3g.40gb start=0
+                mig gpu=0 profile=3g.40gb start=4 bare
+                mig gpu=0 profile=1c.3g.40gb instance=1 start=0
+                mig gpu=0 profile=1c.3g.40gb instance=1 start=1
+                """);
         told.clear();
     }
 
