@@ -28,6 +28,10 @@ cp "$root/packaging/launcher/gpu-node-agent-cache" "$out/bin/gpu-node-agent-cach
 chmod 755 "$out"/bin/*
 cp "$root/LICENSE" "$root/README.md" "$out/"
 
+# What the compiler leaves to the first run, which no start-up cache holds: about 50 places of every start.
+"$jdk/bin/java" -XX:+UseSerialGC "$root/packaging/PlainCode.java" "$out/lib" "$out/lib/gpu-node-agent.jar" \
+	"$(ls "$out"/lib/nvml-bindings-*.jar)" "$(ls "$out"/lib/nvml-simulator-*.jar)" >&2
+
 # Native libraries beside the jars, so that nothing is unpacked to a temporary directory at run time.
 case $(uname -m) in
 x86_64) jna=linux-x86-64 netty=x86_64 ;;
