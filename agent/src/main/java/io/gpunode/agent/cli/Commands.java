@@ -57,6 +57,12 @@ final class Commands {
                                 .addSubcommand("export", new MigExportCommand(shell))
                                 .addSubcommand("generate-config", new MigGenerateConfigCommand(shell))
                                 .addSubcommand("checkpoint", new MigCheckpointCommand(shell)))
+                .addSubcommand(
+                        "node",
+                        new CommandLine(new NodeGroup())
+                                .addSubcommand("drain", new NodeDrainCommand(shell))
+                                .addSubcommand("uncordon", new NodeUncordonCommand(shell))
+                                .addSubcommand("status", new NodeStatusCommand(shell)))
                 .addSubcommand("version", new VersionCommand(shell))
                 .addSubcommand("generate-completion", new CompletionCommand(shell))
                 .addSubcommand("help", new CommandLine.HelpCommand());
@@ -186,6 +192,19 @@ final class Commands {
                 "Flags and variables are those of nvidia-mig-parted. Needs no running agent and does not disturb one."
             })
     static final class MigGroup implements Callable<Integer> {
+        @Spec
+        private CommandSpec spec = CommandSpec.create();
+
+        @Override
+        public Integer call() {
+            spec.commandLine().usage(spec.commandLine().getErr());
+            return ExitCode.USAGE.code();
+        }
+    }
+
+    /** {@code node}. */
+    @Command(name = "node", description = "Frees the node of pods that hold GPUs, and lets pods come back.")
+    static final class NodeGroup implements Callable<Integer> {
         @Spec
         private CommandSpec spec = CommandSpec.create();
 

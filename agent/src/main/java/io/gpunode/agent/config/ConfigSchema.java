@@ -456,7 +456,7 @@ public final class ConfigSchema {
             .describedAs("The kubeconfig that says where the API server is and who the agent is there.");
 
     static final Setting<Boolean> KUBERNETES_EVENTS = own("kubernetes.events", SWITCH, true)
-            .describedAs("Whether health findings are told as events of the Node object.");
+            .describedAs("Whether what happens to driver, GPUs and allocations is told as events of the Node object.");
 
     static final Setting<Boolean> NODE_CONDITION = own("kubernetes.nodeCondition", SWITCH, false)
             .describedAs("Whether the Node object gets the condition `GpuHealthy`.");

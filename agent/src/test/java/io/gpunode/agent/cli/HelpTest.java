@@ -28,6 +28,10 @@ class HelpTest {
                 "mig export",
                 "mig generate-config",
                 "mig checkpoint",
+                "node",
+                "node drain",
+                "node uncordon",
+                "node status",
                 "version",
                 "generate-completion"
             })

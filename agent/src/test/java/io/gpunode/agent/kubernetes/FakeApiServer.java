@@ -105,6 +105,27 @@ public final class FakeApiServer implements AutoCloseable {
     private static final String CUT_SHORT = "X-Cut-Short";
     private static final String DRIP = "X-Drip";
 
+    /** Something that the server knows beside what it knows by itself. */
+    interface More {
+        /** What kind of request it is; empty when it is for others. */
+        String kind(String method, String path);
+
+        /** Does it. */
+        Fault answer(String kind, String path, String body);
+    }
+
+    private static final More NOTHING_MORE = new More() {
+        @Override
+        public String kind(String method, String path) {
+            return "";
+        }
+
+        @Override
+        public Fault answer(String kind, String path, String body) {
+            throw new IllegalStateException("nothing more");
+        }
+    };
+
     private static final String END = "end";
     private static final String BREAK = "break";
 
@@ -129,6 +150,7 @@ public final class FakeApiServer implements AutoCloseable {
     private volatile String allocatable = "";
     private final Map<String, String> events = new TreeMap<>();
     private final List<String> history = new ArrayList<>();
+    private volatile More more = NOTHING_MORE;
     private volatile String token = "";
     private volatile String conditions = "";
     private volatile CountDownLatch released = new CountDownLatch(1);
@@ -162,6 +184,11 @@ public final class FakeApiServer implements AutoCloseable {
     /** The same at an address that its certificate does not name. */
     static FakeApiServer misnamed(String node) {
         return new FakeApiServer(true, "127.0.0.2", node);
+    }
+
+    /** Knows something more from now on. */
+    void knows(More known) {
+        more = known;
     }
 
     /** Where it listens. */
@@ -506,6 +533,11 @@ public final class FakeApiServer implements AutoCloseable {
                 answer(exchange, 401, Fault.status(401, "Unauthorized").body);
                 return;
             }
+            if (!more.kind(method, path).isEmpty()) {
+                Fault answer = more.answer(kind, path, body);
+                answer(exchange, answer.status, answer.body);
+                return;
+            }
             switch (kind) {
                 case "list" -> answer(exchange, 200, list());
                 case "watch" -> watch(exchange, path);
@@ -525,6 +557,10 @@ public final class FakeApiServer implements AutoCloseable {
     }
 
     private String kind(String method, String path) {
+        String others = more.kind(method, path);
+        if (!others.isEmpty()) {
+            return others;
+        }
         if (path.startsWith("/api/v1/nodes?watch=true&")) {
             return method.equals("GET") ? "watch" : method;
         }

@@ -1,0 +1,841 @@
+package io.gpunode.agent.kubernetes;
+
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.kubernetes.DrainProgress.Fate;
+import io.gpunode.agent.kubernetes.DrainProgress.Outcome;
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.io.IOException;
+import java.net.URLEncoder;
+import java.net.http.HttpTimeoutException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cordons the own node and evicts the pods that hold GPUs, one request a turn. What it knows is on the Node object ({@link Cordon}) and in the list of
+ * pods, so that another instance goes on after a crash at any place. Nothing is evicted while one pod may not be; nothing is deleted by force.
+ *
+ * <p>Asking is for any thread; turns are one thread's, which owns everything else.
+ */
+public final class NodeDrain implements Errand, NodeDraining {
+    /** From one list of the pods to the next, while pods end. */
+    private static final Duration FIRST_POLL = Duration.ofSeconds(1);
+
+    private static final Duration LONGEST_POLL = Duration.ofSeconds(5);
+    /** As a server suggests that refuses because of a disruption budget. */
+    private static final Duration FIRST_EVICTION_PAUSE = Duration.ofSeconds(2);
+
+    private static final Duration LONGEST_EVICTION_PAUSE = Duration.ofSeconds(15);
+    private static final Duration LOOK_LIMIT = Duration.ofMinutes(1);
+
+    /** Pods in one answer: some 50 KiB each fit what an answer may have. */
+    private static final int PODS_PER_PAGE = 20;
+    /** More than any kubelet runs; what is beyond is a server that does not keep to its own list. */
+    private static final int MOST_PODS = 10_000;
+
+    private static final int MOST_GONE = 1_000;
+    private static final int LONGEST_REASON = 400;
+
+    private static final String FIELD_MANAGER = "fieldManager=gpu-node-agent";
+    private static final String MERGE_PATCH = "application/merge-patch+json";
+    private static final String OPERATOR_STATE = "nvidia.com/gpu-driver-upgrade-state";
+    /** States in which NVIDIA's operator does nothing with the node. */
+    private static final Set<String> OPERATOR_AT_REST =
+            Set.of("", "unknown", "upgrade-required", "upgrade-done", "upgrade-failed");
+
+    /** What is wanted. */
+    private sealed interface Goal {
+        record Drain(DrainOrder order) implements Goal {}
+
+        record Uncordon(boolean dryRun) implements Goal {}
+
+        record Look() implements Goal {}
+    }
+
+    private record Task(Goal goal, Tick deadline) {}
+
+    private enum Step {
+        NODE,
+        PODS,
+        CORDON,
+        EVICT,
+        UNCORDON,
+        OVER
+    }
+
+    /** A pod that is to go. */
+    private static final class Leaving {
+        private GpuPod pod;
+        private boolean accepted;
+        private String why = "";
+        private Tick notBefore;
+        private final Backoff pauses;
+
+        private Leaving(GpuPod pod, Tick now, RandomGenerator random) {
+            this.pod = pod;
+            this.notBefore = now;
+            this.pauses = new Backoff(FIRST_EVICTION_PAUSE, LONGEST_EVICTION_PAUSE, random);
+        }
+
+        private boolean evictable() {
+            return !accepted && pod.standing() instanceof GpuPod.Standing.Evictable;
+        }
+    }
+
+    private final GpuResources resources;
+    private final Supplier<Set<String>> holders;
+    private final Consumer<String> told;
+    private final MonotonicClock clock;
+    private final InstantSource wall;
+    private final RandomGenerator random;
+    private final Runnable wake;
+    private final Backoff backoff;
+    private final Backoff polls;
+
+    private volatile @Nullable Task asked;
+    private volatile DrainProgress progress;
+
+    private @Nullable Task task;
+    private Step step = Step.OVER;
+    private Outcome outcome = Outcome.RUNNING;
+    private String text = "";
+    private String nodeName = "";
+    private String trouble = "";
+    private Tick notBefore;
+
+    private String resourceVersion = "";
+    private boolean unschedulable;
+    private @Nullable Cordon cordon;
+    private String operatorState = "";
+
+    private int page = PODS_PER_PAGE;
+    private String continueToken = "";
+    private List<GpuPod> listing = new ArrayList<>();
+    private boolean listed;
+    private List<GpuPod> staying = List.of();
+    private final Map<String, Leaving> leaving = new LinkedHashMap<>();
+    private final List<GpuPod> gone = new ArrayList<>();
+    /** Whether the server knows evictions of {@code policy/v1beta1} only, as before Kubernetes 1.22. */
+    private boolean olderEvictions;
+
+    /**
+     * @param resources which are GPUs
+     * @param holders pods that hold GPUs as the kubelet says, {@code namespace/name}; empty where it cannot be asked. Must not block
+     * @param told hears what happens, a line each
+     * @param wake asks for a turn
+     */
+    NodeDrain(
+            GpuResources resources,
+            Supplier<Set<String>> holders,
+            Consumer<String> told,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random,
+            Runnable wake) {
+        this.resources = resources;
+        this.holders = holders;
+        this.told = told;
+        this.clock = clock;
+        this.wall = wall;
+        this.random = random;
+        this.wake = wake;
+        this.backoff = new Backoff(FIRST_POLL, LONGEST_EVICTION_PAUSE, random);
+        this.polls = new Backoff(FIRST_POLL, LONGEST_POLL, random);
+        this.notBefore = clock.now();
+        this.progress = new DrainProgress(
+                Outcome.SEEN, "nothing was asked for", "", false, Optional.empty(), "", List.of(), "");
+    }
+
+    @Override
+    public void drain(DrainOrder order) {
+        ask(new Goal.Drain(order), order.limit());
+    }
+
+    @Override
+    public void uncordon(boolean dryRun) {
+        ask(new Goal.Uncordon(dryRun), LOOK_LIMIT);
+    }
+
+    @Override
+    public void look() {
+        ask(new Goal.Look(), LOOK_LIMIT);
+    }
+
+    private synchronized void ask(Goal goal, Duration limit) {
+        asked = new Task(goal, clock.now().plus(limit));
+        progress =
+                new DrainProgress(Outcome.RUNNING, "it has not begun", "", false, Optional.empty(), "", List.of(), "");
+        wake.run();
+    }
+
+    @Override
+    public DrainProgress progress() {
+        return progress;
+    }
+
+    @Override
+    public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
+        Task wanted = asked;
+        if (wanted == null) {
+            return NOTHING;
+        }
+        Tick now = clock.now();
+        if (!wanted.equals(task)) {
+            begin(wanted, node, now);
+        }
+        if (step == Step.OVER) {
+            return NOTHING;
+        }
+        if (now.reached(wanted.deadline)) {
+            timeIsUp(wanted.goal);
+            publish(wanted);
+            return NOTHING;
+        }
+        Duration left = shorter(notBefore, wanted.deadline).since(now);
+        if (left.isPositive() && !now.reached(notBefore)) {
+            return left;
+        }
+        try {
+            trouble = "";
+            take(api, wanted.goal, now);
+        } catch (IOException e) {
+            trouble = Texts.shortened(String.valueOf(e.getMessage()), LONGEST_REASON);
+            if (step == Step.EVICT) {
+                // It may have been carried out all the same.
+                listAgain();
+            }
+            throw e;
+        } finally {
+            publish(wanted);
+        }
+        if (step == Step.OVER) {
+            return NOTHING;
+        }
+        Duration pause = shorter(notBefore, wanted.deadline).since(clock.now());
+        return pause.isNegative() ? Duration.ZERO : pause;
+    }
+
+    private void begin(Task wanted, String node, Tick now) {
+        task = wanted;
+        nodeName = node;
+        step = Step.NODE;
+        outcome = Outcome.RUNNING;
+        text = "";
+        trouble = "";
+        notBefore = now;
+        resourceVersion = "";
+        unschedulable = false;
+        cordon = null;
+        operatorState = "";
+        listed = false;
+        staying = List.of();
+        leaving.clear();
+        gone.clear();
+        backoff.reset();
+        polls.reset();
+        listAgain();
+        step = Step.NODE;
+    }
+
+    private void listAgain() {
+        continueToken = "";
+        listing = new ArrayList<>();
+        step = Step.PODS;
+    }
+
+    private void take(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
+        switch (step) {
+            case NODE -> lookAtNode(api, goal, now);
+            case PODS -> listPods(api, goal, now);
+            case CORDON -> cordon(api, goal, now);
+            case EVICT -> evict(api, goal, now);
+            case UNCORDON -> uncordon(api, now);
+            case OVER -> {}
+        }
+    }
+
+    // ---- the node
+
+    private void lookAtNode(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
+        ApiAnswer answer = api.get("/api/v1/nodes/" + nodeName, "application/json");
+        if (answer.status() == ApiAnswer.NOT_FOUND) {
+            end(
+                    Outcome.FAILED,
+                    "there is no Node " + nodeName
+                            + "; set host.nodeName (--node-name, NODE_NAME) if the kubelet registers under another name");
+            return;
+        }
+        if (!accepted(answer, "get", "nodes", now)) {
+            return;
+        }
+        JsonValue object = answer.object();
+        JsonValue metadata = object.member("metadata");
+        resourceVersion = metadata.member("resourceVersion").textOr("");
+        unschedulable = object.member("spec").member("unschedulable").isTrue();
+        operatorState = metadata.member("labels").member(OPERATOR_STATE).textOr("");
+        String record = metadata.member("annotations").member(Cordon.ANNOTATION).textOr("");
+        Cordon found = null;
+        if (!record.isEmpty()) {
+            try {
+                found = Cordon.read(record);
+            } catch (IOException e) {
+                end(
+                        Outcome.FAILED,
+                        "the annotation " + Cordon.ANNOTATION + " of node " + nodeName + " cannot be read ("
+                                + Texts.shortened(String.valueOf(e.getMessage()), LONGEST_REASON)
+                                + "); remove it, and uncordon the node if nobody else needs it so: kubectl annotate node "
+                                + nodeName + " " + Cordon.ANNOTATION + "- && kubectl uncordon " + nodeName);
+                return;
+            }
+        }
+        boolean news = found != null && !found.equals(cordon);
+        cordon = found;
+        switch (goal) {
+            case Goal.Uncordon(boolean dryRun) -> decideUncordon(dryRun);
+            case Goal.Drain _ -> {
+                if (news && found != null) {
+                    told.accept("node " + nodeName + " was cordoned by " + found.by() + " at " + found.at()
+                            + (found.why().isEmpty() ? "" : " (" + found.why() + ")") + "; going on");
+                }
+                listAgain();
+            }
+            case Goal.Look _ -> listAgain();
+        }
+    }
+
+    private void cordon(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
+        if (!(goal instanceof Goal.Drain(DrainOrder order))) {
+            throw new IllegalStateException("only a drain cordons");
+        }
+        Cordon before = cordon;
+        Cordon record = before != null
+                ? before
+                : new Cordon(order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), unschedulable);
+        ApiAnswer answer = api.patch(
+                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, patch(record.json(), true, true));
+        if (answer.status() == ApiAnswer.CONFLICT) {
+            step = Step.NODE;
+            return;
+        }
+        if (!accepted(answer, "patch", "nodes", now)) {
+            return;
+        }
+        told.accept("node " + nodeName
+                + (record.wasUnschedulable()
+                        ? " was cordoned before, and will stay so after uncordon"
+                        : " is cordoned"));
+        cordon = record;
+        unschedulable = true;
+        // Something may have been scheduled since it was looked.
+        listAgain();
+    }
+
+    private void decideUncordon(boolean dryRun) {
+        Cordon record = cordon;
+        if (record == null) {
+            if (unschedulable) {
+                end(
+                        Outcome.KEPT,
+                        "node " + nodeName
+                                + " was cordoned by somebody else than gpu-node-agent, and stays so; when they are done: kubectl uncordon "
+                                + nodeName);
+            } else {
+                end(Outcome.UNDONE, "node " + nodeName + " takes pods; there is nothing to undo");
+            }
+            return;
+        }
+        if (!OPERATOR_AT_REST.contains(operatorState)) {
+            end(
+                    Outcome.KEPT,
+                    "NVIDIA's operator is replacing the driver of node " + nodeName + " (" + OPERATOR_STATE + ": "
+                            + operatorState + "), so it stays cordoned; uncordon it when that is over");
+            return;
+        }
+        if (dryRun) {
+            endUncordoned(record, "would ");
+        } else {
+            step = Step.UNCORDON;
+        }
+    }
+
+    private void uncordon(ApiClient api, Tick now) throws IOException, InterruptedException {
+        Cordon record = cordon;
+        if (record == null) {
+            step = Step.NODE;
+            return;
+        }
+        ApiAnswer answer = api.patch(
+                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER,
+                MERGE_PATCH,
+                patch(null, !record.wasUnschedulable(), false));
+        if (answer.status() == ApiAnswer.CONFLICT) {
+            step = Step.NODE;
+            return;
+        }
+        if (!accepted(answer, "patch", "nodes", now)) {
+            return;
+        }
+        cordon = null;
+        unschedulable &= record.wasUnschedulable();
+        endUncordoned(record, "");
+    }
+
+    private void endUncordoned(Cordon record, String would) {
+        if (record.wasUnschedulable()) {
+            end(
+                    Outcome.UNDONE,
+                    "node " + nodeName + " " + would + (would.isEmpty() ? "stays" : "stay")
+                            + " cordoned, as it was before " + record.by()
+                            + "; when whoever did it is done: kubectl uncordon " + nodeName);
+        } else {
+            end(
+                    Outcome.UNDONE,
+                    "node " + nodeName + " " + would + (would.isEmpty() ? "takes" : "take") + " pods again");
+        }
+    }
+
+    /** Both in one, and only if the node is as it was seen. */
+    private String patch(@Nullable String record, boolean changesSpec, boolean cordons) {
+        JsonWriter json = JsonWriter.compact()
+                .beginObject()
+                .name("metadata")
+                .beginObject()
+                .member("resourceVersion", resourceVersion)
+                .name("annotations")
+                .beginObject()
+                .member(Cordon.ANNOTATION, record)
+                .endObject()
+                .endObject();
+        if (changesSpec) {
+            json.name("spec").beginObject().name("unschedulable");
+            if (cordons) {
+                json.value(true);
+            } else {
+                json.nullValue();
+            }
+            json.endObject();
+        }
+        return json.endObject().toString();
+    }
+
+    // ---- its pods
+
+    private void listPods(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
+        String path = "/api/v1/pods?fieldSelector=" + encoded("spec.nodeName=" + nodeName) + "&limit=" + page
+                + (continueToken.isEmpty() ? "" : "&continue=" + encoded(continueToken));
+        JsonValue list;
+        try {
+            ApiAnswer answer = api.get(path, "application/json");
+            if (answer.status() == ApiAnswer.GONE && !continueToken.isEmpty()) {
+                listAgain();
+                return;
+            }
+            if (!accepted(answer, "list", "pods", now)) {
+                return;
+            }
+            list = answer.object();
+        } catch (UnreachableException | HttpTimeoutException e) {
+            throw e;
+        } catch (IOException e) {
+            if (page == 1) {
+                throw e;
+            }
+            // Pods may be large; the list begins anew with fewer at once.
+            page = Math.max(1, page / 4);
+            listAgain();
+            return;
+        }
+        boolean keepsData = !(goal instanceof Goal.Drain(DrainOrder order)) || !order.deleteEmptyDirData();
+        Set<String> holding = holders.get();
+        for (JsonValue pod : list.member("items").elements()) {
+            if (listing.size() < MOST_PODS) {
+                GpuPod.of(pod, resources, holding, !keepsData).ifPresent(listing::add);
+            }
+        }
+        continueToken = list.member("metadata").member("continue").textOr("");
+        if (continueToken.isEmpty()) {
+            List<GpuPod> all = listing;
+            listing = new ArrayList<>();
+            judge(all, goal, now);
+        }
+    }
+
+    private void judge(List<GpuPod> all, Goal goal, Tick now) {
+        listed = true;
+        follow(all, now);
+        switch (goal) {
+            case Goal.Look _ -> end(Outcome.SEEN, seen());
+            case Goal.Uncordon _ -> step = Step.NODE;
+            case Goal.Drain(DrainOrder order) -> {
+                int inTheWay = inTheWay();
+                if (inTheWay > 0 && !order.dryRun()) {
+                    endInTheWay(
+                            inTheWay,
+                            "",
+                            gone.isEmpty() && noneAccepted() ? ", nothing was evicted" : ", others were evicted");
+                } else if (order.dryRun() || cordon != null && unschedulable) {
+                    step = Step.EVICT;
+                } else {
+                    step = Step.CORDON;
+                }
+            }
+        }
+    }
+
+    /** Compares the list with what was known: who is gone, who came, who began to end. */
+    private void follow(List<GpuPod> all, Tick now) {
+        Set<String> there = new HashSet<>();
+        List<GpuPod> stay = new ArrayList<>();
+        boolean moved = false;
+        for (GpuPod pod : all) {
+            there.add(pod.uid());
+            if (pod.standing() instanceof GpuPod.Standing.Stays
+                    || pod.standing() instanceof GpuPod.Standing.Protected) {
+                stay.add(pod);
+                continue;
+            }
+            Leaving known = leaving.get(pod.uid());
+            if (known == null) {
+                leaving.put(pod.uid(), new Leaving(pod, now, random));
+                continue;
+            }
+            if (known.accepted && pod.standing() instanceof GpuPod.Standing.Evictable) {
+                // Who accepted it did not carry it out.
+                known.accepted = false;
+                known.notBefore = now.plus(known.pauses.next());
+            }
+            known.pod = pod;
+        }
+        for (Leaving one : List.copyOf(leaving.values())) {
+            if (!there.contains(one.pod.uid())) {
+                leaving.remove(one.pod.uid());
+                moved = true;
+                told.accept(one.pod.path() + " is gone");
+                if (gone.size() < MOST_GONE) {
+                    gone.add(one.pod);
+                }
+            }
+        }
+        if (moved) {
+            polls.reset();
+        }
+        staying = stay;
+    }
+
+    private boolean noneAccepted() {
+        for (Leaving one : leaving.values()) {
+            if (one.accepted) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Pods that a person has to decide about. */
+    private int inTheWay() {
+        int count = 0;
+        for (GpuPod pod : staying) {
+            if (pod.standing() instanceof GpuPod.Standing.Protected) {
+                count++;
+            }
+        }
+        return count;
+    }
+
+    private void evict(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
+        if (!(goal instanceof Goal.Drain(DrainOrder order))) {
+            throw new IllegalStateException("only a drain evicts");
+        }
+        Tick next = null;
+        for (Leaving one : leaving.values()) {
+            if (!one.evictable() || order.dryRun() && !one.why.isEmpty()) {
+                continue;
+            }
+            if (now.reached(one.notBefore)) {
+                evict(api, one, order.dryRun(), now);
+                return;
+            }
+            next = next == null ? one.notBefore : shorter(next, one.notBefore);
+        }
+        if (order.dryRun()) {
+            endDryRun();
+        } else if (leaving.isEmpty()) {
+            end(Outcome.DRAINED, "node " + nodeName + " is drained: " + drained());
+        } else {
+            Tick poll = now.plus(polls.next());
+            notBefore = next == null ? poll : shorter(poll, next);
+            listAgain();
+        }
+    }
+
+    private void evict(ApiClient api, Leaving one, boolean dryRun, Tick now) throws IOException, InterruptedException {
+        GpuPod pod = one.pod;
+        ApiAnswer answer = api.create(
+                "/api/v1/namespaces/" + encoded(pod.namespace()) + "/pods/" + encoded(pod.name()) + "/eviction?"
+                        + FIELD_MANAGER
+                        + (dryRun ? "&dryRun=All" : ""),
+                eviction(pod, dryRun));
+        int status = answer.status();
+        if (answer.ok() || status == ApiAnswer.NOT_FOUND && isAboutPod(answer)) {
+            one.accepted = true;
+            one.why = "";
+            if (!dryRun) {
+                told.accept("evicting " + pod.path() + " (" + pod.holds() + ")");
+            }
+        } else if (status == ApiAnswer.CONFLICT) {
+            // Another pod of that name, or one that changes just now.
+            one.notBefore = now.plus(one.pauses.next());
+            listAgain();
+        } else if ((status == 400 || status == ApiAnswer.NOT_FOUND) && !olderEvictions) {
+            olderEvictions = true;
+        } else if (status == ApiAnswer.FORBIDDEN
+                && !cause(answer, "NamespaceTerminating").isEmpty()) {
+            wait(one, answer, "its namespace is being deleted", dryRun, now);
+        } else if (status == ApiAnswer.FORBIDDEN) {
+            forbidden("create", "pods/eviction", answer);
+        } else if (status == 429) {
+            String budget = cause(answer, "DisruptionBudget");
+            wait(one, answer, budget.isEmpty() ? answer.reason() : "PodDisruptionBudget: " + budget, dryRun, now);
+        } else {
+            wait(one, answer, answer.reason(), dryRun, now);
+        }
+    }
+
+    private void wait(Leaving one, ApiAnswer answer, String why, boolean dryRun, Tick now) {
+        String shortened = Texts.shortened(why, LONGEST_REASON);
+        if (!dryRun && !shortened.equals(one.why)) {
+            told.accept(one.pod.path() + " waits: " + shortened);
+        }
+        one.why = shortened;
+        Duration pause = one.pauses.next();
+        Duration suggested = answer.retryAfter().orElse(Duration.ZERO);
+        one.notBefore = now.plus(pause.compareTo(suggested) >= 0 ? pause : suggested);
+    }
+
+    /** Of this pod and no other of its name; with the grace period that the pod itself has. */
+    private String eviction(GpuPod pod, boolean dryRun) {
+        JsonWriter json = JsonWriter.compact()
+                .beginObject()
+                .member("apiVersion", olderEvictions ? "policy/v1beta1" : "policy/v1")
+                .member("kind", "Eviction")
+                .name("metadata")
+                .beginObject()
+                .member("name", pod.name())
+                .member("namespace", pod.namespace())
+                .endObject()
+                .name("deleteOptions")
+                .beginObject()
+                .name("preconditions")
+                .beginObject()
+                .member("uid", pod.uid())
+                .endObject();
+        if (dryRun) {
+            json.member("dryRun", List.of("All"));
+        }
+        return json.endObject().endObject().toString();
+    }
+
+    private static boolean isAboutPod(ApiAnswer answer) throws IOException {
+        return Texts.json(answer.body())
+                .member("details")
+                .member("kind")
+                .textOr("")
+                .equals("pods");
+    }
+
+    /** What the server says of one of the causes of a refusal. */
+    private static String cause(ApiAnswer answer, String reason) {
+        try {
+            for (JsonValue cause :
+                    Texts.json(answer.body()).member("details").member("causes").elements()) {
+                if (cause.member("reason").textOr("").equals(reason)) {
+                    return cause.member("message").textOr(reason);
+                }
+            }
+        } catch (IOException e) {
+            // A proxy's page names no cause.
+        }
+        return "";
+    }
+
+    // ---- how it ends
+
+    private boolean accepted(ApiAnswer answer, String verb, String resource, Tick now) throws IOException {
+        if (answer.ok()) {
+            backoff.reset();
+            return true;
+        }
+        if (answer.status() == ApiAnswer.FORBIDDEN) {
+            forbidden(verb, resource, answer);
+        } else if (answer.status() == 429 || answer.status() >= 500) {
+            trouble = answer.reason();
+            Duration pause = backoff.next();
+            Duration suggested = answer.retryAfter().orElse(Duration.ZERO);
+            notBefore = now.plus(pause.compareTo(suggested) >= 0 ? pause : suggested);
+        } else {
+            end(Outcome.FAILED, "the API server refused to " + verb + " " + resource + ": " + answer.reason());
+        }
+        return false;
+    }
+
+    private void forbidden(String verb, String resource, ApiAnswer answer) {
+        end(
+                Outcome.FAILED,
+                "the API server does not allow it; allow the verb " + verb + " on the resource " + resource
+                        + " (docs/kubernetes.md has the role): " + answer.reason());
+    }
+
+    private void timeIsUp(Goal goal) {
+        if (goal instanceof Goal.Drain(DrainOrder order) && listed && !order.dryRun()) {
+            int count = leaving.size() + inTheWay();
+            if (count > 0) {
+                endInTheWay(count, " after " + text(order.limit()), "");
+                return;
+            }
+        }
+        end(
+                Outcome.FAILED,
+                trouble.isEmpty()
+                        ? "the time limit came before the end"
+                        : "the API server did not do it within the time limit: " + trouble);
+    }
+
+    private static String text(Duration limit) {
+        long seconds = limit.toSeconds();
+        return seconds % 60 == 0 ? seconds / 60 + " min" : seconds + " s";
+    }
+
+    private void endInTheWay(int count, String after, String others) {
+        end(
+                Outcome.IN_THE_WAY,
+                "node " + nodeName + " is not drained" + after + ": " + pods(count) + (count == 1 ? " is" : " are")
+                        + " in the way" + others);
+    }
+
+    private void endDryRun() {
+        int count = inTheWay();
+        int free = 0;
+        for (Leaving one : leaving.values()) {
+            if (one.why.isEmpty()) {
+                free++;
+            } else {
+                count++;
+            }
+        }
+        if (count > 0) {
+            end(
+                    Outcome.IN_THE_WAY,
+                    "node " + nodeName + " could not be drained now: " + pods(count) + " would be in the way");
+        } else {
+            end(
+                    Outcome.WOULD_DRAIN,
+                    "node " + nodeName + " would be " + (unschedulable ? "" : "cordoned and ") + "drained of "
+                            + pods(free));
+        }
+    }
+
+    private String drained() {
+        int count = gone.size();
+        String text =
+                count == 0 ? "no pod that may go holds a GPU" : pods(count) + (count == 1 ? " has" : " have") + " gone";
+        return staying.isEmpty()
+                ? text
+                : text + ", " + pods(staying.size()) + (staying.size() == 1 ? " stays" : " stay");
+    }
+
+    private String seen() {
+        int count = leaving.size() + staying.size();
+        Cordon record = cordon;
+        String state = record != null && unschedulable
+                ? "cordoned by " + record.by() + " since " + record.at()
+                        + (record.why().isEmpty() ? "" : " (" + record.why() + ")")
+                : unschedulable ? "cordoned by somebody else than gpu-node-agent" : "open for pods";
+        return "node " + nodeName + " is " + state + "; "
+                + (count == 0 ? "no pod holds a GPU" : pods(count) + (count == 1 ? " holds GPUs" : " hold GPUs"));
+    }
+
+    private static String pods(int count) {
+        return count == 1 ? "1 pod" : count + " pods";
+    }
+
+    private void end(Outcome how, String sentence) {
+        outcome = how;
+        text = sentence;
+        step = Step.OVER;
+    }
+
+    private void publish(Task done) {
+        List<DrainProgress.Pod> pods = new ArrayList<>();
+        boolean dryRun = done.goal instanceof Goal.Drain(DrainOrder order) && order.dryRun();
+        for (GpuPod pod : gone) {
+            pods.add(shown(pod, Fate.GONE, "", ""));
+        }
+        for (Leaving one : leaving.values()) {
+            pods.add(shown(one, dryRun, done.goal));
+        }
+        for (GpuPod pod : staying) {
+            switch (pod.standing()) {
+                case GpuPod.Standing.Protected(String why, String next) ->
+                    pods.add(shown(pod, done.goal instanceof Goal.Drain ? Fate.IN_THE_WAY : Fate.HOLDS, why, next));
+                case GpuPod.Standing.Stays(String why) -> pods.add(shown(pod, Fate.STAYS, why, ""));
+                case GpuPod.Standing.Evictable _, GpuPod.Standing.Ending _ -> {}
+            }
+        }
+        DrainProgress now = new DrainProgress(
+                outcome, text, nodeName, unschedulable, Optional.ofNullable(cordon), operatorState, pods, trouble);
+        synchronized (this) {
+            if (done.equals(asked)) {
+                progress = now;
+            }
+        }
+    }
+
+    private DrainProgress.Pod shown(Leaving one, boolean dryRun, Goal goal) {
+        GpuPod pod = one.pod;
+        boolean late = outcome == Outcome.IN_THE_WAY && goal instanceof Goal.Drain;
+        if (pod.standing() instanceof GpuPod.Standing.Ending(String since, long grace)) {
+            String why = "it is ending since " + since + ", with a grace period of " + grace + " s";
+            return late && !dryRun
+                    ? shown(pod, Fate.IN_THE_WAY, why, "kubectl describe pod -n " + pod.namespace() + " " + pod.name())
+                    : shown(pod, goal instanceof Goal.Look ? Fate.HOLDS : Fate.GOING, why, "");
+        }
+        if (one.accepted) {
+            return shown(pod, dryRun ? Fate.WOULD_GO : Fate.GOING, "", "");
+        }
+        boolean budget = !one.why.isEmpty();
+        return late && (budget || !dryRun)
+                ? shown(
+                        pod,
+                        Fate.IN_THE_WAY,
+                        budget ? one.why : "it was not evicted yet",
+                        budget ? "kubectl get poddisruptionbudgets -n " + pod.namespace() : "gpu-node-agent node drain")
+                : shown(pod, Fate.HOLDS, one.why, "");
+    }
+
+    private static DrainProgress.Pod shown(GpuPod pod, Fate fate, String why, String next) {
+        return new DrainProgress.Pod(pod.namespace(), pod.name(), pod.holds(), fate, why, next);
+    }
+
+    private static Tick shorter(Tick one, Tick other) {
+        return one.reached(other) ? other : one;
+    }
+
+    private static String encoded(String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,154 @@
+package io.gpunode.agent.kubernetes;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.lifecycle.Backoff;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
+
+/**
+ * A way to the API server for one thing that a person wants done with the node, beside the agent or without it, with the same credentials. For one
+ * thread, which waits for the end.
+ */
+public final class NodeSession implements AutoCloseable {
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
+
+    private final ApiClient api;
+    private final String node;
+    private final NodeDrain drain;
+    private final Consumer<String> told;
+    private final RandomGenerator random;
+
+    private NodeSession(ApiClient api, String node, NodeDrain drain, Consumer<String> told, RandomGenerator random) {
+        this.api = api;
+        this.node = node;
+        this.drain = drain;
+        this.told = told;
+        this.random = random;
+    }
+
+    /**
+     * Finds credentials; nothing is sent yet.
+     *
+     * @param version the agent's own
+     * @param environment of this process
+     * @param own files as this process sees them
+     * @param host the host's files
+     * @param holders pods that hold GPUs as the kubelet says, {@code namespace/name}; must not block
+     * @param told hears what happens, a line each
+     * @throws IOException when there are none, or none that can be used; the message has the next step
+     */
+    public static NodeSession open(
+            AgentConfig config,
+            String version,
+            Map<String, String> environment,
+            HostFiles own,
+            HostFiles host,
+            Supplier<Set<String>> holders,
+            Consumer<String> told,
+            MonotonicClock clock,
+            InstantSource wall,
+            RandomGenerator random)
+            throws IOException {
+        Optional<ApiAccess> access;
+        try {
+            access = new AccessSearch(config.kubernetes(), environment, own, host).find();
+        } catch (AccessException e) {
+            throw new IOException(e.getMessage(), e);
+        }
+        if (access.isEmpty()) {
+            throw new IOException(
+                    "there is no kubeconfig, no service account and no kubelet's credentials; run it as root on the node, or"
+                            + " name a kubeconfig with --kubeconfig FILE");
+        }
+        ApiClient api = new ApiClient(
+                access.get(), "gpu-node-agent/" + version, new RequestMeters(Meters.NONE, clock), ApiClient.CALL_LIMIT);
+        NodeDrain drain = new NodeDrain(GpuResources.of(config), holders, told, clock, wall, random, () -> {});
+        return new NodeSession(api, api.nodeName().orElse(config.host().nodeName()), drain, told, random);
+    }
+
+    /** The node's name. */
+    public String node() {
+        return node;
+    }
+
+    /**
+     * {@link NodeDraining#drain}, until it has ended.
+     *
+     * @throws IOException when the server was not reached at all
+     * @throws InterruptedException when the thread was; what was begun can be gone on with, or undone
+     */
+    public DrainProgress drain(DrainOrder order) throws IOException, InterruptedException {
+        drain.drain(order);
+        return end();
+    }
+
+    /** {@link NodeDraining#uncordon}, until it has ended; throws as {@link #drain}. */
+    public DrainProgress uncordon(boolean dryRun) throws IOException, InterruptedException {
+        drain.uncordon(dryRun);
+        return end();
+    }
+
+    /** {@link NodeDraining#look}, until it has ended; throws as {@link #drain}. */
+    public DrainProgress look() throws IOException, InterruptedException {
+        drain.look();
+        return end();
+    }
+
+    /** How far it has come. Any thread. */
+    public DrainProgress progress() {
+        return drain.progress();
+    }
+
+    private DrainProgress end() throws IOException, InterruptedException {
+        Backoff pauses = new Backoff(FIRST_PAUSE, LONGEST_PAUSE, random);
+        CountDownLatch never = new CountDownLatch(1);
+        boolean reached = false;
+        String toldTrouble = "";
+        while (true) {
+            Duration pause;
+            try {
+                pause = drain.turn(api, node);
+                reached = true;
+                pauses.reset();
+            } catch (UnreachableException e) {
+                if (!reached) {
+                    throw e;
+                }
+                pause = pauses.next();
+            } catch (IOException e) {
+                pause = pauses.next();
+            }
+            DrainProgress progress = drain.progress();
+            if (progress.ended()) {
+                return progress;
+            }
+            if (!progress.trouble().equals(toldTrouble)) {
+                toldTrouble = progress.trouble();
+                if (!toldTrouble.isEmpty()) {
+                    told.accept("trying again: " + toldTrouble);
+                }
+            }
+            if (pause.isPositive() && never.await(pause.toNanos(), TimeUnit.NANOSECONDS)) {
+                throw new IllegalStateException("nobody counts this down");
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        api.close();
+    }
+}

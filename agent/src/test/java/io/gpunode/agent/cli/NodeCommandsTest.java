@@ -1,0 +1,228 @@
+package io.gpunode.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.kubernetes.FakeApiServer;
+import io.gpunode.agent.kubernetes.FakePods;
+import io.gpunode.agent.testing.Golden;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code node drain}, {@code uncordon} and {@code status} against an API server. */
+@Timeout(60)
+class NodeCommandsTest {
+    private static final String BUDGET = "The disruption budget web needs 1 healthy pods and has 1 currently";
+
+    @TempDir
+    private Path directory;
+
+    private final Terminal terminal = new Terminal();
+    private FakeApiServer server;
+    private FakePods pods;
+
+    @BeforeEach
+    void serve() throws IOException {
+        server = FakeApiServer.plain("node-a");
+        server.labels(Map.of());
+        pods = FakePods.of(server);
+        Files.writeString(
+                directory.resolve("config.yaml"),
+                "version: v1\nhost: {nodeName: node-a}\nkubelet: {podResourcesSocket: " + directory.resolve("none.sock")
+                        + "}\n");
+        Files.writeString(directory.resolve("kubeconfig"), """
+                apiVersion: v1
+                kind: Config
+                clusters: [{name: c, cluster: {server: "%s"}}]
+                contexts: [{name: x, context: {cluster: c, user: ""}}]
+                current-context: x
+                """.formatted(server.url()));
+    }
+
+    @AfterEach
+    void end() {
+        server.close();
+    }
+
+    private ExitCode node(String... arguments) {
+        List<String> words = new ArrayList<>(List.of("node"));
+        words.addAll(List.of(arguments));
+        words.addAll(List.of(
+                "--config",
+                directory.resolve("config.yaml").toString(),
+                "--kubeconfig",
+                directory.resolve("kubeconfig").toString()));
+        return terminal.execute(words.toArray(new String[0]));
+    }
+
+    @Test
+    void drainTellsWhatItDoesAndHowToUndoIt() {
+        // Given
+        pods.add("ml", "train");
+        pods.add("kube-system", "exporter").ownedBy("DaemonSet");
+
+        // When
+        ExitCode code = node("drain", "--reason", "new firmware");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        Golden.check("node/drained.txt", terminal.out());
+        assertThat(terminal.err()).isEmpty();
+        assertThat(pods.unschedulable()).isTrue();
+        assertThat(pods.evicted()).containsExactly("ml/train");
+    }
+
+    @Test
+    void podsInTheWayHaveAnExitStatusOfTheirOwnAndCommandsToTypeNext() {
+        // Given
+        pods.add("ml", "web").keptBy(BUDGET);
+
+        // When
+        ExitCode code = node("drain", "--timeout", "1s");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.IN_THE_WAY);
+        Golden.check("node/in-the-way.txt", terminal.out());
+        assertThat(pods.unschedulable()).isTrue();
+    }
+
+    @Test
+    void aDryRunAsJsonIsForPrograms() {
+        // Given
+        pods.add("ml", "train");
+        pods.add("ml", "web").keptBy(BUDGET);
+        pods.add("me", "experiment").ownedBy("");
+        pods.add("kube-system", "exporter").ownedBy("DaemonSet");
+
+        // When
+        ExitCode code = node("drain", "--dry-run", "--output", "json");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.IN_THE_WAY);
+        Golden.check("node/dry-run.json", terminal.out());
+        assertThat(pods.unschedulable()).isFalse();
+        assertThat(pods.evicted()).isEmpty();
+    }
+
+    @Test
+    void uncordonLetsPodsComeBack() {
+        // Given
+        node("drain");
+
+        // When
+        ExitCode code = node("uncordon");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out()).endsWith("\nnode node-a takes pods again\n");
+        assertThat(pods.unschedulable()).isFalse();
+    }
+
+    @Test
+    void theCordonOfSomebodyElseIsAFailureOfUncordon() {
+        // Given
+        pods.cordonedByHand(true);
+
+        // When
+        ExitCode code = node("uncordon");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.out()).contains("cordoned by somebody else");
+    }
+
+    @Test
+    void statusShowsWhoHoldsGpus() {
+        // Given
+        pods.add("ml", "train");
+
+        // When
+        ExitCode code = node("status");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out()).isEqualTo("""
+                POD       HOLDS             STATE  WHY
+                ml/train  1 nvidia.com/gpu  holds
+
+                node node-a is open for pods; 1 pod holds GPUs
+                """);
+    }
+
+    @Test
+    void whoIsInterruptedIsToldHowToGoOnAndHowToUndo() throws Exception {
+        // Given
+        pods.add("ml", "web").keptBy(BUDGET);
+        AtomicReference<ExitCode> code = new AtomicReference<>();
+        CountDownLatch done = new CountDownLatch(1);
+        Thread command = new Thread(() -> {
+            code.set(node("drain"));
+            done.countDown();
+        });
+        command.start();
+        CountDownLatch never = new CountDownLatch(1);
+        for (int i = 0; i < 2_000 && !terminal.out().contains("ml/web waits"); i++) {
+            assertThat(never.await(5, TimeUnit.MILLISECONDS)).isFalse();
+        }
+
+        // When
+        command.interrupt();
+
+        // Then
+        assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(code.get()).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.err())
+                .isEqualTo("stopped; the node stays cordoned. Go on with: gpu-node-agent node drain; undo it with:"
+                        + " gpu-node-agent node uncordon\n");
+        assertThat(pods.unschedulable()).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"drain", "uncordon", "status"})
+    void aServerThatIsNotThereHasAnExitStatusOfItsOwn(String command) {
+        // Given
+        server.close();
+
+        // When
+        ExitCode code = node(command);
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.UNREACHABLE);
+        assertThat(terminal.err()).startsWith("gpu-node-agent: the API server cannot be asked: " + server.url());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"0", "-5m", "soon", "25h", ""})
+    void aTimeLimitThatIsNoneIsAWrongCommandLine(String timeout) {
+        // When
+        ExitCode code = node("drain", "--timeout=" + timeout);
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.USAGE);
+        assertThat(terminal.err())
+                .contains("--timeout: \"" + timeout + "\" is not a duration of more than zero and at most 24h");
+    }
+
+    @Test
+    void aKubeconfigThatIsNotThereIsToldWithItsName() {
+        // When
+        ExitCode code = terminal.execute("node", "status", "--kubeconfig", "/nonexistent/config");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.UNREACHABLE);
+        assertThat(terminal.err()).contains("/nonexistent/config does not exist");
+    }
+}
