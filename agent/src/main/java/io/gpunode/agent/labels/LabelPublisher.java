@@ -2,6 +2,7 @@ package io.gpunode.agent.labels;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.LabelOutput;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
@@ -55,6 +56,7 @@ public final class LabelPublisher implements Service {
     private final HostFactsReader factsReader;
     private final Optional<LabelSink> nodeFeature;
     private final Optional<LabelSink> node;
+    private final NodeLabels nodeLabels;
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final Meters meters;
@@ -106,6 +108,7 @@ public final class LabelPublisher implements Service {
                 files,
                 api.featureWriter().map(writer -> new NodeFeatureSink(writer, () -> unreachable(api))),
                 api.labelWriter().map(writer -> new NodeSink(writer, () -> unreachable(api))),
+                api.labels(),
                 clock,
                 wall,
                 random,
@@ -117,6 +120,7 @@ public final class LabelPublisher implements Service {
      * @param config read at each turn, so that a reload takes effect with the next
      * @param nodeFeature writes the NodeFeature object; empty where no API server is used
      * @param node writes labels of the Node object; empty where no API server is used
+     * @param nodeLabels what the Node object has now; labels of NVIDIA's operator yield to it
      */
     LabelPublisher(
             SnapshotSource snapshots,
@@ -124,6 +128,7 @@ public final class LabelPublisher implements Service {
             HostFiles files,
             Optional<LabelSink> nodeFeature,
             Optional<LabelSink> node,
+            NodeLabels nodeLabels,
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random,
@@ -135,6 +140,7 @@ public final class LabelPublisher implements Service {
         this.factsReader = new HostFactsReader(files);
         this.nodeFeature = nodeFeature;
         this.node = node;
+        this.nodeLabels = nodeLabels;
         this.clock = clock;
         this.wall = wall;
         this.meters = meters;
@@ -170,6 +176,7 @@ public final class LabelPublisher implements Service {
                 loop.wake();
             }
         });
+        nodeLabels.onChange(loop::wake);
         loop.start();
     }
 
@@ -305,7 +312,7 @@ public final class LabelPublisher implements Service {
             }
             return pause;
         }
-        next.chosen.ifPresent(sink -> sink.want(labels));
+        next.chosen.ifPresent(sink -> want(sink, next.sink.equals("node"), wanted.operatorLabels()));
         for (LabelSink other : places()) {
             if (!next.chosen.equals(Optional.of(other))) {
                 other.want(NONE);
@@ -318,6 +325,18 @@ public final class LabelPublisher implements Service {
             return RECHECK;
         }
         return backoff.next();
+    }
+
+    /** Labels of NVIDIA's operator yield to what others have set, which is known of the Node object alone. */
+    private void want(LabelSink sink, boolean onNode, boolean operatorLabels) {
+        if (!operatorLabels) {
+            sink.want(labels);
+        } else if (!onNode) {
+            sink.want(OperatorLabels.yielding(labels, NodeLabels.NONE));
+        } else if (OperatorLabels.areKnown(nodeLabels)) {
+            sink.want(OperatorLabels.yielding(labels, nodeLabels));
+        }
+        // Else the node's object has not been read: what an earlier life has written there stays until it is.
     }
 
     private void tell(Outcome next) {

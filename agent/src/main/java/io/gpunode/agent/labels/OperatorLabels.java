@@ -45,6 +45,11 @@ public final class OperatorLabels {
         return left;
     }
 
+    /** Whether the node's object has been read, so that what others have set is known. */
+    static boolean areKnown(NodeLabels node) {
+        return !(node.label(ALL_PARTS) instanceof Answer.Unknown);
+    }
+
     private static boolean foreign(Answer answer, String ours, boolean whenUnknown) {
         return switch (answer) {
             case Answer.Value(String value) -> !value.equals(ours);

@@ -3,6 +3,7 @@ package io.gpunode.agent.labels;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.labels.LabelSink.Offer;
 import io.gpunode.agent.labels.LabelStatus.State;
 import io.gpunode.agent.lifecycle.Heartbeats;
@@ -29,6 +30,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LabelPublisherTest {
     private static final String COUNT = "nvidia.com/gpu.count";
     private static final String SINK = "GPU_NODE_AGENT_LABELS_SINK=";
+    private static final String OPERATOR = "GPU_NODE_AGENT_LABELS_OPERATOR_LABELS=true";
+    private static final String PRESENT = "nvidia.com/gpu.present";
+    private static final String PLUGIN = "nvidia.com/gpu.deploy.device-plugin";
 
     @TempDir
     private Path root = Path.of("");
@@ -38,6 +42,7 @@ class LabelPublisherTest {
     private final FakeSnapshotSource source = new FakeSnapshotSource(node.build());
     private final FakeLabelSink feature = new FakeLabelSink("nodefeatures/nvidia-features-for-node-a");
     private final FakeLabelSink object = new FakeLabelSink("nodes/node-a");
+    private final FakeNodeLabels nodeLabels = new FakeNodeLabels();
     private AgentConfig config = Configs.defaults();
     private FaultyFiles files = new FaultyFiles(Path.of("/"));
     private Path file = Path.of("");
@@ -57,6 +62,7 @@ class LabelPublisherTest {
                 files,
                 Optional.of(feature),
                 Optional.of(object),
+                nodeLabels,
                 time,
                 time.wall(),
                 new SplittableRandom(1),
@@ -72,6 +78,7 @@ class LabelPublisherTest {
                 files,
                 Optional.empty(),
                 Optional.empty(),
+                NodeLabels.NONE,
                 time,
                 time.wall(),
                 new SplittableRandom(1),
@@ -559,5 +566,63 @@ class LabelPublisherTest {
         // Then
         assertThat(file).exists();
         assertThat(source.subscriptions()).isZero();
+    }
+
+    // --- labels of NVIDIA's operator
+
+    @Test
+    void theOperatorsLabelsYieldToWhatTheNodeHas() {
+        // Given
+        LabelPublisher publisher = publisher(SINK + "node", OPERATOR);
+        nodeLabels.set(PLUGIN, "false");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(object.label(PLUGIN)).isEqualTo("none");
+        assertThat(object.label(PRESENT)).isEqualTo("true");
+        assertThat(object.label("nvidia.com/gpu.deploy.dcgm")).isEqualTo("true");
+    }
+
+    @Test
+    void aPersonsWordOfALaterTimeIsHeardAtTheNextTurn() {
+        // Given
+        LabelPublisher publisher = publisher(SINK + "node", OPERATOR);
+        nodeLabels.set(PLUGIN, "true");
+        publisher.turn();
+        nodeLabels.set("nvidia.com/gpu.deploy.operands", "false");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(object.label(PLUGIN)).isEqualTo("none");
+        assertThat(object.label(COUNT)).isEqualTo("8");
+    }
+
+    @Test
+    void theOperatorsLabelsWaitForTheNodeToBeRead() {
+        // Given: an earlier life has written them, and who takes them away now would put them back a moment later
+        LabelPublisher publisher = publisher(SINK + "node", OPERATOR);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(object.wanted).isNull();
+    }
+
+    @Test
+    void nodeFeatureDiscoveryIsNotGivenWhatItWouldForceOnTheNode() {
+        // Given
+        LabelPublisher publisher = publisher(SINK + "file", OPERATOR);
+        nodeLabels.set(COUNT, "8");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(PRESENT + "=true\n").doesNotContain("gpu.deploy");
     }
 }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.testing.Snapshots;
-import java.util.Map;
 import java.util.SortedMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -20,30 +19,18 @@ class OperatorLabelsTest {
     private final SortedMap<String, String> wanted =
             FeatureLabels.of(Snapshots.h100x8().build(), Settings.operatorLabels(), HostFacts.NONE);
 
-    private static NodeLabels node(Map<String, String> labels) {
-        return new NodeLabels() {
-            @Override
-            public Answer label(String name) {
-                String value = labels.get(name);
-                return value == null ? new Answer.NotSet() : new Answer.Value(value);
-            }
+    private static NodeLabels node() {
+        return new FakeNodeLabels().read();
+    }
 
-            @Override
-            public boolean pending() {
-                return false;
-            }
-
-            @Override
-            public void onChange(Runnable changed) {
-                throw new UnsupportedOperationException("nothing changes here");
-            }
-        };
+    private static NodeLabels node(String name, String value) {
+        return new FakeNodeLabels().set(name, value);
     }
 
     @Test
     void aNodeThatHasNoneGetsAll() {
         // When
-        var labels = OperatorLabels.yielding(wanted, node(Map.of()));
+        var labels = OperatorLabels.yielding(wanted, node());
 
         // Then
         assertThat(labels).isEqualTo(wanted).containsEntry(PLUGIN, "true").containsEntry(PRESENT, "true");
@@ -53,7 +40,7 @@ class OperatorLabelsTest {
     @ValueSource(strings = {"false", "paused-for-driver-upgrade", "true_paused-for-driver-upgrade", ""})
     void whatSomebodyElseHasSetStays(String value) {
         // When
-        var labels = OperatorLabels.yielding(wanted, node(Map.of(PLUGIN, value)));
+        var labels = OperatorLabels.yielding(wanted, node(PLUGIN, value));
 
         // Then
         assertThat(labels).doesNotContainKey(PLUGIN).containsEntry(EXPORTER, "true");
@@ -62,7 +49,7 @@ class OperatorLabelsTest {
     @Test
     void whatTheNodeHasAlreadyIsKeptUp() {
         // When
-        var labels = OperatorLabels.yielding(wanted, node(Map.of(PLUGIN, "true")));
+        var labels = OperatorLabels.yielding(wanted, node(PLUGIN, "true"));
 
         // Then
         assertThat(labels).containsEntry(PLUGIN, "true");
@@ -71,7 +58,7 @@ class OperatorLabelsTest {
     @Test
     void onePersonsWordKeepsAllPartsOff() {
         // When
-        var labels = OperatorLabels.yielding(wanted, node(Map.of("nvidia.com/gpu.deploy.operands", "false")));
+        var labels = OperatorLabels.yielding(wanted, node("nvidia.com/gpu.deploy.operands", "false"));
 
         // Then
         assertThat(labels.keySet()).noneMatch(key -> key.startsWith("nvidia.com/gpu.deploy."));
@@ -91,7 +78,7 @@ class OperatorLabelsTest {
     @Test
     void labelsOfFeaturesAreNotGivenUp() {
         // When
-        var labels = OperatorLabels.yielding(wanted, node(Map.of("nvidia.com/gpu.count", "4")));
+        var labels = OperatorLabels.yielding(wanted, node("nvidia.com/gpu.count", "4"));
 
         // Then
         assertThat(labels).containsEntry("nvidia.com/gpu.count", "8");
