@@ -103,12 +103,15 @@ final class StateSections {
                 texts(json, "leftOut", labels.leftOut());
                 json.endObject();
             });
-            connection.startupTaint().map(StartupTaint::status).ifPresent(taint -> json.name("startupTaint")
-                    .beginObject()
-                    .member("key", taint.key())
-                    .member("state", taint.state())
-                    .member("reason", taint.reason())
-                    .endObject());
+            connection
+                    .startupTaint()
+                    .map(StartupTaint::status)
+                    .ifPresent(taint -> json.name("startupTaint")
+                            .beginObject()
+                            .member("key", taint.key())
+                            .member("state", taint.state())
+                            .member("reason", taint.reason())
+                            .endObject());
             connection.featureWriter().map(NodeFeatureWriter::status).ifPresent(feature -> {
                 json.name("nodeFeature")
                         .beginObject()

@@ -463,8 +463,9 @@ public final class ConfigSchema {
 
     static final Setting<String> STARTUP_TAINT = own("kubernetes.startupTaint", new Text(Form.TAINT), "")
             .defaultWords("none")
-            .describedAs("The key of a taint with which nodes are registered, such as `nvidia.com/gpu-not-ready`: the agent removes"
-                    + " it once the node's GPUs are allocatable. Not with the kubelet's own credentials, which may not change taints.");
+            .describedAs(
+                    "The key of a taint with which nodes are registered, such as `nvidia.com/gpu-not-ready`: the agent removes"
+                            + " it once the node's GPUs are allocatable. Not with the kubelet's own credentials, which may not change taints.");
 
     static final Setting<LabelOutput> LABEL_SINK = own(
                     "labels.sink", new Choice<>(labelOutputs(), Map.of()), LabelOutput.AUTO)

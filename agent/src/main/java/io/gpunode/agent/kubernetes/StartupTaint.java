@@ -93,7 +93,8 @@ public final class StartupTaint implements Errand {
             return LOOK;
         }
         NodeObject object = seen.get();
-        if (object.resourceVersion().equals(readVersion) && readAgainAt.since(now).isPositive()) {
+        if (object.resourceVersion().equals(readVersion)
+                && readAgainAt.since(now).isPositive()) {
             return LOOK;
         }
         ApiAnswer read = api.get("/api/v1/nodes/" + node, "application/json");
@@ -177,9 +178,10 @@ public final class StartupTaint implements Errand {
         retryAt = now.plus(pause);
         String why = "the API server has not removed the taint: " + answer.reason();
         if (forbidden && answer.message().contains("not allowed to modify taints")) {
-            why = "a kubelet's credentials may not change taints (NodeRestriction); give the agent a service account with the verb patch on the"
-                    + " resource nodes, by kubernetes.kubeconfig or as a pod, or remove the taint with: kubectl taint node NODE "
-                    + key + "-";
+            why =
+                    "a kubelet's credentials may not change taints (NodeRestriction); give the agent a service account with the verb patch on the"
+                            + " resource nodes, by kubernetes.kubeconfig or as a pod, or remove the taint with: kubectl taint node NODE "
+                            + key + "-";
         } else if (forbidden) {
             why = "the API server forbids to remove the taint (" + answer.reason() + "); allow the verb " + verb
                     + " on the resource nodes (docs/kubernetes.md has the role)";

@@ -80,6 +80,7 @@ public final class LabelPublisher implements Service {
     private long configuredAt;
     private @Nullable Basis basis;
     private Optional<FeatureFileSink> file = Optional.empty();
+    private final List<FeatureFileSink> formerFiles = new ArrayList<>(1);
     private SnapshotSource.@Nullable Subscription subscription;
 
     /** All that labels are made from. */
@@ -318,6 +319,7 @@ public final class LabelPublisher implements Service {
                 other.want(NONE);
             }
         }
+        removeFormerFiles();
         boolean good =
                 next.chosen.isEmpty() || next.chosen.get().standing().problem().isEmpty();
         if (good) {
@@ -353,16 +355,26 @@ public final class LabelPublisher implements Service {
         return places;
     }
 
-    /** The file of another name is taken away as soon as labels are to be in this one. */
+    /** A file of another name is taken away when the new one was written. */
     private void openFile(String name) {
         String before = file.map(sink -> sink.path().toString()).orElse("");
         if (name.equals(before)) {
             return;
         }
-        file.ifPresent(sink -> sink.want(NONE));
+        file.ifPresent(formerFiles::add);
         file = name.isEmpty()
                 ? Optional.empty()
                 : Optional.of(new FeatureFileSink(files, Path.of(name), clock, meters));
+    }
+
+    private void removeFormerFiles() {
+        Optional<Path> present = file.map(FeatureFileSink::path);
+        for (FeatureFileSink former : formerFiles) {
+            if (!present.equals(Optional.of(former.path()))) {
+                former.want(NONE);
+            }
+        }
+        formerFiles.removeIf(former -> former.standing().current());
     }
 
     private Outcome choose(LabelOutput output) {

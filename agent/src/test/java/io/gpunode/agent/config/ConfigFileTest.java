@@ -142,7 +142,8 @@ class ConfigFileTest {
                                 List.of(Path.of("/run/opengl-driver/lib"), Path.of("/opt/lib")),
                                 false,
                                 false),
-                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true, "nvidia.com/gpu-not-ready"),
+                        new AgentConfig.Kubernetes(
+                                AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true, "nvidia.com/gpu-not-ready"),
                         new AgentConfig.Labels(
                                 AgentConfig.LabelOutput.NODE_FEATURE,
                                 "/run/features.d/gpu",

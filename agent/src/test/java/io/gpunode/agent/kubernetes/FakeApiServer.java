@@ -853,7 +853,9 @@ public final class FakeApiServer implements AutoCloseable {
         if (showsManagers) {
             json.append(",\"managedFields\":[").append(managedFields()).append(']');
         }
-        json.append("},\"spec\":{\"taints\":[").append(String.join(",", taints)).append("]},\"status\":{\"allocatable\":{");
+        json.append("},\"spec\":{\"taints\":[")
+                .append(String.join(",", taints))
+                .append("]},\"status\":{\"allocatable\":{");
         return json.append(allocatable)
                 .append("},\"conditions\":[")
                 .append(conditions)

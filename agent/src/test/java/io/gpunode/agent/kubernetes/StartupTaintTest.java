@@ -20,7 +20,8 @@ class StartupTaintTest {
     private static final String OURS_TOO =
             "{\"key\":\"nvidia.com/gpu-not-ready\",\"value\":\"true\",\"effect\":\"NoExecute\"}";
     private static final String OTHER = "{\"key\":\"other\",\"effect\":\"NoSchedule\"}";
-    private static final String ANOTHER = "{\"key\":\"another\",\"effect\":\"NoExecute\",\"timeAdded\":\"2025-01-01T00:00:00Z\"}";
+    private static final String ANOTHER =
+            "{\"key\":\"another\",\"effect\":\"NoExecute\",\"timeAdded\":\"2025-01-01T00:00:00Z\"}";
     private static final String EIGHT = "\"cpu\":\"64\",\"nvidia.com/gpu\":\"8\"";
 
     @TempDir

@@ -10,8 +10,7 @@ final class LabelsDocument {
 
             The labels that the agent gives its node: those of GPU feature discovery (release 0.20), in its keys and values, so that selectors
             written for it hold. This page is made from the catalogue by `LabelsDocumentTest`; run it with `-Dgolden.update=true` after a change.
-            Where they are written is `labels.sink`'s to say ([configuration.md](configuration.md#labelssink)); what is otherwise than in GPU
-            feature discovery is in [compatibility.md](compatibility.md#gpu-feature-discovery).
+            Where they are written is told in [labels-operations.md](labels-operations.md); what is otherwise than in GPU feature discovery is in [compatibility.md](compatibility.md#gpu-feature-discovery).
 
             `gpu-node-agent labels` shows them. A label whose value cannot be told is left out, and costs no other.
 
