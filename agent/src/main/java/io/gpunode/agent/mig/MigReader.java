@@ -30,11 +30,13 @@ public final class MigReader {
 
     private final GpuAccess access;
     private final MonotonicClock clock;
+    private final Duration limit;
     private final Object turn = new Object();
 
-    private MigReader(GpuAccess access, MonotonicClock clock) {
+    private MigReader(GpuAccess access, MonotonicClock clock, Duration limit) {
         this.access = access;
         this.clock = clock;
+        this.limit = limit;
     }
 
     /** The GPUs could not be read; the message says why, and what to do where that is known. */
@@ -58,17 +60,24 @@ public final class MigReader {
      */
     public static List<MigGpu> read(AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall)
             throws UnreadableException, InterruptedException {
+        return read(config, host, clock, wall, LIMIT);
+    }
+
+    /** The same with a limit of the caller's. */
+    static List<MigGpu> read(
+            AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall, Duration limit)
+            throws UnreadableException, InterruptedException {
         GpuAccess access = new GpuAccess(
                 NvmlOpener.of(config.nvml(), config.plugin(), host),
                 config.nvml().callDeadline(),
                 clock,
                 wall,
                 new CallRecord(Meters.NONE, wall));
-        return new MigReader(access, clock).read();
+        return new MigReader(access, clock, limit).read();
     }
 
     private List<MigGpu> read() throws UnreadableException, InterruptedException {
-        Tick deadline = clock.now().plus(LIMIT);
+        Tick deadline = clock.now().plus(limit);
         GpuSession session = await(access.open(this::changed), "nvmlInit", deadline);
         try {
             return inPciOrder(await(session.mig(), "reading the GPUs", deadline));
@@ -114,7 +123,7 @@ public final class MigReader {
         awaitEnd(step, deadline);
         Step.Outcome<T> outcome = step.outcome();
         if (outcome == null) {
-            throw new UnreadableException(what + " has not ended within " + LIMIT.toSeconds()
+            throw new UnreadableException(what + " has not ended within " + limit.toSeconds()
                     + " s: look at the kernel's log (dmesg) for a GPU that hangs");
         }
         return switch (outcome) {

@@ -2,6 +2,8 @@ package io.gpunode.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.inventory.SimulatedNode;
+import io.gpunode.nvml.simulator.NvmlSimulator;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,6 +74,29 @@ class ForkedMainTest {
         // Then
         assertThat(ended.status()).isZero();
         assertThat(ended.output()).contains(" org.snakeyaml.").doesNotContain(" picocli.");
+    }
+
+    @Test
+    void aCommandAboutMigDoesNotDisturbTheAgentBesideIt() throws Exception {
+        // Given
+        Path config = Files.writeString(directory.resolve("c.yaml"), "host: {root: \"" + directory + "\"}");
+        try (SimulatedNode node = new SimulatedNode(directory, NvmlSimulator.install(directory, "8xa100-80gb-mig"))) {
+            node.started();
+            long pictures = node.pictures().size();
+
+            // When
+            Ended ended =
+                    start(Main.class, List.of("--enable-native-access=ALL-UNNAMED"), "mig export --config " + config);
+
+            // Then
+            assertThat(ended.status()).isZero();
+            assertThat(ended.output()).startsWith("version: v1\n").contains("\"7g.80gb\": 1");
+            node.awaitNext(2);
+            assertThat(node.pictures().stream().skip(pictures))
+                    .allSatisfy(picture -> assertThat(
+                                    picture.open() && picture.gpus().size() == 8)
+                            .isTrue());
+        }
     }
 
     private record Ended(int status, String output) {}

@@ -11,6 +11,7 @@ import io.gpunode.agent.model.MigPlacement;
 import io.gpunode.agent.model.MigProfile;
 import io.gpunode.agent.model.Reading;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -177,6 +178,19 @@ class MigReaderTest {
             assertThatThrownBy(node::read)
                     .isInstanceOf(MigReader.UnreadableException.class)
                     .hasMessageContaining("modprobe nvidia");
+        }
+    }
+
+    @Test
+    void aGpuThatHangsCostsTheLimitAndNotMore() throws Exception {
+        try (SimulatedMigNode node = SimulatedMigNode.of(root, Chip.A100_40)
+                .apply("fault stuck call=nvmlDeviceGetMigMode hang=until-released")) {
+            // When / Then
+            assertThatThrownBy(() -> node.read(Duration.ofSeconds(1)))
+                    .isInstanceOf(MigReader.UnreadableException.class)
+                    .hasMessageContaining("reading the GPUs has not ended within 1 s")
+                    .hasMessageContaining("dmesg");
+            node.awaitClosed();
         }
     }
 }

@@ -7,6 +7,7 @@ import io.gpunode.agent.time.SystemTime;
 import io.gpunode.nvml.simulator.NvmlSimulator;
 import io.gpunode.nvml.simulator.SimulatedProfile;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 
 /** A node of simulated GPUs of any chips, read through the door as a command reads it. Closing it asks the referee. */
@@ -109,6 +110,21 @@ public final class SimulatedMigNode implements AutoCloseable {
     /** The GPUs, read as a command reads them. */
     public List<MigGpu> read() throws Exception {
         return MigReader.read(config(), new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall());
+    }
+
+    /** The same with a limit. */
+    List<MigGpu> read(Duration limit) throws Exception {
+        return MigReader.read(config(), new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall(), limit);
+    }
+
+    /** Lets go of calls that hang, and waits until a reader that gave up has shut NVML down after all. */
+    void awaitClosed() throws InterruptedException {
+        simulator.releaseHangs();
+        for (Thread thread : Thread.getAllStackTraces().keySet()) {
+            if (thread.getName().equals("nvml-close")) {
+                thread.join(Duration.ofSeconds(20));
+            }
+        }
     }
 
     @Override
