@@ -30,7 +30,8 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
     private final int limit;
     private volatile Flow.@Nullable Subscription subscription;
     private volatile boolean closed;
-    private byte[] line = new byte[FIRST_BUFFER];
+    private final int firstBuffer;
+    private byte[] line;
     private int length;
     private boolean over;
 
@@ -38,6 +39,8 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
     WatchStream(Reader reader, int limit) {
         this.reader = reader;
         this.limit = limit;
+        this.firstBuffer = Math.min(FIRST_BUFFER, limit);
+        this.line = new byte[firstBuffer];
     }
 
     @Override
@@ -76,8 +79,8 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
         if (next == '\n') {
             String text = new String(line, 0, length, StandardCharsets.UTF_8);
             length = 0;
-            if (line.length > FIRST_BUFFER) {
-                line = new byte[FIRST_BUFFER];
+            if (line.length > firstBuffer) {
+                line = new byte[firstBuffer];
             }
             if (!text.isBlank() && !reader.line(text)) {
                 close();

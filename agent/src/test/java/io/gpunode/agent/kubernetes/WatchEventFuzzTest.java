@@ -20,6 +20,16 @@ class WatchEventFuzzTest {
         }
 
         // Then
-        assertThat(event).isNotNull();
+        switch (event) {
+            case NodeObject.Event.Seen(NodeObject node, String version) -> {
+                assertThat(node.name()).isNotNull();
+                assertThat(node.labels()).doesNotContainKey(null);
+                assertThat(version).isNotNull();
+            }
+            case NodeObject.Event.Failed(long _, String message) ->
+                assertThat(message).hasSizeLessThanOrEqualTo(300).doesNotContain("\n");
+            case NodeObject.Event.Deleted(String name, String version) -> assertThat(name + version).isNotNull();
+            case NodeObject.Event.Bookmark(String version) -> assertThat(version).isNotNull();
+        }
     }
 }
