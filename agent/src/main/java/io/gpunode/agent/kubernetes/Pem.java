@@ -167,7 +167,7 @@ final class Pem {
                 throw new IOException("the PEM text in " + where + " ends too early");
             }
             String label = pem.substring(begin + 11, labelEnd);
-            int end = pem.indexOf("-----END " + label + "-----", labelEnd);
+            int end = pem.indexOf("-----END " + label + "-----", labelEnd + 5);
             if (end < 0) {
                 throw new IOException(
                         "the PEM block \"" + label.replaceAll("[^A-Z0-9 ]", "?") + "\" in " + where + " has no end");

@@ -101,7 +101,7 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
 
     @Override
     public void onError(Throwable failure) {
-        end(closed ? "closed" : String.valueOf(failure.getMessage()));
+        end(closed ? "closed" : "the connection broke (" + failure.getMessage() + ")");
     }
 
     @Override
