@@ -23,6 +23,7 @@ public final class Benchmarks {
         ALL.put("reregister", new ReregisterBenchmark());
         ALL.put("memory", new MemoryBenchmark());
         ALL.put("labels", new LabelsBenchmark());
+        ALL.put("apiserver", new ApiServerBenchmark());
         ALL.put("nvml-call", new NvmlCallBenchmark());
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());
