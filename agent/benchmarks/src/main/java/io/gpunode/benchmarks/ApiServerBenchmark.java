@@ -52,7 +52,8 @@ final class ApiServerBenchmark implements Benchmark {
         int size = settings.samples(FLEET);
         report.begin(
                 "apiserver",
-                "The API connections of " + size + " agents that write 29 labels and the node's condition, in this process together with a stand-in API"
+                "The API connections of " + size
+                        + " agents that write 29 labels and the node's condition, in this process together with a stand-in API"
                         + " server; nodes of 30 labels and 12 annotations. HTTP without TLS: its bytes alone, and a connection each where TLS would"
                         + " have a handshake.");
         Path folder = Files.createTempDirectory("gpu-bench-");
@@ -62,7 +63,8 @@ final class ApiServerBenchmark implements Benchmark {
                     AgentConfig.ApiServer.AUTO,
                     kubeconfig(folder, server.url(), "{token: secret}").toString(),
                     true,
-                    true);
+                    true,
+                    "");
             for (int i = 0; i < size; i++) {
                 agents.add(agent(config, "gpu-node-" + i));
             }
@@ -79,8 +81,8 @@ final class ApiServerBenchmark implements Benchmark {
             Duration rest = settings.idle();
             long end = System.nanoTime() + rest.toNanos();
             while (System.nanoTime() < end) {
-                MemoryBenchmark.pause(Duration.ofNanos(Math.min(
-                        TimeUnit.MINUTES.toNanos(1), Math.max(1, end - System.nanoTime()))));
+                MemoryBenchmark.pause(
+                        Duration.ofNanos(Math.min(TimeUnit.MINUTES.toNanos(1), Math.max(1, end - System.nanoTime()))));
                 server.bookmark();
             }
             report.row(
@@ -102,13 +104,13 @@ final class ApiServerBenchmark implements Benchmark {
             await(() -> server.watches() == size);
             watched = System.nanoTime() - back;
             quiet(server);
-            Log.level(Log.Level.WARN);
             rows(report, server, "server back after " + AWAY.toSeconds() + " s", size);
             report.row("… until the last one watches again", seconds(watched), size);
         } finally {
             for (ApiConnection agent : agents) {
                 agent.stop(Duration.ofSeconds(2));
             }
+            Log.level(Log.Level.WARN);
             delete(folder);
         }
         report.end();
@@ -125,7 +127,9 @@ final class ApiServerBenchmark implements Benchmark {
     /** Until nothing came for as long as a write may wait for its turn, and longer. */
     private static void quiet(StandInApiServer server) {
         long before = -1;
-        for (long now = server.traffic().requests(); now != before; now = server.traffic().requests()) {
+        for (long now = server.traffic().requests();
+                now != before;
+                now = server.traffic().requests()) {
             before = now;
             MemoryBenchmark.pause(QUIET);
         }
@@ -137,7 +141,7 @@ final class ApiServerBenchmark implements Benchmark {
                 config,
                 node,
                 "GpuHealthy",
-                false,
+                new AgentConfig.Labels(AgentConfig.LabelOutput.NODE, "", "", true, false, false, false, ""),
                 "benchmark",
                 Map.of(),
                 files,
@@ -202,12 +206,9 @@ final class ApiServerBenchmark implements Benchmark {
                 BenchmarkNode without = BenchmarkNode.open(nodeSettings);
                 BenchmarkNode with = BenchmarkNode.open(nodeSettings)) {
             Path kubeconfig = kubeconfig(
-                    folder,
-                    server.url() + ", certificate-authority: " + identity.authority(),
-                    "{token: secret}");
+                    folder, server.url() + ", certificate-authority: " + identity.authority(), "{token: secret}");
             try (PackagedAgent alone = registered(without, settings, Map.of());
-                    PackagedAgent connected =
-                            registered(with, settings, Map.of("KUBECONFIG", kubeconfig.toString()))) {
+                    PackagedAgent connected = registered(with, settings, Map.of("KUBECONFIG", kubeconfig.toString()))) {
                 await(() -> server.watches() == 1);
                 Duration settle = settings.quick() ? REPORTS : SETTLE;
                 for (long end = System.nanoTime() + settle.toNanos(); System.nanoTime() < end; ) {

@@ -25,7 +25,8 @@ record ServerIdentity(SSLContext context, Path authority) {
     static ServerIdentity make(Path folder) throws IOException, GeneralSecurityException, InterruptedException {
         Path file = folder.resolve("server.p12");
         Process keytool = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
                         "-genkeypair",
                         "-alias",
                         "server",

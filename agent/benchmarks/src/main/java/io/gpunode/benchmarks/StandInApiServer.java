@@ -138,8 +138,7 @@ final class StandInApiServer implements AutoCloseable {
         try (raw) {
             Socket socket = raw;
             if (tls != null) {
-                SSLSocket secure = (SSLSocket)
-                        tls.getSocketFactory().createSocket(raw, null, true);
+                SSLSocket secure = (SSLSocket) tls.getSocketFactory().createSocket(raw, null, true);
                 secure.setUseClientMode(false);
                 socket = secure;
             }
@@ -205,8 +204,9 @@ final class StandInApiServer implements AutoCloseable {
                     request,
                     out,
                     200,
-                    () -> "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\""
-                            + version.get() + "\"},\"items\":[" + metadata(name) + "]}");
+                    () ->
+                            "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\""
+                                    + version.get() + "\"},\"items\":[" + metadata(name) + "]}");
         } else if (node.matches()) {
             String name = node.group(1);
             boolean reading = request.method.equals("GET");
@@ -301,7 +301,8 @@ final class StandInApiServer implements AutoCloseable {
     private String metadata(String node) {
         long at = versions.computeIfAbsent(node, _ -> version.incrementAndGet());
         StringBuilder json = new StringBuilder(4_096)
-                .append("{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"name\":\"")
+                .append(
+                        "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"name\":\"")
                 .append(node)
                 .append("\",\"uid\":\"uid-of-")
                 .append(node)
@@ -325,7 +326,8 @@ final class StandInApiServer implements AutoCloseable {
                     .append(key)
                     .append("\":{}");
         });
-        json.append("},\"managedFields\":[{\"manager\":\"gpu-node-agent-labels\",\"operation\":\"Apply\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:metadata\":{\"f:labels\":{")
+        json.append(
+                        "},\"managedFields\":[{\"manager\":\"gpu-node-agent-labels\",\"operation\":\"Apply\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:metadata\":{\"f:labels\":{")
                 .append(fields)
                 .append("}}}}],\"annotations\":{");
         for (int i = 0; i < ANNOTATIONS; i++) {
@@ -353,7 +355,8 @@ final class StandInApiServer implements AutoCloseable {
 
         /** How many bytes went. */
         synchronized long send(String line) {
-            byte[] chunk = (Integer.toHexString(line.length()) + "\r\n" + line + "\r\n").getBytes(StandardCharsets.US_ASCII);
+            byte[] chunk =
+                    (Integer.toHexString(line.length()) + "\r\n" + line + "\r\n").getBytes(StandardCharsets.US_ASCII);
             try {
                 out.write(chunk);
                 out.flush();
@@ -430,8 +433,7 @@ final class StandInApiServer implements AutoCloseable {
         }
 
         synchronized String bytes() {
-            return String.format(
-                    Locale.ROOT, "%.2f MiB in, %.2f MiB out", received / 1048576.0, sent / 1048576.0);
+            return String.format(Locale.ROOT, "%.2f MiB in, %.2f MiB out", received / 1048576.0, sent / 1048576.0);
         }
 
         synchronized String peak() {

@@ -39,7 +39,8 @@ public final class ApiConnection implements Service {
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(30);
 
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
-    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
+    /** As much again at most: a whole fleet loses a server in the same moment, and is not to come back in one. */
+    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
     /** A turn is at most seven calls of ten seconds each, and name resolution may take as long again. */
     private static final Duration BOUND = Duration.ofMinutes(2);
@@ -311,7 +312,8 @@ public final class ApiConnection implements Service {
         } catch (IOException e) {
             disconnect();
             changed(State.FAILING, String.valueOf(e.getMessage()));
-            return again(backoff.next());
+            Duration pause = backoff.next();
+            return again(pause.plusMillis(random.nextLong(pause.toMillis() + 1)));
         }
     }
 

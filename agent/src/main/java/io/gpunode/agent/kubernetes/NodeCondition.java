@@ -26,6 +26,9 @@ public final class NodeCondition implements Errand {
     /** A driver that takes its time to open after a start of the agent, or is loaded anew, is no news: nothing is taken back for that. */
     static final Duration UNKNOWN_FOR = Duration.ofSeconds(30);
 
+    /** A fleet that was started together reads its nodes one after the other. */
+    private static final Duration SPREAD_OF_FIRST = Duration.ofSeconds(5);
+
     private static final int LONGEST_MESSAGE = 1_024;
     private static final Duration WHILE_FORBIDDEN = Duration.ofMinutes(10);
 
@@ -64,6 +67,8 @@ public final class NodeCondition implements Errand {
     private volatile @Nullable Wanted wanting;
     private @Nullable Written written;
     private boolean forbidden;
+    private final RandomGenerator random;
+    private boolean begun;
     private Tick retryAt;
 
     /**
@@ -83,6 +88,7 @@ public final class NodeCondition implements Errand {
         this.wall = wall;
         this.wake = wake;
         this.backoff = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(5), random);
+        this.random = random;
         this.retryAt = clock.now();
     }
 
@@ -115,6 +121,10 @@ public final class NodeCondition implements Errand {
             return NOTHING;
         }
         Tick now = clock.now();
+        if (!begun) {
+            begun = true;
+            retryAt = now.plus(Duration.ofMillis(random.nextLong(SPREAD_OF_FIRST.toMillis())));
+        }
         Duration pause = retryAt.since(now);
         if (wanted.status == Status.UNKNOWN) {
             Duration early = UNKNOWN_FOR.minus(now.since(latest.since));

@@ -54,7 +54,8 @@ public final class OwnNode implements NodeLabels {
     private static final int MOST_ASKED = 16;
 
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
-    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
+    /** As much again at most. */
+    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
     private final MonotonicClock clock;
     private final RandomGenerator random;
@@ -287,7 +288,9 @@ public final class OwnNode implements NodeLabels {
 
     private void pause(String why, Tick now) {
         say(why);
-        retryAt = now.plus(backoff.next());
+        Duration wait = backoff.next();
+        // The watches of a whole fleet end together when a server does.
+        retryAt = now.plus(wait).plus(Duration.ofMillis(random.nextLong(wait.toMillis() + 1)));
     }
 
     private void say(String why) {

@@ -459,7 +459,7 @@ class ApiConnectionTest {
             Duration pause = agent.connection.turn();
 
             // Then
-            assertThat(pause).isBetween(Duration.ofMillis(700), Duration.ofSeconds(1));
+            assertThat(pause).isBetween(Duration.ofMillis(700), Duration.ofSeconds(2));
             assertThat(agent.connection.status().reason()).contains("500: etcd is away");
             agent.watching();
             assertThat(server.requests("list")).hasSize(2);

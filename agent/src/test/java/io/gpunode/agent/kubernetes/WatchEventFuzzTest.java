@@ -28,8 +28,10 @@ class WatchEventFuzzTest {
             }
             case NodeObject.Event.Failed(long _, String message) ->
                 assertThat(message).hasSizeLessThanOrEqualTo(300).doesNotContain("\n");
-            case NodeObject.Event.Deleted(String name, String version) -> assertThat(name + version).isNotNull();
-            case NodeObject.Event.Bookmark(String version) -> assertThat(version).isNotNull();
+            case NodeObject.Event.Deleted(String name, String version) ->
+                assertThat(name + version).isNotNull();
+            case NodeObject.Event.Bookmark(String version) ->
+                assertThat(version).isNotNull();
         }
     }
 }
