@@ -372,7 +372,7 @@ public record AgentConfig(
      * @param outputFile {@code flags.gfd.outputFile}: absolute path as the host sees it, or empty for no file
      * @param machineTypeFile {@code flags.gfd.machineTypeFile}: absolute path as the host sees it, or empty for no machine type
      * @param timestamp whether the labels say since when they are made; the opposite of {@code flags.gfd.noTimestamp}
-     * @param perModel {@code labels.perModel}: whether each of several GPU models has labels of its own
+     * @param perModel {@code labels.perModel}: whether each GPU model has labels of its own, too
      * @param operatorLabels {@code labels.operatorLabels}: whether labels of NVIDIA's operator are written, too
      * @param force {@code labels.force}: whether labels of the Node object are taken from whoever else manages them
      * @param namespace {@code labels.namespace}: of the NodeFeature object; empty for that of the credentials

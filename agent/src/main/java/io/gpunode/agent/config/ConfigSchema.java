@@ -510,7 +510,7 @@ public final class ConfigSchema {
 
     static final Setting<Boolean> LABELS_PER_MODEL = own("labels.perModel", SWITCH, false)
             .live()
-            .describedAs("Whether a node with several GPU models gets labels for each of them.");
+            .describedAs("Whether each GPU model has labels of its own, too: `nvidia.com/gpu-<model>.count` and so on.");
 
     static final Setting<Boolean> OPERATOR_LABELS = own("labels.operatorLabels", SWITCH, false)
             .live()
