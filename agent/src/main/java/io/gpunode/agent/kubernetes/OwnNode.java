@@ -50,7 +50,7 @@ public final class OwnNode implements NodeLabels {
     /** A watch that ends sooner did not work. */
     private static final Duration SHORTEST_WATCH = Duration.ofSeconds(5);
 
-    /** Names come from the configuration, which names one. */
+    /** The configuration names one, and labels of NVIDIA's operator are a dozen. */
     private static final int MOST_ASKED = 16;
 
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
