@@ -88,7 +88,7 @@ final class MigAssertCommand implements Callable<Integer> {
         if (gpus.isEmpty()) {
             return ExitCode.FAILURE.code();
         }
-        List<MigConfigFile.Entry> layout = config.get().layouts().get(label.get());
+        List<MigConfigFile.Entry> layout = config.get().layout(label.get());
         Optional<MigConfigWishes> wishes = MigConfigWishes.of(
                 modes ? layout.stream().map(MigConfigFile.Entry::withoutDevices).toList() : layout, gpus.get(), report);
         List<Difference> differences = wishes.map(found -> modes

@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A configuration file of mig-parted, version 1: layouts of the node's GPUs by their names. {@link MigConfigReader} reads it, {@link MigConfigText}
@@ -20,6 +21,11 @@ public record MigConfigFile(Map<String, List<Entry>> layouts) {
         Map<String, List<Entry>> copy = new LinkedHashMap<>();
         layouts.forEach((label, entries) -> copy.put(label, List.copyOf(entries)));
         layouts = Collections.unmodifiableMap(copy);
+    }
+
+    /** One of the layouts, by a name that it has. */
+    public List<Entry> layout(String label) {
+        return Objects.requireNonNull(layouts.get(label), label);
     }
 
     /**

@@ -11,7 +11,6 @@ import io.gpunode.agent.testing.Golden;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Objects;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -124,7 +123,7 @@ class GeneratedConfigTest {
             MigConfigFile file = GeneratedConfig.of(List.of(withInstances(gpu, 7)));
 
             // Then
-            assertThat(Objects.requireNonNull(file.layouts().get("all-1g.6gb")).getFirst().devices())
+            assertThat(file.layout("all-1g.6gb").getFirst().devices())
                     .extracting(MigConfigFile.Devices::count)
                     .containsExactly(4);
         }

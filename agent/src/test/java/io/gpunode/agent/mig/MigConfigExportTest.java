@@ -7,7 +7,6 @@ import io.gpunode.agent.config.Report;
 import io.gpunode.agent.mig.SimulatedMigNode.Chip;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -125,7 +124,7 @@ class MigConfigExportTest {
 
             // Then
             MigConfigWishes wishes =
-                    MigConfigWishes.of(Objects.requireNonNull(file.layouts().get("now")), gpus, report).orElseThrow();
+                    MigConfigWishes.of(file.layout("now"), gpus, report).orElseThrow();
             assertThat(MigConfigAssertion.ofDevices(wishes.gpus(), false)).isEmpty();
         }
     }

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.config.Report;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -61,7 +60,7 @@ class MigConfigReaderTest {
 
         // Then
         assertThat(file.layouts().keySet()).containsExactly("all-disabled", "mixed", "all-enabled");
-        MigConfigFile.Entry first = layout(file, "mixed").getFirst();
+        MigConfigFile.Entry first = file.layout("mixed").getFirst();
         assertThat(first.filters()).extracting(MigConfigFilter::toString).containsExactly("0x20B210DE");
         assertThat(first.gpus()).containsExactly(0, 1, 3);
         assertThat(first.enabled()).isTrue();
@@ -69,7 +68,7 @@ class MigConfigReaderTest {
                 .extracting(devices -> devices.profile() + "×" + devices.count())
                 .containsExactly("1g.10gb+me×1", "1c.3g.40gb×2");
         assertThat(first.devices().getFirst().place().problemText()).isEqualTo("mig.yaml:12:9");
-        MigConfigFile.Entry second = layout(file, "mixed").getLast();
+        MigConfigFile.Entry second = file.layout("mixed").getLast();
         assertThat(second.filters())
                 .extracting(MigConfigFilter::toString)
                 .containsExactly("0x233010DE", "0x2BB510DE:0x204B10DE");
@@ -77,7 +76,7 @@ class MigConfigReaderTest {
         assertThat(second.devices())
                 .extracting(devices -> devices.profile().toString())
                 .containsExactly("1g.24gb-me", "2g.48gb+gfx");
-        assertThat(layout(file, "all-enabled").getFirst().devices()).isEmpty();
+        assertThat(file.layout("all-enabled").getFirst().devices()).isEmpty();
     }
 
     @Test
@@ -88,7 +87,7 @@ class MigConfigReaderTest {
                 """);
 
         // Then
-        assertThat(layout(file, "half").getFirst().devices())
+        assertThat(file.layout("half").getFirst().devices())
                 .extracting(MigConfigFile.Devices::count)
                 .containsExactly(2);
     }
@@ -283,11 +282,7 @@ class MigConfigReaderTest {
                 read(oneEntry("    - {device-filter: \"\", devices: [1, 1], mig-enabled: false, mig-devices: {}}\n"));
 
         // Then
-        assertThat(layout(file, "one").getFirst().filters()).isEmpty();
-        assertThat(layout(file, "one").getFirst().gpus()).containsExactly(1);
-    }
-
-    private static List<MigConfigFile.Entry> layout(MigConfigFile file, String name) {
-        return Objects.requireNonNull(file.layouts().get(name));
+        assertThat(file.layout("one").getFirst().filters()).isEmpty();
+        assertThat(file.layout("one").getFirst().gpus()).containsExactly(1);
     }
 }

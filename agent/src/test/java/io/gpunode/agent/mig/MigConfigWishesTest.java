@@ -7,7 +7,6 @@ import io.gpunode.agent.config.Report;
 import io.gpunode.agent.mig.SimulatedMigNode.Chip;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -28,7 +27,7 @@ class MigConfigWishesTest {
     }
 
     private Optional<MigConfigWishes> wishes(List<MigGpu> gpus, String entries) {
-        return MigConfigWishes.of(Objects.requireNonNull(file(entries).layouts().get("one")), gpus, report);
+        return MigConfigWishes.of(file(entries).layout("one"), gpus, report);
     }
 
     private List<String> differences(List<MigGpu> gpus, String entries) {
