@@ -8,9 +8,6 @@ import io.gpunode.agent.lifecycle.Backoff;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
-import java.net.URLEncoder;
-import java.net.http.HttpTimeoutException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
@@ -42,11 +39,6 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private static final Duration LONGEST_EVICTION_PAUSE = Duration.ofSeconds(15);
     private static final Duration LOOK_LIMIT = Duration.ofMinutes(1);
-
-    /** Pods in one answer: some 50 KiB each fit what an answer may have. */
-    private static final int PODS_PER_PAGE = 20;
-    /** More than any kubelet runs; what is beyond is a server that does not keep to its own list. */
-    private static final int MOST_PODS = 10_000;
 
     private static final int MOST_GONE = 1_000;
     private static final int LONGEST_REASON = 400;
@@ -123,15 +115,12 @@ public final class NodeDrain implements Errand, NodeDraining {
     private @Nullable Cordon cordon;
     private String operatorState = "";
 
-    private int page = PODS_PER_PAGE;
-    private String continueToken = "";
-    private List<GpuPod> listing = new ArrayList<>();
+    private final PodPages pages = new PodPages();
+    private final Evictions evictions = new Evictions();
     private boolean listed;
     private List<GpuPod> staying = List.of();
     private final Map<String, Leaving> leaving = new LinkedHashMap<>();
     private final List<GpuPod> gone = new ArrayList<>();
-    /** Whether the server knows evictions of {@code policy/v1beta1} only, as before Kubernetes 1.22. */
-    private boolean olderEvictions;
 
     /**
      * @param resources which are GPUs
@@ -253,8 +242,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     private void listAgain() {
-        continueToken = "";
-        listing = new ArrayList<>();
+        pages.restart();
         step = Step.PODS;
     }
 
@@ -436,42 +424,12 @@ public final class NodeDrain implements Errand, NodeDraining {
     // ---- its pods
 
     private void listPods(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
-        String path = "/api/v1/pods?fieldSelector=" + encoded("spec.nodeName=" + nodeName) + "&limit=" + page
-                + (continueToken.isEmpty() ? "" : "&continue=" + encoded(continueToken));
-        JsonValue list;
-        try {
-            ApiAnswer answer = api.get(path, "application/json");
-            if (answer.status() == ApiAnswer.GONE && !continueToken.isEmpty()) {
-                listAgain();
-                return;
-            }
-            if (!accepted(answer, "list", "pods", now)) {
-                return;
-            }
-            list = answer.object();
-        } catch (UnreachableException | HttpTimeoutException e) {
-            throw e;
-        } catch (IOException e) {
-            if (page == 1) {
-                throw e;
-            }
-            // Pods may be large; the list begins anew with fewer at once.
-            page = Math.max(1, page / 4);
-            listAgain();
-            return;
-        }
-        boolean keepsData = !(goal instanceof Goal.Drain(DrainOrder order)) || !order.deleteEmptyDirData();
+        boolean mayLose = goal instanceof Goal.Drain(DrainOrder order) && order.deleteEmptyDirData();
         Set<String> holding = holders.get();
-        for (JsonValue pod : list.member("items").elements()) {
-            if (listing.size() < MOST_PODS) {
-                GpuPod.of(pod, resources, holding, !keepsData).ifPresent(listing::add);
-            }
-        }
-        continueToken = list.member("metadata").member("continue").textOr("");
-        if (continueToken.isEmpty()) {
-            List<GpuPod> all = listing;
-            listing = new ArrayList<>();
-            judge(all, goal, now);
+        switch (pages.next(api, nodeName, pod -> GpuPod.of(pod, resources, holding, mayLose))) {
+            case PodPages.Page.More _ -> {}
+            case PodPages.Page.Last(List<GpuPod> all) -> judge(all, goal, now);
+            case PodPages.Page.Refused(ApiAnswer answer) -> accepted(answer, "list", "pods", now);
         }
     }
 
@@ -585,34 +543,22 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private void evict(ApiClient api, Leaving one, boolean dryRun, Tick now) throws IOException, InterruptedException {
         GpuPod pod = one.pod;
-        ApiAnswer answer = api.create(
-                "/api/v1/namespaces/" + encoded(pod.namespace()) + "/pods/" + encoded(pod.name()) + "/eviction?"
-                        + FIELD_MANAGER
-                        + (dryRun ? "&dryRun=All" : ""),
-                eviction(pod, dryRun));
-        int status = answer.status();
-        if (answer.ok() || status == ApiAnswer.NOT_FOUND && isAboutPod(answer)) {
-            one.accepted = true;
-            one.why = "";
-            if (!dryRun) {
-                told.accept("evicting " + pod.path() + " (" + pod.holds() + ")");
+        ApiAnswer answer = evictions.ask(api, pod, dryRun);
+        switch (evictions.judge(answer)) {
+            case Evictions.Answer.Accepted _ -> {
+                one.accepted = true;
+                one.why = "";
+                if (!dryRun) {
+                    told.accept("evicting " + pod.path() + " (" + pod.holds() + ")");
+                }
             }
-        } else if (status == ApiAnswer.CONFLICT) {
-            // Another pod of that name, or one that changes just now.
-            one.notBefore = now.plus(one.pauses.next());
-            listAgain();
-        } else if ((status == 400 || status == ApiAnswer.NOT_FOUND) && !olderEvictions) {
-            olderEvictions = true;
-        } else if (status == ApiAnswer.FORBIDDEN
-                && !cause(answer, "NamespaceTerminating").isEmpty()) {
-            wait(one, answer, "its namespace is being deleted", dryRun, now);
-        } else if (status == ApiAnswer.FORBIDDEN) {
-            forbidden("create", "pods/eviction", answer);
-        } else if (status == 429) {
-            String budget = cause(answer, "DisruptionBudget");
-            wait(one, answer, budget.isEmpty() ? answer.reason() : "PodDisruptionBudget: " + budget, dryRun, now);
-        } else {
-            wait(one, answer, answer.reason(), dryRun, now);
+            case Evictions.Answer.Changed _ -> {
+                one.notBefore = now.plus(one.pauses.next());
+                listAgain();
+            }
+            case Evictions.Answer.Again _ -> {}
+            case Evictions.Answer.Refused(String why) -> wait(one, answer, why, dryRun, now);
+            case Evictions.Answer.Forbidden _ -> forbidden("create", "pods/eviction", answer);
         }
     }
 
@@ -625,52 +571,6 @@ public final class NodeDrain implements Errand, NodeDraining {
         Duration pause = one.pauses.next();
         Duration suggested = answer.retryAfter().orElse(Duration.ZERO);
         one.notBefore = now.plus(pause.compareTo(suggested) >= 0 ? pause : suggested);
-    }
-
-    /** Of this pod and no other of its name; with the grace period that the pod itself has. */
-    private String eviction(GpuPod pod, boolean dryRun) {
-        JsonWriter json = JsonWriter.compact()
-                .beginObject()
-                .member("apiVersion", olderEvictions ? "policy/v1beta1" : "policy/v1")
-                .member("kind", "Eviction")
-                .name("metadata")
-                .beginObject()
-                .member("name", pod.name())
-                .member("namespace", pod.namespace())
-                .endObject()
-                .name("deleteOptions")
-                .beginObject()
-                .name("preconditions")
-                .beginObject()
-                .member("uid", pod.uid())
-                .endObject();
-        if (dryRun) {
-            json.member("dryRun", List.of("All"));
-        }
-        return json.endObject().endObject().toString();
-    }
-
-    private static boolean isAboutPod(ApiAnswer answer) throws IOException {
-        return Texts.json(answer.body())
-                .member("details")
-                .member("kind")
-                .textOr("")
-                .equals("pods");
-    }
-
-    /** What the server says of one of the causes of a refusal. */
-    private static String cause(ApiAnswer answer, String reason) {
-        try {
-            for (JsonValue cause :
-                    Texts.json(answer.body()).member("details").member("causes").elements()) {
-                if (cause.member("reason").textOr("").equals(reason)) {
-                    return cause.member("message").textOr(reason);
-                }
-            }
-        } catch (IOException e) {
-            // A proxy's page names no cause.
-        }
-        return "";
     }
 
     // ---- how it ends
@@ -833,9 +733,5 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private static Tick shorter(Tick one, Tick other) {
         return one.reached(other) ? other : one;
-    }
-
-    private static String encoded(String text) {
-        return URLEncoder.encode(text, StandardCharsets.UTF_8);
     }
 }
