@@ -53,10 +53,13 @@ final class Commands {
                 .addSubcommand(
                         "mig",
                         new CommandLine(new MigGroup())
+                                .addSubcommand("plan", new MigPlanCommand(shell))
+                                .addSubcommand("apply", new MigApplyCommand(shell))
                                 .addSubcommand("assert", new MigAssertCommand(shell))
                                 .addSubcommand("export", new MigExportCommand(shell))
                                 .addSubcommand("generate-config", new MigGenerateConfigCommand(shell))
-                                .addSubcommand("checkpoint", new MigCheckpointCommand(shell)))
+                                .addSubcommand("checkpoint", new MigCheckpointCommand(shell))
+                                .addSubcommand("restore", new MigRestoreCommand(shell)))
                 .addSubcommand(
                         "node",
                         new CommandLine(new NodeGroup())
@@ -187,9 +190,9 @@ final class Commands {
     @Command(
             name = "mig",
             description = {
-                "Looks at how this node's GPUs are split into MIG devices, and compares it with a configuration file of mig-parted.",
+                "Looks at how this node's GPUs are split into MIG devices, compares it with a configuration file of mig-parted, and changes it.",
                 "",
-                "Flags and variables are those of nvidia-mig-parted. Needs no running agent and does not disturb one."
+                "Flags and variables are those of nvidia-mig-parted. Needs no running agent."
             })
     static final class MigGroup implements Callable<Integer> {
         @Spec

@@ -73,7 +73,7 @@ final class DoctorCommand implements Callable<Integer> {
         if (hostRoot.equals(Path.of("/"))) {
             return new SystemCommandRunner();
         }
-        return (command, _, _) -> {
+        return (command, _, _, _, _) -> {
             throw new IOException(command.getFirst() + " is a program of the host, whose files are under " + hostRoot);
         };
     }

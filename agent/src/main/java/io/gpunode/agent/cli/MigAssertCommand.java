@@ -75,7 +75,7 @@ final class MigAssertCommand implements Callable<Integer> {
         boolean modes = node.on(modeOnly, "MIG_PARTED_MODE_CHANGE_ONLY", shell);
         boolean valid = node.on(fileOnly, "MIG_PARTED_VALID_CONFIG", shell);
         Report report = new Report(true);
-        Optional<MigConfigFile> config = read(name, report);
+        Optional<MigConfigFile> config = read(name, shell, report);
         Optional<String> label = config.flatMap(found -> MigConfigWishes.select(
                 name, found, MigNode.text(selected, "MIG_PARTED_SELECTED_CONFIG", shell), report));
         if (config.isEmpty() || label.isEmpty()) {
@@ -98,7 +98,8 @@ final class MigAssertCommand implements Callable<Integer> {
         return answer(name, label.get(), modes ? "modes" : "devices", report, differences);
     }
 
-    private Optional<MigConfigFile> read(String name, Report report) {
+    /** Reads a configuration file, or standard input. */
+    static Optional<MigConfigFile> read(String name, Shell shell, Report report) {
         if (name.equals("-")) {
             return TextFile.read(STANDARD_INPUT, shell.in(), report)
                     .flatMap(text -> MigConfigReader.read(STANDARD_INPUT, text, report));

@@ -3,7 +3,9 @@ package io.gpunode.agent.cli;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.mig.MigGpu;
+import io.gpunode.agent.mig.MigOperations;
 import io.gpunode.agent.mig.MigReader;
+import io.gpunode.agent.mig.MigTransaction;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
@@ -12,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -31,14 +34,45 @@ final class MigNode {
 
     /** The node's GPUs; empty when the agent's configuration cannot be used, which is then told. */
     Optional<List<MigGpu>> read(Shell shell) throws MigReader.UnreadableException, InterruptedException {
+        Optional<MigReader> opened = open(shell);
+        if (opened.isEmpty()) {
+            return Optional.empty();
+        }
+        try (MigReader reader = opened.get()) {
+            return Optional.of(reader.read());
+        }
+    }
+
+    /** A session with NVML, which the caller closes; empty when the agent's configuration cannot be used, which is then told. */
+    Optional<MigReader> open(Shell shell) throws MigReader.UnreadableException, InterruptedException {
+        Optional<AgentConfig> effective = effective(shell);
+        return effective.isEmpty()
+                ? Optional.empty()
+                : Optional.of(MigReader.open(
+                        effective.get(),
+                        new SystemHostFiles(effective.get().host().root()),
+                        SystemTime.monotonic(),
+                        SystemTime.wall()));
+    }
+
+    /**
+     * Changes of the node's GPUs, with journal and lock where the node keeps them.
+     *
+     * @param steps told of each step before it is made
+     */
+    MigTransaction transaction(Shell shell, MigOperations operations, Consumer<String> steps) {
+        Path root = effective(shell).map(found -> found.host().root()).orElse(Path.of("/"));
+        return new MigTransaction(
+                new SystemHostFiles(root),
+                MigTransaction.STATE_DIRECTORY,
+                operations,
+                (gpu, step, back) -> steps.accept((back ? "back: " : "") + gpu + ": " + step.text()));
+    }
+
+    private Optional<AgentConfig> effective(Shell shell) {
         try {
-            AgentConfig effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-            return Optional.of(MigReader.read(
-                    effective,
-                    new SystemHostFiles(effective.host().root()),
-                    SystemTime.monotonic(),
-                    SystemTime.wall()));
+            return Optional.of(
+                    shell.loader().load(List.of(), Optional.ofNullable(config)).config());
         } catch (ConfigException e) {
             shell.problems(e.problems());
             return Optional.empty();

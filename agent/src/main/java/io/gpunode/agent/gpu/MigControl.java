@@ -216,12 +216,15 @@ public final class MigControl {
             throw new MigFault(
                     MigFault.Kind.LOST, "NVML has not answered within " + WAIT_LIMIT.toSeconds() + " s", null);
         }
-        return switch (step.outcome()) {
+        Step.Outcome<T> outcome = step.outcome();
+        if (outcome == null) {
+            throw new IllegalStateException("a step has ended without an outcome");
+        }
+        return switch (outcome) {
             case Step.Outcome.Done<T>(T value) -> value;
             case Step.Outcome.Failed<T>(NvmlException cause) -> throw MigFault.of(cause);
             case Step.Outcome.Failed<T>(Exception cause) ->
                 throw new MigFault(MigFault.Kind.FAILED, String.valueOf(cause), cause);
-            case null -> throw new IllegalStateException("a step has ended without an outcome");
         };
     }
 }

@@ -103,6 +103,39 @@ final class Chip {
         return true;
     }
 
+    /** Why no GPU can be split like this; empty when one can. Places of compute instances in their GPU instances count too. */
+    String impossible(MigLayout layout) {
+        int[] counts = new int[profiles.size()];
+        int taken = 0;
+        for (MigLayout.Instance instance : layout.instances()) {
+            int p = indexOf(instance.profileId());
+            if (p < 0) {
+                return "there is no profile " + instance.profileId();
+            }
+            String name = profiles.get(p).name();
+            if (!profiles.get(p).placements().contains(instance.placement())) {
+                return "no " + name + " lies at " + instance.placement();
+            }
+            if ((taken & instance.placement().mask()) != 0) {
+                return name + " at " + instance.placement() + " overlaps another instance";
+            }
+            taken |= instance.placement().mask();
+            counts[p]++;
+            int partsTaken = 0;
+            for (MigLayout.Part part : instance.parts()) {
+                boolean known = profiles.get(p).computeProfiles().stream()
+                        .anyMatch(compute -> compute.slices() == part.slices()
+                                && compute.placements().contains(part.placement()));
+                if (!known || (partsTaken & part.placement().mask()) != 0) {
+                    return name + " has no compute instance of " + part.slices() + " slices at " + part.placement()
+                            + " beside the others";
+                }
+                partsTaken |= part.placement().mask();
+            }
+        }
+        return withinLimits(counts) ? "" : "there are more instances than it has slices or engines for";
+    }
+
     /** Whether an empty GPU can have so many of each profile at the same time. */
     boolean canHave(int[] counts) {
         return withinLimits(counts) && new Search(0, counts, false).run() != null;

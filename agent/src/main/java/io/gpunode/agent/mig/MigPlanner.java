@@ -72,16 +72,33 @@ public final class MigPlanner {
                         current,
                         new MigLayout(true, true, MigLayout.of(current).instances()));
             case MigWish.Devices devices -> planDevices(request, current, devices);
+            case MigWish.Exactly exactly -> planLayout(request, current, exactly.layout());
         };
+    }
+
+    private static Either planLayout(MigRequest request, MigGeometry current, MigLayout layout) {
+        MigGpu gpu = request.gpu();
+        if (layout.instances().isEmpty()) {
+            return planTo(request, current, layout);
+        }
+        if (!(gpu.profiles() instanceof Reading.Value<List<MigProfile>>(List<MigProfile> profiles))) {
+            return new Either.No(unknown(gpu, noProfiles(gpu, current)));
+        }
+        String impossible = new Chip(profiles).impossible(layout);
+        return impossible.isEmpty()
+                ? planTo(request, current, layout)
+                : new Either.No(unknown(gpu, "it cannot be split like this: " + impossible));
+    }
+
+    private static String noProfiles(MigGpu gpu, MigGeometry current) {
+        return "its driver tells no profiles (" + gpu.profiles().describe() + ")"
+                + (current.enabled() ? ": try again" : ": turn MIG mode on first, then it may");
     }
 
     private static Either planDevices(MigRequest request, MigGeometry current, MigWish.Devices wish) {
         MigGpu gpu = request.gpu();
         if (!(gpu.profiles() instanceof Reading.Value<List<MigProfile>>(List<MigProfile> profiles))) {
-            return new Either.No(unknown(
-                    gpu,
-                    "its driver tells no profiles (" + gpu.profiles().describe() + ")"
-                            + (current.enabled() ? ": try again" : ": turn MIG mode on first, then it may")));
+            return new Either.No(unknown(gpu, noProfiles(gpu, current)));
         }
         for (MigWish.Kind kind : wish.devices().keySet()) {
             if (!exists(profiles, kind)) {

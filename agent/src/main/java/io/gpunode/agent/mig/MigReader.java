@@ -19,10 +19,10 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * Reads what the node's GPUs can be split into and how they are split: opens NVML, asks, and shuts it down again. For commands: an agent that runs
- * meanwhile has a session of its own and notices nothing.
+ * A session with NVML for commands that deal with MIG: reads what the node's GPUs can be split into and how they are split, and changes it. An
+ * agent that runs meanwhile has a session of its own.
  */
-public final class MigReader {
+public final class MigReader implements AutoCloseable {
     /** Without persistence each GPU takes seconds to come up when NVML is opened. */
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
@@ -33,10 +33,14 @@ public final class MigReader {
     private final Duration limit;
     private final Object turn = new Object();
 
-    private MigReader(GpuAccess access, MonotonicClock clock, Duration limit) {
+    private final GpuSession session;
+
+    private MigReader(GpuAccess access, MonotonicClock clock, Duration limit)
+            throws UnreadableException, InterruptedException {
         this.access = access;
         this.clock = clock;
         this.limit = limit;
+        this.session = await(access.open(this::changed), "nvmlInit", clock.now().plus(limit));
     }
 
     /** The GPUs could not be read; the message says why, and what to do where that is known. */
@@ -53,11 +57,31 @@ public final class MigReader {
     }
 
     /**
-     * Reads every GPU that NVML lists, in PCI order, in a minute at most.
+     * Opens NVML, in a minute at most.
      *
      * @param config says where NVML is
      * @param host the host's files
      */
+    public static MigReader open(AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall)
+            throws UnreadableException, InterruptedException {
+        return open(config, host, clock, wall, LIMIT);
+    }
+
+    private static MigReader open(
+            AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall, Duration limit)
+            throws UnreadableException, InterruptedException {
+        return new MigReader(
+                new GpuAccess(
+                        NvmlOpener.of(config.nvml(), config.plugin(), host),
+                        config.nvml().callDeadline(),
+                        clock,
+                        wall,
+                        new CallRecord(Meters.NONE, wall)),
+                clock,
+                limit);
+    }
+
+    /** Opens NVML, reads every GPU, and shuts it down again; see {@link #open} and {@link #read()}. */
     public static List<MigGpu> read(AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall)
             throws UnreadableException, InterruptedException {
         return read(config, host, clock, wall, LIMIT);
@@ -67,23 +91,29 @@ public final class MigReader {
     static List<MigGpu> read(
             AgentConfig config, HostFiles host, MonotonicClock clock, InstantSource wall, Duration limit)
             throws UnreadableException, InterruptedException {
-        GpuAccess access = new GpuAccess(
-                NvmlOpener.of(config.nvml(), config.plugin(), host),
-                config.nvml().callDeadline(),
-                clock,
-                wall,
-                new CallRecord(Meters.NONE, wall));
-        return new MigReader(access, clock, limit).read();
+        try (MigReader reader = open(config, host, clock, wall, limit)) {
+            return reader.read();
+        }
     }
 
-    private List<MigGpu> read() throws UnreadableException, InterruptedException {
-        Tick deadline = clock.now().plus(limit);
-        GpuSession session = await(access.open(this::changed), "nvmlInit", deadline);
+    /** Reads every GPU that NVML lists, in PCI order, in a minute at most. */
+    public List<MigGpu> read() throws UnreadableException, InterruptedException {
+        return inPciOrder(await(session.mig(), "reading the GPUs", clock.now().plus(limit)));
+    }
+
+    /** Changes these GPUs, which are all of the node, through the same session. */
+    public MigOperations operations(List<MigGpu> gpus) {
+        return new NvmlMigOperations(
+                access::current, gpus.stream().map(MigGpu::id).toList());
+    }
+
+    @Override
+    public void close() {
         try {
-            return inPciOrder(await(session.mig(), "reading the GPUs", deadline));
-        } finally {
             // Within the limit or not: the process ends after this, and NVML with it.
             awaitEnd(session.close(CLOSE_LIMIT), clock.now().plus(CLOSE_LIMIT));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * bound. An interrupt leaves it as a crash does.
  */
 public final class MigTransaction {
+    /** Where a node keeps journal and lock: it has to last longer than a boot. */
+    public static final Path STATE_DIRECTORY = Path.of("/var/lib/gpu-node-agent");
+
     private static final Log LOG = Log.of(MigTransaction.class);
     private static final Path LOCK = Path.of("mig.lock");
     /** A step back that fails is tried again from what is there then; a GPU that is lost does not come back by trying for longer. */

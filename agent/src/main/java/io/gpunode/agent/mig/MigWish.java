@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What one GPU is to be: MIG off, MIG on whatever the instances are, or exactly these MIG devices. It does not say where they lie; the planner
- * chooses.
+ * What one GPU is to be: MIG off, MIG on whatever the instances are, exactly these MIG devices wherever they lie, or a layout as it was
+ * once.
  */
 public sealed interface MigWish {
     /** MIG off. */
@@ -18,6 +18,13 @@ public sealed interface MigWish {
 
     /** MIG on; instances stay as they are. */
     record ModeOnly() implements MigWish {}
+
+    /**
+     * This layout, with every instance where it says: how GPUs are brought back to what was written down.
+     *
+     * @param layout with the ids of profiles on the GPU that the wish is for
+     */
+    record Exactly(MigLayout layout) implements MigWish {}
 
     /**
      * MIG on and exactly these MIG devices; none at all is a wish too.

@@ -1,8 +1,10 @@
 package io.gpunode.agent.os;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 
 /** Starts other programs, each bounded in time and in what is kept of its output. Any thread; the call blocks until the program has ended. */
 public interface CommandRunner {
@@ -15,7 +17,18 @@ public interface CommandRunner {
      * @throws IOException when it cannot be started, for example because there is no such program
      * @throws InterruptedException when the caller is to stop; the program is killed
      */
-    Result run(List<String> command, Duration limit, int outputLimit) throws IOException, InterruptedException;
+    default Result run(List<String> command, Duration limit, int outputLimit) throws IOException, InterruptedException {
+        return run(command, Map.of(), Path.of("/"), limit, outputLimit);
+    }
+
+    /**
+     * The same with a place and variables of its own.
+     *
+     * @param environment added to PATH and the locale, or instead of them
+     * @param directory where it is started
+     */
+    Result run(List<String> command, Map<String, String> environment, Path directory, Duration limit, int outputLimit)
+            throws IOException, InterruptedException;
 
     /**
      * How a program ended.

@@ -4,6 +4,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -17,13 +18,17 @@ public final class SystemCommandRunner implements CommandRunner {
     private static final Duration LAST_OUTPUT = Duration.ofSeconds(1);
 
     @Override
-    public Result run(List<String> command, Duration limit, int outputLimit) throws IOException, InterruptedException {
-        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(new File("/dev/null"));
+    public Result run(
+            List<String> command, Map<String, String> variables, Path directory, Duration limit, int outputLimit)
+            throws IOException, InterruptedException {
+        ProcessBuilder builder =
+                new ProcessBuilder(command).directory(directory.toFile()).redirectInput(new File("/dev/null"));
         Map<String, String> environment = builder.environment();
         // Settings of the agent's own library path or locale are none of the program's business.
         environment.clear();
         environment.put("PATH", PATH);
         environment.put("LC_ALL", "C");
+        environment.putAll(variables);
         Process process = builder.start();
         Output output = new Output(process.getInputStream(), outputLimit);
         Output error = new Output(process.getErrorStream(), outputLimit);

@@ -157,7 +157,7 @@ final class SickNode {
     }
 
     private CommandRunner commands() {
-        return (command, _, _) -> {
+        return (command, _, _, _, _) -> {
             asked.add(String.join(" ", command));
             String answer = answers.get(String.join(" ", command));
             if (answer == null) {

@@ -1,0 +1,257 @@
+package io.gpunode.agent.cli;
+
+import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.config.Report;
+import io.gpunode.agent.config.TextFile;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.mig.HooksFile;
+import io.gpunode.agent.mig.MigConfigWishes.Wanted;
+import io.gpunode.agent.mig.MigDecision;
+import io.gpunode.agent.mig.MigGpu;
+import io.gpunode.agent.mig.MigHooks;
+import io.gpunode.agent.mig.MigOperationException;
+import io.gpunode.agent.mig.MigOperations;
+import io.gpunode.agent.mig.MigOutcome;
+import io.gpunode.agent.mig.MigPlan;
+import io.gpunode.agent.mig.MigPlanner;
+import io.gpunode.agent.mig.MigReader;
+import io.gpunode.agent.mig.MigRefusal;
+import io.gpunode.agent.mig.MigRequest;
+import io.gpunode.agent.mig.MigStep;
+import io.gpunode.agent.mig.MigTransaction;
+import io.gpunode.agent.mig.MigUse;
+import io.gpunode.agent.mig.MigWish;
+import io.gpunode.agent.os.SystemCommandRunner;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** What the commands that change MIG geometry do once they know what is wanted: plan, show, and carry out. */
+final class MigChange {
+    private final Shell shell;
+    private final MigNode node;
+    private final boolean json;
+    private final boolean modeOnly;
+    private final boolean dryRun;
+
+    /** Finds out what is wanted of each GPU; empty when that is impossible, which is then reported. */
+    @FunctionalInterface
+    interface Wishes {
+        Optional<List<Wanted>> of(List<MigGpu> gpus, Report report);
+    }
+
+    /**
+     * @param modeOnly whether instances are left as they are where the mode stays
+     * @param dryRun whether nothing is carried out
+     */
+    MigChange(Shell shell, MigNode node, boolean json, boolean modeOnly, boolean dryRun) {
+        this.shell = shell;
+        this.node = node;
+        this.json = json;
+        this.modeOnly = modeOnly;
+        this.dryRun = dryRun;
+    }
+
+    /** The hooks of a file; empty, with what is wrong reported, when it is of no use. */
+    static Optional<HooksFile> hooks(String name, Report report) {
+        return name.isEmpty()
+                ? Optional.of(new HooksFile(Map.of()))
+                : TextFile.read(Path.of(name), report).flatMap(text -> HooksFile.read(name, text, report));
+    }
+
+    /** Does it all; the exit status. */
+    int run(Wishes wishes, HooksFile hooks, Map<String, String> variables, Report report) throws Exception {
+        Optional<MigReader> opened = node.open(shell);
+        if (opened.isEmpty()) {
+            return ExitCode.FAILURE.code();
+        }
+        try (MigReader reader = opened.get()) {
+            List<MigGpu> gpus = reader.read();
+            MigOperations operations = reader.operations(gpus);
+            MigTransaction transaction = node.transaction(shell, operations, this::tell);
+            Optional<MigOutcome> interrupted = dryRun ? Optional.empty() : transaction.recover();
+            if (interrupted.isPresent()) {
+                shell.err()
+                        .println("a change that was interrupted: "
+                                + interrupted.get().message());
+                if (!(interrupted.get() instanceof MigOutcome.Done)
+                        && !(interrupted.get() instanceof MigOutcome.RolledBack)) {
+                    return ExitCode.FAILURE.code();
+                }
+                gpus = reader.read();
+            }
+            Optional<List<Wanted>> wanted = wishes.of(gpus, report);
+            if (wanted.isEmpty()) {
+                return problems(report);
+            }
+            report.notices().forEach(shell.err()::println);
+            if (dryRun || hooks.hooks().isEmpty()) {
+                return decided(plan(wanted.get(), operations, true), transaction);
+            }
+            // Hooks stop those who use the GPUs, so they count only afterwards.
+            MigDecision decision = plan(wanted.get(), operations, false);
+            if (!(decision instanceof MigDecision.Planned(MigPlan plan)) || plan.isEmpty()) {
+                return decided(decision, transaction);
+            }
+            MigHooks runner = new MigHooks(hooks, new SystemCommandRunner(), variables, shell.err()::println);
+            return withHooks(runner, plan, wanted.get(), operations, transaction);
+        }
+    }
+
+    private int withHooks(
+            MigHooks hooks, MigPlan plan, List<Wanted> wanted, MigOperations operations, MigTransaction transaction)
+            throws Exception {
+        int code = ExitCode.FAILURE.code();
+        try {
+            hooks.run(HooksFile.Point.APPLY_START);
+            if (has(plan, true)) {
+                hooks.run(HooksFile.Point.PRE_APPLY_MODE);
+            }
+            if (has(plan, false)) {
+                hooks.run(HooksFile.Point.PRE_APPLY_CONFIG);
+            }
+            code = decided(plan(wanted, operations, true), transaction);
+        } catch (MigHooks.FailedException e) {
+            shell.err().println(e.getMessage() + ": nothing was changed");
+        } finally {
+            code = atExit(hooks, code);
+        }
+        return code;
+    }
+
+    private int atExit(MigHooks hooks, int code) throws InterruptedException {
+        try {
+            hooks.run(HooksFile.Point.APPLY_EXIT);
+            return code;
+        } catch (MigHooks.FailedException e) {
+            shell.err().println(e.getMessage());
+            return ExitCode.FAILURE.code();
+        }
+    }
+
+    private static boolean has(MigPlan plan, boolean modes) {
+        return plan.gpus().stream()
+                .flatMap(gpu -> gpu.steps().stream())
+                .anyMatch(step -> (step instanceof MigStep.SetMode) == modes);
+    }
+
+    private MigDecision plan(List<Wanted> wanted, MigOperations operations, boolean withUse)
+            throws MigOperationException, InterruptedException {
+        List<MigRequest> requests = new ArrayList<>();
+        for (Wanted each : wanted) {
+            if (each.wish().isEmpty()) {
+                continue;
+            }
+            MigWish wish = each.wish().get();
+            MigUse use =
+                    withUse && each.gpu().capable() ? operations.use(each.gpu().id()) : MigUse.NOBODY;
+            requests.add(new MigRequest(
+                    each.gpu(), modeOnly && !(wish instanceof MigWish.Disabled) ? new MigWish.ModeOnly() : wish, use));
+        }
+        return MigPlanner.plan(requests);
+    }
+
+    private int decided(MigDecision decision, MigTransaction transaction) throws InterruptedException {
+        return switch (decision) {
+            case MigDecision.Refused refused -> refused(refused);
+            case MigDecision.Planned(MigPlan plan) -> dryRun ? shown(plan) : carriedOut(plan, transaction);
+        };
+    }
+
+    /** Tells what is wrong with the files; the exit status. */
+    int problems(Report report) {
+        report.notices().forEach(shell.err()::println);
+        for (Problem problem : report.problems()) {
+            shell.err().println(problem);
+        }
+        if (json) {
+            JsonWriter out = JsonWriter.pretty().beginObject().member("ok", false);
+            ConfigCheckCommand.list(out.name("problems"), report.problems());
+            shell.out().println(out.endObject());
+        }
+        return ExitCode.FAILURE.code();
+    }
+
+    private int refused(MigDecision.Refused refused) {
+        if (json) {
+            JsonWriter out = JsonWriter.pretty()
+                    .beginObject()
+                    .member("ok", false)
+                    .name("refused")
+                    .beginArray();
+            for (MigRefusal reason : refused.reasons()) {
+                out.beginObject()
+                        .member("uuid", reason.gpu().uuid())
+                        .member("message", reason.message())
+                        .endObject();
+            }
+            shell.out().println(out.endArray().endObject());
+        } else {
+            refused.reasons().forEach(reason -> shell.err().println(Text.printable(reason.message())));
+            shell.err().println("nothing was changed");
+        }
+        return ExitCode.FAILURE.code();
+    }
+
+    private int shown(MigPlan plan) {
+        if (json) {
+            JsonWriter out = JsonWriter.pretty().beginObject().member("ok", true);
+            gpus(out, plan);
+            shell.out().println(out.endObject());
+            return ExitCode.OK.code();
+        }
+        for (MigPlan.OfGpu gpu : plan.gpus()) {
+            int steps = gpu.steps().size();
+            shell.out()
+                    .println("GPU " + gpu.index() + " (" + gpu.gpu() + "): "
+                            + (steps == 0 ? "nothing to do" : steps == 1 ? "1 step" : steps + " steps"));
+            gpu.steps().forEach(step -> shell.out().println("  " + Text.printable(step.text())));
+        }
+        return ExitCode.OK.code();
+    }
+
+    private static void gpus(JsonWriter out, MigPlan plan) {
+        out.name("gpus").beginArray();
+        for (MigPlan.OfGpu gpu : plan.gpus()) {
+            out.beginObject()
+                    .member("gpu", gpu.index())
+                    .member("uuid", gpu.gpu().uuid())
+                    .member("needsRestart", gpu.needsRestart())
+                    .member("steps", gpu.steps().stream().map(MigStep::text).toList())
+                    .endObject();
+        }
+        out.endArray();
+    }
+
+    private int carriedOut(MigPlan plan, MigTransaction transaction) throws InterruptedException {
+        MigOutcome outcome = transaction.apply(plan);
+        boolean ok = outcome instanceof MigOutcome.Done done && !done.restartNeeded();
+        if (json) {
+            JsonWriter out = JsonWriter.pretty()
+                    .beginObject()
+                    .member("ok", ok)
+                    .member("outcome", word(outcome))
+                    .member("message", outcome.message());
+            gpus(out, plan);
+            shell.out().println(out.endObject());
+        } else {
+            (ok ? shell.out() : shell.err()).println(Text.printable(outcome.message()));
+        }
+        return (ok ? ExitCode.OK : ExitCode.FAILURE).code();
+    }
+
+    private static String word(MigOutcome outcome) {
+        return switch (outcome) {
+            case MigOutcome.Done done -> done.restartNeeded() ? "restart-needed" : "done";
+            case MigOutcome.Untouched _ -> "untouched";
+            case MigOutcome.RolledBack _ -> "rolled-back";
+            case MigOutcome.Stuck _ -> "stuck";
+        };
+    }
+
+    private void tell(String step) {
+        shell.err().println(Text.printable(step));
+    }
+}

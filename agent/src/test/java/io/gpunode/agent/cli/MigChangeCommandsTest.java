@@ -1,0 +1,281 @@
+package io.gpunode.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.mig.MigConfigExport;
+import io.gpunode.agent.mig.MigConfigText;
+import io.gpunode.agent.mig.SimulatedMigNode;
+import io.gpunode.agent.mig.SimulatedMigNode.Chip;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code mig plan}, {@code mig apply} and {@code mig restore} as they are typed, on a driver that plays MIG. */
+@Timeout(60)
+class MigChangeCommandsTest {
+    private static final String LAYOUTS = """
+            version: v1
+            mig-configs:
+              off:
+                - {devices: all, mig-enabled: false}
+              mixed:
+                - {devices: [0], mig-enabled: true, mig-devices: {"1g.10gb": 2, "3g.40gb": 1}}
+                - {devices: [1], mig-enabled: true, mig-devices: {"7g.80gb": 1}}
+              too-much:
+                - {devices: [0], mig-enabled: true, mig-devices: {"3g.40gb": 2, "1g.10gb": 1}}
+            """;
+
+    @TempDir
+    private Path root = Path.of("");
+
+    @TempDir
+    private Path directory = Path.of("");
+
+    private Terminal terminal() {
+        return new Terminal().environment("GPU_NODE_AGENT_HOST_ROOT", root.toString());
+    }
+
+    private List<String> words(String command, String... more) throws Exception {
+        Path layouts = Files.writeString(directory.resolve("mig.yaml"), LAYOUTS);
+        Path checkpoint = directory.resolve("checkpoint.json");
+        boolean checkpoints = command.equals("restore") || command.equals("checkpoint");
+        List<String> words =
+                new ArrayList<>(List.of("mig", command, "-f", (checkpoints ? checkpoint : layouts).toString()));
+        words.addAll(List.of(more));
+        return words;
+    }
+
+    private Terminal run(String command, String... more) throws Exception {
+        Terminal terminal = terminal();
+        terminal.execute(words(command, more).toArray(new String[0]));
+        return terminal;
+    }
+
+    private ExitCode code(String command, String... more) throws Exception {
+        return terminal().execute(words(command, more).toArray(new String[0]));
+    }
+
+    private SimulatedMigNode node() {
+        return SimulatedMigNode.of(root, Chip.A100_80, Chip.H100).split(0, "3g.40gb start=0", "2g.20gb start=4");
+    }
+
+    private static String layout(SimulatedMigNode node) throws Exception {
+        return MigConfigText.yaml(MigConfigExport.of("now", node.read()).file());
+    }
+
+    @Test
+    void planPrintsTheStepsAndChangesNothing() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            String before = layout(node);
+
+            // When
+            Terminal terminal = run("plan", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("""
+                    GPU 0 (GPU-00000000-0000-0000-0000-000000000000): 6 steps
+                      destroy compute instance 0 of GPU instance 5 (2g.20gb)
+                      destroy GPU instance 5 (2g.20gb at 4:2)
+                      create GPU instance 1g.10gb at 4:1
+                      create compute instance 1g.10gb at 0:1 in the GPU instance at 4:1
+                      create GPU instance 1g.10gb at 5:1
+                      create compute instance 1g.10gb at 0:1 in the GPU instance at 5:1
+                    GPU 1 (GPU-00000000-0000-0000-0000-000000000001): 3 steps
+                      turn MIG mode on
+                      create GPU instance 7g.80gb at 0:8
+                      create compute instance 7g.80gb at 0:7 in the GPU instance at 0:8
+                    """);
+            assertThat(layout(node)).isEqualTo(before);
+        }
+    }
+
+    @Test
+    void applyDoesItAndAssertAgrees() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // When
+            Terminal terminal = run("apply", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("9 steps done\n");
+            assertThat(terminal.err().lines()).hasSize(9);
+            assertThat(code("assert", "-c", "mixed")).isEqualTo(ExitCode.OK);
+            assertThat(run("apply", "-c", "mixed").out()).isEqualTo("nothing to do\n");
+            assertThat(node.simulator().violations()).isEmpty();
+        }
+    }
+
+    @Test
+    void whoIsInTheWayIsNamedAndNothingIsChanged() throws Exception {
+        try (SimulatedMigNode node = node().apply("process gpu=0 mig=1 pid=4711 name=train")) {
+            String before = layout(node);
+
+            // When
+            Terminal terminal = run("apply", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.out()).isEmpty();
+            assertThat(terminal.err())
+                    .contains("is in use: 2g.20gb (GPU instance 5, compute instance 0) by process 4711 (train)")
+                    .endsWith("nothing was changed\n");
+            assertThat(layout(node)).isEqualTo(before);
+            assertThat(code("apply", "-c", "mixed")).isEqualTo(ExitCode.FAILURE);
+            node.apply("process gpu=0 pid=4711 end");
+        }
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedWithWhatDoes() throws Exception {
+        try (SimulatedMigNode _ = node()) {
+            // When
+            Terminal terminal = run("plan", "-c", "too-much");
+
+            // Then
+            assertThat(terminal.err())
+                    .contains("cannot be split into 2 x 3g.40gb, 1 x 1g.10gb at the same time; what fits: 2 x 3g.40gb");
+        }
+    }
+
+    @Test
+    void itIsToldAsJson() throws Exception {
+        try (SimulatedMigNode _ = node()) {
+            // When
+            Terminal terminal = run("apply", "-c", "off", "-o", "json");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("""
+                    {
+                      "ok": true,
+                      "outcome": "done",
+                      "message": "5 steps done",
+                      "gpus": [
+                        {
+                          "gpu": 0,
+                          "uuid": "GPU-00000000-0000-0000-0000-000000000000",
+                          "needsRestart": false,
+                          "steps": [
+                            "destroy compute instance 0 of GPU instance 2 (3g.40gb)",
+                            "destroy GPU instance 2 (3g.40gb at 0:4)",
+                            "destroy compute instance 0 of GPU instance 5 (2g.20gb)",
+                            "destroy GPU instance 5 (2g.20gb at 4:2)",
+                            "turn MIG mode off, which resets the GPU"
+                          ]
+                        },
+                        {
+                          "gpu": 1,
+                          "uuid": "GPU-00000000-0000-0000-0000-000000000001",
+                          "needsRestart": false,
+                          "steps": []
+                        }
+                      ]
+                    }
+                    """);
+        }
+    }
+
+    @Test
+    void modeOnlyLeavesInstancesAsTheyAre() throws Exception {
+        try (SimulatedMigNode _ = node()) {
+            // When
+            Terminal terminal = run("apply", "-c", "mixed", "-m");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("1 step done\n");
+            assertThat(code("assert", "-c", "mixed", "-m")).isEqualTo(ExitCode.OK);
+        }
+    }
+
+    @Test
+    void aCheckpointIsRestoredWithEveryInstanceAtItsPlace() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // Given
+            assertThat(code("checkpoint")).isEqualTo(ExitCode.OK);
+            run("apply", "-c", "off");
+
+            // When
+            Terminal terminal = run("restore");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("5 steps done\n");
+            assertThat(node.read()
+                            .getFirst()
+                            .geometry()
+                            .asOptional()
+                            .orElseThrow()
+                            .instances())
+                    .extracting(instance -> instance.placement().toString())
+                    .containsExactly("0:4", "4:2");
+            assertThat(run("restore", "--dry-run").out())
+                    .contains("nothing to do")
+                    .doesNotContain("steps");
+        }
+    }
+
+    @Test
+    void aStepThatFailsBringsBackWhatWasThere() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            String before = layout(node);
+            node.apply(
+                    "fault f call=nvmlDeviceCreateGpuInstanceWithPlacement gpu=1 times=1 return=INSUFFICIENT_RESOURCES");
+
+            // When
+            Terminal terminal = run("apply", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.err())
+                    .contains("could not create GPU instance 7g.80gb at 0:8:"
+                            + " nvmlDeviceCreateGpuInstanceWithPlacement answers INSUFFICIENT_RESOURCES")
+                    .endsWith("every GPU is split as it was before\n");
+            assertThat(layout(node)).isEqualTo(before);
+        }
+    }
+
+    @Test
+    void hooksAreRunAroundAChangeAndNotAroundNothing() throws Exception {
+        try (SimulatedMigNode _ = node()) {
+            // Given
+            Path log = directory.resolve("log");
+            String hook = "[{command: sh, args: ['-c', 'echo $WHEN $MIG_PARTED_SELECTED_CONFIG >> " + log
+                    + "'], envs: {WHEN: %s}}]";
+            Path hooks = Files.writeString(directory.resolve("hooks.yaml"), """
+                    version: v1
+                    hooks:
+                      apply-start: %s
+                      pre-apply-mode: %s
+                      pre-apply-config: %s
+                      apply-exit: %s
+                    """.formatted(
+                    hook.formatted("start"), hook.formatted("mode"), hook.formatted("config"), hook.formatted("exit")));
+
+            // When
+            Terminal terminal = run("apply", "-c", "mixed", "-k", hooks.toString());
+            run("apply", "-c", "mixed", "-k", hooks.toString());
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("9 steps done\n");
+            assertThat(log).hasContent("start mixed\nmode mixed\nconfig mixed\nexit mixed\n");
+        }
+    }
+
+    @Test
+    void aHookThatFailsKeepsTheGpusAsTheyAre() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // Given
+            String before = layout(node);
+            Path hooks = Files.writeString(
+                    directory.resolve("hooks.yaml"),
+                    "{version: v1, hooks: {apply-start: [{command: sh, args: ['-c', 'echo no; exit 7']}]}}");
+
+            // When
+            Terminal terminal = run("apply", "-c", "mixed", "-k", hooks.toString());
+
+            // Then
+            assertThat(terminal.err())
+                    .isEqualTo("no\nthe hook sh of apply-start ended with status 7: nothing was changed\n");
+            assertThat(layout(node)).isEqualTo(before);
+        }
+    }
+}
