@@ -1,6 +1,7 @@
 package io.gpunode.agent.process;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -151,6 +152,69 @@ class LabelsIT {
             // Then
             awaitLabel("nvidia.com/gpu.count=8");
         }
+    }
+
+    @Test
+    void aFullDiskIsToldAndTheFileComesWhenThereIsRoom() throws Exception {
+        // Given
+        mountSmallDisk();
+        try {
+            Path filling = Files.write(features.resolve("other"), new byte[64 << 10]);
+            try (AgentProcess agent = node.startAgent()) {
+                String address = agent.awaitAddress();
+                agent.awaitLine("No space left on device", 30);
+                assertThat(AgentProcess.get(address, "/state").body()).contains("No space left on device");
+                assertThat(names()).containsExactly("other");
+
+                // When
+                Files.delete(filling);
+
+                // Then
+                awaitLabel("nvidia.com/gpu.count=8");
+            }
+        } finally {
+            mount("umount", features.toString());
+        }
+    }
+
+    @Test
+    void aDiskThatTurnsReadOnlyKeepsTheFileAndIsTold() throws Exception {
+        // Given
+        mountSmallDisk();
+        try (AgentProcess agent = node.startAgent()) {
+            agent.awaitAddress();
+            awaitLabel("nvidia.com/gpu.replicas=1");
+            mount("mount", "-o", "remount,ro", features.toString());
+            Files.writeString(node.config, Files.readString(node.config) + """
+                    sharing:
+                      timeSlicing:
+                        resources: [{name: nvidia.com/gpu, replicas: 4}]
+                    """);
+
+            // When
+            agent.signal("HUP");
+
+            // Then
+            agent.awaitLine("Read-only file system", 30);
+            assertThat(text()).contains("nvidia.com/gpu.replicas=1\n");
+        } finally {
+            mount("umount", features.toString());
+        }
+    }
+
+    /** A disk of 64 KiB at the folder of feature files; it needs a right that not every machine gives. */
+    private void mountSmallDisk() throws Exception {
+        assumeTrue(
+                mount("mount", "-t", "tmpfs", "-o", "size=64k", "small", features.toString()) == 0,
+                "no small disk: mount(8) is not allowed here");
+    }
+
+    private static int mount(String... command) throws Exception {
+        return new ProcessBuilder(command)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start()
+                .waitFor();
     }
 
     @Test
