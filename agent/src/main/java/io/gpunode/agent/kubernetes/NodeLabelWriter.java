@@ -38,6 +38,9 @@ public final class NodeLabelWriter implements Errand {
 
     static final Duration BETWEEN_WRITES = Duration.ofSeconds(10);
     static final Duration BETWEEN_CORRECTIONS = Duration.ofHours(1);
+    /** The same where whoever had a label lets it go: that is what the log has asked for. */
+    static final Duration BEFORE_TAKING_BACK = Duration.ofMinutes(1);
+
     static final Duration WHILE_REFUSED = Duration.ofMinutes(10);
 
     /** Only the metadata of the node is sent back. */
@@ -68,11 +71,20 @@ public final class NodeLabelWriter implements Errand {
 
     private final Map<String, Withheld> withheld = new HashMap<>();
     private final Map<String, Tick> corrections = new HashMap<>();
-    private @Nullable Written last;
+    /** What the object of this uid was last seen to have of the agent, or was given: what differs from it was changed by somebody else. */
+    private final Map<String, String> had = new HashMap<>();
+
+    private String uid = "";
+    /** Whether the object of this uid has been as it should. */
+    private boolean settled;
+    /** The answer to the last write. */
+    private @Nullable NodeObject last;
+
     private @Nullable Tick dueAt;
     private Tick retryAt;
     private String refusal = "";
-    private String told = "";
+    private SortedMap<String, String> toldLeftOut = Collections.emptySortedMap();
+    private Set<String> toldContested = Set.of();
     private long writes;
 
     /**
@@ -144,12 +156,16 @@ public final class NodeLabelWriter implements Errand {
             throws IOException, InterruptedException {
         Tick now = clock.now();
         NodeObject object = newest(seen);
-        if (last != null && !last.uid.equals(object.uid())) {
+        if (!uid.equals(object.uid())) {
+            uid = object.uid();
             last = null;
+            settled = false;
+            had.clear();
             corrections.clear();
         }
         Plan plan = plan(wanted, object, now);
         if (!plan.due) {
+            settled = true;
             dueAt = null;
             refusal = "";
             tell(plan);
@@ -185,8 +201,8 @@ public final class NodeLabelWriter implements Errand {
 
     /** What the server has answered to the last write, until the watch has come that far. */
     private NodeObject newest(NodeObject seen) {
-        Written written = last;
-        return written != null && written.after.laterThan(seen) ? written.after : seen;
+        NodeObject written = last;
+        return written != null && written.laterThan(seen) ? written : seen;
     }
 
     private Plan plan(SortedMap<String, String> wanted, NodeObject object, Tick now) {
@@ -205,6 +221,7 @@ public final class NodeLabelWriter implements Errand {
             String is = object.labels().get(key);
             if (value.equals(is) && (object.applied().isEmpty() || applied.contains(key))) {
                 plan.send.put(key, value);
+                had.put(key, value);
                 plan.right++;
                 continue;
             }
@@ -215,9 +232,16 @@ public final class NodeLabelWriter implements Errand {
             }
             String owner = object.owners().get(key);
             boolean foreign = owner != null && is != null && !is.equals(value);
-            boolean wasWritten = last != null && value.equals(last.sent.get(key));
+            boolean wasThere = value.equals(had.get(key));
             Tick corrected = corrections.get(key);
-            if (foreign && !force && (!wasWritten || corrected != null)) {
+            if (corrected != null
+                    && is == null
+                    && status.conflicts().containsKey(key)
+                    && now.since(corrected).compareTo(BEFORE_TAKING_BACK) >= 0) {
+                corrections.remove(key);
+                corrected = null;
+            }
+            if (foreign && !force && (!wasThere || corrected != null)) {
                 plan.conflicts.put(key, owner);
                 if (corrected != null) {
                     plan.again(BETWEEN_CORRECTIONS.minus(now.since(corrected)));
@@ -225,14 +249,14 @@ public final class NodeLabelWriter implements Errand {
                 continue;
             }
             plan.send.put(key, value);
-            if (wasWritten && corrected != null) {
+            if (wasThere && corrected != null) {
                 plan.contested.add(key);
                 plan.again(BETWEEN_CORRECTIONS.minus(now.since(corrected)));
                 continue;
             }
             plan.due = true;
             plan.takesBack |= foreign;
-            if (wasWritten) {
+            if (wasThere) {
                 plan.corrected.add(key);
             }
         }
@@ -246,7 +270,7 @@ public final class NodeLabelWriter implements Errand {
 
     /** A label that the agent is a manager of and that nobody wants: left over from before, or another agent's under the same name. */
     private void surplus(String key, Plan plan, Tick now) {
-        boolean wasRemoved = last != null && !last.sent.containsKey(key);
+        boolean wasRemoved = settled && !had.containsKey(key);
         Tick corrected = corrections.get(key);
         if (wasRemoved && corrected != null) {
             plan.contested.add(key);
@@ -261,7 +285,7 @@ public final class NodeLabelWriter implements Errand {
 
     private Duration spread(Plan plan, NodeObject object) {
         Duration most = SPREAD_OF_CHANGES;
-        if (last == null) {
+        if (!settled) {
             boolean first = object.applied().isEmpty() || object.applied().get().isEmpty();
             most = first ? SPREAD_OF_FIRST : SPREAD_OF_CHANGED_AT_START;
         } else if (!plan.corrected.isEmpty()) {
@@ -274,7 +298,10 @@ public final class NodeLabelWriter implements Errand {
         for (String key : plan.corrected) {
             corrections.put(key, now);
         }
-        last = new Written(after.uid(), Map.copyOf(plan.send), after);
+        last = after;
+        settled = true;
+        had.clear();
+        had.putAll(plan.send);
         writes++;
         refusal = "";
         backoff.reset();
@@ -301,8 +328,9 @@ public final class NodeLabelWriter implements Errand {
             return;
         }
         boolean passes = switch (answer.status()) {
-            // Not found and conflict: the object has just been deleted or made anew, as the watch will tell.
+            // The object has just been deleted or made anew, as the watch will tell.
             case ApiAnswer.NOT_FOUND, ApiAnswer.CONFLICT, 429 -> true;
+            case ApiAnswer.INVALID -> isOfAnotherNode(answer);
             default -> answer.status() >= 500;
         };
         Duration pause = passes ? longer(backoff.next(), answer.retryAfter().orElse(Duration.ZERO)) : WHILE_REFUSED;
@@ -322,6 +350,16 @@ public final class NodeLabelWriter implements Errand {
         refusal = why;
     }
 
+    /** Servers say so in two ways: as a conflict, and as a change of what cannot be changed. */
+    private static boolean isOfAnotherNode(ApiAnswer answer) {
+        for (JsonValue cause : answer.causes()) {
+            if (cause.member("field").textOr("").equals("metadata.uid")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Server-side apply names each label that somebody else manages, and who. */
     private boolean withholdConflicts(ApiAnswer answer, Plan plan, Tick now) {
         boolean found = false;
@@ -335,7 +373,7 @@ public final class NodeLabelWriter implements Errand {
         return found;
     }
 
-    /** NodeRestriction lists those that a kubelet may not set: others of kubernetes.io than the kubelet's own. */
+    /** NodeRestriction lists those that a kubelet may not set: of kubernetes.io and k8s.io, but for those of kubelet and node. */
     private boolean withholdForbidden(ApiAnswer answer, Plan plan, Tick now) {
         String reason = answer.message();
         int list = reason.indexOf(FORBIDDEN_LABELS);
@@ -385,29 +423,27 @@ public final class NodeLabelWriter implements Errand {
 
     /** Says what has changed since it last said something. */
     private void tell(Plan plan) {
+        SortedMap<String, String> toldConflicts = status.conflicts();
         status = new LabelWriterStatus(plan.wanted, plan.right, plan.conflicts, plan.leftOut, refusal, writes);
-        String now = plan.conflicts + "|" + plan.leftOut + "|" + plan.contested;
-        if (now.equals(told)) {
-            return;
-        }
-        told = now;
-        if (!plan.conflicts.isEmpty()) {
+        if (!plan.conflicts.isEmpty() && !plan.conflicts.equals(toldConflicts)) {
             LOG.warn(
                     "labels of the Node object belong to somebody else and are left as they are; end what writes them (an older GPU feature"
                             + " discovery?), remove them with kubectl label, or set labels.force",
                     "labels",
                     few(plan.conflicts.entrySet()));
         }
-        if (!plan.leftOut.isEmpty()) {
+        if (!plan.leftOut.isEmpty() && !plan.leftOut.equals(toldLeftOut)) {
             LOG.warn("labels cannot be written; the others are", "labels", few(plan.leftOut.entrySet()));
         }
-        if (!plan.contested.isEmpty()) {
+        if (!plan.contested.isEmpty() && !plan.contested.equals(toldContested)) {
             LOG.warn(
                     "labels of the Node object were changed again after they had been put right; tried again after an hour. Look for another"
                             + " writer, or a second agent with the same host.nodeName",
                     "labels",
                     few(plan.contested));
         }
+        toldLeftOut = plan.leftOut;
+        toldContested = plan.contested;
     }
 
     private static String few(Set<?> all) {
@@ -468,9 +504,6 @@ public final class NodeLabelWriter implements Errand {
             next = pause.compareTo(next) < 0 ? pause : next;
         }
     }
-
-    /** The last write that the server took. */
-    private record Written(String uid, Map<String, String> sent, NodeObject after) {}
 
     /** A label with a value that the server has not taken. */
     private record Withheld(String value, String why, boolean conflict, Tick until) {}

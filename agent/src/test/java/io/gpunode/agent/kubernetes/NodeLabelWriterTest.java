@@ -240,6 +240,24 @@ class NodeLabelWriterTest {
     }
 
     @Test
+    void aLabelThatSomebodyChangedIsPutRightByAnAgentThatFoundItRight() throws Exception {
+        // Given
+        want(writer, EIGHT);
+        written(1);
+        restarted();
+        want(writer, EIGHT);
+        pass(Duration.ofMinutes(5));
+
+        // When
+        server.setLabels("kubectl-label", Map.of(COUNT, "0"));
+        seen(agent);
+        written(2);
+
+        // Then
+        assertThat(server.labels()).containsEntry(COUNT, "8");
+    }
+
+    @Test
     void whoeverChangesALabelAgainAndAgainIsAnsweredOnceAnHour() throws Exception {
         // Given
         want(writer, EIGHT);
@@ -258,6 +276,28 @@ class NodeLabelWriterTest {
         assertThat(writes()).isBetween(3, 5);
         assertThat(writer.status().conflicts()).isEqualTo(Map.of(COUNT, "other-operator"));
         assertThat(server.labels()).containsEntry(PRODUCT, "NVIDIA-H100").containsEntry(COUNT, "0");
+    }
+
+    @Test
+    void aLabelThatWasFoughtForIsTakenWhenItIsLetGo() throws Exception {
+        // Given
+        want(writer, EIGHT);
+        written(1);
+        server.setLabels("kubectl-label", Map.of(COUNT, "0"));
+        seen(agent);
+        written(2);
+        server.setLabels("kubectl-label", Map.of(COUNT, "0"));
+        seen(agent);
+        pass(Duration.ofMinutes(5));
+        assertThat(writer.status().conflicts()).containsKey(COUNT);
+
+        // When
+        server.removeLabel(COUNT);
+        seen(agent);
+        written(3);
+
+        // Then
+        assertThat(server.labels()).containsEntry(COUNT, "8");
     }
 
     @Test
@@ -420,14 +460,25 @@ class NodeLabelWriterTest {
         assertThat(agent.connection.status().reason()).contains("was deleted");
     }
 
-    @Test
-    void aNodeThatIsGoneWithoutTheWatchKnowingIsNotMade() throws Exception {
+    @ParameterizedTest
+    @CsvSource({
+        "409, 'uid mismatch: the provided object specified uid, and no existing object was found', ''",
+        "422, 'Node is invalid: metadata.uid: field is immutable', 'metadata.uid'"
+    })
+    void aNodeThatIsAnotherWithoutTheWatchKnowingIsTriedAgainSoon(int status, String message, String field)
+            throws Exception {
         // Given
-        server.next("apply", FakeApiServer.Fault.status(409, "uid mismatch: no existing object was found"));
+        server.next(
+                "apply",
+                FakeApiServer.Fault.answer(
+                        status,
+                        "{\"message\":\"" + message + "\",\"details\":{\"causes\":[{\"reason\":\"FieldValueInvalid\",\"field\":\""
+                                + field + "\"}]}}"));
         want(writer, EIGHT);
 
         // When
-        written(2);
+        agent.turnUntil(() -> writes() == 1);
+        pass(agent, Duration.ofSeconds(5), Duration.ofSeconds(1));
 
         // Then
         assertThat(server.labels()).containsAllEntriesOf(EIGHT);
@@ -474,12 +525,12 @@ class NodeLabelWriterTest {
     void aLabelThatAKubeletMayNotSetCostsNoOther() throws Exception {
         // Given
         Map<String, String> wanted = new TreeMap<>(EIGHT);
-        wanted.put("feature.node.kubernetes.io/pci-10de.present", "true");
+        wanted.put("node-restriction.kubernetes.io/gpu", "true");
         server.next(
                 "apply",
                 FakeApiServer.Fault.status(
                         403,
-                        "nodes node-a is forbidden: is not allowed to modify labels: feature.node.kubernetes.io/pci-10de.present"));
+                        "nodes node-a is forbidden: is not allowed to modify labels: node-restriction.kubernetes.io/gpu"));
 
         // When
         want(writer, wanted);
@@ -488,8 +539,8 @@ class NodeLabelWriterTest {
         // Then
         assertThat(server.labels())
                 .containsAllEntriesOf(EIGHT)
-                .doesNotContainKey("feature.node.kubernetes.io/pci-10de.present");
-        assertThat(writer.status().leftOut().get("feature.node.kubernetes.io/pci-10de.present"))
+                .doesNotContainKey("node-restriction.kubernetes.io/gpu");
+        assertThat(writer.status().leftOut().get("node-restriction.kubernetes.io/gpu"))
                 .contains("NodeRestriction")
                 .contains("service account");
     }
