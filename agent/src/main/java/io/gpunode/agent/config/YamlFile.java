@@ -34,6 +34,7 @@ public final class YamlFile {
     private final ScalarResolver resolver;
     private final Map<String, RawValue> anchors = new HashMap<>();
     private final Report report;
+    private Place last;
     private int aliases;
 
     private YamlFile(String name, String text, Report report) {
@@ -45,6 +46,7 @@ public final class YamlFile {
         this.events = new Parse(settings).parseString(text).iterator();
         this.resolver = settings.getSchema().getScalarResolver();
         this.report = report;
+        this.last = start(name);
     }
 
     /**
@@ -54,8 +56,9 @@ public final class YamlFile {
      * @param nextStep what to do about text that is not YAML
      */
     public static Optional<RawValue> read(String name, String text, String nextStep, Report report) {
+        YamlFile reader = new YamlFile(name, text, report);
         try {
-            return new YamlFile(name, text, report).document();
+            return reader.document();
         } catch (Unreadable e) {
             report.problem(e.place, "", e.what, nextStep);
         } catch (MarkedYamlEngineException e) {
@@ -65,6 +68,13 @@ public final class YamlFile {
         } catch (YamlEngineException e) {
             report.problem(
                     start(name), "", "not valid YAML: " + RawValue.printable(String.valueOf(e.getMessage())), nextStep);
+        } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+            // The library's scanner on an escape that the end of the file cuts off; it does not say where.
+            report.problem(
+                    reader.last,
+                    "",
+                    "not valid YAML: what follows cannot be read, such as an escape like \\u0041 that is not complete",
+                    nextStep);
         }
         return Optional.empty();
     }
@@ -175,7 +185,8 @@ public final class YamlFile {
     }
 
     private Place place(Event event) {
-        return event.getStartMark().map(mark -> place(name, mark)).orElse(start(name));
+        last = event.getStartMark().map(mark -> place(name, mark)).orElse(last);
+        return last;
     }
 
     private static Place place(String name, Mark mark) {

@@ -461,6 +461,21 @@ class ConfigFileTest {
     }
 
     @Test
+    void anEscapeThatTheEndOfTheFileCutsOffIsToldWithTheLastPlace() {
+        // Given
+        Loading loading = new Loading(directory).file("log:\n  level: \"in\\u");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .singleElement()
+                .asString()
+                .contains("config.yaml:2:3: not valid YAML: what follows cannot be read");
+    }
+
+    @Test
     void anAliasStandsForItsAnchor() throws Exception {
         // Given
         Loading loading = new Loading(directory).file("nvml: {callDeadline: &d 3s, retryInterval: *d}");
