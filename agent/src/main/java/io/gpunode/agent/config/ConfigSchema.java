@@ -510,7 +510,8 @@ public final class ConfigSchema {
 
     static final Setting<Boolean> LABELS_PER_MODEL = own("labels.perModel", SWITCH, false)
             .live()
-            .describedAs("Whether each GPU model has labels of its own, too: `nvidia.com/gpu-<model>.count` and so on.");
+            .describedAs(
+                    "Whether each GPU model has labels of its own, too: `nvidia.com/gpu-<model>.count` and so on.");
 
     static final Setting<Boolean> OPERATOR_LABELS = own("labels.operatorLabels", SWITCH, false)
             .live()
