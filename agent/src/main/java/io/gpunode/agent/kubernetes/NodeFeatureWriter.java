@@ -7,6 +7,8 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.HashMap;
@@ -394,7 +396,9 @@ public final class NodeFeatureWriter implements Errand {
     }
 
     private String path(ApiClient api, String node) {
-        return GROUP + "/namespaces/" + namespace(api) + "/nodefeatures/nvidia-features-for-" + node;
+        // A kubeconfig's context may hold anything; the server says what it is not.
+        return GROUP + "/namespaces/" + URLEncoder.encode(namespace(api), StandardCharsets.UTF_8)
+                + "/nodefeatures/nvidia-features-for-" + node;
     }
 
     private String json(ApiClient api, String node, String uid, SortedMap<String, String> labels) {

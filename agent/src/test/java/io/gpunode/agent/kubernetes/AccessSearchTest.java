@@ -75,6 +75,35 @@ class AccessSearchTest {
     }
 
     @Test
+    void aPodBelongsToTheNamespaceOfItsServiceAccount() throws Exception {
+        // Given
+        write(own, "/var/run/secrets/kubernetes.io/serviceaccount/token", "t");
+        write(own, "/var/run/secrets/kubernetes.io/serviceaccount/namespace", "gpu\n");
+
+        // When
+        ApiAccess found = find("", POD).orElseThrow();
+
+        // Then
+        assertThat(found.namespace()).isEqualTo("gpu");
+    }
+
+    @Test
+    void aKubeconfigsContextNamesTheNamespace() throws Exception {
+        // Given
+        write(
+                host,
+                "/etc/kubernetes/kubelet.conf",
+                "{clusters: [{name: c, cluster: {server: 'https://a'}}], contexts: [{name: x, context: {cluster: c, namespace: gpu}}],"
+                        + " current-context: x}");
+
+        // When
+        ApiAccess found = find("", Map.of()).orElseThrow();
+
+        // Then
+        assertThat(found.namespace()).isEqualTo("gpu");
+    }
+
+    @Test
     void aServiceAddressThatIsNoneIsSaid() throws Exception {
         // Given
         write(own, "/var/run/secrets/kubernetes.io/serviceaccount/token", "t");
