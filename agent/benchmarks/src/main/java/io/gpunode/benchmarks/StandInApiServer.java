@@ -38,6 +38,8 @@ final class StandInApiServer implements AutoCloseable {
     private static final int LABELS = 30;
 
     private static final int ANNOTATIONS = 12;
+    /** A kubelet tells 50 at most. */
+    private static final int IMAGES = 50;
 
     private final @Nullable SSLContext tls;
     private final int port;
@@ -185,7 +187,12 @@ final class StandInApiServer implements AutoCloseable {
         }
         byte[] body = in.readNBytes(Integer.parseInt(headers.getOrDefault("content-length", "0")));
         String[] parts = first.split(" ", 3);
-        return new Request(parts[0], parts[1], new String(body, StandardCharsets.UTF_8), bytes + body.length);
+        return new Request(
+                parts[0],
+                parts[1],
+                headers.getOrDefault("accept", "").contains("PartialObjectMetadata"),
+                new String(body, StandardCharsets.UTF_8),
+                bytes + body.length);
     }
 
     /** False after a watch, which ends its connection. */
@@ -222,7 +229,7 @@ final class StandInApiServer implements AutoCloseable {
                     request,
                     out,
                     200,
-                    () -> metadata(name));
+                    () -> request.brief ? metadata(name) : whole(name));
         } else if (path.startsWith("/api/v1/namespaces/default/events")) {
             boolean made = request.method.equals("POST");
             body(made ? "create event" : "patch event", request, out, made ? 201 : 200, () -> request.body);
@@ -298,6 +305,23 @@ final class StandInApiServer implements AutoCloseable {
         }
     }
 
+    /** With what a kubelet tells: most of it is the images on the node. */
+    private String whole(String node) {
+        String metadata = metadata(node);
+        StringBuilder json = new StringBuilder(16_384)
+                .append(metadata, 0, metadata.length() - 1)
+                .append(",\"status\":{\"images\":[");
+        for (int i = 0; i < IMAGES; i++) {
+            json.append(i == 0 ? "" : ",")
+                    .append("{\"names\":[\"registry.example.com/group/project/image@sha256:")
+                    .append("0123456789abcdef".repeat(4))
+                    .append("\",\"registry.example.com/group/project/image:1.2.")
+                    .append(i)
+                    .append("\"],\"sizeBytes\":123456789}");
+        }
+        return json.append("]}}").toString();
+    }
+
     private String metadata(String node) {
         long at = versions.computeIfAbsent(node, _ -> version.incrementAndGet());
         StringBuilder json = new StringBuilder(4_096)
@@ -341,7 +365,8 @@ final class StandInApiServer implements AutoCloseable {
         return json.append("}}}").toString();
     }
 
-    private record Request(String method, String path, String body, long bytes) {}
+    /** @param brief whether only metadata is asked for */
+    private record Request(String method, String path, boolean brief, String body, long bytes) {}
 
     /** An open watch; compared by itself. */
     private static final class Watch {

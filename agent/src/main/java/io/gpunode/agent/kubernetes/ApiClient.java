@@ -38,6 +38,9 @@ final class ApiClient implements AutoCloseable {
     /** The metadata of a node has some kilobytes; all annotations together may have 256 KiB. */
     static final int LARGEST_BODY_BYTES = 1 << 20;
 
+    /** Asks for an object's metadata alone; servers that do not know this send all of it. */
+    static final String METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
     static final Duration CALL_LIMIT = Duration.ofSeconds(10);
 
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
@@ -95,11 +98,19 @@ final class ApiClient implements AutoCloseable {
 
     /** Changes an object; {@code contentType} says in which of the ways that Kubernetes has. */
     ApiAnswer patch(String path, String contentType, String json) throws IOException, InterruptedException {
+        return patch(path, "application/json", contentType, json);
+    }
+
+    /** The same, with no more of the object sent back than its metadata: a node as a whole has tens of kilobytes. */
+    ApiAnswer patchInBrief(String path, String contentType, String json) throws IOException, InterruptedException {
+        return patch(path, METADATA, contentType, json);
+    }
+
+    private ApiAnswer patch(String path, String accept, String contentType, String json)
+            throws IOException, InterruptedException {
         return send(
                 "patch",
-                request(path, "application/json")
-                        .header("Content-Type", contentType)
-                        .method("PATCH", body(json)));
+                request(path, accept).header("Content-Type", contentType).method("PATCH", body(json)));
     }
 
     /**

@@ -151,7 +151,7 @@ public final class NodeCondition implements Errand {
         }
         String time = wall.instant().truncatedTo(ChronoUnit.SECONDS).toString();
         String since = last != null && last.wish.status == wanted.status && !last.since.isEmpty() ? last.since : time;
-        ApiAnswer answer = api.patch(
+        ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + node + "/status?fieldManager=gpu-node-agent",
                 "application/strategic-merge-patch+json",
                 json(wanted, time, since));

@@ -314,7 +314,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         Cordon record = before != null
                 ? before
                 : new Cordon(order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), unschedulable);
-        ApiAnswer answer = api.patch(
+        ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, patch(record.json(), true, true));
         if (answer.status() == ApiAnswer.CONFLICT) {
             step = Step.NODE;
@@ -367,7 +367,7 @@ public final class NodeDrain implements Errand, NodeDraining {
             step = Step.NODE;
             return;
         }
-        ApiAnswer answer = api.patch(
+        ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER,
                 MERGE_PATCH,
                 patch(null, !record.wasUnschedulable(), false));

@@ -43,10 +43,6 @@ public final class NodeLabelWriter implements Errand {
 
     static final Duration WHILE_REFUSED = Duration.ofMinutes(10);
 
-    /** Only the metadata of the node is sent back. */
-    private static final String ACCEPT =
-            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-
     /** All agents of a cluster may see the same thing at the same moment: their start, an upgrade, somebody who removes a label from all nodes. */
     private static final Duration SPREAD_OF_FIRST = Duration.ofSeconds(5);
 
@@ -184,7 +180,7 @@ public final class NodeLabelWriter implements Errand {
         ApiAnswer answer = api.apply(
                 "/api/v1/nodes/" + node + "?fieldManager=" + FIELD_MANAGER
                         + (force || plan.takesBack ? "&force=true" : ""),
-                ACCEPT,
+                ApiClient.METADATA,
                 json(node, object.uid(), plan.send));
         if (!answer.ok()) {
             refused(answer, plan, now);

@@ -34,8 +34,6 @@ public final class OwnNode implements NodeLabels {
     private static final String LIST =
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
-    private static final String WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-
     /** A kubelet reports at least every five minutes: longer silence is a dead connection, or a server that went back in time. */
     static final Duration LONGEST_SILENCE = Duration.ofMinutes(10);
 
@@ -223,7 +221,7 @@ public final class OwnNode implements NodeLabels {
         Open next = new Open(node);
         String path = "/api/v1/nodes?watch=true&allowWatchBookmarks=true&" + selector + "&resourceVersion="
                 + encoded(resourceVersion);
-        switch (api.watch(path, WATCH, next)) {
+        switch (api.watch(path, ApiClient.METADATA, next)) {
             case WatchStart.Refused(ApiAnswer answer) -> {
                 refused("watch", answer);
                 return false;

@@ -117,7 +117,7 @@ public final class StartupTaint implements Errand {
             say("waiting", "the Node does not say yet that " + missing + " is allocatable");
             return LOOK;
         }
-        ApiAnswer answer = api.patch(
+        ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + node + "?fieldManager=gpu-node-agent", "application/json-patch+json", removal);
         if (!answer.ok()) {
             // What was tested is not so any more, perhaps: the next turn reads again.

@@ -77,6 +77,8 @@ class NodeConditionTest {
         // Then
         assertThat(server.requests("status").getFirst().contentType())
                 .isEqualTo("application/strategic-merge-patch+json");
+        assertThat(server.requests("status").getFirst().accept())
+                .startsWith("application/json;as=PartialObjectMetadata");
         assertThat(written.member("type").textOr("")).isEqualTo("GpuHealthy");
         assertThat(written.member("status").textOr("")).isEqualTo("False");
         assertThat(written.member("reason").textOr("")).isEqualTo("GpuUnhealthy");
