@@ -446,7 +446,7 @@ public final class NodeDrain implements Errand, NodeDraining {
                             inTheWay,
                             "",
                             gone.isEmpty() && noneAccepted() ? ", nothing was evicted" : ", others were evicted");
-                } else if (order.dryRun() || cordon != null && unschedulable) {
+                } else if (order.dryRun() || (cordon != null && unschedulable)) {
                     step = Step.EVICT;
                 } else {
                     step = Step.CORDON;
@@ -521,7 +521,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
         Tick next = null;
         for (Leaving one : leaving.values()) {
-            if (!one.evictable() || order.dryRun() && !one.why.isEmpty()) {
+            if (!one.evictable() || (order.dryRun() && !one.why.isEmpty())) {
                 continue;
             }
             if (now.reached(one.notBefore)) {
