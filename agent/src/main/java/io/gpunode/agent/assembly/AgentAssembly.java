@@ -207,11 +207,14 @@ public final class AgentAssembly {
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
     }
 
-    /** Resources of which the kubelet may give a device away. */
+    /** Resources of which the kubelet may give a device away; none before it has taken all that are offered. */
     private Set<String> givenAway() {
         Set<String> resources = new HashSet<>();
         for (DevicePluginStatus status : devicePlugin.status()) {
-            if (status.registered() && status.healthyDevices() > 0) {
+            if (!status.registered()) {
+                return Set.of();
+            }
+            if (status.healthyDevices() > 0) {
                 resources.add(status.resource());
             }
         }
