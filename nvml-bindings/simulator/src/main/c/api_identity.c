@@ -33,6 +33,7 @@ NUMBER_FUNCTION(nvmlDeviceGetBoardId, P_BOARD, ACCEPT_GPU)
 NUMBER_FUNCTION(nvmlDeviceGetModuleId, P_MODULE, ACCEPT_GPU)
 NUMBER_FUNCTION(nvmlDeviceGetArchitecture, P_ARCHITECTURE, ACCEPT_GPU | ACCEPT_MIG)
 NUMBER_FUNCTION(nvmlDeviceGetPersistenceMode, P_PERSISTENCE, ACCEPT_GPU)
+NUMBER_FUNCTION(nvmlDeviceGetVirtualizationMode, P_VIRTUALIZATION, ACCEPT_GPU)
 NUMBER_FUNCTION(nvmlDeviceGetComputeMode, P_COMPUTE_MODE, ACCEPT_GPU | ACCEPT_MIG)
 NUMBER_FUNCTION(nvmlDeviceGetDefaultEccMode, P_ECC, ACCEPT_GPU)
 NUMBER_FUNCTION(nvmlDeviceGetDisplayMode, P_DISPLAY, ACCEPT_GPU)
@@ -227,15 +228,6 @@ nvmlReturn_t nvmlDeviceOnSameBoard(nvmlDevice_t device1, nvmlDevice_t device2, i
     if (!other || other->kind != HANDLE_GPU || !onSameBoard)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     *onSameBoard = world.gpu[other->gpu].number[P_BOARD] == call.gpu->number[P_BOARD];
-    LEAVE(NVML_SUCCESS);
-}
-
-nvmlReturn_t nvmlDeviceGetVirtualizationMode(nvmlDevice_t device, unsigned *mode)
-{
-    ENTER_DEVICE(nvmlDeviceGetVirtualizationMode, device, ACCEPT_GPU);
-    if (!mode)
-        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
-    out_u32(&call, mode, 0); /* bare metal */
     LEAVE(NVML_SUCCESS);
 }
 

@@ -73,6 +73,12 @@ public interface Nvml {
     /** {@code nvmlDeviceGetArchitecture}, the number of {@code nvmlDeviceArchitecture_t} (9 is Hopper). */
     int architecture(NvmlDevice device) throws NvmlException;
 
+    /**
+     * {@code nvmlDeviceGetVirtualizationMode}, the number of {@code nvmlGpuVirtualizationMode_t}: 0 bare metal, 1 a virtual machine has the GPU
+     * whole, 2 a virtual machine has a vGPU, 3 and 4 a host of vGPUs.
+     */
+    int virtualizationMode(NvmlDevice device) throws NvmlException;
+
     /** {@code nvmlDeviceGetPersistenceMode}. */
     boolean persistenceMode(NvmlDevice device) throws NvmlException;
 

@@ -171,6 +171,7 @@ abstract class NvmlContractKit {
         for (NvmlDevice device : devices()) {
             assertThat(nvml.computeCapability(device).major()).isBetween(3, 20);
             assertThat(nvml.architecture(device)).isPositive();
+            assertThat(nvml.virtualizationMode(device)).isBetween(0, 4);
             assertThat(nvml.brand(device)).isNotNegative();
             assertThat(nvml.computeMode(device)).isBetween(0, 3);
             boolean persistent = nvml.persistenceMode(device);

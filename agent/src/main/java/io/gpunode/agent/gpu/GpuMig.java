@@ -17,6 +17,7 @@ import java.util.OptionalInt;
  * @param pciDeviceId device and vendor: {@code 0x233010DE}
  * @param pciSubsystemId the same of the board
  * @param architecture NVML's number, 9 is Hopper; absent where the driver cannot tell
+ * @param passThrough whether a virtual machine has the GPU whole; unsupported where the driver cannot tell
  * @param geometry how it is split; unsupported when the GPU has no MIG
  * @param profiles what it can be split into, in the order of their constants; unsupported when the GPU has no MIG, failed when the driver tells
  *     nothing
@@ -28,5 +29,6 @@ public record GpuMig(
         int pciDeviceId,
         int pciSubsystemId,
         OptionalInt architecture,
+        Reading<Boolean> passThrough,
         Reading<MigGeometry> geometry,
         Reading<List<MigProfile>> profiles) {}

@@ -23,6 +23,8 @@ import java.util.OptionalInt;
 /** Reads what GPUs can be split into and how they are split, on one lane. Changes nothing. */
 final class GpuMigReader {
     private static final String MIG = "MIG ";
+    /** {@code NVML_GPU_VIRTUALIZATION_MODE_PASSTHROUGH}. */
+    private static final int PASS_THROUGH = 1;
 
     private final Nvml nvml;
     private final Lane lane;
@@ -77,6 +79,7 @@ final class GpuMigReader {
                 pci.deviceId(),
                 pci.subsystemId(),
                 architecture.asOptional().map(OptionalInt::of).orElse(OptionalInt.empty()),
+                reading("nvmlDeviceGetVirtualizationMode", () -> nvml.virtualizationMode(device) == PASS_THROUGH),
                 geometry,
                 profiles);
     }

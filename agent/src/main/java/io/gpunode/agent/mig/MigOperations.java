@@ -15,7 +15,7 @@ public interface MigOperations {
     /**
      * Makes one step. A compute instance or a GPU instance is destroyed only when the id and the place both are those of the step.
      *
-     * @param gpu the GPU as it was when the step was planned
+     * @param gpu the GPU as it was read last, which is after the step before this one
      */
     void perform(MigGpu gpu, MigStep step) throws MigOperationException, InterruptedException;
 }

@@ -8,7 +8,6 @@ import io.gpunode.agent.gpu.GpuSession;
 import io.gpunode.agent.gpu.NvmlOpener;
 import io.gpunode.agent.gpu.Step;
 import io.gpunode.agent.meters.Meters;
-import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
@@ -138,7 +137,7 @@ public final class MigReader implements AutoCloseable {
                 told.pciDeviceId(),
                 told.pciSubsystemId(),
                 told.architecture(),
-                new Reading.NotRead<>(),
+                told.passThrough(),
                 told.geometry(),
                 told.profiles());
     }

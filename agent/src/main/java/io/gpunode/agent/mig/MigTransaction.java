@@ -273,14 +273,13 @@ public final class MigTransaction {
         MigGpu gpu = read(target.gpu());
         MigGeometry now = geometry(gpu);
         List<MigStep> steps = Steps.between(gpu, now, goal);
-        MigLayout expected = MigLayout.of(now);
         int number = done;
         for (MigStep step : steps) {
             number++;
             announce(entry, number, label(target.index(), target.gpu()) + ": " + step.text());
             listener.beginning(target.gpu(), step, entry.back());
             perform(gpu, step);
-            expected = verified(target.gpu(), step, Steps.after(expected, step));
+            gpu = verified(target.gpu(), step, Steps.after(MigLayout.of(geometry(gpu)), step));
         }
         return steps.size();
     }
@@ -323,7 +322,8 @@ public final class MigTransaction {
     }
 
     /** Looks at the GPU after a step. */
-    private MigLayout verified(GpuId gpu, MigStep step, MigLayout expected) throws StepFailed, InterruptedException {
+    private MigGpu verified(GpuId id, MigStep step, MigLayout expected) throws StepFailed, InterruptedException {
+        MigGpu gpu = read(id);
         MigLayout now = MigLayout.of(geometry(gpu));
         boolean modeAlreadyInForce = step instanceof MigStep.SetMode mode
                 && now.enabled() == mode.enabled()
@@ -335,7 +335,7 @@ public final class MigTransaction {
                     "the driver reported success, but the GPU is split as " + now + ", not " + expected,
                     null);
         }
-        return now;
+        return gpu;
     }
 
     private MigGpu read(GpuId gpu) throws StepFailed, InterruptedException {

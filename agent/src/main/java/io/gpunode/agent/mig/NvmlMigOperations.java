@@ -96,9 +96,8 @@ public final class NvmlMigOperations implements MigOperations {
         }
     }
 
-    /** The instance that lies at a place now: the GPU is read again, since ids of new instances are not known before. */
-    private GpuInstance at(MigGpu gpu, MigPlacement place) throws MigOperationException, InterruptedException {
-        return read(gpu.id()).geometry().asOptional().stream()
+    private static GpuInstance at(MigGpu gpu, MigPlacement place) throws MigOperationException {
+        return gpu.geometry().asOptional().stream()
                 .flatMap(geometry -> geometry.instances().stream())
                 .filter(instance -> instance.placement().equals(place))
                 .findFirst()
@@ -106,10 +105,9 @@ public final class NvmlMigOperations implements MigOperations {
                         MigOperationException.Kind.FAILED, "no GPU instance lies at " + place));
     }
 
-    private int computeProfile(MigGpu gpu, GpuInstance instance, int slices)
-            throws MigOperationException, InterruptedException {
-        // Only an instance that exists tells its compute profiles, so they are those of the newest reading.
-        return read(gpu.id()).profile(instance.profileId()).stream()
+    /** Only an instance that exists tells its compute profiles; the GPU was read with it. */
+    private static int computeProfile(MigGpu gpu, GpuInstance instance, int slices) throws MigOperationException {
+        return gpu.profile(instance.profileId()).stream()
                 .flatMap(profile -> profile.computeProfiles().stream())
                 .filter(compute -> compute.slices() == slices)
                 .mapToInt(MigProfile.Compute::id)

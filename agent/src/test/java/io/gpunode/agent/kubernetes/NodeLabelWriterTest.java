@@ -472,8 +472,9 @@ class NodeLabelWriterTest {
                 "apply",
                 FakeApiServer.Fault.answer(
                         status,
-                        "{\"message\":\"" + message + "\",\"details\":{\"causes\":[{\"reason\":\"FieldValueInvalid\",\"field\":\""
-                                + field + "\"}]}}"));
+                        "{\"message\":\"" + message
+                                + "\",\"details\":{\"causes\":[{\"reason\":\"FieldValueInvalid\",\"field\":\"" + field
+                                + "\"}]}}"));
         want(writer, EIGHT);
 
         // When
@@ -537,9 +538,7 @@ class NodeLabelWriterTest {
         written(2);
 
         // Then
-        assertThat(server.labels())
-                .containsAllEntriesOf(EIGHT)
-                .doesNotContainKey("node-restriction.kubernetes.io/gpu");
+        assertThat(server.labels()).containsAllEntriesOf(EIGHT).doesNotContainKey("node-restriction.kubernetes.io/gpu");
         assertThat(writer.status().leftOut().get("node-restriction.kubernetes.io/gpu"))
                 .contains("NodeRestriction")
                 .contains("service account");

@@ -282,6 +282,26 @@ class MigTransactionOnDriverTest {
     }
 
     @Test
+    void aVirtualMachinesModeWaitsForItsRestartAndTheRestIsPlannedThen() throws Exception {
+        // Given
+        node.apply("set gpu=0 mig-reset=on virtualization=1");
+        MigWish wish = wish(AMPERE, "7g.80gb", 1);
+
+        // When
+        MigOutcome outcome = transaction().apply(plan(new MigRequest(driver.read(AMPERE), wish, driver.use(AMPERE))));
+
+        // Then
+        assertThat(outcome).isEqualTo(new MigOutcome.Done(1, true));
+        node.apply("reset gpu=0");
+        assertThat(transaction().apply(plan(new MigRequest(driver.read(AMPERE), wish, driver.use(AMPERE)))))
+                .isEqualTo(new MigOutcome.Done(2, false));
+        assertThat(MigPlanner.plan(List.of(new MigRequest(driver.read(AMPERE), wish, driver.use(AMPERE)))))
+                .isInstanceOfSatisfying(
+                        MigDecision.Planned.class,
+                        planned -> assertThat(planned.plan().isEmpty()).isTrue());
+    }
+
+    @Test
     void disablingTakesAllInstancesAway() throws Exception {
         // Given
         begin();

@@ -77,6 +77,9 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceGetArchitecture(long device, long arch);
 
     @Override
+    public native int nvmlDeviceGetVirtualizationMode(long device, long mode);
+
+    @Override
     public native int nvmlDeviceGetPersistenceMode(long device, long mode);
 
     @Override

@@ -52,6 +52,8 @@ public interface NvmlApi {
 
     int nvmlDeviceGetArchitecture(long device, long arch);
 
+    int nvmlDeviceGetVirtualizationMode(long device, long mode);
+
     int nvmlDeviceGetPersistenceMode(long device, long mode);
 
     int nvmlDeviceGetComputeMode(long device, long mode);

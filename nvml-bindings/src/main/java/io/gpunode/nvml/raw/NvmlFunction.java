@@ -31,6 +31,7 @@ public enum NvmlFunction {
     nvmlDeviceGetInforomImageVersion,
     nvmlDeviceGetCudaComputeCapability,
     nvmlDeviceGetArchitecture,
+    nvmlDeviceGetVirtualizationMode,
     nvmlDeviceGetPersistenceMode,
     nvmlDeviceGetComputeMode,
     nvmlDeviceGetEccMode,

@@ -382,6 +382,11 @@ public final class OpenNvml implements Nvml {
     }
 
     @Override
+    public int virtualizationMode(NvmlDevice device) throws NvmlException {
+        return number(NvmlFunction.nvmlDeviceGetVirtualizationMode, device, NvmlApi::nvmlDeviceGetVirtualizationMode);
+    }
+
+    @Override
     public boolean persistenceMode(NvmlDevice device) throws NvmlException {
         return number(NvmlFunction.nvmlDeviceGetPersistenceMode, device, NvmlApi::nvmlDeviceGetPersistenceMode)
                 == ENABLED;
