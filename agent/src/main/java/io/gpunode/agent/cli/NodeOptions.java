@@ -70,6 +70,8 @@ final class NodeOptions {
             shell.problems(e.problems());
             return ExitCode.USAGE;
         }
+        // What has to be said is said below.
+        RunCommand.configureLog(shell, "error");
         PrintStream progressTo = output.json() ? shell.err() : shell.out();
         Thread self = Thread.currentThread();
         Signals.handle("INT", self::interrupt);

@@ -4,10 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.kubernetes.FakeApiServer;
 import io.gpunode.agent.kubernetes.FakePods;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.simulation.EmbeddedKubelet;
+import io.gpunode.agent.simulation.KubeletOptions;
 import io.gpunode.agent.testing.Golden;
+import io.gpunode.agent.testing.MinimalPlugin;
+import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -160,6 +166,34 @@ class NodeCommandsTest {
 
                 node node-a is open for pods; 1 pod holds GPUs
                 """);
+    }
+
+    @Test
+    void thePodThatOnlyTheKubeletKnowsToHoldAGpuIsShown() throws Exception {
+        // Given
+        pods.add("ml", "old").asks("");
+        Path sockets = Files.createDirectories(directory.resolve("dp"));
+        EventLoops loops = EventLoops.open("kubelet-io");
+        try (loops;
+                EmbeddedKubelet kubelet = new EmbeddedKubelet(
+                        KubeletOptions.of(sockets, directory.resolve("none.sock")), loops, SystemTime.monotonic());
+                MinimalPlugin plugin =
+                        new MinimalPlugin(sockets, "plugin.sock", EmbeddedKubelet.GPU_RESOURCE, loops)) {
+            kubelet.start();
+            plugin.send(MinimalPlugin.device("GPU-a", "Healthy"));
+            plugin.serve();
+            plugin.register();
+            kubelet.awaitDevices(EmbeddedKubelet.GPU_RESOURCE, list -> list.capacity() == 1, Duration.ofSeconds(10));
+            kubelet.runPod("ml", "old", "main", 1);
+
+            // When
+            ExitCode code = node("status");
+
+            // Then
+            assertThat(code).isEqualTo(ExitCode.OK);
+            assertThat(terminal.out()).contains("ml/old  GPUs, as the kubelet says  holds");
+            assertThat(terminal.err()).isEmpty();
+        }
     }
 
     @Test

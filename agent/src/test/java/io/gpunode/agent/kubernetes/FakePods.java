@@ -41,7 +41,7 @@ public final class FakePods implements FakeApiServer.More {
         }
 
         /** Asks for one of this; empty for nothing. */
-        Pod asks(String changed) {
+        public Pod asks(String changed) {
             resource = changed;
             return this;
         }

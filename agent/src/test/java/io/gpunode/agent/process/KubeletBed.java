@@ -165,12 +165,17 @@ final class KubeletBed {
         void run() throws Exception;
     }
 
+    /** Of a full cluster's administrator. */
+    Path kubeconfig() {
+        return folder.resolve("run/kubeconfig");
+    }
+
     /** What kubectl prints, of a full cluster. */
     String kubectl(String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
                 folder.resolve("sdk/usr/bin/kubectl").toString(),
                 "--kubeconfig",
-                folder.resolve("run/kubeconfig").toString()));
+                kubeconfig().toString()));
         command.addAll(List.of(arguments));
         return run(150, command);
     }

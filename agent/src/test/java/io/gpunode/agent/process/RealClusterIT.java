@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -245,6 +246,73 @@ class RealClusterIT {
         }
     }
 
+    @Test
+    void aDrainTakesThePodsThatHoldGpusRespectsBudgetsAndIsUndone() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node("8xh100", UnaryOperator.identity());
+                AgentProcess agent = node.startAgent()) {
+            agent.awaitAddress();
+            awaitAllocatable(bed, GPU, 8);
+            bed.apply(deployment("trains", 2, GPU, 1));
+            bed.apply(deployment("serves", 1, GPU, 1));
+            bed.apply(deployment("plain", 1, "cpu", 0));
+            bed.apply("""
+                    apiVersion: policy/v1beta1
+                    kind: PodDisruptionBudget
+                    metadata: {name: serves}
+                    spec: {minAvailable: 1, selector: {matchLabels: {app: serves}}}
+                    """);
+            awaitReady(bed, "trains", 2);
+            awaitReady(bed, "serves", 1);
+            awaitReady(bed, "plain", 1);
+            String plain = bed.kubectl("get", "pods", "-l", "app=plain", "-o", "name");
+            String dryRun = drain(bed, node, 5, "drain", "--dry-run");
+            assertThat(dryRun)
+                    .contains("would go", "PodDisruptionBudget: ")
+                    .contains("node " + KubeletBed.NODE + " could not be drained now: 1 pod would be in the way")
+                    .doesNotContain("plain");
+
+            // When
+            String blocked = drain(bed, node, 5, "drain", "--timeout", "5s");
+            bed.kubectl("delete", "poddisruptionbudget", "serves");
+            String drained = drain(bed, node, 0, "drain");
+
+            // Then
+            assertThat(blocked)
+                    .contains("node " + KubeletBed.NODE + " is not drained after 5 s: ", "evicting default/trains-")
+                    .contains("kubectl get poddisruptionbudgets -n default");
+            assertThat(drained)
+                    .contains("was cordoned by gpu-node-agent node drain", "is drained: ")
+                    .doesNotContain("plain");
+            assertThat(bed.kubectl("get", "pods", "-l", "app=plain", "-o", "name"))
+                    .isEqualTo(plain);
+            awaitNoDeviceInUse(bed);
+            assertThat(drain(bed, node, 0, "uncordon")).contains("takes pods again");
+            awaitReady(bed, "trains", 2);
+            awaitReady(bed, "serves", 1);
+        }
+    }
+
+    /** What a command about the node prints, once it has ended with this status. */
+    private static String drain(KubeletBed bed, NodeUnderTest node, int status, String... command) throws Exception {
+        List<String> arguments = new ArrayList<>(List.of("node"));
+        arguments.addAll(List.of(command));
+        arguments.addAll(List.of(
+                "--config",
+                node.config.toString(),
+                "--kubeconfig",
+                bed.kubeconfig().toString(),
+                "--node-name",
+                KubeletBed.NODE));
+        try (AgentProcess process = AgentProcess.start(arguments)) {
+            int exit = process.awaitExit(60);
+            String output = String.join("\n", process.output());
+            assertThat(exit).as(output).isEqualTo(status);
+            return output;
+        }
+    }
+
     private static void report(TestReporter reporter, String what, double value) {
         reporter.publishEntry(what, String.format(Locale.ROOT, "%.1f", value));
     }
@@ -254,6 +322,8 @@ class RealClusterIT {
     }
 
     // --- what is asked of the cluster ---
+
+    // Without the token there is no volume, which a kubelet may take a minute to unmount before a pod is gone.
 
     private static String deployment(String name, int replicas, String resource, int each) {
         return """
@@ -267,6 +337,7 @@ class RealClusterIT {
                     metadata: {labels: {app: %1$s}}
                     spec:
                       terminationGracePeriodSeconds: 1
+                      automountServiceAccountToken: false
                       hostNetwork: true
                       containers:
                       - name: main
@@ -290,6 +361,7 @@ class RealClusterIT {
                     metadata: {labels: {app: %1$s}}
                     spec:
                       terminationGracePeriodSeconds: 1
+                      automountServiceAccountToken: false
                       hostNetwork: true
                       restartPolicy: Never
                       containers:
