@@ -42,7 +42,10 @@ public final class ApiConnection implements Service {
     /** As much again at most: a whole fleet loses a server in the same moment, and is not to come back in one. */
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
-    /** A turn is at most seven calls of ten seconds each, and name resolution may take as long again. */
+    /** After this no errand is begun in the same turn: a server that is slow with everything is not to look like a loop that hangs. */
+    static final Duration LONGEST_TURN = Duration.ofSeconds(30);
+
+    /** A turn is at most two calls for the watch, and three of the errand that was begun last, after {@link #LONGEST_TURN}; ten seconds each. */
     private static final Duration BOUND = Duration.ofMinutes(2);
 
     private enum State {
@@ -79,6 +82,9 @@ public final class ApiConnection implements Service {
     private final Optional<NodeFeatureWriter> featureWriter;
     private final Optional<StartupTaint> startupTaint;
     private final List<Waiting> errands = new ArrayList<>();
+    /** Whose turn it is: the first, unless the last turn took too long for all. */
+    private int nextErrand;
+
     private final DutyCycle cycle;
     private final Duration callLimit;
     private boolean waited;
@@ -299,8 +305,15 @@ public final class ApiConnection implements Service {
                     return again(LOOK_AGAIN);
                 }
             }
+            Tick began = clock.now();
             Duration next = ownNode.turn(open, node);
-            for (Waiting errand : errands) {
+            for (int i = 0; i < errands.size(); i++) {
+                if (clock.now().since(began).compareTo(LONGEST_TURN) >= 0) {
+                    next = Duration.ZERO;
+                    break;
+                }
+                Waiting errand = errands.get(nextErrand);
+                nextErrand = (nextErrand + 1) % errands.size();
                 Duration due = errand.turn(open);
                 next = due.compareTo(next) < 0 ? due : next;
             }

@@ -885,6 +885,39 @@ class ApiConnectionTest {
     }
 
     @Test
+    void whatASlowServerLeavesNoTimeForHasItsTurnInTheNext() throws Exception {
+        // Given
+        try (Harness agent = Harness.connectedTo(server, root)) {
+            agent.watching();
+            NodeCondition condition = agent.connection.condition().orElseThrow();
+            condition.want(new NodeCondition.Wish(NodeCondition.Status.TRUE, "GpusHealthy", "all GPUs are healthy"));
+            agent.turnUntil(() -> server.requests("status").size() == 1);
+            agent.time.advance(Duration.ofMinutes(1));
+            condition.want(new NodeCondition.Wish(NodeCondition.Status.FALSE, "GpuUnhealthy", "GPU 3 is broken"));
+            server.next("event", FakeApiServer.Fault.hang());
+            agent.connection.events().orElseThrow().announce(new NodeEvent(true, "GpuUnhealthy", "gpu", "broken"));
+            Thread slow = Thread.ofPlatform().start(() -> {
+                try {
+                    server.await("event");
+                    agent.time.advance(ApiConnection.LONGEST_TURN);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+
+            // When
+            Duration pause = agent.connection.turn();
+
+            // Then
+            slow.join();
+            assertThat(pause).isZero();
+            assertThat(server.requests("status")).hasSize(1);
+            agent.connection.turn();
+            assertThat(server.requests("status")).hasSize(2);
+        }
+    }
+
+    @Test
     void stoppingDoesNotWaitForAServerThatHangs() throws Exception {
         // Given
         server.next("list", FakeApiServer.Fault.hang());
