@@ -117,12 +117,16 @@ final class GpuMigReader {
                 continue;
             }
             List<MigProfile.Compute> computeProfiles = MigProfiles.usualComputeProfiles(profile.slices());
-            if (enabled) {
-                for (NvmlMig.GpuInstance instance :
-                        call("nvmlDeviceGetGpuInstances", () -> mig.gpuInstances(device, profile.id()))) {
-                    computeProfiles = computeProfiles(mig, device, instance.id());
-                    instances.add(instance(mig, device, instance, computeProfiles));
-                }
+            List<NvmlMig.GpuInstance> present = enabled
+                    ? call("nvmlDeviceGetGpuInstances", () -> mig.gpuInstances(device, profile.id()))
+                    : List.of();
+            if (!present.isEmpty()) {
+                // Those of one profile are alike, and some drivers take their time for each call.
+                computeProfiles =
+                        computeProfiles(mig, device, present.getFirst().id());
+            }
+            for (NvmlMig.GpuInstance instance : present) {
+                instances.add(instance(mig, device, instance, computeProfiles));
             }
             String name = MigProfiles.text(
                     profile.slices(),

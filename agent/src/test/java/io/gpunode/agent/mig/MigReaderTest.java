@@ -186,9 +186,9 @@ class MigReaderTest {
         try (SimulatedMigNode node = SimulatedMigNode.of(root, Chip.A100_40)
                 .apply("fault stuck call=nvmlDeviceGetMigMode hang=until-released")) {
             // When / Then
-            assertThatThrownBy(() -> node.read(Duration.ofSeconds(1)))
+            assertThatThrownBy(() -> node.read(Duration.ofSeconds(3)))
                     .isInstanceOf(MigReader.UnreadableException.class)
-                    .hasMessageContaining("reading the GPUs has not ended within 1 s")
+                    .hasMessageContaining("reading the GPUs has not ended within 3 s")
                     .hasMessageContaining("dmesg");
             node.awaitClosed();
         }

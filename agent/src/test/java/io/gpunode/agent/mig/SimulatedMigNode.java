@@ -112,9 +112,10 @@ public final class SimulatedMigNode implements AutoCloseable {
         return MigReader.read(config(), new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall());
     }
 
-    /** The same with a limit. */
+    /** The same with a limit, by one who calls a call overdue before it. */
     List<MigGpu> read(Duration limit) throws Exception {
-        return MigReader.read(config(), new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall(), limit);
+        AgentConfig config = Configs.of("GPU_NODE_AGENT_HOST_ROOT=" + root, "GPU_NODE_AGENT_NVML_CALL_DEADLINE=500ms");
+        return MigReader.read(config, new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall(), limit);
     }
 
     /** Lets go of calls that hang, and waits until a reader that gave up has shut NVML down after all. */
