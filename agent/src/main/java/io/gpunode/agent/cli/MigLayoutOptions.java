@@ -50,7 +50,7 @@ final class MigLayoutOptions {
         if (config.isEmpty() || layout.isEmpty() || hooks.isEmpty()) {
             return change.problems(report);
         }
-        List<MigConfigFile.Entry> all = config.get().layouts().get(layout.get());
+        List<MigConfigFile.Entry> all = config.get().layout(layout.get());
         List<MigConfigFile.Entry> entries =
                 modes ? all.stream().map(MigConfigFile.Entry::withoutDevices).toList() : all;
         Map<String, String> environment = new LinkedHashMap<>(variables);

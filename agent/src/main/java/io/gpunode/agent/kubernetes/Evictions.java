@@ -45,7 +45,7 @@ final class Evictions {
     /** What the server's answer means. */
     Answer judge(ApiAnswer answer) {
         int status = answer.status();
-        if (answer.ok() || status == ApiAnswer.NOT_FOUND && isAboutPod(answer)) {
+        if (answer.ok() || (status == ApiAnswer.NOT_FOUND && isAboutPod(answer))) {
             return new Answer.Accepted();
         }
         if (status == ApiAnswer.CONFLICT) {
