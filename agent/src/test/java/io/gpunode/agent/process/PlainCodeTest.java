@@ -94,7 +94,7 @@ class PlainCodeTest {
                 case Circle(double radius) -> radius * radius;
                 case Square square when square.side() > 100 -> -1;
                 case Square(long side) -> side * side;
-                case Named(_, Square(long side)) -> side;
+                case Named(var _, Square(long side)) -> side;
                 case Named named -> named.name().length();
             };
         }
