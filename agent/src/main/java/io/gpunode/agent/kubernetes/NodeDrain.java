@@ -557,12 +557,12 @@ public final class NodeDrain implements Errand, NodeDraining {
                 listAgain();
             }
             case Evictions.Answer.Again _ -> {}
-            case Evictions.Answer.Refused(String why) -> wait(one, answer, why, dryRun, now);
+            case Evictions.Answer.Refused(String why) -> postpone(one, answer, why, dryRun, now);
             case Evictions.Answer.Forbidden _ -> forbidden("create", "pods/eviction", answer);
         }
     }
 
-    private void wait(Leaving one, ApiAnswer answer, String why, boolean dryRun, Tick now) {
+    private void postpone(Leaving one, ApiAnswer answer, String why, boolean dryRun, Tick now) {
         String shortened = Texts.shortened(why, LONGEST_REASON);
         if (!dryRun && !shortened.equals(one.why)) {
             told.accept(one.pod.path() + " waits: " + shortened);

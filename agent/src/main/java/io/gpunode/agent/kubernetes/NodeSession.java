@@ -79,11 +79,6 @@ public final class NodeSession implements AutoCloseable {
         return new NodeSession(api, api.nodeName().orElse(config.host().nodeName()), drain, told, random);
     }
 
-    /** The node's name. */
-    public String node() {
-        return node;
-    }
-
     /**
      * {@link NodeDraining#drain}, until it has ended.
      *
