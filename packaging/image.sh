@@ -59,6 +59,10 @@ done
 	rm -rf "$work"
 )
 
+others=$(ls "$out"/lib/*.jar | grep -v '/gpu-node-agent\.jar$')
+# shellcheck disable=SC2086 # names of jars have no blanks
+"$jdk/bin/java" -XX:+UseSerialGC "$root/packaging/OneJar.java" "$out/lib/gpu-node-agent.jar" $others >&2
+
 # These modules run everything: logging for gRPC, management for the agent's own meters, net.http for the API server, unsupported for signals and
 # Netty.
 "$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,java.net.http,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
