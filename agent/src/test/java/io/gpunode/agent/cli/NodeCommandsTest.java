@@ -177,8 +177,7 @@ class NodeCommandsTest {
         try (loops;
                 EmbeddedKubelet kubelet = new EmbeddedKubelet(
                         KubeletOptions.of(sockets, directory.resolve("none.sock")), loops, SystemTime.monotonic());
-                MinimalPlugin plugin =
-                        new MinimalPlugin(sockets, "plugin.sock", EmbeddedKubelet.GPU_RESOURCE, loops)) {
+                MinimalPlugin plugin = new MinimalPlugin(sockets, "plugin.sock", EmbeddedKubelet.GPU_RESOURCE, loops)) {
             kubelet.start();
             plugin.send(MinimalPlugin.device("GPU-a", "Healthy"));
             plugin.serve();
