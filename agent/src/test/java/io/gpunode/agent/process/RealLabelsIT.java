@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Feature labels of the packaged agent at a real API server that serves NodeFeature objects; see {@link KubeletBed}. */
+/** Feature labels of the packaged agent at a real API server without node-feature-discovery; see {@link KubeletBed}. */
 @Timeout(300)
 class RealLabelsIT {
     private static final Duration SOON = Duration.ofSeconds(90);
@@ -26,7 +26,6 @@ class RealLabelsIT {
 
     private static @Nullable KubeletBed cluster;
     private static Path asKubelet = Path.of("/nonexistent");
-    private static Path asAdministrator = Path.of("/nonexistent");
 
     @TempDir(factory = ShortTempDir.class)
     Path folder;
@@ -38,27 +37,7 @@ class RealLabelsIT {
         KubeletBed bed = KubeletBed.fullCluster();
         cluster = bed;
         asKubelet = bed.addUser("system:node:" + KubeletBed.NODE, "system:nodes");
-        asAdministrator = bed.addUser("administrator", "system:masters");
         bed.restartApiServer(() -> {});
-        bed.apply("""
-                apiVersion: apiextensions.k8s.io/v1
-                kind: CustomResourceDefinition
-                metadata: {name: nodefeatures.nfd.k8s-sigs.io}
-                spec:
-                  group: nfd.k8s-sigs.io
-                  scope: Namespaced
-                  names: {kind: NodeFeature, listKind: NodeFeatureList, plural: nodefeatures, singular: nodefeature}
-                  versions:
-                  - name: v1alpha1
-                    served: true
-                    storage: true
-                    schema:
-                      openAPIV3Schema:
-                        type: object
-                        properties:
-                          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-                """);
-        bed.kubectl("wait", "--for=condition=Established", "crd/nodefeatures.nfd.k8s-sigs.io", "--timeout=60s");
     }
 
     @AfterAll
@@ -151,45 +130,5 @@ class RealLabelsIT {
                         SOON, () -> ofNode().equals(new TreeMap<>(Map.of(OTHERS, "kept"))) ? "" : "still: " + ofNode());
             }
         }
-    }
-
-    @Test
-    void whoMayWriteNodeFeaturesDoesSoAndAChangedPictureChangesThem() throws Exception {
-        // Given
-        try (NodeUnderTest node = new NodeUnderTest(folder, "4xl4");
-                AgentProcess agent = agent(node, asAdministrator, "--labels-namespace=default")) {
-            String address = agent.awaitAddress();
-            awaitCurrent(address, "node-feature");
-            assertThat(ofFeature())
-                    .containsEntry("nvidia.com/gpu.count", "4")
-                    .containsEntry("nvidia.com/gpu.replicas", "1");
-            assertThat(ofNode()).doesNotContainKey("nvidia.com/gpu.count");
-
-            // When
-            Files.writeString(node.config, Files.readString(node.config) + """
-                    sharing:
-                      timeSlicing:
-                        resources: [{name: nvidia.com/gpu, replicas: 3}]
-                    """);
-            agent.signal("HUP");
-
-            // Then
-            Eventually.within(
-                    SOON,
-                    () -> "3".equals(ofFeature().get("nvidia.com/gpu.replicas"))
-                            ? ""
-                            : "the object says " + ofFeature());
-        }
-    }
-
-    private static SortedMap<String, String> ofFeature() throws Exception {
-        return members(JsonValue.parse(bed().kubectl(
-                        "get",
-                        "nodefeatures",
-                        "-n",
-                        "default",
-                        "nvidia-features-for-" + KubeletBed.NODE,
-                        "-o",
-                        "jsonpath={.spec.labels}")));
     }
 }
