@@ -10,6 +10,7 @@ import io.gpunode.agent.simulation.KubeletOptions;
 import io.gpunode.agent.testing.Golden;
 import io.gpunode.agent.testing.MinimalPlugin;
 import io.gpunode.agent.time.SystemTime;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,9 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -196,31 +195,47 @@ class NodeCommandsTest {
     }
 
     @Test
-    void whoIsInterruptedIsToldHowToGoOnAndHowToUndo() throws Exception {
+    void whoStopsItIsToldHowToGoOnAndHowToUndo() throws Exception {
         // Given
         pods.add("ml", "web").keptBy(BUDGET);
-        AtomicReference<ExitCode> code = new AtomicReference<>();
-        CountDownLatch done = new CountDownLatch(1);
-        Thread command = new Thread(() -> {
-            code.set(node("drain"));
-            done.countDown();
-        });
-        command.start();
-        CountDownLatch never = new CountDownLatch(1);
-        for (int i = 0; i < 2_000 && !terminal.out().contains("ml/web waits"); i++) {
-            assertThat(never.await(5, TimeUnit.MILLISECONDS)).isFalse();
+        Process command = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Main.class.getName(),
+                        "node",
+                        "drain",
+                        "--config",
+                        directory.resolve("config.yaml").toString(),
+                        "--kubeconfig",
+                        directory.resolve("kubeconfig").toString())
+                .redirectErrorStream(true)
+                .start();
+        try (BufferedReader output = command.inputReader()) {
+            String line = output.readLine();
+            while (line != null && !line.startsWith("ml/web waits: ")) {
+                line = output.readLine();
+            }
+            assertThat(line).isNotNull();
+
+            // When: Ctrl-C
+            int sent = new ProcessBuilder("kill", "-INT", Long.toString(command.pid()))
+                    .start()
+                    .waitFor();
+
+            // Then
+            assertThat(sent).isZero();
+            assertThat(command.waitFor(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(command.exitValue()).isEqualTo(ExitCode.FAILURE.code());
+            assertThat(output.readLine())
+                    .isEqualTo("stopped; the node stays cordoned. Go on with: gpu-node-agent node drain; undo it with:"
+                            + " gpu-node-agent node uncordon");
+            assertThat(pods.unschedulable()).isTrue();
+        } finally {
+            command.destroyForcibly();
         }
-
-        // When
-        command.interrupt();
-
-        // Then
-        assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
-        assertThat(code.get()).isEqualTo(ExitCode.FAILURE);
-        assertThat(terminal.err())
-                .isEqualTo("stopped; the node stays cordoned. Go on with: gpu-node-agent node drain; undo it with:"
-                        + " gpu-node-agent node uncordon\n");
-        assertThat(pods.unschedulable()).isTrue();
     }
 
     @ParameterizedTest
