@@ -650,6 +650,11 @@ public final class FakeApiServer implements AutoCloseable {
         return events.putIfAbsent(name, body) == null;
     }
 
+    /** The events that it keeps, as they were made. */
+    public synchronized List<String> keptEvents() {
+        return List.copyOf(events.values());
+    }
+
     /** How many events it keeps. */
     synchronized int events() {
         return events.size();
