@@ -244,4 +244,56 @@ class RealApiServerIT {
             }
         }
     }
+
+    @Test
+    void featureLabelsOnTheNodeArePutRightAndLeftAloneByTheNextAgent() throws Exception {
+        // Given
+        List<String> labels = List.of("--labels-sink=node", "--no-timestamp");
+        try (NodeUnderTest node = new NodeUnderTest(folder, "1xt4")) {
+            node.kubelet.start();
+            try (AgentProcess agent = agent(node, asKubelet, labels.toArray(String[]::new))) {
+                awaitWatch(agent.awaitAddress());
+                awaitLabel("nvidia.com/gpu.count", "1");
+                assertThat(bed().kubectl(
+                                "get", "node", KubeletBed.NODE, "-o", "jsonpath={.metadata.managedFields[*].manager}"))
+                        .contains("gpu-node-agent-labels");
+
+                // When
+                bed().kubectl("label", "--overwrite", "node", KubeletBed.NODE, "nvidia.com/gpu.count=7");
+
+                // Then
+                awaitLabel("nvidia.com/gpu.count", "1");
+                agent.terminate();
+                assertThat(agent.awaitExit(10)).isZero();
+            }
+            try (AgentProcess next = node.startAgent(labels.toArray(String[]::new))) {
+                String address = next.awaitAddress();
+                Eventually.within(SOON, () -> {
+                    JsonValue told = state(address).member("kubernetes").member("nodeLabels");
+                    long wanted = told.member("wanted").wholeNumber().orElse(0);
+                    return wanted > 0 && told.member("applied").wholeNumber().orElse(-1) == wanted
+                            ? ""
+                            : wanted + " labels are wanted";
+                });
+                assertThat(state(address)
+                                .member("kubernetes")
+                                .member("nodeLabels")
+                                .member("writes")
+                                .wholeNumber())
+                        .hasValue(0);
+            }
+        }
+    }
+
+    private static void awaitLabel(String name, String value) throws Exception {
+        Eventually.within(SOON, () -> {
+            String now = bed().kubectl(
+                            "get",
+                            "node",
+                            KubeletBed.NODE,
+                            "-o",
+                            "jsonpath={.metadata.labels." + name.replace(".", "\\.") + "}");
+            return now.equals(value) ? "" : name + " is \"" + now + "\"";
+        });
+    }
 }
