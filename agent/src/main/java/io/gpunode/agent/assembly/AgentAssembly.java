@@ -38,6 +38,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.metrics.MetricsExposition;
 import io.gpunode.agent.metrics.MicrometerMeters;
 import io.gpunode.agent.metrics.ProcessMeters;
+import io.gpunode.agent.mig.MigManager;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.HostFiles;
@@ -77,6 +78,7 @@ public final class AgentAssembly {
     private final DevicePlugin devicePlugin;
     private final ApiConnection kubernetes;
     private final LabelPublisher featureLabels;
+    private final Optional<MigManager> mig;
     private final MetricsExposition exposition;
     private final AdminServer admin;
     private final List<ReadinessCheck> readiness;
@@ -152,6 +154,20 @@ public final class AgentAssembly {
                 new SplittableRandom());
         this.featureLabels = new LabelPublisher(
                 inventory, this::config, host, kubernetes, clock, wall, new SplittableRandom(), heartbeats, meters);
+        this.mig = config.mig().manage()
+                ? Optional.of(new MigManager(
+                        config,
+                        inventory,
+                        access,
+                        pods,
+                        kubernetes,
+                        host,
+                        clock,
+                        wall,
+                        new SplittableRandom(),
+                        heartbeats,
+                        meters))
+                : Optional.empty();
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -183,6 +199,7 @@ public final class AgentAssembly {
                                 StateSections.cdi(cdi),
                                 StateSections.kubernetes(kubernetes),
                                 StateSections.labels(featureLabels),
+                                StateSections.mig(mig, kubernetes),
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
@@ -196,7 +213,9 @@ public final class AgentAssembly {
                 cdi,
                 pods,
                 new FirstScrape(admin),
-                kubernetes,
+                kubernetes));
+        mig.ifPresent(inOrder::add);
+        inOrder.addAll(List.of(
                 new Prepared(),
                 devicePlugin,
                 featureLabels,
@@ -367,6 +386,9 @@ public final class AgentAssembly {
 
         @Override
         public void start() throws Exception {
+            if (mig.isPresent()) {
+                mig.get().awaitRestored();
+            }
             preparation.prepare();
         }
 

@@ -16,11 +16,15 @@ import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.kubernetes.NodeFeatureWriter;
 import io.gpunode.agent.kubernetes.NodeLabelWriter;
 import io.gpunode.agent.kubernetes.StartupTaint;
+import io.gpunode.agent.kubernetes.StateLabelWriter;
 import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.labels.LabelStatus;
+import io.gpunode.agent.mig.MigManager;
+import io.gpunode.agent.mig.MigManagerStatus;
 import io.gpunode.agent.model.NvmlFault;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 
@@ -147,6 +151,28 @@ final class StateSections {
             status.lastWritten().ifPresent(age -> json.member("lastWrittenSecondsAgo", age.toSeconds()));
             texts(json, "labels", status.labels());
             json.endObject();
+        });
+    }
+
+    static StateSection mig(Optional<MigManager> manager, ApiConnection connection) {
+        return section("mig", json -> {
+            if (manager.isEmpty()) {
+                json.beginObject().member("state", "off").endObject();
+                return;
+            }
+            MigManagerStatus status = manager.get().status();
+            json.beginObject()
+                    .member("state", status.state().toString())
+                    .member("layout", status.layout())
+                    .member("origin", status.origin())
+                    .member("reason", status.reason())
+                    .member("since", status.since().toString())
+                    .member("attempts", status.attempts())
+                    .member("steps", status.steps())
+                    .member(
+                            "labelProblem",
+                            connection.migState().map(StateLabelWriter::problem).orElse(""))
+                    .endObject();
         });
     }
 

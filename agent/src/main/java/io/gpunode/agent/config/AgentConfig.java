@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param cdi {@code cdi}: where specs are written, and with which hooks
  * @param kubernetes {@code kubernetes}: the API server
  * @param labels {@code labels}: the node's feature labels
+ * @param mig {@code mig}: how the GPUs are to be split
  * @param metrics {@code metrics}: what {@code /metrics} shows
  * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
  * @param log {@code log}: how much is written to standard error
@@ -44,6 +45,7 @@ public record AgentConfig(
         Cdi cdi,
         Kubernetes kubernetes,
         Labels labels,
+        Mig mig,
         Metrics metrics,
         Http http,
         Log log) {
@@ -394,6 +396,20 @@ public record AgentConfig(
         NODE_FEATURE,
         NODE,
         OFF
+    }
+
+    /**
+     * @param manage {@code mig.manage}: whether the agent splits the GPUs itself
+     * @param layout {@code mig.layout}: the wanted layout's name where no label names one; empty for none
+     * @param configFile {@code mig.configFile}: of mig-parted, absolute path as the agent sees it; empty for the usual layouts
+     * @param whileInUse {@code mig.whileInUse}
+     */
+    public record Mig(boolean manage, String layout, String configFile, MigWhileInUse whileInUse) {}
+
+    /** What the node's state is while somebody uses what has to go; the texts are {@code failed} and {@code pending}. */
+    public enum MigWhileInUse {
+        FAILED,
+        PENDING
     }
 
     /**

@@ -10,6 +10,7 @@ import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.config.AgentConfig.LabelOutput;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
+import io.gpunode.agent.config.AgentConfig.MigWhileInUse;
 import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.config.AgentConfig.NvidiaComGpu;
 import io.gpunode.agent.config.AgentConfig.RegistrationWay;
@@ -530,6 +531,26 @@ public final class ConfigSchema {
             .defaultWords("that of the credentials for the API server, else `default`")
             .describedAs("The namespace of the object that `labels.sink: node-feature` writes.");
 
+    static final Setting<Boolean> MIG_MANAGE = own("mig.manage", SWITCH, false)
+            .describedAs("Whether the agent splits the node's GPUs as a layout wants it, which the node's label"
+                    + " `nvidia.com/mig.config` names. Not beside NVIDIA's MIG manager.");
+
+    static final Setting<String> MIG_LAYOUT = own("mig.layout", TEXT, "")
+            .defaultWords("none: the GPUs stay as they are")
+            .describedAs("The layout while the node has no label `nvidia.com/mig.config`, with `mig.manage`.");
+
+    static final Setting<String> MIG_CONFIG_FILE = own("mig.configFile", PATH_OR_EMPTY, "")
+            .defaultWords("the usual layouts, made from what the GPUs can be split into")
+            .describedAs("mig-parted's configuration file with the layouts, with `mig.manage`.");
+
+    static final Setting<MigWhileInUse> MIG_WHILE_IN_USE = own(
+                    "mig.whileInUse",
+                    new Choice<>(ordered("failed", MigWhileInUse.FAILED, "pending", MigWhileInUse.PENDING), Map.of()),
+                    MigWhileInUse.FAILED)
+            .describedAs(
+                    "The state that the label `nvidia.com/mig.config.state` shows while a pod or a process uses a GPU that"
+                            + " would have to change. It is waited for in either case.");
+
     static final Setting<List<String>> METRICS_FIELDS = own("metrics.fields", new FieldNames(), DefaultFields.NAMES)
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
             .live()
@@ -620,6 +641,10 @@ public final class ConfigSchema {
             OPERATOR_LABELS,
             LABELS_FORCE,
             LABEL_NAMESPACE,
+            MIG_MANAGE,
+            MIG_LAYOUT,
+            MIG_CONFIG_FILE,
+            MIG_WHILE_IN_USE,
             METRICS_FIELDS,
             POD_ATTRIBUTION,
             HTTP_LISTEN,

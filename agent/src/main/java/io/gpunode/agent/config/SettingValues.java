@@ -109,6 +109,11 @@ class SettingValues {
                         get(ConfigSchema.OPERATOR_LABELS),
                         get(ConfigSchema.LABELS_FORCE),
                         get(ConfigSchema.LABEL_NAMESPACE)),
+                new AgentConfig.Mig(
+                        get(ConfigSchema.MIG_MANAGE),
+                        get(ConfigSchema.MIG_LAYOUT),
+                        get(ConfigSchema.MIG_CONFIG_FILE),
+                        get(ConfigSchema.MIG_WHILE_IN_USE)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),
                 new AgentConfig.Log(get(ConfigSchema.LOG_LEVEL)));

@@ -81,6 +81,7 @@ public final class ApiConnection implements Service {
     private final Optional<NodeLabelWriter> labelWriter;
     private final Optional<NodeFeatureWriter> featureWriter;
     private final Optional<StartupTaint> startupTaint;
+    private final Optional<StateLabelWriter> migState;
     private final List<Waiting> errands = new ArrayList<>();
     /** Whose turn it is: the first, unless the last turn took too long for all. */
     private int nextErrand;
@@ -190,9 +191,14 @@ public final class ApiConnection implements Service {
             NodeFeatureWriter features = new NodeFeatureWriter(ownNode, labels.namespace(), clock, random, cycle::wake);
             featureWriter = Optional.of(features);
             errands.add(new Waiting(features));
+            StateLabelWriter state = new StateLabelWriter(
+                    StateLabelWriter.MIG_STATE, StateLabelWriter.MIG_MANAGER, ownNode, clock, random, cycle::wake);
+            migState = Optional.of(state);
+            errands.add(new Waiting(state));
         } else {
             labelWriter = Optional.empty();
             featureWriter = Optional.empty();
+            migState = Optional.empty();
         }
         if (enabled) {
             meters.gauge(
@@ -234,6 +240,11 @@ public final class ApiConnection implements Service {
     /** What keeps labels in the node's NodeFeature object; empty when the API server is switched off. */
     public Optional<NodeFeatureWriter> featureWriter() {
         return featureWriter;
+    }
+
+    /** What keeps the label that tells how a change of MIG stands; empty when the API server is switched off. */
+    public Optional<StateLabelWriter> migState() {
+        return migState;
     }
 
     /** What takes the start-up taint off the Node object; empty when there is none to take off. */

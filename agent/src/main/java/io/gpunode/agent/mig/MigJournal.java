@@ -66,6 +66,11 @@ final class MigJournal {
         }
     }
 
+    boolean exists() {
+        return files.exists(file);
+    }
+
+    /** Where it lies, as the host sees it. */
     Path file() {
         return file;
     }

@@ -114,6 +114,11 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     }
 
     @Override
+    public void askAgain() {
+        cycle.wake();
+    }
+
+    @Override
     public String name() {
         return "podresources";
     }

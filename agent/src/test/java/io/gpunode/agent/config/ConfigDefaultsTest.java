@@ -75,6 +75,7 @@ class ConfigDefaultsTest {
                         false,
                         false,
                         ""));
+        assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
         assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));

@@ -82,6 +82,7 @@ class ConfigFileTest {
                   devCharLinks: false
                 kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true, startupTaint: nvidia.com/gpu-not-ready}
                 labels: {sink: node-feature, perModel: true, operatorLabels: true, force: true, namespace: gpu-operator}
+                mig: {manage: true, layout: all-balanced, configFile: /etc/mig.yaml, whileInUse: pending}
                 metrics:
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
@@ -153,6 +154,7 @@ class ConfigFileTest {
                                 true,
                                 true,
                                 "gpu-operator"),
+                        new AgentConfig.Mig(true, "all-balanced", "/etc/mig.yaml", AgentConfig.MigWhileInUse.PENDING),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
                         new AgentConfig.Http("[::1]:9500"),
                         new AgentConfig.Log("debug")));

@@ -287,7 +287,7 @@ public final class FakeApiServer implements AutoCloseable {
     }
 
     /** The labels of the node now. */
-    synchronized Map<String, String> labels() {
+    public synchronized Map<String, String> labels() {
         return new TreeMap<>(labels);
     }
 

@@ -66,6 +66,7 @@ final class MetricsDocument {
             | `gpu_node_agent_labels_current` | gauge | | 1 while they are written where they belong, else 0 and the reason is in `/state`; no number while `labels.sink` is `off`. |
             | `gpu_node_agent_labels_file_failures_total` | counter | | Times that the file of feature labels could not be written or removed. |
             | `gpu_node_agent_labels_file_writes_total` | counter | | Times that it was written or removed. |
+            | `gpu_node_agent_mig_layout_applied` | gauge | | With `mig.manage`: 1 while the GPUs are split as the wanted layout says, else 0 and the reason is in `/state`; no number while none is wanted. |
             | `gpu_node_agent_nvml_call_seconds` | timer | group | How long NVML calls, or batches of them, took. |
             | `gpu_node_agent_nvml_errors_total` | counter | group, return | NVML calls that failed, without those that are not supported. |
             | `gpu_node_agent_pod_resources_call_seconds` | timer | | How long calls of the kubelet's PodResources API took. |

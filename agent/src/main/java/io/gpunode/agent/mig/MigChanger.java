@@ -1,0 +1,183 @@
+package io.gpunode.agent.mig;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.config.Report;
+import io.gpunode.agent.config.TextFile;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.os.HostFiles;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** Brings a node to a layout by its name, once: reads the layouts and the GPUs, plans, and carries it out. One thread. */
+final class MigChanger {
+    private final AgentConfig.Mig config;
+    private final HostFiles files;
+    private final MigTransaction.Listener listener;
+
+    /** How it ended. */
+    sealed interface Result {
+        /**
+         * The layout is there.
+         *
+         * @param steps how many were made
+         * @param devices how many MIG devices each GPU of the layout has
+         */
+        record Done(int steps, Map<GpuId, Integer> devices) implements Result {}
+
+        /** Somebody uses what would have to go; nothing was touched. */
+        record InUse(String reason) implements Result {}
+
+        /**
+         * It could not be done.
+         *
+         * @param reason with the next step
+         * @param modeRefused whether a switch of the mode was taken back, for which the driver wants the GPU to itself
+         */
+        record Failed(String reason, boolean modeRefused) implements Result {}
+    }
+
+    /** Told before the first step of a change, with how many there are. */
+    @FunctionalInterface
+    interface Beginning {
+        void beginning(int steps);
+    }
+
+    MigChanger(AgentConfig.Mig config, HostFiles files, MigTransaction.Listener listener) {
+        this.config = config;
+        this.files = files;
+        this.listener = listener;
+    }
+
+    /**
+     * Ends what an earlier change has left, then makes this one.
+     *
+     * @param order the node's GPUs in PCI order
+     * @param uncounted why the GPUs cannot be counted by index; empty when they can
+     */
+    Result change(String layout, List<GpuId> order, String uncounted, MigOperations operations, Beginning beginning)
+            throws InterruptedException {
+        MigTransaction transaction = new MigTransaction(files, MigTransaction.STATE_DIRECTORY, operations, listener);
+        String interrupted = recover(transaction);
+        if (!interrupted.isEmpty()) {
+            return failed(interrupted);
+        }
+        try {
+            List<MigGpu> gpus = new ArrayList<>(order.size());
+            for (GpuId id : order) {
+                gpus.add(operations.read(id));
+            }
+            Report report = new Report(true);
+            Optional<MigConfigFile> file = layouts(gpus, report);
+            if (file.isEmpty()) {
+                return failed(text(report));
+            }
+            List<MigConfigFile.Entry> entries = file.get().layouts().get(layout);
+            if (entries == null) {
+                return failed("there is no layout \"" + layout + "\" in " + source() + "; set the label to one of: "
+                        + String.join(", ", file.get().layouts().keySet()));
+            }
+            if (!uncounted.isEmpty()
+                    && entries.stream().anyMatch(entry -> !entry.gpus().isEmpty())) {
+                return failed("the layout names GPUs by index, and " + uncounted);
+            }
+            Optional<MigConfigWishes> wishes = MigConfigWishes.of(entries, gpus, report);
+            return wishes.isEmpty() ? failed(text(report)) : apply(wishes.get(), operations, transaction, beginning);
+        } catch (MigOperationException e) {
+            return failed("the GPUs cannot be looked at: " + e.text());
+        } catch (MigReader.UnreadableException e) {
+            return failed(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** Ends what an earlier change has left; why that is impossible, or empty. */
+    String finish(MigOperations operations) throws InterruptedException {
+        return recover(new MigTransaction(files, MigTransaction.STATE_DIRECTORY, operations, listener));
+    }
+
+    private static String recover(MigTransaction transaction) throws InterruptedException {
+        Optional<MigOutcome> ended = transaction.recover();
+        boolean well = ended.isEmpty()
+                || ended.get() instanceof MigOutcome.Done
+                || ended.get() instanceof MigOutcome.RolledBack;
+        return well ? "" : "a change that was interrupted: " + ended.get().message();
+    }
+
+    private Result apply(
+            MigConfigWishes wishes, MigOperations operations, MigTransaction transaction, Beginning beginning)
+            throws MigOperationException, InterruptedException {
+        List<MigRequest> requests = new ArrayList<>();
+        for (MigConfigWishes.Wanted wanted : wishes.gpus()) {
+            if (wanted.wish().isPresent()) {
+                MigGpu gpu = wanted.gpu();
+                MigUse use = gpu.capable() ? operations.use(gpu.id()) : MigUse.NOBODY;
+                requests.add(new MigRequest(gpu, wanted.wish().get(), use));
+            }
+        }
+        return switch (MigPlanner.plan(requests)) {
+            case MigDecision.Refused refused -> {
+                boolean inUse = refused.reasons().stream().allMatch(MigRefusal.InUse.class::isInstance);
+                String why = refused.reasons().stream().map(MigRefusal::message).collect(Collectors.joining("; "));
+                yield inUse ? new Result.InUse(why) : failed(why);
+            }
+            case MigDecision.Planned(MigPlan plan) -> {
+                if (!plan.isEmpty()) {
+                    beginning.beginning(plan.stepCount());
+                }
+                yield result(plan, transaction.apply(plan));
+            }
+        };
+    }
+
+    private static Result result(MigPlan plan, MigOutcome outcome) {
+        return switch (outcome) {
+            case MigOutcome.Done done -> {
+                if (done.restartNeeded()) {
+                    yield failed("MIG mode comes into force when the machine was restarted: restart it, the rest is"
+                            + " done then. The agent restarts no machine by itself");
+                }
+                Map<GpuId, Integer> devices = new LinkedHashMap<>();
+                for (MigPlan.OfGpu gpu : plan.gpus()) {
+                    devices.put(
+                            gpu.gpu(),
+                            gpu.after().instances().stream()
+                                    .mapToInt(instance -> instance.parts().size())
+                                    .sum());
+                }
+                yield new Result.Done(done.steps(), devices);
+            }
+            case MigOutcome.RolledBack _ ->
+                new Result.Failed(
+                        outcome.message(),
+                        plan.gpus().stream()
+                                .flatMap(gpu -> gpu.steps().stream())
+                                .anyMatch(step -> step instanceof MigStep.SetMode mode && mode.reset()));
+            case MigOutcome.Untouched _, MigOutcome.Stuck _ -> failed(outcome.message());
+        };
+    }
+
+    /** From the file, which may have been changed since; else those that the hardware can be split into. */
+    private Optional<MigConfigFile> layouts(List<MigGpu> gpus, Report report) throws MigReader.UnreadableException {
+        String name = config.configFile();
+        return name.isEmpty()
+                ? Optional.of(GeneratedConfig.of(gpus))
+                : TextFile.read(Path.of(name), report).flatMap(text -> MigConfigReader.read(name, text, report));
+    }
+
+    private String source() {
+        return config.configFile().isEmpty() ? "the usual layouts of this node's GPUs" : config.configFile();
+    }
+
+    private static String text(Report report) {
+        return report.problems().stream().limit(4).map(Problem::toString).collect(Collectors.joining("; "));
+    }
+
+    private static Result failed(String reason) {
+        return new Result.Failed(reason, false);
+    }
+}
