@@ -59,9 +59,6 @@ final class FlagsBenchmark implements Benchmark {
         variants.put("-XX:+AOTReplayTraining", options("-XX:+AOTReplayTraining"));
         variants.put("Netty without Unsafe", options("-Dio.netty.noUnsafe=true"));
         variants.put(
-                "native libraries unpacked at start",
-                options("-Djna.boot.library.path=/nowhere -Djna.nounpack=false -Djava.library.path=/nowhere"));
-        variants.put(
                 "glibc's number of arenas", new Variant("", Map.of("GPU_NODE_AGENT_JAVA", manyArenas(settings, node))));
         return variants;
     }
