@@ -71,13 +71,8 @@ final class MigChange {
             List<MigGpu> gpus = reader.read();
             MigOperations operations = reader.operations(gpus);
             MigTransaction transaction = node.transaction(shell, operations, this::tell);
-            Optional<MigOutcome> interrupted = dryRun ? Optional.empty() : transaction.recover();
-            if (interrupted.isPresent()) {
-                shell.err()
-                        .println("a change that was interrupted: "
-                                + interrupted.get().message());
-                if (!(interrupted.get() instanceof MigOutcome.Done)
-                        && !(interrupted.get() instanceof MigOutcome.RolledBack)) {
+            if (transaction.isInterrupted()) {
+                if (!endInterrupted(transaction)) {
                     return ExitCode.FAILURE.code();
                 }
                 gpus = reader.read();
@@ -98,6 +93,19 @@ final class MigChange {
             MigHooks runner = new MigHooks(hooks, new SystemCommandRunner(), variables, shell.err()::println);
             return withHooks(runner, plan, wanted.get(), operations, transaction);
         }
+    }
+
+    /** Ends a change that was interrupted, unless this is a dry run; whether the way is free. */
+    private boolean endInterrupted(MigTransaction transaction) throws InterruptedException {
+        if (dryRun) {
+            shell.err().println("a change was interrupted, or is under way: apply and restore end it first");
+            return true;
+        }
+        transaction
+                .recover()
+                .ifPresent(outcome ->
+                        shell.err().println("a change that was interrupted: " + Text.printable(outcome.message())));
+        return !transaction.isInterrupted();
     }
 
     private int withHooks(

@@ -107,12 +107,12 @@ final class MigJournal {
         }
         try {
             return Optional.of(entry(JsonValue.parse(body)));
-        } catch (JsonException | IllegalArgumentException e) {
+        } catch (JsonException | IllegalArgumentException | ArithmeticException e) {
             throw new UnreadableException(file, "cannot be understood (" + e.getMessage() + ")");
         }
     }
 
-    private static String checksum(String body) {
+    static String checksum(String body) {
         CRC32C crc = new CRC32C();
         crc.update(body.getBytes(StandardCharsets.UTF_8));
         return HexFormat.of().toHexDigits((int) crc.getValue());

@@ -1,5 +1,6 @@
 package io.gpunode.agent.mig;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /** How a change of MIG geometry ended. */
@@ -45,15 +46,17 @@ public sealed interface MigOutcome {
      * @param step the one that failed
      * @param reason why
      * @param left what could not be brought back, GPU by GPU, and why
+     * @param journal the journal's file
      */
-    record Stuck(String step, String reason, List<String> left) implements MigOutcome {
+    record Stuck(String step, String reason, List<String> left, Path journal) implements MigOutcome {
         public Stuck {
             left = List.copyOf(left);
         }
 
         @Override
         public String message() {
-            return "could not " + step + ": " + reason + "; not brought back yet: " + String.join("; ", left);
+            return "could not " + step + ": " + reason + "; not brought back yet: " + String.join("; ", left)
+                    + ". The next change goes on with it; to give it up, remove " + journal;
         }
     }
 }

@@ -90,9 +90,14 @@ public final class MigTransaction {
         });
     }
 
+    /** Whether a change is under way or was interrupted, as the journal says. */
+    public boolean isInterrupted() {
+        return files.exists(journal.file());
+    }
+
     /** Ends a change that was interrupted; empty when there is none. */
     public Optional<MigOutcome> recover() throws InterruptedException {
-        if (!files.exists(journal.file())) {
+        if (!isInterrupted()) {
             return Optional.empty();
         }
         return Optional.of(locked(() -> {
@@ -200,7 +205,7 @@ public final class MigTransaction {
             }
         }
         if (!left.isEmpty()) {
-            return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left);
+            return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file());
         }
         forgetJournal();
         return new MigOutcome.RolledBack(entry.failedStep(), entry.reason());
@@ -237,7 +242,11 @@ public final class MigTransaction {
                 }
             }
         } catch (StepFailed e) {
-            return new MigOutcome.Stuck("go on with a change that was interrupted", e.reason, List.of(e.reason));
+            return new MigOutcome.Stuck(
+                    "end a change that was interrupted",
+                    e.step + ": " + e.reason,
+                    List.of("all its GPUs"),
+                    journal.file());
         }
         return entry.back() ? back(entry) : forward(entry);
     }

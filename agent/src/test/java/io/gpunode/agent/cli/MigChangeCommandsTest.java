@@ -234,6 +234,29 @@ class MigChangeCommandsTest {
     }
 
     @Test
+    void aChangeThatWasInterruptedIsEndedFirst() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // Given
+            node.apply("fault f call=nvmlDeviceCreateGpuInstanceWithPlacement return=UNKNOWN");
+            assertThat(run("apply", "-c", "mixed").err())
+                    .contains("not brought back yet")
+                    .contains("mig.journal");
+            node.apply("clear f");
+
+            // When
+            Terminal plan = run("plan", "-c", "mixed");
+            Terminal terminal = run("apply", "-c", "mixed", "-m");
+
+            // Then
+            assertThat(plan.err())
+                    .isEqualTo("a change was interrupted, or is under way: apply and restore end it first\n");
+            assertThat(terminal.err()).contains("a change that was interrupted: could not create GPU instance");
+            assertThat(terminal.out()).isEqualTo("1 step done\n");
+            assertThat(layout(node)).contains("3g.40gb").contains("2g.20gb");
+        }
+    }
+
+    @Test
     void hooksAreRunAroundAChangeAndNotAroundNothing() throws Exception {
         try (SimulatedMigNode _ = node()) {
             // Given

@@ -177,7 +177,7 @@ class MigPlannerPropertyTest {
         Random random = new Random(42);
 
         // When
-        int checked = forPairs(geometries, wishes, 1_000, (from, to) -> {
+        int checked = forPairs(geometries, wishes, 400, (from, to) -> {
             List<MigUse.Holder> holders = new ArrayList<>();
             for (GpuInstance instance : from.instances()) {
                 if (random.nextInt(3) == 0) {

@@ -178,7 +178,7 @@ class MigTransactionTest {
     @EnumSource
     void twoFaultsInOneChangeEndInTheOldOrTheNewGeometry(Fault second) throws Exception {
         for (int step = 1; step <= plan.stepCount(); step++) {
-            for (int later = step + 1; later <= step + 5; later++) {
+            for (int later = step + 1; later <= step + 3; later++) {
                 aChangeOfTwoBoards();
                 operations.fault(Fault.FAILS, step);
                 operations.secondFault(second, later);

@@ -175,13 +175,18 @@ class PlainCodeTest {
         try (InputStream in = packaged.getResourceAsStream(path(type))) {
             assertThat(in).isNotNull();
             ClassModel model = ClassFile.of().parse(in.readAllBytes());
-            model.methods().forEach(method -> method.code().ifPresent(code -> code.forEach(element -> {
-                if (element instanceof InvokeDynamicInstruction call
-                        && call.bootstrapMethod().owner().displayName().matches("ObjectMethods|SwitchBootstraps")
-                        && !call.name().equalsString("toString")) {
-                    calls.add(method.methodName() + ": " + call.name());
-                }
-            })));
+            model.methods()
+                    .forEach(method -> method.code()
+                            .ifPresent(code -> code.forEach(element -> {
+                                if (element instanceof InvokeDynamicInstruction call
+                                        && call.bootstrapMethod()
+                                                .owner()
+                                                .displayName()
+                                                .matches("ObjectMethods|SwitchBootstraps")
+                                        && !call.name().equalsString("toString")) {
+                                    calls.add(method.methodName() + ": " + call.name());
+                                }
+                            })));
         }
         return calls;
     }
