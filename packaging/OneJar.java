@@ -13,6 +13,7 @@ import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
+import java.util.zip.ZipFile;
 
 /**
  * Puts jars together into one, which is named first and whose manifest stays. A process that asks for a resource, a service or a class that is not
@@ -22,7 +23,8 @@ import java.util.jar.Manifest;
  * <pre>java packaging/OneJar.java JAR OTHER...</pre>
  *
  * Lists of services are put together, licences are kept below {@code META-INF/licenses}, and Maven's {@code pom.properties} stay, by which scanners know
- * the libraries. Two different files of one name are refused, and so are classes for certain versions of Java. The others are deleted.
+ * the libraries. Two different files of one name are refused; of classes for certain versions of Java
+ * those for the Java that runs this stay. The others are deleted.
  */
 public final class OneJar {
     private static final LocalDateTime TIME = LocalDateTime.of(2026, 1, 1, 0, 0);
@@ -50,8 +52,9 @@ public final class OneJar {
 
     private void take(Path path) throws IOException {
         String library = path.getFileName().toString().replaceFirst("\\.jar$", "");
-        try (JarFile jar = new JarFile(path.toFile())) {
-            for (JarEntry entry : jar.stream().toList()) {
+        // What is there for certain versions of Java comes as this one sees it, which is the one that the package is made with.
+        try (JarFile jar = new JarFile(path.toFile(), true, ZipFile.OPEN_READ, Runtime.version())) {
+            for (JarEntry entry : jar.versionedStream().toList()) {
                 if (entry.isDirectory() || isForOthers(entry.getName())) {
                     continue;
                 }
@@ -70,8 +73,6 @@ public final class OneJar {
             entries.merge(name, bytes, OneJar::joined);
         } else if (name.matches("META-INF/(LICENSE|NOTICE)[^/]*|(LICENSE|NOTICE)[^/]*|META-INF/license/.*")) {
             entries.put("META-INF/licenses/" + library + "/" + name.replaceFirst("^META-INF/", ""), bytes);
-        } else if (name.startsWith("META-INF/versions/")) {
-            throw new IOException(library + " has classes for certain Java versions, which one jar does not tell apart: " + name);
         } else {
             byte[] before = entries.putIfAbsent(name, bytes);
             if (before != null && !Arrays.equals(before, bytes)) {

@@ -40,6 +40,7 @@ class OneJarTest {
                         "META-INF/LICENSE", "free",
                         "META-INF/maven/g/a/pom.properties", "version=1",
                         "META-INF/maven/g/a/pom.xml", "<project/>",
+                        "META-INF/versions/17/b/B.class", "newer B",
                         "META-INF/versions/9/module-info.class", "module"));
 
         // When
@@ -54,6 +55,7 @@ class OneJarTest {
             assertThat(manifest.getValue(Attributes.Name.CLASS_PATH)).isNull();
             assertThat(text(one, "META-INF/services/x.Y")).isEqualTo("a.A\nb.B");
             assertThat(text(one, "META-INF/licenses/library-1/LICENSE")).isEqualTo("free");
+            assertThat(text(one, "b/B.class")).isEqualTo("newer B");
             assertThat(one.stream().map(JarEntry::getName))
                     .containsExactlyInAnyOrder(
                             "META-INF/MANIFEST.MF",
@@ -84,6 +86,7 @@ class OneJarTest {
         Manifest manifest = new Manifest();
         manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
         manifest.getMainAttributes().put(Attributes.Name.IMPLEMENTATION_TITLE, title);
+        manifest.getMainAttributes().put(Attributes.Name.MULTI_RELEASE, "true");
         manifest.getMainAttributes().put(Attributes.Name.CLASS_PATH, "library-1.jar");
         Path path = directory.resolve(name);
         try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(path), manifest)) {
