@@ -113,6 +113,51 @@ class RealClusterIT {
     }
 
     @Test
+    void theLabelOfTheNodeSplitsItsGpusAndAPodInTheWayIsNamedAndWaitedFor(TestReporter reporter) throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node(
+                        "8xa100-80gb-mig",
+                        text -> text.replace("flags:", "flags:\n  migStrategy: mixed")
+                                        .replace("nodeName: node-under-test", "nodeName: " + KubeletBed.NODE)
+                                + "mig:\n  manage: true\nlabels:\n  sink: \"off\"\nkubernetes:\n  kubeconfig: "
+                                + bed.kubeconfig() + "\n");
+                AgentProcess agent = node.startAgent()) {
+            agent.awaitAddress();
+            awaitAllocatable(bed, "nvidia.com/mig-7g.80gb", 1);
+            bed.apply(deployment("large", 1, "nvidia.com/mig-7g.80gb", 1));
+            awaitReady(bed, "large", 1);
+
+            // When
+            bed.kubectl("label", "node", KubeletBed.NODE, "nvidia.com/mig.config=all-1g.10gb", "--overwrite");
+            awaitMigState(bed, "failed");
+            String events = bed.kubectl("get", "events", "-o", "jsonpath={.items[?(@.reason=='MigLayoutFailed')].message}");
+            bed.kubectl("delete", "deployment", "large", "--timeout=60s");
+            long began = System.nanoTime();
+            awaitMigState(bed, "success");
+            awaitAllocatable(bed, "nvidia.com/mig-1g.10gb", 56);
+            report(reporter, "milliseconds from the pod's end to 56 new devices allocatable", millisecondsSince(began));
+
+            // Then
+            assertThat(events).contains("GPU 6 ", "pod default/large-");
+            awaitAllocatable(bed, "nvidia.com/mig-7g.80gb", 0);
+            bed.apply(deployment("small", 2, "nvidia.com/mig-1g.10gb", 7));
+            awaitReady(bed, "small", 2);
+            assertThat(visible(bed, "small")).hasSize(14).doesNotHaveDuplicates();
+        } finally {
+            bed.kubectl("label", "node", KubeletBed.NODE, "nvidia.com/mig.config-");
+        }
+    }
+
+    private static void awaitMigState(KubeletBed bed, String wanted) throws Exception {
+        Eventually.within(SOON, () -> {
+            String now = bed.kubectl(
+                    "get", "node", "-o", "jsonpath={.items[0].metadata.labels.nvidia\\.com/mig\\.config\\.state}");
+            return now.equals(wanted) ? "" : "the state of MIG is " + now + ", not " + wanted;
+        });
+    }
+
+    @Test
     void sharesOfGpusAreSpreadOverTheGpus() throws Exception {
         // Given
         KubeletBed bed = cluster();
