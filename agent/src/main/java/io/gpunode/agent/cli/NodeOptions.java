@@ -6,6 +6,7 @@ import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.Cordon;
 import io.gpunode.agent.kubernetes.DrainProgress;
 import io.gpunode.agent.kubernetes.NodeSession;
+import io.gpunode.agent.kubernetes.OtherNodeException;
 import io.gpunode.agent.os.Signals;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.time.SystemTime;
@@ -83,6 +84,9 @@ final class NodeOptions {
             try (NodeSession session = NodeSession.open(
                     effective,
                     VersionCommand.version(),
+                    nodeName == null || nodeName.isEmpty()
+                            ? Optional.empty()
+                            : Optional.of(effective.host().nodeName()),
                     shell.environment(),
                     new SystemHostFiles(Path.of("/")),
                     new SystemHostFiles(effective.host().root()),
@@ -93,6 +97,9 @@ final class NodeOptions {
                     new SplittableRandom())) {
                 return run(shell, session, work, stopped);
             }
+        } catch (OtherNodeException e) {
+            shell.err().println(Main.NAME + ": " + Text.printable(String.valueOf(e.getMessage())));
+            return ExitCode.USAGE;
         } catch (IOException e) {
             shell.err()
                     .println(Main.NAME + ": the API server cannot be asked: "

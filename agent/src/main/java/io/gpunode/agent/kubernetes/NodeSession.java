@@ -43,16 +43,19 @@ public final class NodeSession implements AutoCloseable {
      * Finds credentials; nothing is sent yet.
      *
      * @param version the agent's own
+     * @param asked the node that a person named; empty for the one of the credentials, else {@code host.nodeName}
      * @param environment of this process
      * @param own files as this process sees them
      * @param host the host's files
      * @param holders pods that hold GPUs as the kubelet says, {@code namespace/name}; must not block
      * @param told hears what happens, a line each
      * @throws IOException when there are none, or none that can be used; the message has the next step
+     * @throws OtherNodeException when they are those of another node's kubelet than the one asked for
      */
     public static NodeSession open(
             AgentConfig config,
             String version,
+            Optional<String> asked,
             Map<String, String> environment,
             HostFiles own,
             HostFiles host,
@@ -61,7 +64,7 @@ public final class NodeSession implements AutoCloseable {
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random)
-            throws IOException {
+            throws IOException, OtherNodeException {
         Optional<ApiAccess> access;
         try {
             access = new AccessSearch(config.kubernetes(), environment, own, host).find();
@@ -75,8 +78,13 @@ public final class NodeSession implements AutoCloseable {
         }
         ApiClient api = new ApiClient(
                 access.get(), "gpu-node-agent/" + version, new RequestMeters(Meters.NONE, clock), ApiClient.CALL_LIMIT);
+        Optional<String> kubelets = api.nodeName();
+        if (kubelets.isPresent() && asked.isPresent() && !kubelets.get().equals(asked.get())) {
+            api.close();
+            throw new OtherNodeException(asked.get(), kubelets.get());
+        }
         NodeDrain drain = new NodeDrain(GpuResources.of(config), holders, told, clock, wall, random, () -> {});
-        return new NodeSession(api, api.nodeName().orElse(config.host().nodeName()), drain, told, random);
+        return new NodeSession(api, kubelets.orElse(config.host().nodeName()), drain, told, random);
     }
 
     /**

@@ -21,12 +21,15 @@ import java.util.Map;
  * NUMA node); all of them count.
  *
  * <p>Whose devices are kept follows from their ids, not from the configuration: containers hold devices under names of resources that it no longer has.
+ * Ids of other forms count under the names that device plugins for NVIDIA GPUs give by themselves. The domain alone says nothing: NVIDIA's
+ * network operator offers network functions in it ({@code nvidia.com/hostdev}).
  */
 final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String, List<PodUse>>> {
     /** More devices than a kubelet can hold is not an answer. */
     private static final int MOST_DEVICES = 100_000;
 
-    private static final String DOMAIN = "nvidia.com/";
+    private static final String GPU_RESOURCE = "nvidia.com/gpu";
+    private static final String MIG_RESOURCE = "nvidia.com/mig-";
     private static final String GPU = "GPU-";
     private static final String MIG_DEVICE = "MIG-";
 
@@ -123,8 +126,9 @@ final class PodResourcesReader implements MethodDescriptor.Marshaller<Map<String
             }
             return true;
         });
+        boolean gpus = resource[0].startsWith(GPU_RESOURCE) || resource[0].startsWith(MIG_RESOURCE);
         for (String id : found) {
-            if (resource[0].startsWith(DOMAIN) || id.startsWith(GPU) || id.startsWith(MIG_DEVICE)) {
+            if (gpus || id.startsWith(GPU) || id.startsWith(MIG_DEVICE)) {
                 ids.add(id);
             }
         }

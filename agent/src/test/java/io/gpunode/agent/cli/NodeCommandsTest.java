@@ -264,6 +264,32 @@ class NodeCommandsTest {
                 .contains("--timeout: \"" + timeout + "\" is not a duration of more than zero and at most 24h");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"drain", "uncordon", "status"})
+    void withTheCredentialsOfAKubeletNoOtherNodeIsTouched(String command) throws IOException {
+        // Given
+        Path certificate = Path.of("src", "test", "resources", "kubernetes", "kubelet-sec1.pem")
+                .toAbsolutePath();
+        Files.writeString(directory.resolve("kubeconfig"), """
+                apiVersion: v1
+                kind: Config
+                clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+                users: [{name: kubelet, user: {client-certificate: "%1$s", client-key: "%1$s"}}]
+                contexts: [{name: x, context: {cluster: c, user: kubelet}}]
+                current-context: x
+                """.formatted(certificate));
+
+        // When
+        ExitCode code = node(command, "--node-name", "node-b");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.USAGE);
+        assertThat(terminal.err())
+                .startsWith("gpu-node-agent: --node-name is \"node-b\", but the credentials are those of the kubelet of"
+                        + " node \"node-a\"");
+        assertThat(terminal.out()).isEmpty();
+    }
+
     @Test
     void aKubeconfigThatIsNotThereIsToldWithItsName() {
         // When

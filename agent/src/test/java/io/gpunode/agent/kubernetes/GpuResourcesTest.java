@@ -28,6 +28,7 @@ class GpuResourcesTest {
         "nvidia.com/mig-1g.10gb, true",
         "nvidia.com/mig-3g.40gb.shared, true",
         "nvidia.com/nvswitch, false",
+        "nvidia.com/hostdev, false",
         "example.com/gpu, false",
         "cpu, false",
     })

@@ -80,6 +80,29 @@ class PodResourcesReaderTest {
     }
 
     @Test
+    void whatIsNoGpuDoesNotCountInNvidiasDomain() {
+        // Given
+        ListPodResourcesResponse response = ListPodResourcesResponse.newBuilder()
+                .addPodResources(PodResources.newBuilder()
+                        .setName("pod")
+                        .setNamespace("n")
+                        .addContainers(ContainerResources.newBuilder()
+                                .setName("c")
+                                .addDevices(devices("nvidia.com/hostdev", 0, "0000:3b:00.2"))
+                                .addDevices(devices("nvidia.com/sriov_rdma", 0, "0000:3b:00.3"))
+                                .addDevices(devices("nvidia.com/hopper", 0, "GPU-a::0"))
+                                .addDevices(devices("nvidia.com/gpu.shared", 0, "nvidia0/vgpu1"))
+                                .addDevices(devices("nvidia.com/mig-1g.10gb", 0, "nvidia1/gi3"))))
+                .build();
+
+        // When
+        Map<String, List<PodUse>> byDevice = read(response.toByteArray());
+
+        // Then
+        assertThat(byDevice).containsOnlyKeys("GPU-a::0", "nvidia0/vgpu1", "nvidia1/gi3");
+    }
+
+    @Test
     void aDeviceOfSeveralContainersHasThemAllInTheKubeletsOrder() {
         // Given
         ListPodResourcesResponse.Builder response = ListPodResourcesResponse.newBuilder();
