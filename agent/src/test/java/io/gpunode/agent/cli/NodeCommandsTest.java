@@ -198,7 +198,11 @@ class NodeCommandsTest {
     void whoStopsItIsToldHowToGoOnAndHowToUndo() throws Exception {
         // Given
         pods.add("ml", "web").keptBy(BUDGET);
+        // A build in the background ignores SIGINT, its children inherit that, and a Java process then leaves the
+        // signal alone.
         Process command = new ProcessBuilder(
+                        "env",
+                        "--default-signal=INT",
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "-XX:+UseSerialGC",
                         "-XX:TieredStopAtLevel=1",

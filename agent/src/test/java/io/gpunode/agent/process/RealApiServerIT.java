@@ -255,7 +255,11 @@ class RealApiServerIT {
                 awaitWatch(agent.awaitAddress());
                 awaitLabel("nvidia.com/gpu.count", "1");
                 assertThat(bed().kubectl(
-                                "get", "node", KubeletBed.NODE, "-o", "jsonpath={.metadata.managedFields[*].manager}"))
+                                        "get",
+                                        "node",
+                                        KubeletBed.NODE,
+                                        "-o",
+                                        "jsonpath={.metadata.managedFields[*].manager}"))
                         .contains("gpu-node-agent-labels");
 
                 // When

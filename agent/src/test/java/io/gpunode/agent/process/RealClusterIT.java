@@ -131,7 +131,8 @@ class RealClusterIT {
             // When
             bed.kubectl("label", "node", KubeletBed.NODE, "nvidia.com/mig.config=all-1g.10gb", "--overwrite");
             awaitMigState(bed, "failed");
-            String events = bed.kubectl("get", "events", "-o", "jsonpath={.items[?(@.reason=='MigLayoutFailed')].message}");
+            String events =
+                    bed.kubectl("get", "events", "-o", "jsonpath={.items[?(@.reason=='MigLayoutFailed')].message}");
             bed.kubectl("delete", "deployment", "large", "--timeout=60s");
             long began = System.nanoTime();
             awaitMigState(bed, "success");
