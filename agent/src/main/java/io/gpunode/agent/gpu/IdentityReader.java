@@ -34,10 +34,15 @@ final class IdentityReader {
 
     private List<GpuInstanceProfile> profiles = List.of();
 
+    /** What the GPU that was read last said of itself; neither changes, so that a call that failed takes nothing away. */
+    private @Nullable Told told;
+
     IdentityReader(Nvml nvml, Lane lane) {
         this.nvml = nvml;
         this.lane = lane;
     }
+
+    private record Told(GpuId id, String name, OptionalLong memoryBytes) {}
 
     /**
      * A GPU, its handle under its own name, and the handles of its MIG devices in their order.
@@ -52,10 +57,14 @@ final class IdentityReader {
         NvmlDevice device = handle.named(id.uuid());
         PciAddress pci = address(call("nvmlDeviceGetPciInfo", () -> nvml.pciInfo(device)));
         int minor = call("nvmlDeviceGetMinorNumber", () -> nvml.minorNumber(device));
-        Reading<String> name = reading("nvmlDeviceGetName", () -> printable(nvml.name(device)));
+        Told before = told != null && told.id.equals(id) ? told : new Told(id, "unknown", OptionalLong.empty());
+        String name = reading("nvmlDeviceGetName", () -> printable(nvml.name(device)))
+                .asOptional()
+                .orElse(before.name);
         Reading<Nvml.MemoryInfo> memory = reading("nvmlDeviceGetMemoryInfo", () -> nvml.memory(device));
         OptionalLong memoryBytes =
-                memory.asOptional().map(info -> OptionalLong.of(info.total())).orElse(OptionalLong.empty());
+                memory.asOptional().map(info -> OptionalLong.of(info.total())).orElse(before.memoryBytes);
+        told = new Told(id, name, memoryBytes);
         Reading<Integer> architecture = reading("nvmlDeviceGetArchitecture", () -> nvml.architecture(device));
         Reading<Boolean> migMode =
                 reading("nvmlDeviceGetMigMode", () -> nvml.migMode(device).current());
@@ -72,7 +81,7 @@ final class IdentityReader {
                 index,
                 minor,
                 pci,
-                name.asOptional().orElse("unknown"),
+                name,
                 reading("nvmlDeviceGetSerial", () -> printable(nvml.serial(device))),
                 reading("nvmlDeviceGetVbiosVersion", () -> printable(nvml.vbiosVersion(device))),
                 reading("nvmlDeviceGetCudaComputeCapability", () -> {

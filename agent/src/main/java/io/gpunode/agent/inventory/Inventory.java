@@ -752,8 +752,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         if (open) {
             roster.gpus().forEach(gpu -> gpus.add(gpu.picture()));
         }
-        NodeSnapshot next =
-                PicturePublisher.next(current, wallNow, nvml, gpus, open ? topology : Topology.EMPTY, findings);
+        NodeSnapshot next = PicturePublisher.next(
+                current,
+                wallNow,
+                nvml,
+                gpus,
+                open ? topology : Topology.EMPTY,
+                findings,
+                open ? unidentified.size() : 0);
         current = next;
         subscribers.tell(next);
     }

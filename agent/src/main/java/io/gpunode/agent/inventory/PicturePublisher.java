@@ -22,13 +22,15 @@ final class PicturePublisher {
             NvmlState nvml,
             List<Gpu> gpus,
             Topology topology,
-            List<Finding> findings) {
+            List<Finding> findings,
+            int unidentified) {
         // A topology is read once per structure and then handed on: the same picture of it is the same object.
         @SuppressWarnings("ReferenceEquality")
         boolean sameTopology = last.topology() == topology;
         boolean same = sameTopology
                 && nvml.equals(last.nvml())
                 && findings.equals(last.findings())
+                && unidentified == last.unidentified()
                 && sameStructure(last.gpus(), gpus);
         return new NodeSnapshot(
                 last.version() + 1,
@@ -37,7 +39,8 @@ final class PicturePublisher {
                 nvml,
                 gpus,
                 topology,
-                findings);
+                findings,
+                unidentified);
     }
 
     private static boolean sameStructure(List<Gpu> before, List<Gpu> after) {

@@ -11,7 +11,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Reads {@link HostFacts} from the host's files. Every read has a bound; what cannot be read is an answer, too. Any thread; blocking. */
+/**
+ * Reads {@link HostFacts} from the host's files. Every read has a bound; what cannot be read is an answer, too, unless this reader has had a better one:
+ * then that stays. Configuration spaces are read when the list of devices is another one, and at no other time, because the kernel wakes a suspended
+ * device for that. One thread at a time; blocking.
+ */
 public final class HostFactsReader {
     private static final Path PCI_DEVICES = Path.of("/sys/bus/pci/devices");
     private static final int MACHINE_LIMIT_BYTES = 4096;
@@ -23,6 +27,11 @@ public final class HostFactsReader {
     private static final int CONTROLLER_3D = 0x0302;
 
     private final HostFiles files;
+    /** Those whose configuration spaces {@link #vgpu} is of. */
+    private List<Path> inspected = List.of();
+
+    private Reading<Boolean> gpu = new Reading.NotRead<>();
+    private Reading<Optional<Vgpu>> vgpu = new Reading.NotRead<>();
 
     /** @param files of the host */
     public HostFactsReader(HostFiles files) {
@@ -30,7 +39,7 @@ public final class HostFactsReader {
     }
 
     /**
-     * Reads everything anew.
+     * Looks at everything anew.
      *
      * @param machineTypeFile absolute path as the host sees it, or empty for no machine type
      */
@@ -42,11 +51,24 @@ public final class HostFactsReader {
                 return new HostFacts(machine, new Reading.Unsupported<>(why), new Reading.Unsupported<>(why));
             }
             List<Path> devices = nvidiaDevices();
-            return new HostFacts(machine, Reading.of(anyGpu(devices)), vgpu(devices));
+            gpu = Reading.of(anyGpu(devices));
+            if (!(vgpu instanceof Reading.Value) || !devices.equals(inspected)) {
+                Reading<Optional<Vgpu>> found = inspect(devices);
+                if (found instanceof Reading.Value) {
+                    inspected = devices;
+                }
+                vgpu = better(found, vgpu);
+            }
         } catch (IOException e) {
             String why = String.valueOf(e.getMessage());
-            return new HostFacts(machine, new Reading.Failed<>(why), new Reading.Failed<>(why));
+            gpu = better(new Reading.Failed<>(why), gpu);
+            vgpu = better(new Reading.Failed<>(why), vgpu);
         }
+        return new HostFacts(machine, gpu, vgpu);
+    }
+
+    private static <T> Reading<T> better(Reading<T> now, Reading<T> before) {
+        return now instanceof Reading.Failed && before instanceof Reading.Value ? before : now;
     }
 
     private String machine(String file) {
@@ -67,8 +89,12 @@ public final class HostFactsReader {
         List<Path> found = new ArrayList<>();
         for (String address : files.list(PCI_DEVICES)) {
             Path device = PCI_DEVICES.resolve(address);
-            if (number(device.resolve("vendor")) == NVIDIA) {
-                found.add(device);
+            try {
+                if (number(device.resolve("vendor")) == NVIDIA) {
+                    found.add(device);
+                }
+            } catch (IOException e) {
+                throwUnlessGone(device, e);
             }
         }
         return found;
@@ -76,20 +102,35 @@ public final class HostFactsReader {
 
     private boolean anyGpu(List<Path> devices) throws IOException {
         for (Path device : devices) {
-            int kind = number(device.resolve("class")) >> 8;
-            if (kind == VGA_CONTROLLER || kind == CONTROLLER_3D) {
-                return true;
+            try {
+                int kind = number(device.resolve("class")) >> 8;
+                if (kind == VGA_CONTROLLER || kind == CONTROLLER_3D) {
+                    return true;
+                }
+            } catch (IOException e) {
+                throwUnlessGone(device, e);
             }
         }
         return false;
     }
 
-    private Reading<Optional<Vgpu>> vgpu(List<Path> devices) {
+    /** A device that was unplugged since it was listed says nothing of the others. */
+    private void throwUnlessGone(Path device, IOException e) throws IOException {
+        if (files.exists(device)) {
+            throw e;
+        }
+    }
+
+    private Reading<Optional<Vgpu>> inspect(List<Path> devices) {
         Optional<Vgpu> last = Optional.empty();
         try {
             for (Path device : devices) {
-                Optional<Vgpu> found = VgpuCapability.find(configurationSpace(device.resolve("config")));
-                last = found.isPresent() ? found : last;
+                try {
+                    Optional<Vgpu> found = VgpuCapability.find(configurationSpace(device.resolve("config")));
+                    last = found.isPresent() ? found : last;
+                } catch (IOException e) {
+                    throwUnlessGone(device, e);
+                }
             }
         } catch (IOException e) {
             return new Reading.Failed<>(String.valueOf(e.getMessage()));

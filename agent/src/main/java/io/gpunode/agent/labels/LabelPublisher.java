@@ -72,7 +72,8 @@ public final class LabelPublisher implements Service {
     private volatile boolean computed;
 
     private Tick notBefore;
-    private @Nullable Tick withoutDriverSince;
+    private Certainty certainty = Certainty.UNKNOWN;
+    private Tick certaintySince;
     private Tick factsDue;
     private HostFacts facts = HostFacts.NONE;
     private String machineTypeFile = "";
@@ -149,6 +150,7 @@ public final class LabelPublisher implements Service {
         this.loop = new DutyCycle("labels", BOUND, heartbeats, this::turn);
         Tick now = clock.now();
         this.notBefore = now;
+        this.certaintySince = now;
         this.factsDue = now;
         meters.gauge("gpu_node_agent_labels", "Feature labels that the node is to have.", () -> labels.size());
         meters.gauge(
@@ -249,6 +251,9 @@ public final class LabelPublisher implements Service {
         AgentConfig current = config.get();
         NodeSnapshot snapshot = snapshots.current();
         structureSeen = snapshot.structureVersion();
+        if (snapshot.open()) {
+            lookAtHost(current, now);
+        }
         Duration patience = patience(snapshot, now);
         if (!patience.isPositive()) {
             compute(snapshot, current, now);
@@ -259,17 +264,17 @@ public final class LabelPublisher implements Service {
 
     /** For how long labels are to be left as they are because the picture does not say what the node has; zero for not at all. */
     private Duration patience(NodeSnapshot snapshot, Tick now) {
-        Certainty certainty = Certainty.of(snapshot);
-        if (certainty != Certainty.NO_DRIVER) {
-            withoutDriverSince = null;
-            return certainty == Certainty.KNOWN ? Duration.ZERO : RECHECK;
+        Certainty next = Certainty.of(snapshot, facts);
+        if (next != certainty) {
+            certainty = next;
+            certaintySince = now;
         }
-        Tick since = withoutDriverSince;
-        if (since == null) {
-            withoutDriverSince = now;
-            return Certainty.DRIVER_PATIENCE;
-        }
-        return since.plus(Certainty.DRIVER_PATIENCE).since(now);
+        return switch (next) {
+            case KNOWN -> Duration.ZERO;
+            case UNKNOWN -> RECHECK;
+            case NO_DRIVER, INCOMPLETE ->
+                certaintySince.plus(Certainty.DRIVER_PATIENCE).since(now);
+        };
     }
 
     private void compute(NodeSnapshot snapshot, AgentConfig current, Tick now) {
@@ -278,17 +283,21 @@ public final class LabelPublisher implements Service {
             settingsSeen = undated;
             configuredAt = wall.instant().getEpochSecond();
         }
-        String machine = current.labels().machineTypeFile();
-        if (now.reached(factsDue) || !machine.equals(machineTypeFile)) {
-            facts = factsReader.read(machine);
-            machineTypeFile = machine;
-            factsDue = now.plus(RECHECK);
-        }
+        lookAtHost(current, now);
         Basis next = new Basis(snapshot.structureVersion(), LabelSettings.of(current, configuredAt), facts);
         if (!next.equals(basis)) {
             labels = FeatureLabels.of(snapshot, next.settings, next.facts);
             basis = next;
             computed = true;
+        }
+    }
+
+    private void lookAtHost(AgentConfig current, Tick now) {
+        String machine = current.labels().machineTypeFile();
+        if (now.reached(factsDue) || !machine.equals(machineTypeFile)) {
+            facts = factsReader.read(machine);
+            machineTypeFile = machine;
+            factsDue = now.plus(RECHECK);
         }
     }
 

@@ -55,7 +55,8 @@ class HealthAnnouncementsTest {
                 snapshot.nvml(),
                 snapshot.gpus(),
                 snapshot.topology(),
-                List.of(findings));
+                List.of(findings),
+                snapshot.unidentified());
     }
 
     @Test

@@ -301,8 +301,34 @@ class InventoryTest {
 
             // Then
             assertThat(node.inventory().unidentified()).containsOnlyKeys(2);
+            assertThat(node.inventory().current().unidentified()).isEqualTo(1);
             node.simulator().apply("clear stuck");
-            node.await("all four", picture -> picture.gpus().size() == 4);
+            node.await(
+                    "all four", picture -> picture.gpus().size() == 4 && picture.unidentified() == 0);
+        }
+    }
+
+    @Test
+    void aNameAndAMemoryThatCouldNotBeReadAgainAreThoseThatWere() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
+            // Given
+            node.inventory().start();
+            Gpu before = node.await("open", picture -> picture.gpus().size() == 4)
+                    .gpus()
+                    .get(1);
+            node.simulator().apply("fault name call=nvmlDeviceGetName gpu=1 return=UNKNOWN");
+            node.simulator().apply("fault memory call=nvmlDeviceGetMemoryInfo gpu=1 return=UNKNOWN");
+            node.simulator().apply("fault serial call=nvmlDeviceGetSerial gpu=1 return=UNKNOWN");
+
+            // When
+            Gpu after = node.await(
+                            "asked again", picture -> picture.gpus().get(1).serial() instanceof Reading.Failed)
+                    .gpus()
+                    .get(1);
+
+            // Then
+            assertThat(after.name()).isEqualTo(before.name());
+            assertThat(after.memoryBytes()).isEqualTo(before.memoryBytes());
         }
     }
 

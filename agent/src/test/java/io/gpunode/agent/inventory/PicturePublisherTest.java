@@ -20,7 +20,7 @@ class PicturePublisherTest {
     void theSameAgainGrowsTheVersionOnly() {
         // When
         NodeSnapshot next =
-                PicturePublisher.next(last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of());
+                PicturePublisher.next(last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of(), 0);
 
         // Then
         assertThat(next.version()).isEqualTo(last.version() + 1);
@@ -36,7 +36,7 @@ class PicturePublisherTest {
                 new NvmlState.Withdrawn("driver reload", last.takenAt()),
                 List.of(),
                 Topology.EMPTY,
-                List.of());
+                List.of(), 0);
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);
@@ -46,7 +46,7 @@ class PicturePublisherTest {
     void aMissingGpuGrowsTheStructureVersion() {
         // When
         NodeSnapshot next = PicturePublisher.next(
-                last, last.takenAt(), last.nvml(), last.gpus().subList(0, 7), last.topology(), List.of());
+                last, last.takenAt(), last.nvml(), last.gpus().subList(0, 7), last.topology(), List.of(), 0);
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);
@@ -60,7 +60,7 @@ class PicturePublisherTest {
 
         // When
         NodeSnapshot next = PicturePublisher.next(
-                last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of(finding));
+                last, last.takenAt(), last.nvml(), last.gpus(), last.topology(), List.of(finding), 0);
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);

@@ -167,6 +167,62 @@ class HostFactsReaderTest {
     }
 
     @Test
+    void aDeviceThatVanishesWhileTheBusIsReadSaysNothingOfTheOthers() throws IOException {
+        // Given: a link that leads nowhere any more, as sysfs has it
+        device("0000:3b:00.0", "0x030200", new byte[256]);
+        Files.createSymbolicLink(root.resolve("sys/bus/pci/devices/0000:3a:00.0"), Path.of("gone"));
+
+        // When
+        HostFacts facts = reader.read("");
+
+        // Then
+        assertThat(facts.gpu()).isEqualTo(Reading.of(true));
+        assertThat(facts.vgpu()).isEqualTo(Reading.of(Optional.empty()));
+    }
+
+    @Test
+    void whatWasReadOnceStaysWhileItCannotBeReadAgain() {
+        // Given
+        device("0000:3b:00.0", "0x030200", vgpu("550.90.05", "r550_00"));
+        HostFacts before = reader.read("");
+        write("/sys/bus/pci/devices/0000:3b:00.0/vendor", "");
+
+        // When
+        HostFacts facts = reader.read("");
+
+        // Then
+        assertThat(facts).isEqualTo(before);
+    }
+
+    @Test
+    void configurationSpacesAreNotReadAgainForTheSameDevices() throws IOException {
+        // Given: reading it wakes a device that sleeps
+        device("0000:3b:00.0", "0x030200", new byte[256]);
+        reader.read("");
+        Files.write(root.resolve("sys/bus/pci/devices/0000:3b:00.0/config"), vgpu("550.90.05", "r550_00"));
+
+        // When
+        HostFacts facts = reader.read("");
+
+        // Then
+        assertThat(facts.vgpu()).isEqualTo(Reading.of(Optional.empty()));
+    }
+
+    @Test
+    void aVirtualGpuThatIsPluggedInIsFound() {
+        // Given
+        device("0000:3b:00.0", "0x030200", new byte[256]);
+        reader.read("");
+        device("0000:3c:00.0", "0x030200", vgpu("550.90.05", "r550_00"));
+
+        // When
+        HostFacts facts = reader.read("");
+
+        // Then
+        assertThat(facts.vgpu()).isEqualTo(Reading.of(Optional.of(new Vgpu("550.90.05", "r550_00"))));
+    }
+
+    @Test
     void theLastVirtualGpuOfSeveralCounts() {
         // Given
         device("0000:02:00.0", "0x030000", vgpu("550.90.05", "r550_00"));

@@ -9,6 +9,7 @@ import io.gpunode.agent.labels.LabelStatus.State;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.model.NvmlState;
+import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.testing.Configs;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
@@ -287,6 +288,77 @@ class LabelPublisherTest {
         time.advance(Certainty.DRIVER_PATIENCE);
         publisher.turn();
         source.publish(node.waiting().build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n");
+    }
+
+    // --- while a picture is not complete
+
+    @Test
+    void oneMigModeThatCouldNotBeReadChangesNoLabel() {
+        // Given
+        LabelPublisher publisher = publisher("MIG_STRATEGY=single");
+        for (int gpu = 0; gpu < 8; gpu++) {
+            node.partition(gpu, "7g.80gb");
+        }
+        source.publish(node.build());
+        publisher.turn();
+        source.publish(node.migMode(5, new Reading.Failed<>("UNKNOWN")).build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n").doesNotContain("INVALID");
+    }
+
+    @Test
+    void aGpuThatIsLateAtARestartLeavesTheCountOfTheEarlierLife() throws IOException {
+        // Given
+        Files.writeString(file, COUNT + "=9\n");
+        LabelPublisher publisher = publisher();
+        source.publish(node.unidentified(1).build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).hasContent(COUNT + "=9\n");
+        assertThat(publisher.status().state()).isEqualTo(State.WAITING);
+    }
+
+    @Test
+    void aPictureThatStaysIncompleteIsTakenAsItIs() {
+        // Given
+        LabelPublisher publisher = publisher();
+        source.publish(node.unidentified(1).build());
+        Duration pause = publisher.turn();
+        time.advance(Certainty.DRIVER_PATIENCE);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(pause).isLessThanOrEqualTo(Certainty.DRIVER_PATIENCE);
+        assertThat(file).content().contains(COUNT + "=8\n");
+    }
+
+    @Test
+    void aPictureWithoutTheGpuThatTheBusHasTakesNoLabelAway() throws IOException {
+        // Given
+        LabelPublisher publisher = publisher();
+        Path device = root.resolve("sys/bus/pci/devices/0000:1b:00.0");
+        Files.createDirectories(device);
+        Files.writeString(device.resolve("vendor"), "0x10de\n");
+        Files.writeString(device.resolve("class"), "0x030200\n");
+        publisher.turn();
+        Snapshots none = Snapshots.noGpus();
+        none.build();
+        source.publish(none.reopened(2).build());
 
         // When
         publisher.turn();

@@ -41,6 +41,7 @@ public final class Snapshots {
     private Topology topology = Topology.EMPTY;
     private long version;
     private long structureVersion;
+    private int unidentified;
     private boolean structureChanged = true;
 
     private Snapshots() {}
@@ -219,6 +220,22 @@ public final class Snapshots {
 
     /** Puts GPU {@code index} into MIG mode with these devices. */
     public Snapshots mig(int index, MigDevice... devices) {
+        return mig(index, Reading.of(true), devices);
+    }
+
+    /** What GPU {@code index} answered when it was asked for its MIG mode; it has no MIG devices unless it is on. */
+    public Snapshots migMode(int index, Reading<Boolean> mode) {
+        return mig(index, mode);
+    }
+
+    /** How many GPUs more NVML lists, which have not said who they are. */
+    public Snapshots unidentified(int count) {
+        unidentified = count;
+        structureChanged = true;
+        return this;
+    }
+
+    private Snapshots mig(int index, Reading<Boolean> mode, MigDevice... devices) {
         return gpu(
                 index,
                 gpu -> new Gpu(
@@ -235,7 +252,7 @@ public final class Snapshots {
                         gpu.persistenceMode(),
                         gpu.pciClass(),
                         gpu.numaNode(),
-                        Reading.of(true),
+                        mode,
                         List.of(devices),
                         gpu.fabric(),
                         gpu.health(),
@@ -373,7 +390,7 @@ public final class Snapshots {
             structureChanged = false;
         }
         return nvml instanceof NvmlState.Open
-                ? new NodeSnapshot(version, structureVersion, AT, nvml, gpus, topology)
+                ? new NodeSnapshot(version, structureVersion, AT, nvml, gpus, topology, List.of(), unidentified)
                 : new NodeSnapshot(version, structureVersion, AT, nvml, List.of(), Topology.EMPTY);
     }
 
