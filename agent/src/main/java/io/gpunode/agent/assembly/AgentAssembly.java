@@ -161,6 +161,7 @@ public final class AgentAssembly {
                         access,
                         pods,
                         kubernetes,
+                        devicePlugin::withhold,
                         host,
                         clock,
                         wall,

@@ -5,6 +5,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuHealth;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
@@ -30,6 +31,7 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     private final HostFiles files;
     private PluginSettings settings;
     private boolean settingsChanged = true;
+    private Set<GpuId> beingSplit = Set.of();
     private final Map<String, AdvertisedDevices> offered = new TreeMap<>();
     private List<AdvertisedDevices> lists;
     private PairScores nodeScores = PairScores.NONE;
@@ -61,6 +63,12 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
     public void configure(PluginSettings changed) {
         settingsChanged |= !changed.equals(settings);
         settings = changed;
+    }
+
+    @Override
+    public void withhold(Set<GpuId> gpus) {
+        settingsChanged |= !gpus.equals(beingSplit);
+        beingSplit = gpus;
     }
 
     /**
@@ -242,6 +250,9 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
             for (MigDevice part : device.gpu().migDevices()) {
                 problem = problem.isEmpty() ? problem(part.health()) : problem;
             }
+        }
+        if (problem.isEmpty() && beingSplit.contains(device.gpu().id())) {
+            problem = "its GPU is being split anew";
         }
         if (problem.isEmpty()) {
             problem = rules.withheld();

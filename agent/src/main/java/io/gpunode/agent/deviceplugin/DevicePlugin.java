@@ -7,6 +7,7 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.UnixSockets;
@@ -50,6 +51,9 @@ public final class DevicePlugin implements Service {
         /** Follows other settings from the next update on. */
         void configure(PluginSettings settings);
 
+        /** Which GPUs are not to be given to containers from the next update on, since they are being split anew. */
+        void withhold(Set<GpuId> gpus);
+
         /** The lists for a picture, each resource once; the same objects as long as nothing changed that matters. */
         List<AdvertisedDevices> update(NodeSnapshot snapshot, CdiCoverage coverage);
 
@@ -85,6 +89,7 @@ public final class DevicePlugin implements Service {
     private boolean prepared;
     private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
+    private volatile Set<GpuId> beingSplit = Set.of();
     private volatile long wokenForStructure = -1;
     private volatile List<KubeletRegistration> offered = List.of();
     private volatile String notReady = "the agent is starting";
@@ -218,6 +223,12 @@ public final class DevicePlugin implements Service {
         duty.wake();
     }
 
+    /** Which GPUs and MIG devices on them no container is to be given from now on; empty for none. Never blocks, any thread. */
+    public void withhold(Set<GpuId> gpus) {
+        beingSplit = Set.copyOf(gpus);
+        duty.wake();
+    }
+
     /** How each resource stands that is offered now, in the order in which they appeared. Never blocks, any thread. */
     public List<DevicePluginStatus> status() {
         List<KubeletRegistration> now = offered;
@@ -295,6 +306,7 @@ public final class DevicePlugin implements Service {
             names.removeDead();
             WarmUp.run(names.hidden("warm-up"), loops, AllocationRules.of(inForce, files, coverage), clock);
         }
+        catalog.withhold(beingSplit);
         List<AdvertisedDevices> lists = catalog.update(source.current(), coverage);
         notReady = catalog.notReady();
         tellLeftOut(catalog.problems());

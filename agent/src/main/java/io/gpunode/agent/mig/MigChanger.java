@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /** Brings a node to a layout by its name, once: reads the layouts and the GPUs, plans, and carries it out. One thread. */
@@ -42,10 +43,11 @@ final class MigChanger {
         record Failed(String reason, boolean modeRefused) implements Result {}
     }
 
-    /** Told before the first step of a change, with how many there are. */
+    /** Told before the first step of a change, and before it is looked at for the last time who uses the GPUs. */
     @FunctionalInterface
     interface Beginning {
-        void beginning(int steps);
+        /** @param gpus those that change */
+        void beginning(int steps, Set<GpuId> gpus) throws InterruptedException;
     }
 
     MigChanger(AgentConfig.Mig config, HostFiles files, MigTransaction.Listener listener) {
@@ -127,7 +129,12 @@ final class MigChanger {
             }
             case MigDecision.Planned(MigPlan plan) -> {
                 if (!plan.isEmpty()) {
-                    beginning.beginning(plan.stepCount());
+                    beginning.beginning(
+                            plan.stepCount(),
+                            plan.gpus().stream()
+                                    .filter(gpu -> !gpu.steps().isEmpty())
+                                    .map(MigPlan.OfGpu::gpu)
+                                    .collect(Collectors.toSet()));
                 }
                 yield result(plan, transaction.apply(plan));
             }

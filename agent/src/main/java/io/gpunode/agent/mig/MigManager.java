@@ -18,6 +18,7 @@ import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
@@ -26,6 +27,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -58,6 +60,17 @@ public final class MigManager implements Service {
 
     private static final String UNKNOWN = "the GPUs are not known yet";
 
+    /** The kubelet answers in milliseconds; half a second is what a change waits for it. */
+    private static final Duration ANSWER_LOOK = Duration.ofMillis(10);
+
+    private static final int ANSWER_LOOKS = 50;
+
+    /** The picture follows within the inventory's pause between two looks; one that does not is offered as it is. */
+    private static final Duration GIVE_BACK_LIMIT = Duration.ofSeconds(5);
+
+    /** By then the inventory has looked again. */
+    private static final Duration LOOKED_AGAIN = Duration.ofSeconds(1);
+
     private static final Duration NOTHING = Duration.ofMinutes(10);
 
     private final SnapshotSource snapshots;
@@ -67,6 +80,7 @@ public final class MigManager implements Service {
     private final NodeLabels labels;
     private final Consumer<String> stateLabel;
     private final Consumer<NodeEvent> events;
+    private final Consumer<Set<GpuId>> withhold;
     private final AgentConfig.Mig config;
     private final LayoutMemory memory;
     private volatile boolean unfinished;
@@ -76,6 +90,7 @@ public final class MigManager implements Service {
     private final Backoff whileInUse;
     private final DutyCycle loop;
     private final CountDownLatch firstLook = new CountDownLatch(1);
+    private final CountDownLatch stopped = new CountDownLatch(1);
     private final Object pictures = new Object();
 
     private volatile MigManagerStatus status;
@@ -88,6 +103,8 @@ public final class MigManager implements Service {
     private @Nullable Tick changingSince;
     private Tick changedAt;
     private @Nullable Basis done;
+    private volatile Set<GpuId> withheld = Set.of();
+    private Tick giveBackBy;
     private Tick notBefore;
     private String tookAlone = "";
     private SnapshotSource.@Nullable Subscription subscription;
@@ -108,13 +125,17 @@ public final class MigManager implements Service {
     /** What a try was made from. */
     private record Basis(String layout, long generation) {}
 
-    /** @param host the host's files, among which are the agent's state */
+    /**
+     * @param withhold told of which GPUs nothing is to be given to containers; empty for none
+     * @param host the host's files, among which are the agent's state
+     */
     public MigManager(
             AgentConfig config,
             Inventory inventory,
             GpuAccess access,
             PodResourcesSource pods,
             ApiConnection api,
+            Consumer<Set<GpuId>> withhold,
             HostFiles host,
             MonotonicClock clock,
             InstantSource wall,
@@ -129,6 +150,7 @@ public final class MigManager implements Service {
                 api.labels(),
                 state -> api.migState().ifPresent(writer -> writer.want(state)),
                 event -> api.events().ifPresent(sender -> sender.announce(event)),
+                withhold,
                 host,
                 clock,
                 wall,
@@ -139,6 +161,7 @@ public final class MigManager implements Service {
 
     /**
      * @param stateLabel told what the node's label is to say of the state; empty for no label
+     * @param withhold told of which GPUs nothing is to be given to containers; empty for none
      * @param host the host's files, among which are the agent's state
      */
     MigManager(
@@ -149,6 +172,7 @@ public final class MigManager implements Service {
             NodeLabels labels,
             Consumer<String> stateLabel,
             Consumer<NodeEvent> events,
+            Consumer<Set<GpuId>> withhold,
             HostFiles host,
             MonotonicClock clock,
             InstantSource wall,
@@ -162,6 +186,7 @@ public final class MigManager implements Service {
         this.labels = labels;
         this.stateLabel = stateLabel;
         this.events = events;
+        this.withhold = withhold;
         this.clock = clock;
         this.wall = wall;
         this.memory = new LayoutMemory(host, MigTransaction.STATE_DIRECTORY);
@@ -182,6 +207,7 @@ public final class MigManager implements Service {
         Tick now = clock.now();
         this.changedAt = now;
         this.notBefore = now;
+        this.giveBackBy = now;
         meters.gauge(
                 "gpu_node_agent_mig_layout_applied",
                 "1 while the GPUs are split as the wanted layout says, else 0; the reason is in /state. No number while no"
@@ -216,6 +242,7 @@ public final class MigManager implements Service {
         if (subscribed != null) {
             subscribed.close();
         }
+        stopped.countDown();
         loop.stop(limit);
     }
 
@@ -264,7 +291,7 @@ public final class MigManager implements Service {
 
     /** On the inventory's thread. */
     private void pictured(NodeSnapshot picture) {
-        if (generation(picture) != generationSeen) {
+        if (generation(picture) != generationSeen || !withheld.isEmpty()) {
             loop.wake();
         }
         synchronized (pictures) {
@@ -279,6 +306,12 @@ public final class MigManager implements Service {
 
     /** One look at everything. Only the loop's thread, or a test's before {@link #start}. */
     Duration turn() throws InterruptedException {
+        Duration next = look();
+        Duration untilBack = giveBack(clock.now());
+        return untilBack.compareTo(next) < 0 ? untilBack : next;
+    }
+
+    private Duration look() throws InterruptedException {
         Tick now = clock.now();
         Wish wanted = newest(now);
         Duration unsettled = unsettled(now);
@@ -418,7 +451,7 @@ public final class MigManager implements Service {
                 order,
                 uncounted,
                 new PodAwareOperations(door.beside(order), gpus, pods),
-                steps -> begun(wanted, steps));
+                (steps, changing) -> begun(wanted, steps, changing));
         if (result instanceof MigChanger.Result.Failed(String why, boolean modeRefused)
                 && modeRefused
                 && !tookAlone.equals(wanted.layout)) {
@@ -430,8 +463,9 @@ public final class MigManager implements Service {
                     order,
                     uncounted,
                     new PodAwareOperations(operations, gpus, pods),
-                    steps -> begun(wanted, steps)));
+                    (steps, changing) -> begun(wanted, steps, changing)));
         }
+        giveBackBy = clock.now().plus(GIVE_BACK_LIMIT);
         return switch (result) {
             case MigChanger.Result.Done(int steps, Map<GpuId, Integer> devices) -> {
                 tookAlone = "";
@@ -458,7 +492,9 @@ public final class MigManager implements Service {
                 yield whileInUse.next();
             }
             case MigChanger.Result.Failed(String reason, boolean _) -> {
-                // What was taken back may have been seen meanwhile.
+                // What was taken back may have been seen meanwhile, and instances have new names.
+                expected = Map.of();
+                giveBackBy = clock.now().plus(LOOKED_AGAIN);
                 door.changed();
                 show(MigManagerStatus.State.FAILED, wanted, reason, 0);
                 yield afterFailure.next();
@@ -466,9 +502,44 @@ public final class MigManager implements Service {
         };
     }
 
-    private void begun(Wish wanted, int steps) {
+    /**
+     * A change is about to begin: nothing more is given to containers on the GPUs that it is about, and who was given something until now is asked
+     * for once more, since the change looks at them again before its first step.
+     */
+    private void begun(Wish wanted, int steps, Set<GpuId> changing) throws InterruptedException {
         LOG.info("the GPUs are split anew", "layout", wanted.layout, "by", wanted.origin, "steps", steps);
         show(MigManagerStatus.State.PENDING, wanted, steps + " steps are being made", 0);
+        withheld = changing;
+        withhold.accept(changing);
+        Tick asked = clock.now();
+        pods.askAgain();
+        for (int i = 0; i < ANSWER_LOOKS && !answeredSince(asked); i++) {
+            if (stopped.await(ANSWER_LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new InterruptedException("the agent is stopping");
+            }
+        }
+    }
+
+    /** Whether the kubelet has said who holds what since then; also when it cannot be asked. */
+    private boolean answeredSince(Tick asked) {
+        Optional<PodResourcesPicture> answer = pods.current();
+        return answer.isEmpty()
+                || !answer.get().error().isEmpty()
+                || answer.get().readAt().reached(asked);
+    }
+
+    /** What a change was about is given to containers again, once the picture shows what came of it. */
+    private Duration giveBack(Tick now) {
+        if (withheld.isEmpty()) {
+            return NOTHING;
+        }
+        Duration left = giveBackBy.since(now);
+        if (left.isPositive() && (expected.isEmpty() || !follows(snapshots.current()))) {
+            return left;
+        }
+        withheld = Set.of();
+        withhold.accept(withheld);
+        return NOTHING;
     }
 
     /** Only what a label has said is kept: the configuration is there at the next start by itself. */

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -527,5 +528,26 @@ class DeviceCatalogTest {
 
     private static DeviceCatalog catalog(PluginConfigs settings) {
         return new DeviceCatalog(settings.build(), new SystemHostFiles(Path.of("/nonexistent")));
+    }
+
+    @Test
+    void aGpuThatIsBeingSplitIsWithheldAndTheOthersAreNot() {
+        // Given
+        AdvertisedDevices before =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+
+        // When
+        catalog.withhold(Set.of(Snapshots.id(3)));
+        AdvertisedDevices during =
+                catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+        catalog.withhold(Set.of());
+        AdvertisedDevices after = catalog.update(node.build(), CdiCoverage.NONE).getFirst();
+
+        // Then
+        assertThat(during.devices())
+                .filteredOn(device -> !device.healthy())
+                .singleElement()
+                .satisfies(device -> assertThat(device.id()).isEqualTo(Snapshots.uuid(3)));
+        assertThat(after.sameAs(before)).isTrue();
     }
 }

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Lists that the test sets, whatever the picture; whoever changes them wakes the plugin. */
@@ -32,6 +33,11 @@ final class FakeCatalog implements DevicePlugin.Catalog {
         Map<String, AdvertisedDevices> next = new LinkedHashMap<>(lists);
         next.remove(resource);
         lists = next;
+    }
+
+    @Override
+    public void withhold(Set<GpuId> gpus) {
+        // The lists are the test's.
     }
 
     @Override

@@ -20,7 +20,6 @@ import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.ManualTime;
-import io.gpunode.agent.time.Tick;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,6 +27,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -51,9 +51,11 @@ class MigManagerTest {
     private final Pods pods = new Pods();
     private final List<String> states = new ArrayList<>();
     private final List<NodeEvent> events = new ArrayList<>();
+    private final List<Set<GpuId>> withheld = new ArrayList<>();
     private ModelOperations model;
     private FaultyOperations operations;
     private Door door;
+    private Runnable admittedMeanwhile = () -> {};
     private Snapshots node;
     private FakeSnapshotSource snapshots;
 
@@ -106,12 +108,12 @@ class MigManagerTest {
         }
     }
 
-    private static final class Pods implements PodResourcesSource {
+    private final class Pods implements PodResourcesSource {
         private Map<String, List<PodUse>> byDevice = Map.of();
 
         @Override
         public Optional<PodResourcesPicture> current() {
-            return Optional.of(new PodResourcesPicture(byDevice, new Tick(0), ""));
+            return Optional.of(new PodResourcesPicture(byDevice, time.now(), ""));
         }
     }
 
@@ -156,6 +158,10 @@ class MigManagerTest {
                     }
                 },
                 events::add,
+                gpus -> {
+                    withheld.add(gpus);
+                    admittedMeanwhile.run();
+                },
                 new SystemHostFiles(root),
                 time,
                 time.wall(),
@@ -211,6 +217,39 @@ class MigManagerTest {
                 .satisfies(event -> assertThat(event.reason()).isEqualTo("MigLayoutApplied"));
         assertThat(root.resolve("var/lib/gpu-node-agent/mig-layout")).hasContent("all-2g.20gb\n");
         assertThat(door.changes).isOne();
+    }
+
+    @Test
+    void nothingIsGivenToContainersOnGpusThatChangeUntilThePictureShowsWhatTheyBecame() throws Exception {
+        // Given
+        labels.set("all-7g.80gb");
+        MigManager manager = manager();
+        manager.turn();
+        assertThat(withheld).containsExactly(Set.of(FIRST, SECOND));
+
+        // When
+        node.mig(0, Snapshots.migDevice(0, 0, "7g.80gb")).mig(1, Snapshots.migDevice(1, 0, "7g.80gb"));
+        snapshots.publish(node.build());
+        manager.turn();
+
+        // Then
+        assertThat(withheld).containsExactly(Set.of(FIRST, SECOND), Set.of());
+    }
+
+    @Test
+    void aPodThatIsAdmittedBeforeTheFirstStepKeepsItsInstance() throws Exception {
+        // Given
+        labels.set("all-disabled");
+        MigManager manager = manager();
+        admittedMeanwhile = () -> pods.byDevice = Map.of(FIRST.uuid(), List.of(new PodUse("training", "late", "main")));
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(operations.steps()).isZero();
+        assertThat(manager.status().state()).isEqualTo(State.FAILED);
+        assertThat(manager.status().reason()).contains("pod training/late");
     }
 
     @Test
@@ -469,6 +508,7 @@ class MigManagerTest {
                     other,
                     state -> {},
                     event -> {},
+                    gpus -> {},
                     new SystemHostFiles(root),
                     time,
                     time.wall(),
@@ -510,7 +550,7 @@ class MigManagerTest {
 
         // When
         MigChanger.Result result =
-                changer.change("one", List.of(FIRST, SECOND), door.uncounted(), operations, steps -> {});
+                changer.change("one", List.of(FIRST, SECOND), door.uncounted(), operations, (steps, gpus) -> {});
 
         // Then
         assertThat(result)
