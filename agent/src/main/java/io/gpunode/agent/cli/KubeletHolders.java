@@ -1,6 +1,7 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.kubernetes.KubeletWord;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
@@ -58,11 +59,15 @@ final class KubeletHolders implements AutoCloseable {
         return Optional.of(opened);
     }
 
-    /** {@code namespace/name} of each, as of the last answer. */
-    Set<String> pods() {
+    /** As of the last answer, unless one that came due since is missing. */
+    KubeletWord word() {
+        String error = client.error();
+        if (!error.isEmpty()) {
+            return new KubeletWord.Silent(error);
+        }
         Optional<PodResourcesPicture> picture = client.current();
-        if (picture.isEmpty() || !picture.get().error().isEmpty()) {
-            return Set.of();
+        if (picture.isEmpty()) {
+            return new KubeletWord.Silent("it has not answered yet");
         }
         Set<String> pods = new HashSet<>();
         for (List<PodUse> uses : picture.get().byDevice().values()) {
@@ -70,7 +75,7 @@ final class KubeletHolders implements AutoCloseable {
                 pods.add(use.namespace() + "/" + use.pod());
             }
         }
-        return pods;
+        return new KubeletWord.Holding(pods);
     }
 
     @Override

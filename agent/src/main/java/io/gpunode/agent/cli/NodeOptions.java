@@ -5,6 +5,7 @@ import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.Cordon;
 import io.gpunode.agent.kubernetes.DrainProgress;
+import io.gpunode.agent.kubernetes.KubeletWord;
 import io.gpunode.agent.kubernetes.NodeSession;
 import io.gpunode.agent.kubernetes.OtherNodeException;
 import io.gpunode.agent.os.Signals;
@@ -90,7 +91,7 @@ final class NodeOptions {
                     shell.environment(),
                     new SystemHostFiles(Path.of("/")),
                     new SystemHostFiles(effective.host().root()),
-                    () -> kubelet == null ? Set.of() : kubelet.pods(),
+                    () -> kubelet == null ? new KubeletWord.Holding(Set.of()) : kubelet.word(),
                     line -> progressTo.println(Text.printable(line)),
                     SystemTime.monotonic(),
                     SystemTime.wall(),
@@ -141,7 +142,7 @@ final class NodeOptions {
         return switch (end.outcome()) {
             case DRAINED, WOULD_DRAIN, UNDONE, SEEN -> ExitCode.OK;
             case IN_THE_WAY -> ExitCode.IN_THE_WAY;
-            case KEPT, FAILED, RUNNING -> ExitCode.FAILURE;
+            case KEPT, LIFTED, FAILED, RUNNING -> ExitCode.FAILURE;
         };
     }
 
@@ -182,7 +183,9 @@ final class NodeOptions {
             }
         }
         boolean ours = end.cordon().isPresent();
-        if (end.outcome() == DrainProgress.Outcome.IN_THE_WAY && !next.contains(Main.NAME + " node drain")) {
+        boolean again =
+                end.outcome() == DrainProgress.Outcome.IN_THE_WAY || end.outcome() == DrainProgress.Outcome.LIFTED;
+        if (again && !next.contains(Main.NAME + " node drain")) {
             next.add(Main.NAME + " node drain");
         }
         if (ours && end.outcome() != DrainProgress.Outcome.UNDONE) {

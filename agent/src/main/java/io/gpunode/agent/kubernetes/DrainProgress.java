@@ -43,6 +43,8 @@ public record DrainProgress(
         KEPT,
         /** It was looked at. */
         SEEN,
+        /** Somebody lifted the cordon in the middle, and pods come back. */
+        LIFTED,
         /** The server refused, or was not there until the limit. */
         FAILED
     }

@@ -41,10 +41,12 @@ record GpuPod(String namespace, String name, String uid, String holds, Standing 
      *
      * @param resources which are GPUs
      * @param holders {@code namespace/name} of pods that hold GPUs as the kubelet says
+     * @param known uids of pods that hold GPUs as was said before: a pod holds them until it ends
      * @param deleteEmptyDirData whether what pods keep in {@code emptyDir} on disk may be lost
      * @return empty when it holds no GPU
      */
-    static Optional<GpuPod> of(JsonValue pod, GpuResources resources, Set<String> holders, boolean deleteEmptyDirData) {
+    static Optional<GpuPod> of(
+            JsonValue pod, GpuResources resources, Set<String> holders, Set<String> known, boolean deleteEmptyDirData) {
         JsonValue metadata = pod.member("metadata");
         String namespace = metadata.member("namespace").textOr("");
         String name = metadata.member("name").textOr("");
@@ -53,13 +55,14 @@ record GpuPod(String namespace, String name, String uid, String holds, Standing 
             return Optional.empty();
         }
         Map<String, Long> held = held(pod.member("spec"), resources);
-        if (held.isEmpty() && !holders.contains(namespace + "/" + name)) {
+        String uid = metadata.member("uid").textOr("");
+        if (held.isEmpty() && !holders.contains(namespace + "/" + name) && !known.contains(uid)) {
             return Optional.empty();
         }
         return Optional.of(new GpuPod(
                 namespace,
                 name,
-                metadata.member("uid").textOr(""),
+                uid,
                 held.isEmpty() ? "GPUs, as the kubelet says" : text(held),
                 standing(pod, namespace, name, deleteEmptyDirData)));
     }

@@ -43,7 +43,8 @@ public final class NodeDrain implements Errand, NodeDraining {
     private static final int MOST_GONE = 1_000;
     private static final int LONGEST_REASON = 400;
 
-    private static final String FIELD_MANAGER = "fieldManager=gpu-node-agent";
+    private static final String MANAGER = "gpu-node-agent";
+    private static final String FIELD_MANAGER = "fieldManager=" + MANAGER;
     private static final String MERGE_PATCH = "application/merge-patch+json";
     private static final String OPERATOR_STATE = "nvidia.com/gpu-driver-upgrade-state";
     /** States in which NVIDIA's operator does nothing with the node. */
@@ -90,7 +91,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     private final GpuResources resources;
-    private final Supplier<Set<String>> holders;
+    private final Supplier<KubeletWord> kubelet;
     private final Consumer<String> told;
     private final MonotonicClock clock;
     private final InstantSource wall;
@@ -113,31 +114,39 @@ public final class NodeDrain implements Errand, NodeDraining {
     private String resourceVersion = "";
     private boolean unschedulable;
     private @Nullable Cordon cordon;
+    /** Who set {@code spec.unschedulable} in the agent's place; empty where it was the agent, or the server does not say. */
+    private String cordonedBy = "";
+
     private String operatorState = "";
 
     private final PodPages pages = new PodPages();
     private final Evictions evictions = new Evictions();
     private boolean listed;
+    /** Whether the pods that were there when the node was cordoned are known. */
+    private boolean settled;
+    /** Why the kubelet's word is missing from the list; empty when it is not. */
+    private String silence = "";
+
     private List<GpuPod> staying = List.of();
     private final Map<String, Leaving> leaving = new LinkedHashMap<>();
     private final List<GpuPod> gone = new ArrayList<>();
 
     /**
      * @param resources which are GPUs
-     * @param holders pods that hold GPUs as the kubelet says, {@code namespace/name}; empty where it cannot be asked. Must not block
+     * @param kubelet its word. Must not block
      * @param told hears what happens, a line each
      * @param wake asks for a turn
      */
     NodeDrain(
             GpuResources resources,
-            Supplier<Set<String>> holders,
+            Supplier<KubeletWord> kubelet,
             Consumer<String> told,
             MonotonicClock clock,
             InstantSource wall,
             RandomGenerator random,
             Runnable wake) {
         this.resources = resources;
-        this.holders = holders;
+        this.kubelet = kubelet;
         this.told = told;
         this.clock = clock;
         this.wall = wall;
@@ -230,8 +239,11 @@ public final class NodeDrain implements Errand, NodeDraining {
         resourceVersion = "";
         unschedulable = false;
         cordon = null;
+        cordonedBy = "";
         operatorState = "";
         listed = false;
+        settled = false;
+        silence = "";
         staying = List.of();
         leaving.clear();
         gone.clear();
@@ -275,6 +287,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         JsonValue metadata = object.member("metadata");
         resourceVersion = metadata.member("resourceVersion").textOr("");
         unschedulable = object.member("spec").member("unschedulable").isTrue();
+        cordonedBy = cordonedByOther(metadata.member("managedFields"));
         operatorState = metadata.member("labels").member(OPERATOR_STATE).textOr("");
         String record = metadata.member("annotations").member(Cordon.ANNOTATION).textOr("");
         Cordon found = null;
@@ -295,8 +308,16 @@ public final class NodeDrain implements Errand, NodeDraining {
         cordon = found;
         switch (goal) {
             case Goal.Uncordon(boolean dryRun) -> decideUncordon(dryRun);
+            case Goal.Drain _
+            when settled -> {
+                if (ours()) {
+                    step = Step.EVICT;
+                } else {
+                    endLifted();
+                }
+            }
             case Goal.Drain _ -> {
-                if (news && found != null) {
+                if (news && found != null && ours()) {
                     told.accept("node " + nodeName + " was cordoned by " + found.by() + " at " + found.at()
                             + (found.why().isEmpty() ? "" : " (" + found.why() + ")") + "; going on");
                 }
@@ -306,14 +327,37 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
     }
 
+    private static String cordonedByOther(JsonValue managers) {
+        String other = "";
+        for (JsonValue entry : managers.elements()) {
+            if (entry.member("fieldsV1")
+                    .member("f:spec")
+                    .member("f:unschedulable")
+                    .absent()) {
+                continue;
+            }
+            String manager = entry.member("manager").textOr("somebody");
+            if (manager.equals(MANAGER)) {
+                return "";
+            }
+            other = manager;
+        }
+        return other;
+    }
+
+    /** Whether the node is cordoned and the record on it is of this cordon. */
+    private boolean ours() {
+        Cordon record = cordon;
+        return record != null && unschedulable && (record.wasUnschedulable() || cordonedBy.isEmpty());
+    }
+
     private void cordon(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
         if (!(goal instanceof Goal.Drain(DrainOrder order))) {
             throw new IllegalStateException("only a drain cordons");
         }
-        Cordon before = cordon;
-        Cordon record = before != null
-                ? before
-                : new Cordon(order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), unschedulable);
+        // In the place of one that was lifted, too: what it says of the time before holds no more.
+        Cordon record =
+                new Cordon(order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), unschedulable);
         ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, patch(record.json(), true, true));
         if (answer.status() == ApiAnswer.CONFLICT) {
@@ -329,6 +373,7 @@ public final class NodeDrain implements Errand, NodeDraining {
                         : " is cordoned"));
         cordon = record;
         unschedulable = true;
+        cordonedBy = "";
         // Something may have been scheduled since it was looked.
         listAgain();
     }
@@ -345,6 +390,13 @@ public final class NodeDrain implements Errand, NodeDraining {
             } else {
                 end(Outcome.UNDONE, "node " + nodeName + " takes pods; there is nothing to undo");
             }
+            return;
+        }
+        if (unschedulable && !ours()) {
+            end(
+                    Outcome.KEPT,
+                    "node " + nodeName + " was cordoned by " + cordonedBy + " after the cordon of " + record.by()
+                            + " was lifted, and stays so; when they are done: kubectl uncordon " + nodeName);
             return;
         }
         if (!OPERATOR_AT_REST.contains(operatorState)) {
@@ -425,8 +477,24 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private void listPods(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
         boolean mayLose = goal instanceof Goal.Drain(DrainOrder order) && order.deleteEmptyDirData();
-        Set<String> holding = holders.get();
-        switch (pages.next(api, nodeName, pod -> GpuPod.of(pod, resources, holding, mayLose))) {
+        Set<String> holding = switch (kubelet.get()) {
+            case KubeletWord.Holding(Set<String> named) -> {
+                silence = "";
+                yield named;
+            }
+            case KubeletWord.Silent(String why) -> {
+                silence = "the kubelet does not say which pods hold GPUs: " + Texts.shortened(why, LONGEST_REASON);
+                yield Set.of();
+            }
+        };
+        if (!silence.isEmpty() && goal instanceof Goal.Drain(DrainOrder order) && !order.dryRun()) {
+            // A pod that it alone knows of would be overlooked.
+            trouble = silence;
+            notBefore = now.plus(polls.next());
+            listAgain();
+            return;
+        }
+        switch (pages.next(api, nodeName, pod -> GpuPod.of(pod, resources, holding, leaving.keySet(), mayLose))) {
             case PodPages.Page.More _ -> {}
             case PodPages.Page.Last(List<GpuPod> all) -> judge(all, goal, now);
             case PodPages.Page.Refused(ApiAnswer answer) -> accepted(answer, "list", "pods", now);
@@ -435,7 +503,7 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private void judge(List<GpuPod> all, Goal goal, Tick now) {
         listed = true;
-        follow(all, now);
+        boolean newcomers = follow(all, now);
         switch (goal) {
             case Goal.Look _ -> end(Outcome.SEEN, seen());
             case Goal.Uncordon _ -> step = Step.NODE;
@@ -446,8 +514,12 @@ public final class NodeDrain implements Errand, NodeDraining {
                             inTheWay,
                             "",
                             gone.isEmpty() && noneAccepted() ? ", nothing was evicted" : ", others were evicted");
-                } else if (order.dryRun() || (cordon != null && unschedulable)) {
+                } else if (order.dryRun()) {
                     step = Step.EVICT;
+                } else if (ours()) {
+                    // Who comes now is let in by a toleration, or somebody has lifted the cordon.
+                    step = settled && newcomers ? Step.NODE : Step.EVICT;
+                    settled = true;
                 } else {
                     step = Step.CORDON;
                 }
@@ -455,11 +527,12 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
     }
 
-    /** Compares the list with what was known: who is gone, who came, who began to end. */
-    private void follow(List<GpuPod> all, Tick now) {
+    /** Compares the list with what was known: who is gone, who began to end; and whether one came that may be evicted. */
+    private boolean follow(List<GpuPod> all, Tick now) {
         Set<String> there = new HashSet<>();
         List<GpuPod> stay = new ArrayList<>();
         boolean moved = false;
+        boolean newcomers = false;
         for (GpuPod pod : all) {
             there.add(pod.uid());
             if (pod.standing() instanceof GpuPod.Standing.Stays
@@ -470,6 +543,7 @@ public final class NodeDrain implements Errand, NodeDraining {
             Leaving known = leaving.get(pod.uid());
             if (known == null) {
                 leaving.put(pod.uid(), new Leaving(pod, now, random));
+                newcomers |= pod.standing() instanceof GpuPod.Standing.Evictable;
                 continue;
             }
             if (known.accepted && pod.standing() instanceof GpuPod.Standing.Evictable) {
@@ -493,6 +567,7 @@ public final class NodeDrain implements Errand, NodeDraining {
             polls.reset();
         }
         staying = stay;
+        return newcomers;
     }
 
     private boolean noneAccepted() {
@@ -604,7 +679,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         if (goal instanceof Goal.Drain(DrainOrder order) && listed && !order.dryRun()) {
             int count = leaving.size() + inTheWay();
             if (count > 0) {
-                endInTheWay(count, " after " + text(order.limit()), "");
+                endInTheWay(count, " after " + text(order.limit()), trouble.isEmpty() ? "" : "; " + trouble);
                 return;
             }
         }
@@ -612,7 +687,7 @@ public final class NodeDrain implements Errand, NodeDraining {
                 Outcome.FAILED,
                 trouble.isEmpty()
                         ? "the time limit came before the end"
-                        : "the API server did not do it within the time limit: " + trouble);
+                        : "it could not be done within the time limit: " + trouble);
     }
 
     private static String text(Duration limit) {
@@ -625,6 +700,14 @@ public final class NodeDrain implements Errand, NodeDraining {
                 Outcome.IN_THE_WAY,
                 "node " + nodeName + " is not drained" + after + ": " + pods(count) + (count == 1 ? " is" : " are")
                         + " in the way" + others);
+    }
+
+    private void endLifted() {
+        int count = leaving.size() + inTheWay();
+        end(
+                Outcome.LIFTED,
+                "node " + nodeName + " is not drained: somebody has lifted its cordon meanwhile, and pods come back; "
+                        + pods(count) + (count == 1 ? " holds GPUs" : " hold GPUs"));
     }
 
     private void endDryRun() {
@@ -640,12 +723,13 @@ public final class NodeDrain implements Errand, NodeDraining {
         if (count > 0) {
             end(
                     Outcome.IN_THE_WAY,
-                    "node " + nodeName + " could not be drained now: " + pods(count) + " would be in the way");
+                    "node " + nodeName + " could not be drained now: " + pods(count) + " would be in the way"
+                            + unheard());
         } else {
             end(
                     Outcome.WOULD_DRAIN,
                     "node " + nodeName + " would be " + (unschedulable ? "" : "cordoned and ") + "drained of "
-                            + pods(free));
+                            + pods(free) + unheard());
         }
     }
 
@@ -661,12 +745,17 @@ public final class NodeDrain implements Errand, NodeDraining {
     private String seen() {
         int count = leaving.size() + staying.size();
         Cordon record = cordon;
-        String state = record != null && unschedulable
+        String state = record != null && ours()
                 ? "cordoned by " + record.by() + " since " + record.at()
                         + (record.why().isEmpty() ? "" : " (" + record.why() + ")")
                 : unschedulable ? "cordoned by somebody else than gpu-node-agent" : "open for pods";
         return "node " + nodeName + " is " + state + "; "
-                + (count == 0 ? "no pod holds a GPU" : pods(count) + (count == 1 ? " holds GPUs" : " hold GPUs"));
+                + (count == 0 ? "no pod holds a GPU" : pods(count) + (count == 1 ? " holds GPUs" : " hold GPUs"))
+                + unheard();
+    }
+
+    private String unheard() {
+        return silence.isEmpty() ? "" : ", as far as is known: " + silence;
     }
 
     private static String pods(int count) {

@@ -10,7 +10,6 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -47,7 +46,7 @@ public final class NodeSession implements AutoCloseable {
      * @param environment of this process
      * @param own files as this process sees them
      * @param host the host's files
-     * @param holders pods that hold GPUs as the kubelet says, {@code namespace/name}; must not block
+     * @param kubelet its word on which pods hold GPUs; must not block
      * @param told hears what happens, a line each
      * @throws IOException when there are none, or none that can be used; the message has the next step
      * @throws OtherNodeException when they are those of another node's kubelet than the one asked for
@@ -59,7 +58,7 @@ public final class NodeSession implements AutoCloseable {
             Map<String, String> environment,
             HostFiles own,
             HostFiles host,
-            Supplier<Set<String>> holders,
+            Supplier<KubeletWord> kubelet,
             Consumer<String> told,
             MonotonicClock clock,
             InstantSource wall,
@@ -83,7 +82,7 @@ public final class NodeSession implements AutoCloseable {
             api.close();
             throw new OtherNodeException(asked.get(), kubelets.get());
         }
-        NodeDrain drain = new NodeDrain(GpuResources.of(config), holders, told, clock, wall, random, () -> {});
+        NodeDrain drain = new NodeDrain(GpuResources.of(config), kubelet, told, clock, wall, random, () -> {});
         return new NodeSession(api, kubelets.orElse(config.host().nodeName()), drain, told, random);
     }
 

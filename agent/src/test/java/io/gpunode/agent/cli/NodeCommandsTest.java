@@ -12,6 +12,9 @@ import io.gpunode.agent.testing.MinimalPlugin;
 import io.gpunode.agent.time.SystemTime;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -192,6 +195,27 @@ class NodeCommandsTest {
             assertThat(terminal.out()).contains("ml/old  GPUs, as the kubelet says  holds");
             assertThat(terminal.err()).isEmpty();
         }
+    }
+
+    @Test
+    void aKubeletThatDoesNotAnswerIsWaitedForAndSaid() throws Exception {
+        // Given: the socket of one that was stopped
+        pods.add("ml", "train");
+        UnixDomainSocketAddress address = UnixDomainSocketAddress.of(directory.resolve("none.sock"));
+        try (ServerSocketChannel stopped = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            stopped.bind(address);
+        }
+
+        // When
+        ExitCode code = node("drain", "--timeout", "2s");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.out())
+                .contains("trying again: the kubelet does not say which pods hold GPUs: nobody listens on ")
+                .contains("it could not be done within the time limit: the kubelet does not say");
+        assertThat(pods.evicted()).isEmpty();
+        assertThat(pods.unschedulable()).isFalse();
     }
 
     @Test

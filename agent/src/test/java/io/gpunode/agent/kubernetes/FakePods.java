@@ -122,6 +122,8 @@ public final class FakePods implements FakeApiServer.More {
     private String evictionVersion = "policy/v1";
     private String operatorState = "";
     private boolean unschedulable;
+    private String cordonedBy = "";
+    private boolean showsManagers = true;
     private boolean conflicts;
     private long version = 1;
     private int made;
@@ -160,8 +162,21 @@ public final class FakePods implements FakeApiServer.More {
 
     /** Somebody cordons the node, or lifts that. */
     public synchronized void cordonedByHand(boolean cordoned) {
-        unschedulable = cordoned;
+        cordon(cordoned, "kubectl-cordon");
         version++;
+    }
+
+    /** As the server reckons managers: a value that is as it was before makes nobody its manager. */
+    private void cordon(boolean cordoned, String manager) {
+        if (cordoned != unschedulable) {
+            cordonedBy = cordoned ? manager : "";
+        }
+        unschedulable = cordoned;
+    }
+
+    /** Says nothing of managers. */
+    synchronized void hideManagers() {
+        showsManagers = false;
     }
 
     synchronized void annotate(String key, String value) {
@@ -233,11 +248,36 @@ public final class FakePods implements FakeApiServer.More {
         }
         json.endObject().name("annotations").beginObject();
         annotations.forEach(json::member);
-        json.endObject().endObject().name("spec").beginObject();
+        json.endObject();
+        if (showsManagers) {
+            json.name("managedFields").beginArray();
+            managed(json, "kubelet", "f:taints");
+            if (!cordonedBy.isEmpty()) {
+                managed(json, cordonedBy, "f:unschedulable");
+            }
+            json.endArray();
+        }
+        json.endObject().name("spec").beginObject();
         if (unschedulable) {
             json.member("unschedulable", true);
         }
         return json.endObject().endObject().toString();
+    }
+
+    private static void managed(JsonWriter json, String manager, String field) {
+        json.beginObject()
+                .member("manager", manager)
+                .member("operation", "Update")
+                .name("fieldsV1")
+                .beginObject()
+                .name("f:spec")
+                .beginObject()
+                .name(field)
+                .beginObject()
+                .endObject()
+                .endObject()
+                .endObject()
+                .endObject();
     }
 
     private FakeApiServer.Fault patch(JsonValue patch) {
@@ -258,7 +298,7 @@ public final class FakePods implements FakeApiServer.More {
         });
         JsonValue spec = patch.member("spec");
         if (!spec.absent()) {
-            unschedulable = spec.member("unschedulable").isTrue();
+            cordon(spec.member("unschedulable").isTrue(), "gpu-node-agent");
         }
         version++;
         return FakeApiServer.Fault.answer(200, node());

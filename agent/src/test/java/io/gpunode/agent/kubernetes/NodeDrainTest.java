@@ -36,6 +36,7 @@ class NodeDrainTest {
     private final ManualTime time = new ManualTime();
     private final List<String> told = new ArrayList<>();
     private final Set<String> holders = new HashSet<>();
+    private String silence = "";
     private FakeApiServer server;
     private FakePods pods;
     private ApiClient api;
@@ -69,7 +70,7 @@ class NodeDrainTest {
     private NodeDrain another() {
         return new NodeDrain(
                 new GpuResources(Set.of("example.com/accelerator")),
-                () -> holders,
+                () -> silence.isEmpty() ? new KubeletWord.Holding(holders) : new KubeletWord.Silent(silence),
                 told::add,
                 time,
                 time.wall(),
@@ -151,6 +152,97 @@ class NodeDrainTest {
         // Then
         assertThat(pods.evicted()).containsExactly("ml/under-an-old-name");
         assertThat(told).contains("evicting ml/under-an-old-name (GPUs, as the kubelet says)");
+    }
+
+    @Test
+    void aPodThatTheKubeletAloneKnewIsGoneOnlyWhenTheServerSaysSo() throws Exception {
+        // Given: it still runs, and the kubelet does not name it any more
+        pods.add("ml", "under-an-old-name").asks("").neverEnds();
+        holders.add("ml/under-an-old-name");
+        pods.afterEviction(holders::clear);
+
+        // When
+        DrainProgress end = drain(ORDER);
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.IN_THE_WAY);
+        assertThat(pod(end, "under-an-old-name").fate()).isEqualTo(Fate.IN_THE_WAY);
+        assertThat(told).doesNotContain("ml/under-an-old-name is gone");
+    }
+
+    @Test
+    void whileTheKubeletDoesNotAnswerADrainWaits() throws Exception {
+        // Given
+        pods.add("ml", "train");
+        pods.add("ml", "under-an-old-name").asks("");
+        holders.add("ml/under-an-old-name");
+        silence = "nobody listens";
+        drain.drain(ORDER);
+        for (int i = 0; i < 10; i++) {
+            turn();
+        }
+        assertThat(drain.progress().outcome()).isEqualTo(Outcome.RUNNING);
+        assertThat(drain.progress().trouble())
+                .isEqualTo("the kubelet does not say which pods hold GPUs: nobody listens");
+        assertThat(pods.evicted()).isEmpty();
+        assertThat(pods.unschedulable()).isFalse();
+
+        // When
+        silence = "";
+        DrainProgress end = toTheEnd();
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.DRAINED);
+        assertThat(pods.evicted()).containsExactlyInAnyOrder("ml/train", "ml/under-an-old-name");
+    }
+
+    @Test
+    void aKubeletThatFallsSilentWhileAPodEndsDoesNotMakeItGone() throws Exception {
+        // Given
+        pods.add("ml", "under-an-old-name").asks("").neverEnds();
+        holders.add("ml/under-an-old-name");
+        pods.afterEviction(() -> silence = "nobody listens");
+
+        // When
+        DrainProgress end = drain(ORDER);
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.IN_THE_WAY);
+        assertThat(end.text())
+                .isEqualTo("node node-a is not drained after 5 min: 1 pod is in the way; the kubelet does not say which"
+                        + " pods hold GPUs: nobody listens");
+        assertThat(told).doesNotContain("ml/under-an-old-name is gone");
+    }
+
+    @Test
+    void aKubeletThatIsSilentUntilTheLimitIsAFailure() throws Exception {
+        // Given
+        silence = "nobody listens";
+
+        // When
+        DrainProgress end = drain(ORDER);
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.FAILED);
+        assertThat(end.text())
+                .isEqualTo("it could not be done within the time limit: the kubelet does not say which pods hold GPUs:"
+                        + " nobody listens");
+    }
+
+    @Test
+    void whoLooksIsToldThatTheKubeletWasNotHeard() throws Exception {
+        // Given
+        silence = "nobody listens";
+        drain.look();
+
+        // When
+        DrainProgress end = toTheEnd();
+
+        // Then
+        assertThat(end.text())
+                .isEqualTo(
+                        "node node-a is open for pods; no pod holds a GPU, as far as is known: the kubelet does not say"
+                                + " which pods hold GPUs: nobody listens");
     }
 
     @Test
@@ -289,18 +381,71 @@ class NodeDrainTest {
     }
 
     @Test
-    void aCordonThatSomebodyLiftedIsSetAgainUnderTheSameRecord() throws Exception {
+    void aCordonThatSomebodyLiftedIsSetAgainUnderARecordOfItsOwn() throws Exception {
+        // Given: nobody else needs it any more
+        pods.cordonedByHand(true);
+        drain(ORDER);
+        pods.cordonedByHand(false);
+
+        // When
+        drain(new DrainOrder("another", "disks", LIMIT, false, false));
+
+        // Then
+        assertThat(pods.unschedulable()).isTrue();
+        assertThat(Cordon.read(pods.annotation("gpunode.io/cordon")))
+                .isEqualTo(new Cordon("another", "disks", Instant.parse("2026-01-02T03:04:05Z"), false));
+        assertThat(uncordon().outcome()).isEqualTo(Outcome.UNDONE);
+        assertThat(pods.unschedulable()).isFalse();
+    }
+
+    @Test
+    void theCordonThatSomebodySetInThePlaceOfOursIsKept() throws Exception {
         // Given
         drain(ORDER);
-        String record = pods.annotation("gpunode.io/cordon");
         pods.cordonedByHand(false);
+        pods.cordonedByHand(true);
+
+        // When
+        DrainProgress end = uncordon();
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.KEPT);
+        assertThat(end.text())
+                .isEqualTo(
+                        "node node-a was cordoned by kubectl-cordon after the cordon of the test was lifted, and stays"
+                                + " so; when they are done: kubectl uncordon node-a");
+        assertThat(pods.unschedulable()).isTrue();
+    }
+
+    @Test
+    void aDrainUnderTheCordonThatSomebodySetInThePlaceOfOursLeavesItToThem() throws Exception {
+        // Given
+        drain(ORDER);
+        pods.cordonedByHand(false);
+        pods.cordonedByHand(true);
 
         // When
         drain(new DrainOrder("another", "", LIMIT, false, false));
 
         // Then
+        assertThat(Cordon.read(pods.annotation("gpunode.io/cordon")).wasUnschedulable())
+                .isTrue();
+        assertThat(uncordon().outcome()).isEqualTo(Outcome.UNDONE);
         assertThat(pods.unschedulable()).isTrue();
-        assertThat(pods.annotation("gpunode.io/cordon")).isEqualTo(record);
+    }
+
+    @Test
+    void whereTheServerNamesNoManagersTheRecordIsBelieved() throws Exception {
+        // Given
+        pods.hideManagers();
+        drain(ORDER);
+
+        // When
+        DrainProgress end = uncordon();
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.UNDONE);
+        assertThat(pods.unschedulable()).isFalse();
     }
 
     @Test
@@ -526,6 +671,28 @@ class NodeDrainTest {
         // Then
         assertThat(end.outcome()).isEqualTo(Outcome.DRAINED);
         assertThat(pods.evicted()).containsExactly("ml/first", "ml/tolerates");
+    }
+
+    @Test
+    void whoLiftsTheCordonMeanwhileEndsTheDrain() throws Exception {
+        // Given: the scheduler puts every pod back
+        pods.add("ml", "first");
+        pods.add("ml", "keeps").keptBy(BUDGET);
+        pods.afterEviction(() -> {
+            pods.cordonedByHand(false);
+            pods.add("ml", "back");
+        });
+
+        // When
+        DrainProgress end = drain(ORDER);
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.LIFTED);
+        assertThat(end.text())
+                .isEqualTo("node node-a is not drained: somebody has lifted its cordon meanwhile, and pods come back;"
+                        + " 3 pods hold GPUs");
+        assertThat(pods.evicted()).containsExactly("ml/first");
+        assertThat(end.unschedulable()).isFalse();
     }
 
     @Test
