@@ -49,6 +49,15 @@ final class StateText {
         if (labels.member("state").textOr("").equals("failed")) {
             line(out, "Labels", "NOT WRITTEN: " + labels.member("reason").textOr(""));
         }
+        JsonValue mig = state.member("mig");
+        String migState = mig.member("state").textOr("");
+        if (migState.equals("failed") || migState.equals("pending")) {
+            line(
+                    out,
+                    "MIG",
+                    "layout " + text(mig, "layout") + " is " + migState + ": "
+                            + mig.member("reason").textOr(""));
+        }
         findings(out, "Node", state);
         int healthy = 0;
         List<JsonValue> gpus = state.member("gpus").elements();

@@ -286,8 +286,19 @@ final class DeviceCatalog implements DevicePlugin.Catalog {
         return seenCoverage.problem().isEmpty() ? "the CDI spec is not written yet" : seenCoverage.problem();
     }
 
+    private boolean areBeingSplit(List<String> devices) {
+        for (String device : devices) {
+            if (!beingSplit.contains(new GpuId(device))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private void tell(ResourcePlan plan) {
         List<ResourcePlan.Problem> newest = new ArrayList<>(plan.problems());
+        // What a change leaves without MIG devices for a moment is no trouble.
+        newest.removeIf(problem -> !problem.devices().isEmpty() && areBeingSplit(problem.devices()));
         for (String problem : rules.problems()) {
             newest.add(new ResourcePlan.Problem(List.of(), problem));
         }

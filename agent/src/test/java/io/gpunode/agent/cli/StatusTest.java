@@ -92,6 +92,21 @@ class StatusTest {
     }
 
     @Test
+    void statusSaysWhyAMigLayoutIsNotApplied() throws Exception {
+        // Given
+        Terminal terminal = new Terminal();
+        String state = "{\"mig\":{\"state\":\"failed\",\"layout\":\"all-1g.10gb\",\"reason\":\"GPU 6 is in use\"},"
+                + STATE.strip().substring(1);
+        try (FakeAgent agent = FakeAgent.ofState(state)) {
+            // When
+            terminal.execute("status", "--address", agent.address());
+
+            // Then
+            assertThat(terminal.out()).contains("layout all-1g.10gb is failed: GPU 6 is in use");
+        }
+    }
+
+    @Test
     void statusFindsTheAddressInTheConfiguration() throws Exception {
         // Given
         try (FakeAgent agent = FakeAgent.ofState(STATE)) {

@@ -550,4 +550,24 @@ class DeviceCatalogTest {
                 .satisfies(device -> assertThat(device.id()).isEqualTo(Snapshots.uuid(3)));
         assertThat(after.sameAs(before)).isTrue();
     }
+
+    @Test
+    void aGpuThatHasNoMigDeviceWhileItIsBeingSplitIsNoTroubleUntilItIsDone() {
+        // Given
+        DeviceCatalog mixed = catalog(PluginConfigs.start().mig(MigStrategy.MIXED));
+        NodeSnapshot empty = node.mig(0).build();
+
+        // When
+        mixed.withhold(Set.of(Snapshots.id(0)));
+        mixed.update(empty, CdiCoverage.NONE);
+        List<ResourcePlan.Problem> during = mixed.problems();
+        mixed.withhold(Set.of());
+        mixed.update(empty, CdiCoverage.NONE);
+
+        // Then
+        assertThat(during).isEmpty();
+        assertThat(mixed.problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem.devices()).containsExactly(Snapshots.uuid(0)));
+    }
 }
