@@ -1,6 +1,7 @@
 package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.gpu.CallRecord;
 import io.gpunode.agent.gpu.GpuAccess;
 import io.gpunode.agent.gpu.NvmlOpener;
@@ -9,6 +10,7 @@ import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.labels.FeatureLabels;
 import io.gpunode.agent.labels.HostFactsReader;
 import io.gpunode.agent.labels.LabelSettings;
+import io.gpunode.agent.labels.OperatorLabels;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.model.NodeSnapshot;
@@ -78,7 +80,8 @@ public record OneLook(SortedMap<String, String> labels, String problem) {
                 settings,
                 new HostFactsReader(host).read(config.labels().machineTypeFile()));
         return new OneLook(
-                labels,
+                // What others have set on the node is not known here, and whoever takes these labels does not ask.
+                OperatorLabels.yielding(labels, NodeLabels.NONE),
                 picture.nvml() instanceof NvmlState.Waiting waiting
                         ? waiting.reason() + "; " + waiting.nextStep()
                         : "");

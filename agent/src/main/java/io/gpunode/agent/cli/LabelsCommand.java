@@ -3,8 +3,10 @@ package io.gpunode.agent.cli;
 import io.gpunode.agent.assembly.OneLook;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.labels.OperatorLabels;
 import io.gpunode.agent.time.SystemTime;
 import java.time.Duration;
 import java.util.Map;
@@ -92,7 +94,8 @@ final class LabelsCommand implements Callable<Integer> {
             return ExitCode.NOT_READY;
         }
         String node = state.member("node").textOr("");
-        print(labels, isLabel(node) && !node.isEmpty() ? node : "NODE");
+        // Whoever takes these labels overwrites what a person has set since, or an upgrade of the driver.
+        print(OperatorLabels.yielding(labels, NodeLabels.NONE), isLabel(node) && !node.isEmpty() ? node : "NODE");
         return ExitCode.OK;
     }
 

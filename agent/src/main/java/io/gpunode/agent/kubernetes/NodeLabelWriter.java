@@ -62,6 +62,9 @@ public final class NodeLabelWriter implements Errand {
     private final Backoff backoff;
 
     private volatile @Nullable SortedMap<String, String> wish;
+    /** What node-feature-discovery is to keep on the object; null while labels are wanted here. */
+    private volatile @Nullable SortedMap<String, String> left;
+
     private volatile LabelWriterStatus status =
             new LabelWriterStatus(0, 0, Collections.emptySortedMap(), Collections.emptySortedMap(), "", 0);
 
@@ -116,7 +119,23 @@ public final class NodeLabelWriter implements Errand {
     public void want(SortedMap<String, String> labels) {
         SortedMap<String, String> copy = Collections.unmodifiableSortedMap(new TreeMap<>(labels));
         if (!copy.equals(wish)) {
+            left = null;
             wish = copy;
+            wake.run();
+        }
+    }
+
+    /**
+     * Gives up the labels on the object once node-feature-discovery says that they are its: those that it keeps stay, so that no pod sees them go,
+     * and the others are removed. Until then all stays as it is. Any thread, never blocks.
+     *
+     * @param kept what node-feature-discovery was given
+     */
+    public void leave(SortedMap<String, String> kept) {
+        SortedMap<String, String> copy = Collections.unmodifiableSortedMap(new TreeMap<>(kept));
+        if (!copy.equals(left)) {
+            left = copy;
+            wish = null;
             wake.run();
         }
     }
@@ -130,7 +149,9 @@ public final class NodeLabelWriter implements Errand {
     public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
         SortedMap<String, String> wanted = wish;
         if (wanted == null) {
-            return NOTHING;
+            SortedMap<String, String> kept = left;
+            Duration pause = retryAt.since(clock.now());
+            return kept == null ? NOTHING : pause.isPositive() ? pause : release(api, node, kept);
         }
         Optional<NodeObject> seen = ownNode.present();
         if (seen.isEmpty()) {
@@ -146,6 +167,31 @@ public final class NodeLabelWriter implements Errand {
             tell(plan(wanted, newest(seen.get()), clock.now()));
             throw e;
         }
+    }
+
+    private Duration release(ApiClient api, String node, SortedMap<String, String> kept)
+            throws IOException, InterruptedException {
+        Optional<NodeObject> seen = ownNode.present().map(this::newest);
+        if (seen.isEmpty() || !NodeLabelRelease.due(seen.get(), kept)) {
+            return NOTHING;
+        }
+        ApiAnswer answer = NodeLabelRelease.patch(api, node, seen.get().uid(), kept);
+        if (!answer.ok()) {
+            // In the meantime somebody else may have changed what managers the object has.
+            retryAt = clock.now().plus(answer.status() == ApiAnswer.INVALID ? backoff.next() : WHILE_REFUSED);
+            LOG.warn(
+                    "the node's labels are not given over to node-feature-discovery; tried again later",
+                    "error",
+                    answer.reason());
+            return Duration.ZERO;
+        }
+        last = NodeObject.of(answer.object());
+        retryAt = clock.now().plus(BETWEEN_WRITES);
+        backoff.reset();
+        had.clear();
+        tell(new Plan(0));
+        LOG.info("the node's labels are node-feature-discovery's now", "labels", kept.size());
+        return Duration.ZERO;
     }
 
     private Duration write(ApiClient api, String node, SortedMap<String, String> wanted, NodeObject seen)

@@ -4,6 +4,7 @@ import io.gpunode.agent.json.JsonValue;
 import java.io.IOException;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -15,6 +16,7 @@ import java.util.Set;
  * @param resourceVersion of this state of the object
  * @param applied the labels that {@link NodeLabelWriter} is a manager of, from {@code managedFields}; empty where the object says nothing of managers
  * @param owners for each label that somebody else manages, who
+ * @param ofFeatureDiscovery the labels for which a master of node-feature-discovery answers, from its annotation
  */
 public record NodeObject(
         String name,
@@ -22,11 +24,16 @@ public record NodeObject(
         String resourceVersion,
         Map<String, String> labels,
         Optional<Set<String>> applied,
-        Map<String, String> owners) {
+        Map<String, String> owners,
+        Set<String> ofFeatureDiscovery) {
+    /** Its master's; with an instance's name before it where there are several. */
+    private static final String FEATURE_LABELS = "nfd.node.kubernetes.io/feature-labels";
+
     public NodeObject {
         labels = Map.copyOf(labels);
         applied = applied.map(Set::copyOf);
         owners = Map.copyOf(owners);
+        ofFeatureDiscovery = Set.copyOf(ofFeatureDiscovery);
     }
 
     /** Reads an object of the API. */
@@ -42,8 +49,7 @@ public record NodeObject(
         Map<String, String> owners = new HashMap<>();
         for (JsonValue entry : managers.elements()) {
             String manager = entry.member("manager").textOr("");
-            boolean own = manager.equals(NodeLabelWriter.FIELD_MANAGER)
-                    && entry.member("operation").textOr("").equals("Apply");
+            boolean own = isOfLabelWriter(entry);
             JsonValue fields = entry.member("fieldsV1").member("f:metadata").member("f:labels");
             for (String field : fields.members().keySet()) {
                 if (field.startsWith("f:")) {
@@ -55,13 +61,26 @@ public record NodeObject(
                 }
             }
         }
+        Set<String> ofFeatureDiscovery = new HashSet<>();
+        metadata.member("annotations").members().forEach((name, value) -> {
+            if (name.endsWith(FEATURE_LABELS)) {
+                ofFeatureDiscovery.addAll(List.of(value.textOr("").split(",", -1)));
+            }
+        });
         return new NodeObject(
                 metadata.member("name").textOr(""),
                 metadata.member("uid").textOr(""),
                 metadata.member("resourceVersion").textOr(""),
                 labels,
                 managers.elements().isEmpty() ? Optional.empty() : Optional.of(applied),
-                owners);
+                owners,
+                ofFeatureDiscovery);
+    }
+
+    /** Whether an entry of {@code managedFields} says what {@link NodeLabelWriter} manages. */
+    static boolean isOfLabelWriter(JsonValue entry) {
+        return entry.member("manager").textOr("").equals(NodeLabelWriter.FIELD_MANAGER)
+                && entry.member("operation").textOr("").equals("Apply");
     }
 
     /** Whether it is the same object with the same labels of the same managers. */
@@ -69,7 +88,8 @@ public record NodeObject(
         return uid.equals(other.uid)
                 && labels.equals(other.labels)
                 && applied.equals(other.applied)
-                && owners.equals(other.owners);
+                && owners.equals(other.owners)
+                && ofFeatureDiscovery.equals(other.ofFeatureDiscovery);
     }
 
     /**

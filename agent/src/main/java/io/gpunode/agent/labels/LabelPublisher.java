@@ -12,6 +12,9 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
@@ -21,7 +24,9 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.function.Supplier;
@@ -30,8 +35,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps the node's labels equal to the picture: computes them when the picture's structure, the settings or the host's own facts have changed, and
- * tells every place what is wanted there: the labels in one, nothing of ours in the others. Labels outlive the agent and a short absence of the
- * driver, so that a restart or a driver reload does not move pods about.
+ * tells every place what is wanted there: the labels in one, nothing of ours in the others, once the one has them. Labels outlive the agent and a
+ * short absence of the driver, so that a restart or a driver reload does not move pods about.
  *
  * <p>Its loop owns everything but the status, which is for any thread.
  */
@@ -43,6 +48,14 @@ public final class LabelPublisher implements Service {
 
     /** A directory can appear, a file be changed by others, a virtual GPU be plugged in; looking costs some small files. */
     static final Duration RECHECK = Duration.ofMinutes(2);
+
+    /** The worker of node-feature-discovery reads the file once a minute unless it is set otherwise. */
+    static final Duration FILE_IS_READ_WITHIN = Duration.ofMinutes(2);
+
+    /** A new layout is made in steps, and a picture may be taken after each. */
+    static final Duration SETTLED = Duration.ofSeconds(3);
+    /** A layout that never comes to rest is told nevertheless. */
+    static final Duration LONGEST_UNSETTLED = Duration.ofSeconds(30);
 
     /** The API server is asked a while after the start. */
     private static final int TRIES_UNTOLD = 5;
@@ -83,6 +96,17 @@ public final class LabelPublisher implements Service {
     private Optional<FeatureFileSink> file = Optional.empty();
     private final List<FeatureFileSink> formerFiles = new ArrayList<>(1);
     private SnapshotSource.@Nullable Subscription subscription;
+    /** Where labels went before, until the place that was chosen since has them. */
+    private Optional<LabelSink> former = Optional.empty();
+    /** Since when the chosen place has been found to hold what it should. */
+    private @Nullable Tick heldSince;
+    /** How GPUs are split, of the picture that labels were last made of. */
+    private Map<GpuId, List<String>> labelledLayout = Map.of();
+    /** Another layout, which is not labelled yet, and since when it has been so. */
+    private @Nullable NewLayout newLayout;
+
+    /** A layout that has to prove itself. */
+    private record NewLayout(Map<GpuId, List<String>> layout, Tick since, Tick firstChange) {}
 
     /** All that labels are made from. */
     private record Basis(long structure, LabelSettings settings, HostFacts facts) {}
@@ -256,9 +280,12 @@ public final class LabelPublisher implements Service {
         }
         Duration patience = patience(snapshot, now);
         if (!patience.isPositive()) {
+            patience = unsettled(snapshot, now);
+        }
+        if (!patience.isPositive()) {
             compute(snapshot, current, now);
         }
-        Duration retry = publish(current.labels());
+        Duration retry = publish(current.labels(), now);
         return patience.isPositive() && patience.compareTo(retry) < 0 ? patience : retry;
     }
 
@@ -275,6 +302,41 @@ public final class LabelPublisher implements Service {
             case NO_DRIVER, INCOMPLETE ->
                 certaintySince.plus(Certainty.DRIVER_PATIENCE).since(now);
         };
+    }
+
+    /** For how long labels are to be left as they are because GPUs are being split anew; zero for not at all. */
+    private Duration unsettled(NodeSnapshot snapshot, Tick now) {
+        Map<GpuId, List<String>> seen = new HashMap<>();
+        for (Gpu gpu : snapshot.gpus()) {
+            seen.put(gpu.id(), layout(gpu));
+        }
+        NewLayout before = newLayout;
+        boolean otherGpus = !seen.keySet().equals(labelledLayout.keySet());
+        if (!computed || otherGpus || seen.equals(labelledLayout)) {
+            labelledLayout = seen;
+            newLayout = null;
+            return Duration.ZERO;
+        }
+        NewLayout after = before != null && before.layout.equals(seen)
+                ? before
+                : new NewLayout(seen, now, before == null ? now : before.firstChange);
+        newLayout = after;
+        Duration left = after.since.plus(SETTLED).since(now);
+        if (left.isPositive() && !now.reached(after.firstChange.plus(LONGEST_UNSETTLED))) {
+            return left;
+        }
+        labelledLayout = seen;
+        newLayout = null;
+        return Duration.ZERO;
+    }
+
+    private static List<String> layout(Gpu gpu) {
+        List<String> layout = new ArrayList<>();
+        layout.add(gpu.migEnabled() ? "on" : "off");
+        for (MigDevice mig : gpu.migDevices()) {
+            layout.add(mig.profile());
+        }
+        return layout;
     }
 
     private void compute(NodeSnapshot snapshot, AgentConfig current, Tick now) {
@@ -306,48 +368,102 @@ public final class LabelPublisher implements Service {
      *
      * @return when to try again
      */
-    private Duration publish(AgentConfig.Labels wanted) {
+    private Duration publish(AgentConfig.Labels wanted, Tick now) {
         openFile(wanted.outputFile());
         Outcome next = choose(wanted.sink());
         tell(next);
+        if (!next.chosen.equals(outcome.chosen)) {
+            former = outcome.chosen.isPresent() ? outcome.chosen : former;
+            heldSince = null;
+        }
         outcome = next;
         if (basis == null && !next.sink.equals("off")) {
             // What an earlier life has written stays, wherever that is.
             return RECHECK;
         }
-        if (next.chosen.isEmpty() && !next.sink.equals("off")) {
+        if (next.chosen.isEmpty()) {
+            if (next.sink.equals("off")) {
+                places().forEach(place -> place.want(NONE));
+                former = Optional.empty();
+                removeFormerFiles();
+                backoff.reset();
+                return RECHECK;
+            }
             Duration pause = backoff.next();
             if (backoff.failures() == TRIES_UNTOLD) {
                 LOG.info("feature labels are written nowhere", "reason", next.reason);
             }
             return pause;
         }
-        next.chosen.ifPresent(sink -> want(sink, next.sink.equals("node"), wanted.operatorLabels()));
-        for (LabelSink other : places()) {
-            if (!next.chosen.equals(Optional.of(other))) {
-                other.want(NONE);
-            }
+        LabelSink sink = next.chosen.get();
+        boolean told = want(sink, wanted.operatorLabels());
+        Duration untilTaken = untilTaken(sink, told, now);
+        if (untilTaken.isPositive()) {
+            former.filter(place -> !place.equals(sink) && places().contains(place))
+                    .ifPresent(place -> want(place, wanted.operatorLabels()));
+        } else {
+            leaveOthers(sink);
         }
-        removeFormerFiles();
-        boolean good =
-                next.chosen.isEmpty() || next.chosen.get().standing().problem().isEmpty();
-        if (good) {
+        if (isFile(sink) ? sink.standing().current() : !untilTaken.isPositive()) {
+            removeFormerFiles();
+        }
+        if (sink.standing().problem().isEmpty()) {
             backoff.reset();
-            return RECHECK;
+            return untilTaken.compareTo(RECHECK) < 0 && untilTaken.isPositive() ? untilTaken : RECHECK;
         }
         return backoff.next();
     }
 
-    /** Labels of NVIDIA's operator yield to what others have set, which is known of the Node object alone. */
-    private void want(LabelSink sink, boolean onNode, boolean operatorLabels) {
+    /** How long until the node can be expected to have its labels by way of the chosen place; zero once it has. */
+    private Duration untilTaken(LabelSink sink, boolean told, Tick now) {
+        if (!told || !sink.standing().current()) {
+            heldSince = null;
+            return RECHECK;
+        }
+        Tick since = heldSince;
+        if (since == null) {
+            since = now;
+            heldSince = now;
+        }
+        return isFile(sink) ? since.plus(FILE_IS_READ_WITHIN).since(now) : Duration.ZERO;
+    }
+
+    /** Pods that are selected by labels are not to see them go and come back: what was elsewhere is taken away last. */
+    private void leaveOthers(LabelSink sink) {
+        former = Optional.empty();
+        SortedMap<String, String> held = node.equals(Optional.of(sink)) ? NONE : ofFeatureDiscovery();
+        for (LabelSink other : places()) {
+            if (!other.equals(sink)) {
+                other.leave(held);
+            }
+        }
+    }
+
+    private boolean isFile(LabelSink sink) {
+        return file.isPresent() && file.get().equals(sink);
+    }
+
+    /** What may go by way of node-feature-discovery. */
+    private SortedMap<String, String> ofFeatureDiscovery() {
+        return OperatorLabels.yielding(labels, NodeLabels.NONE);
+    }
+
+    /**
+     * Labels of NVIDIA's operator yield to what others have set, which is known of the Node object alone.
+     *
+     * @return false while the node's object has not been read: what an earlier life has written there stays until it is
+     */
+    private boolean want(LabelSink sink, boolean operatorLabels) {
         if (!operatorLabels) {
             sink.want(labels);
-        } else if (!onNode) {
-            sink.want(OperatorLabels.yielding(labels, NodeLabels.NONE));
+        } else if (!node.equals(Optional.of(sink))) {
+            sink.want(ofFeatureDiscovery());
         } else if (OperatorLabels.areKnown(nodeLabels)) {
             sink.want(OperatorLabels.yielding(labels, nodeLabels));
+        } else {
+            return false;
         }
-        // Else the node's object has not been read: what an earlier life has written there stays until it is.
+        return true;
     }
 
     private void tell(Outcome next) {

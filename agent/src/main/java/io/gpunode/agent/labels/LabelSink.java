@@ -1,6 +1,7 @@
 package io.gpunode.agent.labels;
 
 import io.gpunode.agent.time.Tick;
+import java.util.Collections;
 import java.util.Optional;
 import java.util.SortedMap;
 
@@ -14,6 +15,15 @@ interface LabelSink {
      * publisher's loop alone; may write files, and leaves what goes over a network to another thread.
      */
     void want(SortedMap<String, String> labels);
+
+    /**
+     * Ends having labels here, because another place has them and the node shows them or is about to. The publisher's loop alone.
+     *
+     * @param labels what the other place has
+     */
+    default void leave(SortedMap<String, String> labels) {
+        want(Collections.emptySortedMap());
+    }
 
     /**
      * Whether labels can be written here, for a publisher that has the choice. The publisher's loop alone.

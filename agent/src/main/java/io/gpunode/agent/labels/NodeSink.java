@@ -30,6 +30,13 @@ final class NodeSink implements LabelSink {
         writer.want(labels);
     }
 
+    /** What node-feature-discovery has taken stays on the object, and is its from then on. */
+    @Override
+    public void leave(SortedMap<String, String> labels) {
+        wanted = 0;
+        writer.leave(labels);
+    }
+
     /** The last resort of a publisher that has the choice. */
     @Override
     public Offer offer(Runnable changed) {

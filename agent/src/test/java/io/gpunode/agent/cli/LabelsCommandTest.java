@@ -110,6 +110,20 @@ class LabelsCommandTest {
                 """);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"features", "kubectl"})
+    void whatAPersonMayHaveSetSinceIsNotOverwritten(String format) throws Exception {
+        // When
+        Terminal terminal = asked(
+                "{\"node\": \"node-a\", \"labels\": {\"labels\": {\"nvidia.com/gpu.deploy.device-plugin\": \"true\","
+                        + " \"nvidia.com/gpu.present\": \"true\"}}}",
+                "--output",
+                format);
+
+        // Then
+        assertThat(terminal.out()).contains("nvidia.com/gpu.present=true").doesNotContain("gpu.deploy");
+    }
+
     @Test
     void anAgentThatHasNotSeenItsGpusIsNotReady() throws Exception {
         // Given
@@ -173,6 +187,18 @@ class LabelsCommandTest {
         assertThat(code).isEqualTo(ExitCode.OK);
         assertThat(terminal.out()).contains("nvidia.com/gpu.count=8\n").contains("nvidia.com/gpu.family=hopper\n");
         assertThat(terminal.err()).isEmpty();
+    }
+
+    @Test
+    void withoutAnAgentWhatAPersonMayHaveSetIsNotOverwritten() throws Exception {
+        // Given
+        Terminal terminal = alone("8xh100").environment("GPU_NODE_AGENT_LABELS_OPERATOR_LABELS", "true");
+
+        // When
+        terminal.execute("labels", "--output=kubectl");
+
+        // Then
+        assertThat(terminal.out()).contains("nvidia.com/gpu.present=true").doesNotContain("gpu.deploy");
     }
 
     @Test

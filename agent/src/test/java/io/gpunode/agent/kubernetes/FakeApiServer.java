@@ -140,6 +140,7 @@ public final class FakeApiServer implements AutoCloseable {
     /** The managers of each label. */
     private final Map<String, Set<String>> managers = new TreeMap<>();
 
+    private String annotations = "";
     private boolean showsManagers = true;
     private volatile @Nullable List<String> delayed;
     private boolean servesFeatures;
@@ -231,6 +232,12 @@ public final class FakeApiServer implements AutoCloseable {
         watches.clear();
         change.run();
         watches.addAll(open);
+    }
+
+    /** A master of node-feature-discovery says for which labels it answers. */
+    synchronized void featureDiscoveryAnswersFor(String... keys) {
+        annotations = "\"nfd.node.kubernetes.io/feature-labels\":\"" + String.join(",", keys) + "\"";
+        happened("MODIFIED");
     }
 
     /** Where it listens. */
@@ -735,8 +742,42 @@ public final class FakeApiServer implements AutoCloseable {
         answer(exchange, 200, node(version));
     }
 
+    /** A JSON patch that takes a manager of fields out. */
+    private synchronized void removeManager(HttpExchange exchange, String body) throws IOException {
+        List<JsonValue> entries = parsed("[" + managedFields() + "]").elements();
+        for (JsonValue operation : parsed(body).elements()) {
+            String at = operation.member("path").textOr("");
+            String value = operation.member("value").textOr("");
+            if (at.startsWith("/metadata/labels/")) {
+                String key = at.substring("/metadata/labels/".length()).replace("~1", "/");
+                labels.remove(key);
+                managers.remove(key);
+                continue;
+            }
+            String[] parts = at.split("/", -1);
+            String is = uid;
+            if (at.startsWith("/metadata/managedFields/")) {
+                JsonValue entry = entries.get(Integer.parseInt(parts[3]));
+                is = entry.member(parts.length > 4 ? parts[4] : "manager").textOr("");
+            }
+            if (operation.member("op").textOr("").equals("remove")) {
+                String manager = is;
+                managers.values().forEach(all -> all.remove(manager));
+            } else if (!is.equals(value)) {
+                answer(exchange, 422, Fault.status(422, "testing value " + at + " failed").body);
+                return;
+            }
+        }
+        happened("MODIFIED");
+        answer(exchange, 200, node(version));
+    }
+
     /** A JSON patch of tests and removals. */
     private synchronized void removeTaints(HttpExchange exchange, String body) throws IOException {
+        if (body.contains("/metadata/managedFields/")) {
+            removeManager(exchange, body);
+            return;
+        }
         List<String> after = new ArrayList<>(taints);
         for (JsonValue operation : parsed(body).elements()) {
             String at = operation.member("path").textOr("");
@@ -854,7 +895,7 @@ public final class FakeApiServer implements AutoCloseable {
                     .append('"');
             comma = ",";
         }
-        json.append('}');
+        json.append("},\"annotations\":{").append(annotations).append('}');
         if (showsManagers) {
             json.append(",\"managedFields\":[").append(managedFields()).append(']');
         }

@@ -12,6 +12,9 @@ final class FakeLabelSink implements LabelSink {
     /** What was wanted last; null while nobody has wanted anything. */
     @Nullable SortedMap<String, String> wanted;
 
+    /** What was in the place that took over; null while this one was not left. */
+    @Nullable SortedMap<String, String> left;
+
     private final String place;
 
     FakeLabelSink(String place) {
@@ -26,6 +29,11 @@ final class FakeLabelSink implements LabelSink {
     @Override
     public void want(SortedMap<String, String> labels) {
         wanted = labels;
+    }
+
+    @Override
+    public void leave(SortedMap<String, String> labels) {
+        left = labels;
     }
 
     @Override

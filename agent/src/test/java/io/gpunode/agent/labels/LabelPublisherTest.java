@@ -113,12 +113,53 @@ class LabelPublisherTest {
             node.partition(gpu, "3g.40gb", "3g.40gb");
         }
         source.publish(node.build());
+        publisher.turn();
+        time.advance(LabelPublisher.SETTLED);
 
         // When
         publisher.turn();
 
         // Then
         assertThat(file).content().contains(COUNT + "=16\n").contains("-MIG-3g.40gb\n");
+    }
+
+    @Test
+    void aLayoutThatIsBeingMadeIsNotLabelled() {
+        // Given
+        LabelPublisher publisher = publisher("MIG_STRATEGY=single");
+        publisher.turn();
+        source.publish(node.partition(0, "3g.40gb").build());
+        publisher.turn();
+        time.advance(Duration.ofSeconds(2));
+        source.publish(node.partition(1, "3g.40gb").build());
+        publisher.turn();
+        time.advance(Duration.ofSeconds(2));
+
+        // When
+        Duration pause = publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=8\n").doesNotContain("MIG-INVALID");
+        assertThat(pause).isEqualTo(Duration.ofSeconds(1));
+    }
+
+    @Test
+    void aLayoutThatNeverRestsIsLabelledAfterHalfAMinute() {
+        // Given
+        LabelPublisher publisher = publisher("MIG_STRATEGY=single");
+        publisher.turn();
+        for (int i = 0; i < 15; i++) {
+            source.publish(node.partition(0, i % 2 == 0 ? "3g.40gb" : "1g.10gb").build());
+            publisher.turn();
+            time.advance(Duration.ofSeconds(2));
+        }
+        source.publish(node.partition(0, "7g.80gb").build());
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains("MIG-INVALID");
     }
 
     @Test
@@ -412,16 +453,85 @@ class LabelPublisherTest {
     }
 
     @Test
-    void theOthersAreToldThatNothingIsWantedThere() {
+    void theOthersKeepWhatTheyHaveUntilTheFileCanHaveBeenRead() {
         // Given
         LabelPublisher publisher = publisher();
+        publisher.turn();
+        time.advance(LabelPublisher.FILE_IS_READ_WITHIN.minusSeconds(1));
 
         // When
         publisher.turn();
 
         // Then
-        assertThat(feature.wanted).isEmpty();
-        assertThat(object.wanted).isEmpty();
+        assertThat(feature.wanted).isNull();
+        assertThat(object.wanted).isNull();
+        assertThat(object.left).isNull();
+    }
+
+    @Test
+    void theOthersAreLeftWhenTheFileCanHaveBeenRead() {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        time.advance(LabelPublisher.FILE_IS_READ_WITHIN);
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(feature.left).containsEntry(COUNT, "8");
+        assertThat(object.left).containsEntry(COUNT, "8");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, ''", "true, 'the API server forbids it'"})
+    void anOldPlaceKeepsItsLabelsWhileTheNewOneHasNone(boolean current, String problem) {
+        // Given
+        LabelPublisher publisher = publisher();
+        publisher.turn();
+        feature.current = current;
+        feature.problem = problem;
+        config = Configs.of(SINK + "node-feature");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(feature.label(COUNT)).isEqualTo("8");
+        assertThat(file).content().contains(COUNT + "=8\n");
+        assertThat(object.left).isNull();
+    }
+
+    @Test
+    void anOldPlaceIsKeptRightWhileTheNewOneHasNoLabels() {
+        // Given
+        LabelPublisher publisher = publisher(SINK + "node");
+        publisher.turn();
+        feature.problem = "the API server forbids it";
+        config = Configs.of(SINK + "node-feature", "MIG_STRATEGY=mixed");
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(object.label("nvidia.com/mig.strategy")).isEqualTo("mixed");
+    }
+
+    @Test
+    void anOldPlaceIsLeftWhenTheNewOneHasTheLabels() {
+        // Given
+        LabelPublisher publisher = publisher(SINK + "node");
+        publisher.turn();
+        feature.current = false;
+        config = Configs.of(SINK + "node-feature");
+        publisher.turn();
+        feature.current = true;
+
+        // When
+        publisher.turn();
+
+        // Then
+        assertThat(object.left).containsEntry(COUNT, "8");
     }
 
     @Test
@@ -452,7 +562,7 @@ class LabelPublisherTest {
 
         // Then
         assertThat(file).exists();
-        assertThat(feature.wanted).isEmpty();
+        assertThat(publisher.status().sink()).isEqualTo("file");
     }
 
     @Test
