@@ -24,16 +24,27 @@ public sealed interface MigOutcome {
         }
     }
 
+    /** Why a change was not made, for those who decide what to do next. */
+    enum Why {
+        /** Somebody uses what would have to go. */
+        IN_USE,
+        /** The driver refused a change of the mode that resets the GPU, and nobody who uses it can be named. */
+        MODE_REFUSED,
+        /** Anything else. */
+        OTHER
+    }
+
     /** Nothing was touched. */
-    record Untouched(String message) implements MigOutcome {}
+    record Untouched(Why why, String message) implements MigOutcome {}
 
     /**
      * A step failed, and the geometry is as it was before.
      *
+     * @param why what it failed for; of a change that was interrupted only {@link Why#OTHER} is known
      * @param step the one that failed
-     * @param reason why
+     * @param reason why, for people
      */
-    record RolledBack(String step, String reason) implements MigOutcome {
+    record RolledBack(Why why, String step, String reason) implements MigOutcome {
         @Override
         public String message() {
             return "could not " + step + ": " + reason + "; every GPU is split as it was before";

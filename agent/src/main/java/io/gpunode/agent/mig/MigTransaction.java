@@ -65,11 +65,17 @@ public final class MigTransaction {
     private static final class StepFailed extends Exception {
         private static final long serialVersionUID = 1L;
 
+        private final MigOutcome.Why why;
         private final String step;
         private final String reason;
 
         StepFailed(String step, String reason, @Nullable Throwable cause) {
+            this(MigOutcome.Why.OTHER, step, reason, cause);
+        }
+
+        StepFailed(MigOutcome.Why why, String step, String reason, @Nullable Throwable cause) {
             super(step + ": " + reason, cause);
+            this.why = why;
             this.step = step;
             this.reason = reason;
         }
@@ -83,7 +89,7 @@ public final class MigTransaction {
         return locked(() -> {
             MigOutcome interrupted = endInterrupted();
             if (interrupted != null) {
-                return new MigOutcome.Untouched(
+                return untouched(
                         "a change that was interrupted was ended first (" + interrupted.message() + "): plan again");
             }
             return begin(plan);
@@ -110,14 +116,14 @@ public final class MigTransaction {
         try {
             Optional<OwnerLock> lock = OwnerLock.take(files, lockFile);
             if (lock.isEmpty()) {
-                return new MigOutcome.Untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)
+                return untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)
                         + ": wait until it has ended, and try again");
             }
             try (OwnerLock _ = lock.get()) {
                 return work.run();
             }
         } catch (IOException e) {
-            return new MigOutcome.Untouched("the lock " + lockFile + " cannot be taken: " + e);
+            return untouched("the lock " + lockFile + " cannot be taken: " + e);
         }
     }
 
@@ -129,33 +135,39 @@ public final class MigTransaction {
             }
             targets.add(new MigJournal.Target(gpu.gpu(), gpu.index(), gpu.before(), gpu.after()));
             try {
-                Optional<String> obstacle = obstacle(gpu);
+                Optional<MigOutcome> obstacle = obstacle(gpu);
                 if (obstacle.isPresent()) {
-                    return new MigOutcome.Untouched(obstacle.get());
+                    return obstacle.get();
                 }
             } catch (MigOperationException e) {
-                return new MigOutcome.Untouched(label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
+                return untouched(label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
             }
         }
         return forward(new MigJournal.Entry(false, "", "", 0, "", targets));
     }
 
     /** What has changed since the plan was made so that it cannot be carried out. */
-    private Optional<String> obstacle(MigPlan.OfGpu plan) throws MigOperationException, InterruptedException {
+    private Optional<MigOutcome> obstacle(MigPlan.OfGpu plan) throws MigOperationException, InterruptedException {
         MigGpu gpu = operations.read(plan.gpu());
         MigGeometry now = geometryOf(gpu);
         if (!MigLayout.of(now).equals(plan.before())
                 || !Steps.between(gpu, now, plan.after()).equals(plan.steps())) {
-            return Optional.of(label(plan.index(), plan.gpu())
-                    + " was changed by somebody else since the plan was made: plan again");
+            return Optional.of(untouched(label(plan.index(), plan.gpu())
+                    + " was changed by somebody else since the plan was made: plan again"));
         }
         MigUse use = operations.use(plan.gpu());
         Set<String> inTheWay = new LinkedHashSet<>();
         plan.steps().forEach(step -> holders(use, step, now).forEach(holder -> inTheWay.add(holder.who())));
         return inTheWay.isEmpty()
                 ? Optional.empty()
-                : Optional.of(label(plan.index(), plan.gpu()) + " is in use by " + String.join(", ", inTheWay)
-                        + ": nothing was changed; end them, or wait until they have ended, and try again");
+                : Optional.of(new MigOutcome.Untouched(
+                        MigOutcome.Why.IN_USE,
+                        label(plan.index(), plan.gpu()) + " is in use by " + String.join(", ", inTheWay)
+                                + ": nothing was changed; end them, or wait until they have ended, and try again"));
+    }
+
+    private static MigOutcome untouched(String message) {
+        return new MigOutcome.Untouched(MigOutcome.Why.OTHER, message);
     }
 
     /** Who uses what a step takes away. */
@@ -180,13 +192,13 @@ public final class MigTransaction {
             }
         } catch (StepFailed e) {
             LOG.warn("a MIG change failed and is taken back", "step", e.step, "error", e.reason);
-            return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched));
+            return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched), e.why);
         }
         forgetJournal();
         return new MigOutcome.Done(steps, restart);
     }
 
-    private MigOutcome back(MigJournal.Entry entry) throws InterruptedException {
+    private MigOutcome back(MigJournal.Entry entry, MigOutcome.Why why) throws InterruptedException {
         List<String> left = new ArrayList<>();
         int steps = 0;
         for (MigJournal.Target target : entry.gpus().reversed()) {
@@ -208,7 +220,7 @@ public final class MigTransaction {
             return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file());
         }
         forgetJournal();
-        return new MigOutcome.RolledBack(entry.failedStep(), entry.reason());
+        return new MigOutcome.RolledBack(why, entry.failedStep(), entry.reason());
     }
 
     /** What was before; a mode that was pending then and has come into force since cannot be made pending again. */
@@ -225,8 +237,7 @@ public final class MigTransaction {
         try {
             found = journal.read();
         } catch (IOException | MigJournal.UnreadableException e) {
-            return new MigOutcome.Untouched(
-                    "a change of MIG was interrupted, and its journal is of no use: " + e.getMessage());
+            return untouched("a change of MIG was interrupted, and its journal is of no use: " + e.getMessage());
         }
         if (found.isEmpty()) {
             return null;
@@ -237,7 +248,7 @@ public final class MigTransaction {
             for (MigJournal.Target target : entry.gpus()) {
                 if (!isBetween(target, MigLayout.of(geometry(target.gpu())))) {
                     forgetJournal();
-                    return new MigOutcome.Untouched(label(target.index(), target.gpu())
+                    return untouched(label(target.index(), target.gpu())
                             + " was changed by somebody else since a change was interrupted: it is left as it is");
                 }
             }
@@ -248,7 +259,7 @@ public final class MigTransaction {
                     List.of("all its GPUs"),
                     journal.file());
         }
-        return entry.back() ? back(entry) : forward(entry);
+        return entry.back() ? back(entry, MigOutcome.Why.OTHER) : forward(entry);
     }
 
     /** Whether a layout can be seen on the way from one to the other: it has nothing that neither of them has. */
@@ -311,23 +322,29 @@ public final class MigTransaction {
         try {
             operations.perform(gpu, step);
         } catch (MigOperationException e) {
-            throw new StepFailed(step.text(), e.text() + users(gpu, step, e), e);
+            throw refused(gpu, step, e);
         } catch (RuntimeException e) {
             throw new StepFailed(step.text(), String.valueOf(e), e);
         }
     }
 
-    private String users(MigGpu gpu, MigStep step, MigOperationException failure) throws InterruptedException {
-        if (failure.kind() != MigOperationException.Kind.IN_USE) {
-            return "";
+    private StepFailed refused(MigGpu gpu, MigStep step, MigOperationException failure) throws InterruptedException {
+        boolean inUse = failure.kind() == MigOperationException.Kind.IN_USE;
+        MigOutcome.Why why = step instanceof MigStep.SetMode mode && mode.reset()
+                ? MigOutcome.Why.MODE_REFUSED
+                : inUse ? MigOutcome.Why.IN_USE : MigOutcome.Why.OTHER;
+        String users = "";
+        if (inUse) {
+            try {
+                List<MigUse.Holder> holders =
+                        holders(operations.use(gpu.id()), step, geometryOf(operations.read(gpu.id())));
+                users = holders.isEmpty() ? ", and nobody can be named" : ", by " + MigUse.names(holders);
+                why = holders.isEmpty() ? why : MigOutcome.Why.IN_USE;
+            } catch (MigOperationException e) {
+                users = ", and who it is cannot be asked: " + e.text();
+            }
         }
-        try {
-            List<MigUse.Holder> holders =
-                    holders(operations.use(gpu.id()), step, geometryOf(operations.read(gpu.id())));
-            return holders.isEmpty() ? ", and nobody can be named" : ", by " + MigUse.names(holders);
-        } catch (MigOperationException e) {
-            return ", and who it is cannot be asked: " + e.text();
-        }
+        return new StepFailed(why, step.text(), failure.text() + users, failure);
     }
 
     /** Looks at the GPU after a step. */

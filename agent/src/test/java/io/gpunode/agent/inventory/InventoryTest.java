@@ -303,8 +303,7 @@ class InventoryTest {
             assertThat(node.inventory().unidentified()).containsOnlyKeys(2);
             assertThat(node.inventory().current().unidentified()).isEqualTo(1);
             node.simulator().apply("clear stuck");
-            node.await(
-                    "all four", picture -> picture.gpus().size() == 4 && picture.unidentified() == 0);
+            node.await("all four", picture -> picture.gpus().size() == 4 && picture.unidentified() == 0);
         }
     }
 

@@ -36,7 +36,8 @@ class PicturePublisherTest {
                 new NvmlState.Withdrawn("driver reload", last.takenAt()),
                 List.of(),
                 Topology.EMPTY,
-                List.of(), 0);
+                List.of(),
+                0);
 
         // Then
         assertThat(next.structureVersion()).isEqualTo(last.structureVersion() + 1);

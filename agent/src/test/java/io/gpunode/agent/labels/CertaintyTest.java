@@ -38,8 +38,7 @@ class CertaintyTest {
     @MethodSource("untold")
     void aGpuThatHasNotSaidWhetherItIsInMigModeLeavesThePictureIncomplete(Reading<Boolean> mode) {
         // When
-        Certainty certainty =
-                Certainty.of(Snapshots.h100x8().migMode(3, mode).build(), HostFacts.NONE);
+        Certainty certainty = Certainty.of(Snapshots.h100x8().migMode(3, mode).build(), HostFacts.NONE);
 
         // Then
         assertThat(certainty).isEqualTo(Certainty.INCOMPLETE);
@@ -49,7 +48,10 @@ class CertaintyTest {
     void aGpuWithoutMigHasSaidSo() {
         // When
         Certainty certainty = Certainty.of(
-                Snapshots.t4().migMode(0, new Reading.Unsupported<>("NOT_SUPPORTED")).build(), HostFacts.NONE);
+                Snapshots.t4()
+                        .migMode(0, new Reading.Unsupported<>("NOT_SUPPORTED"))
+                        .build(),
+                HostFacts.NONE);
 
         // Then
         assertThat(certainty).isEqualTo(Certainty.KNOWN);

@@ -297,6 +297,7 @@ class MigTransactionTest {
         // Then
         assertThat(outcome)
                 .isEqualTo(new MigOutcome.RolledBack(
+                        MigOutcome.Why.IN_USE,
                         "destroy compute instance 1 of GPU instance 1 (1c.3g.40gb)",
                         "IN_USE, by process 4711 (python3)"));
         assertThat(model.layouts()).isEqualTo(before());
