@@ -371,6 +371,8 @@ public final class ApiConnection implements Service {
         private final Errand errand;
         private final Backoff pauses = new Backoff(FIRST_PAUSE, LONGEST_PAUSE, random);
         private Tick notBefore = clock.now();
+        /** What the log says of the request that has not succeeded yet. */
+        private String told = "";
 
         private Waiting(Errand errand) {
             this.errand = errand;
@@ -384,14 +386,16 @@ public final class ApiConnection implements Service {
             try {
                 Duration due = errand.turn(open, node);
                 pauses.reset();
+                told = "";
                 return due;
             } catch (UnreachableException e) {
                 throw e;
             } catch (IOException e) {
-                LOG.warn(
-                        "a request to the API server failed; it is tried again",
-                        "error",
-                        String.valueOf(e.getMessage()));
+                String why = String.valueOf(e.getMessage());
+                if (!why.equals(told)) {
+                    LOG.warn("a request to the API server failed; it is tried again", "error", why);
+                }
+                told = why;
                 Duration pause = pauses.next();
                 notBefore = clock.now().plus(pause);
                 return pause;

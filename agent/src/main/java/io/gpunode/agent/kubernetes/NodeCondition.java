@@ -67,6 +67,9 @@ public final class NodeCondition implements Errand {
     private volatile @Nullable Wanted wanting;
     private @Nullable Written written;
     private boolean forbidden;
+    /** What the log says of the write that has not succeeded yet. */
+    private String told = "";
+
     private final RandomGenerator random;
     private boolean begun;
     private Tick retryAt;
@@ -110,7 +113,7 @@ public final class NodeCondition implements Errand {
     @Override
     public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
         Wanted latest = wanting;
-        Optional<NodeObject> object = ownNode.current();
+        Optional<NodeObject> object = ownNode.present();
         if (latest == null || object.isEmpty()) {
             return NOTHING;
         }
@@ -159,6 +162,7 @@ public final class NodeCondition implements Errand {
             written = new Written(uid, wanted, since);
             backoff.reset();
             forbidden = false;
+            told = "";
             retryAt = now.plus(SHORTEST_INTERVAL);
             return latest.equals(wanting) ? NOTHING : SHORTEST_INTERVAL;
         }
@@ -205,7 +209,15 @@ public final class NodeCondition implements Errand {
         Duration pause = backoff.next();
         Duration asked = answer.retryAfter().orElse(Duration.ZERO);
         retryAt = now.plus(pause.compareTo(asked) >= 0 ? pause : asked);
-        LOG.warn("the node's condition was not written", "condition", type, "error", answer.reason());
+        if (!answer.reason().equals(told)) {
+            LOG.warn(
+                    "the node's condition was not written; it is tried again",
+                    "condition",
+                    type,
+                    "error",
+                    answer.reason());
+        }
+        told = answer.reason();
     }
 
     private String json(Wish wanted, String time, String since) {

@@ -84,11 +84,13 @@ public final class NodeEvents implements Errand {
     public void announce(NodeEvent event) {
         synchronized (queue) {
             Pending waiting = queue.remove(event.key());
+            Instant at = wall.instant();
             queue.put(
                     event.key(),
                     waiting == null
-                            ? new Pending(event, wall.instant(), clock.now(), 1, "")
-                            : new Pending(event, wall.instant(), clock.now(), waiting.count + 1, waiting.name));
+                            ? new Pending(event, at, at, clock.now(), 1, "")
+                            : new Pending(
+                                    event, waiting.first, at, clock.now(), waiting.count + 1, waiting.name));
             if (queue.size() > LONGEST_QUEUE) {
                 Iterator<Pending> oldest = queue.values().iterator();
                 oldest.next();
@@ -243,7 +245,7 @@ public final class NodeEvents implements Errand {
                 .member("component", COMPONENT)
                 .member("host", node)
                 .endObject()
-                .member("firstTimestamp", time(next.at))
+                .member("firstTimestamp", time(next.first))
                 .member("lastTimestamp", time(next.at))
                 .member("count", next.count)
                 .member("reportingComponent", COMPONENT)
@@ -275,7 +277,12 @@ public final class NodeEvents implements Errand {
                     newer == null
                             ? unsent
                             : new Pending(
-                                    newer.event, newer.at, newer.announced, newer.count + unsent.count, unsent.name));
+                                    newer.event,
+                                    unsent.first,
+                                    newer.at,
+                                    newer.announced,
+                                    newer.count + unsent.count,
+                                    unsent.name));
             queue.putAll(others);
         }
     }
@@ -291,12 +298,15 @@ public final class NodeEvents implements Errand {
     /**
      * What waits.
      *
+     * @param first when it was announced first
+     * @param at when it was announced last, by the wall clock
+     * @param announced the same by the clock that nobody sets
      * @param name the end of the object's name, empty before the first try; the same for each, so that the server tells of one that it has kept
      */
-    private record Pending(NodeEvent event, Instant at, Tick announced, int count, String name) {
+    private record Pending(NodeEvent event, Instant first, Instant at, Tick announced, int count, String name) {
         Pending named(RandomGenerator random) {
             return name.isEmpty()
-                    ? new Pending(event, at, announced, count, Long.toHexString(random.nextLong()))
+                    ? new Pending(event, first, at, announced, count, Long.toHexString(random.nextLong()))
                     : this;
         }
     }

@@ -204,6 +204,7 @@ public final class NodeLabelWriter implements Errand {
             settled = false;
             had.clear();
             corrections.clear();
+            withheld.clear();
         }
         Plan plan = plan(wanted, object, now);
         if (!plan.due) {
@@ -269,7 +270,13 @@ public final class NodeLabelWriter implements Errand {
             }
             Withheld refused = withheld.get(key);
             if (refused != null && refused.value.equals(value)) {
+                Duration left = refused.until.since(now);
+                if (refused.conflict && is == null && left.compareTo(BEFORE_TAKING_BACK) > 0) {
+                    left = BEFORE_TAKING_BACK;
+                    withheld.put(key, new Withheld(value, refused.why, true, now.plus(left)));
+                }
                 (refused.conflict ? plan.conflicts : plan.leftOut).put(key, refused.why);
+                plan.again(left);
                 continue;
             }
             String owner = object.owners().get(key);

@@ -18,16 +18,19 @@ import org.jspecify.annotations.Nullable;
 /**
  * Takes a taint off the Node object once its GPUs can be scheduled: when the agent offers resources to the kubelet and the object says that they are
  * allocatable. Whoever makes the node puts the taint there ({@code --register-with-taints}, a node pool); the agent never does. Once for each Node
- * object: a taint of the same key that comes later is somebody's wish.
+ * object, which an annotation on it remembers: a taint of the same key that comes later is somebody's wish.
  *
- * <p>While it waits it looks at what the agent offers every second, and reads the node when the watch says that it has changed. Owned by the
- * connection's thread.
+ * <p>While it waits it looks at what the agent offers more and more seldom and whenever the watch says that the node has changed, and reads the node
+ * then. Owned by the connection's thread.
  */
 public final class StartupTaint implements Errand {
     private static final Log LOG = Log.of(StartupTaint.class);
 
+    /** The annotation: its value names the Node object and the taint that was taken off it, or was not there. */
+    static final String ANNOTATION = "gpunode.io/startup-taint";
+
     static final Duration LOOK = Duration.ofSeconds(1);
-    /** Between two reads of a node of which the watch says nothing new. */
+    /** Between two looks, and two reads, while the watch says nothing new. */
     static final Duration READ_ANYWAY = Duration.ofSeconds(30);
 
     static final Duration WHILE_REFUSED = Duration.ofMinutes(10);
@@ -37,6 +40,7 @@ public final class StartupTaint implements Errand {
     private final MonotonicClock clock;
     private final Runnable wake;
     private final Backoff backoff;
+    private final Backoff looks;
     private volatile @Nullable Supplier<Set<String>> offered;
     private volatile StartupTaintStatus status;
     private String doneFor = "";
@@ -54,6 +58,7 @@ public final class StartupTaint implements Errand {
         this.clock = clock;
         this.wake = wake;
         this.backoff = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(5), random);
+        this.looks = new Backoff(LOOK, READ_ANYWAY, random);
         this.status = new StartupTaintStatus(key, "waiting", "the agent is starting");
         this.readAgainAt = clock.now();
         this.retryAt = clock.now();
@@ -90,12 +95,13 @@ public final class StartupTaint implements Errand {
         Set<String> resources = source.get();
         if (resources.isEmpty()) {
             say("waiting", "the kubelet has not taken a resource with a device that may be given away");
-            return LOOK;
+            return looks.next();
         }
+        looks.reset();
         NodeObject object = seen.get();
-        if (object.resourceVersion().equals(readVersion)
-                && readAgainAt.since(now).isPositive()) {
-            return LOOK;
+        Duration early = readAgainAt.since(now);
+        if (object.resourceVersion().equals(readVersion) && early.isPositive()) {
+            return early;
         }
         ApiAnswer read = api.get("/api/v1/nodes/" + node, "application/json");
         if (!read.ok()) {
@@ -104,21 +110,30 @@ public final class StartupTaint implements Errand {
         JsonValue found = read.object();
         readVersion = object.resourceVersion();
         readAgainAt = now.plus(READ_ANYWAY);
-        String uid = found.member("metadata").member("uid").textOr("");
+        JsonValue metadata = found.member("metadata");
+        String uid = metadata.member("uid").textOr("");
+        if (metadata.member("annotations").member(ANNOTATION).textOr("").equals(done(uid))) {
+            doneFor = uid;
+            say("absent", "it was done with before the agent started; a taint that is there now was set later");
+            return NOTHING;
+        }
         List<JsonValue> taints = found.member("spec").member("taints").elements();
-        String removal = removal(uid, taints);
-        if (removal.isEmpty()) {
+        boolean present = isIn(taints);
+        String missing = present ? missing(resources, found) : "";
+        if (!missing.isEmpty()) {
+            say("waiting", "the Node does not say yet that " + missing + " is allocatable");
+            return READ_ANYWAY;
+        }
+        ApiAnswer answer = api.patchInBrief(
+                "/api/v1/nodes/" + node + "?fieldManager=gpu-node-agent",
+                "application/json-patch+json",
+                removal(uid, metadata, taints));
+        if (!present) {
+            // Where it may not be remembered, it is for as long as the agent runs.
             doneFor = uid;
             say("absent", "the Node has no such taint");
             return NOTHING;
         }
-        String missing = missing(resources, found);
-        if (!missing.isEmpty()) {
-            say("waiting", "the Node does not say yet that " + missing + " is allocatable");
-            return LOOK;
-        }
-        ApiAnswer answer = api.patchInBrief(
-                "/api/v1/nodes/" + node + "?fieldManager=gpu-node-agent", "application/json-patch+json", removal);
         if (!answer.ok()) {
             // What was tested is not so any more, perhaps: the next turn reads again.
             readVersion = "";
@@ -132,17 +147,15 @@ public final class StartupTaint implements Errand {
     }
 
     /**
-     * A JSON patch that takes out the taints of this key, whatever their values and effects, if they still are where they were; empty where there is
-     * none. The list has no merge key, so any other patch would write all of it and lose what somebody else has just added.
+     * A JSON patch that takes out the taints of this key, whatever their values and effects, if they still are where they were, and remembers it. The
+     * list has no merge key, so any other patch would write all of it and lose what somebody else has just added.
      */
-    private String removal(String uid, List<JsonValue> taints) {
+    private String removal(String uid, JsonValue metadata, List<JsonValue> taints) {
         JsonWriter patch = JsonWriter.compact().beginArray();
         test(patch, "/metadata/uid").value(uid).endObject();
-        boolean any = false;
         for (int i = taints.size() - 1; i >= 0; i--) {
             JsonValue taint = taints.get(i);
-            if (taint.member("key").textOr("").equals(key)) {
-                any = true;
+            if (isOurs(taint)) {
                 test(patch, "/spec/taints/" + i);
                 taint.writeTo(patch);
                 patch.endObject();
@@ -152,7 +165,38 @@ public final class StartupTaint implements Errand {
                         .endObject();
             }
         }
-        return any ? patch.endArray().toString() : "";
+        if (metadata.member("annotations").members().isEmpty()) {
+            // Nobody's first annotation may get lost either.
+            test(patch, "/metadata/resourceVersion")
+                    .value(metadata.member("resourceVersion").textOr(""))
+                    .endObject();
+            add(patch, "/metadata/annotations").beginObject().endObject().endObject();
+        }
+        add(patch, "/metadata/annotations/" + ANNOTATION.replace("/", "~1"))
+                .value(done(uid))
+                .endObject();
+        return patch.endArray().toString();
+    }
+
+    private String done(String uid) {
+        return uid + " " + key;
+    }
+
+    private boolean isIn(List<JsonValue> taints) {
+        for (JsonValue taint : taints) {
+            if (isOurs(taint)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private boolean isOurs(JsonValue taint) {
+        return taint.member("key").textOr("").equals(key);
+    }
+
+    private static JsonWriter add(JsonWriter patch, String path) {
+        return patch.beginObject().member("op", "add").member("path", path).name("value");
     }
 
     private static JsonWriter test(JsonWriter patch, String path) {

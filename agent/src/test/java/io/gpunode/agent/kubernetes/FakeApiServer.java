@@ -140,7 +140,6 @@ public final class FakeApiServer implements AutoCloseable {
     /** The managers of each label. */
     private final Map<String, Set<String>> managers = new TreeMap<>();
 
-    private String annotations = "";
     private boolean showsManagers = true;
     private volatile @Nullable List<String> delayed;
     private boolean servesFeatures;
@@ -148,6 +147,7 @@ public final class FakeApiServer implements AutoCloseable {
     private final Map<String, String> featureManagers = new TreeMap<>();
     private String featureMetadata = "";
     private final List<String> taints = new ArrayList<>();
+    private final Map<String, String> annotations = new TreeMap<>();
     private volatile String allocatable = "";
     private final Map<String, String> events = new TreeMap<>();
     private final List<String> history = new ArrayList<>();
@@ -236,13 +236,23 @@ public final class FakeApiServer implements AutoCloseable {
 
     /** A master of node-feature-discovery says for which labels it answers. */
     synchronized void featureDiscoveryAnswersFor(String... keys) {
-        annotations = "\"nfd.node.kubernetes.io/feature-labels\":\"" + String.join(",", keys) + "\"";
+        annotations.put("nfd.node.kubernetes.io/feature-labels", String.join(",", keys));
         happened("MODIFIED");
     }
 
     /** Where it listens. */
     int port() {
         return port;
+    }
+
+    /** Gives the node an annotation; none has it at first. */
+    synchronized void annotate(String key, String value) {
+        annotations.put(key, value);
+        happened("MODIFIED");
+    }
+
+    synchronized Map<String, String> annotations() {
+        return Map.copyOf(annotations);
     }
 
     /** Gives the node these taints, JSON each. */
@@ -313,6 +323,7 @@ public final class FakeApiServer implements AutoCloseable {
         registered = false;
         labels.clear();
         managers.clear();
+        annotations.clear();
         uid += "-next";
     }
 
@@ -772,17 +783,36 @@ public final class FakeApiServer implements AutoCloseable {
         answer(exchange, 200, node(version));
     }
 
-    /** A JSON patch of tests and removals. */
+    /** A JSON patch of tests, removals of taints and an annotation. */
     private synchronized void removeTaints(HttpExchange exchange, String body) throws IOException {
         if (body.contains("/metadata/managedFields/")) {
             removeManager(exchange, body);
             return;
         }
         List<String> after = new ArrayList<>(taints);
+        Map<String, String> added = new TreeMap<>();
+        boolean created = false;
         for (JsonValue operation : parsed(body).elements()) {
             String at = operation.member("path").textOr("");
+            if (operation.member("op").textOr("").equals("add")) {
+                String name = at.substring("/metadata/annotations".length());
+                // As the server: into an object that is not there nothing can be added.
+                if (!name.isEmpty() && annotations.isEmpty() && !created) {
+                    answer(exchange, 422, Fault.status(422, "add operation does not apply: " + at).body);
+                    return;
+                }
+                created |= name.isEmpty();
+                if (!name.isEmpty()) {
+                    added.put(
+                            name.substring(1).replace("~1", "/"),
+                            operation.member("value").textOr(""));
+                }
+                continue;
+            }
             String is = at.equals("/metadata/uid")
                     ? uid
+                    : at.equals("/metadata/resourceVersion")
+                    ? Long.toString(version)
                     : after.get(Integer.parseInt(at.substring("/spec/taints/".length())));
             JsonWriter value = JsonWriter.compact();
             operation.member("value").writeTo(value);
@@ -795,6 +825,7 @@ public final class FakeApiServer implements AutoCloseable {
         }
         taints.clear();
         taints.addAll(after);
+        annotations.putAll(added);
         happened("MODIFIED");
         answer(exchange, 200, node(version));
     }
@@ -895,7 +926,12 @@ public final class FakeApiServer implements AutoCloseable {
                     .append('"');
             comma = ",";
         }
-        json.append("},\"annotations\":{").append(annotations).append('}');
+        json.append('}');
+        if (!annotations.isEmpty()) {
+            JsonWriter all = JsonWriter.compact().beginObject();
+            annotations.forEach(all::member);
+            json.append(",\"annotations\":").append(all.endObject());
+        }
         if (showsManagers) {
             json.append(",\"managedFields\":[").append(managedFields()).append(']');
         }

@@ -230,6 +230,27 @@ class NodeConditionTest {
     }
 
     @Test
+    void aNodeThatIsGoneIsNotAskedFor() throws Exception {
+        // Given
+        condition.want(WELL);
+        written(1);
+        server.deleteNode();
+        Harness.until(() -> agent.connection.ownNode().present().isEmpty());
+        int reads = server.requests("node").size();
+
+        // When
+        condition.want(ILL);
+        for (int i = 0; i < 60; i++) {
+            agent.time.advance(Duration.ofSeconds(1));
+            agent.connection.turn();
+        }
+
+        // Then
+        assertThat(server.requests("node")).hasSize(reads);
+        assertThat(server.requests("status")).hasSize(1);
+    }
+
+    @Test
     void aNodeThatCannotBeReadIsNotANodeWithoutTheCondition() throws Exception {
         // Given
         server.conditions(

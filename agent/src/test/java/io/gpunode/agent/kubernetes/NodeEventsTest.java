@@ -7,6 +7,7 @@ import io.gpunode.agent.meters.Meters;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
@@ -106,6 +107,23 @@ class NodeEventsTest {
                         .wholeNumber())
                 .hasValue(1_000);
         assertThat(events.waiting()).isZero();
+    }
+
+    @Test
+    void theFirstTimeOfWhatWaitedIsKept() throws Exception {
+        // Given
+        events.announce(unhealthy(3));
+        String first = agent.time.instant().truncatedTo(ChronoUnit.SECONDS).toString();
+        agent.time.advance(Duration.ofMinutes(3));
+        events.announce(unhealthy(3));
+
+        // When
+        sent(1);
+
+        // Then
+        JsonValue event = JsonValue.parse(server.requests("event").getFirst().body());
+        assertThat(event.member("firstTimestamp").textOr("")).isEqualTo(first);
+        assertThat(event.member("lastTimestamp").textOr("")).isGreaterThan(first);
     }
 
     @Test

@@ -410,6 +410,44 @@ class NodeLabelWriterTest {
     }
 
     @Test
+    void aLabelThatALostConflictWasAboutIsTakenAMinuteAfterItWasLetGo() throws Exception {
+        // Given
+        server.hideManagers();
+        server.setLabels("nfd-master", Map.of(COUNT, "7"));
+        seen(agent);
+        want(writer, EIGHT);
+        written(2);
+
+        // When
+        server.removeLabel(COUNT);
+        seen(agent);
+        pass(Duration.ofMinutes(3));
+
+        // Then
+        assertThat(server.labels()).containsEntry(COUNT, "8");
+        assertThat(writer.status().conflicts()).isEmpty();
+    }
+
+    @Test
+    void aLostConflictIsForgottenWithTheNodeThatItWasAbout() throws Exception {
+        // Given
+        server.hideManagers();
+        server.setLabels("nfd-master", Map.of(COUNT, "7"));
+        seen(agent);
+        want(writer, EIGHT);
+        written(2);
+
+        // When
+        server.deleteNode();
+        server.labels(Map.of("new", "node"));
+        seen(agent);
+        written(3);
+
+        // Then
+        assertThat(server.labels()).containsAllEntriesOf(EIGHT);
+    }
+
+    @Test
     void whereNobodySaysWhoManagesWhatValuesCount() throws Exception {
         // Given
         server.hideManagers();

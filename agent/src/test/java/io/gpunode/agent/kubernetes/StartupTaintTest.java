@@ -62,6 +62,9 @@ class StartupTaintTest {
 
     @Test
     void itGoesWhenTheGpusAreAllocatableAndNoOtherTaintWithIt() throws Exception {
+        // Given
+        server.annotate("another", "one");
+
         // When
         taint.waitFor(() -> offered);
         until("removed");
@@ -75,7 +78,9 @@ class StartupTaintTest {
                         + "{\"op\":\"test\",\"path\":\"/spec/taints/3\",\"value\":" + OURS_TOO
                         + "},{\"op\":\"remove\",\"path\":\"/spec/taints/3\"},"
                         + "{\"op\":\"test\",\"path\":\"/spec/taints/1\",\"value\":" + OURS
-                        + "},{\"op\":\"remove\",\"path\":\"/spec/taints/1\"}]");
+                        + "},{\"op\":\"remove\",\"path\":\"/spec/taints/1\"},"
+                        + "{\"op\":\"add\",\"path\":\"/metadata/annotations/gpunode.io~1startup-taint\","
+                        + "\"value\":\"uid-1 nvidia.com/gpu-not-ready\"}]");
     }
 
     @Test
@@ -138,7 +143,60 @@ class StartupTaintTest {
 
         // Then
         assertThat(server.requests("node")).hasSize(1);
-        assertThat(server.requests("taint")).isEmpty();
+        assertThat(server.requests("taint")).hasSize(1);
+    }
+
+    @Test
+    void aNodeWithoutItWhichMayNotBeAnnotatedIsLeftAlone() throws Exception {
+        // Given
+        server.taint(OTHER);
+        server.next("taint", FakeApiServer.Fault.status(403, "cannot patch nodes"));
+        taint.waitFor(() -> offered);
+
+        // When
+        until("absent");
+        turns(300);
+
+        // Then
+        assertThat(server.requests("taint")).hasSize(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void oneThatComesLaterStaysWhenTheAgentIsStartedAnew(boolean hadOne) throws Exception {
+        // Given
+        if (!hadOne) {
+            server.taint(OTHER);
+        }
+        taint.waitFor(() -> offered);
+        until(hadOne ? "removed" : "absent");
+        server.taint(OURS);
+        agent.close();
+        agent = Harness.connectedTo(server, root);
+        taint = agent.connection.startupTaint().orElseThrow();
+        agent.watching();
+
+        // When
+        taint.waitFor(() -> offered);
+        until("absent");
+        turns(300);
+
+        // Then
+        assertThat(server.taints()).containsExactly(OURS);
+    }
+
+    @Test
+    void whileTheAgentOffersNothingItLooksMoreAndMoreSeldom() throws Exception {
+        // Given
+        offered = Set.of();
+        taint.waitFor(() -> offered);
+        turns(60);
+
+        // When
+        Duration pause = agent.connection.turn();
+
+        // Then
+        assertThat(pause).isBetween(Duration.ofSeconds(20), StartupTaint.READ_ANYWAY);
     }
 
     @Test
