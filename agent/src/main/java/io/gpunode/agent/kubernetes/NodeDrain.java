@@ -1,7 +1,6 @@
 package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.json.JsonValue;
-import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.DrainProgress.Fate;
 import io.gpunode.agent.kubernetes.DrainProgress.Outcome;
 import io.gpunode.agent.lifecycle.Backoff;
@@ -43,10 +42,8 @@ public final class NodeDrain implements Errand, NodeDraining {
     private static final int MOST_GONE = 1_000;
     private static final int LONGEST_REASON = 400;
 
-    private static final String MANAGER = "gpu-node-agent";
-    private static final String FIELD_MANAGER = "fieldManager=" + MANAGER;
+    private static final String FIELD_MANAGER = "fieldManager=" + DrainedNode.MANAGER;
     private static final String MERGE_PATCH = "application/merge-patch+json";
-    private static final String OPERATOR_STATE = "nvidia.com/gpu-driver-upgrade-state";
     /** States in which NVIDIA's operator does nothing with the node. */
     private static final Set<String> OPERATOR_AT_REST =
             Set.of("", "unknown", "upgrade-required", "upgrade-done", "upgrade-failed");
@@ -111,13 +108,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     private String trouble = "";
     private Tick notBefore;
 
-    private String resourceVersion = "";
-    private boolean unschedulable;
-    private @Nullable Cordon cordon;
-    /** Who set {@code spec.unschedulable} in the agent's place; empty where it was the agent, or the server does not say. */
-    private String cordonedBy = "";
-
-    private String operatorState = "";
+    private DrainedNode node = DrainedNode.UNSEEN;
 
     private final PodPages pages = new PodPages();
     private final Evictions evictions = new Evictions();
@@ -187,14 +178,14 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     @Override
-    public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
+    public Duration turn(ApiClient api, String name) throws IOException, InterruptedException {
         Task wanted = asked;
         if (wanted == null) {
             return NOTHING;
         }
         Tick now = clock.now();
         if (!wanted.equals(task)) {
-            begin(wanted, node, now);
+            begin(wanted, name, now);
         }
         if (step == Step.OVER) {
             return NOTHING;
@@ -228,19 +219,15 @@ public final class NodeDrain implements Errand, NodeDraining {
         return pause.isNegative() ? Duration.ZERO : pause;
     }
 
-    private void begin(Task wanted, String node, Tick now) {
+    private void begin(Task wanted, String name, Tick now) {
         task = wanted;
-        nodeName = node;
+        nodeName = name;
         step = Step.NODE;
         outcome = Outcome.RUNNING;
         text = "";
         trouble = "";
         notBefore = now;
-        resourceVersion = "";
-        unschedulable = false;
-        cordon = null;
-        cordonedBy = "";
-        operatorState = "";
+        node = DrainedNode.UNSEEN;
         listed = false;
         settled = false;
         silence = "";
@@ -284,12 +271,12 @@ public final class NodeDrain implements Errand, NodeDraining {
             return;
         }
         JsonValue object = answer.object();
-        JsonValue metadata = object.member("metadata");
-        resourceVersion = metadata.member("resourceVersion").textOr("");
-        unschedulable = object.member("spec").member("unschedulable").isTrue();
-        cordonedBy = cordonedByOther(metadata.member("managedFields"));
-        operatorState = metadata.member("labels").member(OPERATOR_STATE).textOr("");
-        String record = metadata.member("annotations").member(Cordon.ANNOTATION).textOr("");
+        Cordon known = node.cordon();
+        node = DrainedNode.of(object, null);
+        String record = object.member("metadata")
+                .member("annotations")
+                .member(Cordon.ANNOTATION)
+                .textOr("");
         Cordon found = null;
         if (!record.isEmpty()) {
             try {
@@ -304,20 +291,19 @@ public final class NodeDrain implements Errand, NodeDraining {
                 return;
             }
         }
-        boolean news = found != null && !found.equals(cordon);
-        cordon = found;
+        node = DrainedNode.of(object, found);
         switch (goal) {
             case Goal.Uncordon(boolean dryRun) -> decideUncordon(dryRun);
             case Goal.Drain _
             when settled -> {
-                if (ours()) {
+                if (node.ours()) {
                     step = Step.EVICT;
                 } else {
                     endLifted();
                 }
             }
             case Goal.Drain _ -> {
-                if (news && found != null && ours()) {
+                if (found != null && !found.equals(known) && node.ours()) {
                     told.accept("node " + nodeName + " was cordoned by " + found.by() + " at " + found.at()
                             + (found.why().isEmpty() ? "" : " (" + found.why() + ")") + "; going on");
                 }
@@ -327,39 +313,15 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
     }
 
-    private static String cordonedByOther(JsonValue managers) {
-        String other = "";
-        for (JsonValue entry : managers.elements()) {
-            if (entry.member("fieldsV1")
-                    .member("f:spec")
-                    .member("f:unschedulable")
-                    .absent()) {
-                continue;
-            }
-            String manager = entry.member("manager").textOr("somebody");
-            if (manager.equals(MANAGER)) {
-                return "";
-            }
-            other = manager;
-        }
-        return other;
-    }
-
-    /** Whether the node is cordoned and the record on it is of this cordon. */
-    private boolean ours() {
-        Cordon record = cordon;
-        return record != null && unschedulable && (record.wasUnschedulable() || cordonedBy.isEmpty());
-    }
-
     private void cordon(ApiClient api, Goal goal, Tick now) throws IOException, InterruptedException {
         if (!(goal instanceof Goal.Drain(DrainOrder order))) {
             throw new IllegalStateException("only a drain cordons");
         }
         // In the place of one that was lifted, too: what it says of the time before holds no more.
-        Cordon record =
-                new Cordon(order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), unschedulable);
+        Cordon record = new Cordon(
+                order.by(), order.why(), wall.instant().truncatedTo(ChronoUnit.SECONDS), node.unschedulable());
         ApiAnswer answer = api.patchInBrief(
-                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, patch(record.json(), true, true));
+                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, node.cordonPatch(record));
         if (answer.status() == ApiAnswer.CONFLICT) {
             step = Step.NODE;
             return;
@@ -371,17 +333,15 @@ public final class NodeDrain implements Errand, NodeDraining {
                 + (record.wasUnschedulable()
                         ? " was cordoned before, and will stay so after uncordon"
                         : " is cordoned"));
-        cordon = record;
-        unschedulable = true;
-        cordonedBy = "";
+        node = node.cordoned(record);
         // Something may have been scheduled since it was looked.
         listAgain();
     }
 
     private void decideUncordon(boolean dryRun) {
-        Cordon record = cordon;
+        Cordon record = node.cordon();
         if (record == null) {
-            if (unschedulable) {
+            if (node.unschedulable()) {
                 end(
                         Outcome.KEPT,
                         "node " + nodeName
@@ -392,18 +352,18 @@ public final class NodeDrain implements Errand, NodeDraining {
             }
             return;
         }
-        if (unschedulable && !ours()) {
+        if (node.unschedulable() && !node.ours()) {
             end(
                     Outcome.KEPT,
-                    "node " + nodeName + " was cordoned by " + cordonedBy + " after the cordon of " + record.by()
+                    "node " + nodeName + " was cordoned by " + node.cordonedBy() + " after the cordon of " + record.by()
                             + " was lifted, and stays so; when they are done: kubectl uncordon " + nodeName);
             return;
         }
-        if (!OPERATOR_AT_REST.contains(operatorState)) {
+        if (!OPERATOR_AT_REST.contains(node.operatorState())) {
             end(
                     Outcome.KEPT,
-                    "NVIDIA's operator is replacing the driver of node " + nodeName + " (" + OPERATOR_STATE + ": "
-                            + operatorState + "), so it stays cordoned; uncordon it when that is over");
+                    "NVIDIA's operator is replacing the driver of node " + nodeName + " (" + DrainedNode.OPERATOR_STATE
+                            + ": " + node.operatorState() + "), so it stays cordoned; uncordon it when that is over");
             return;
         }
         if (dryRun) {
@@ -414,15 +374,13 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     private void uncordon(ApiClient api, Tick now) throws IOException, InterruptedException {
-        Cordon record = cordon;
+        Cordon record = node.cordon();
         if (record == null) {
             step = Step.NODE;
             return;
         }
         ApiAnswer answer = api.patchInBrief(
-                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER,
-                MERGE_PATCH,
-                patch(null, !record.wasUnschedulable(), false));
+                "/api/v1/nodes/" + nodeName + "?" + FIELD_MANAGER, MERGE_PATCH, node.uncordonPatch(record));
         if (answer.status() == ApiAnswer.CONFLICT) {
             step = Step.NODE;
             return;
@@ -430,8 +388,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         if (!accepted(answer, "patch", "nodes", now)) {
             return;
         }
-        cordon = null;
-        unschedulable &= record.wasUnschedulable();
+        node = node.uncordoned(record);
         endUncordoned(record, "");
     }
 
@@ -447,30 +404,6 @@ public final class NodeDrain implements Errand, NodeDraining {
                     Outcome.UNDONE,
                     "node " + nodeName + " " + would + (would.isEmpty() ? "takes" : "take") + " pods again");
         }
-    }
-
-    /** Both in one, and only if the node is as it was seen. */
-    private String patch(@Nullable String record, boolean changesSpec, boolean cordons) {
-        JsonWriter json = JsonWriter.compact()
-                .beginObject()
-                .name("metadata")
-                .beginObject()
-                .member("resourceVersion", resourceVersion)
-                .name("annotations")
-                .beginObject()
-                .member(Cordon.ANNOTATION, record)
-                .endObject()
-                .endObject();
-        if (changesSpec) {
-            json.name("spec").beginObject().name("unschedulable");
-            if (cordons) {
-                json.value(true);
-            } else {
-                json.nullValue();
-            }
-            json.endObject();
-        }
-        return json.endObject().toString();
     }
 
     // ---- its pods
@@ -516,7 +449,7 @@ public final class NodeDrain implements Errand, NodeDraining {
                             gone.isEmpty() && noneAccepted() ? ", nothing was evicted" : ", others were evicted");
                 } else if (order.dryRun()) {
                     step = Step.EVICT;
-                } else if (ours()) {
+                } else if (node.ours()) {
                     // Who comes now is let in by a toleration, or somebody has lifted the cordon.
                     step = settled && newcomers ? Step.NODE : Step.EVICT;
                     settled = true;
@@ -728,7 +661,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         } else {
             end(
                     Outcome.WOULD_DRAIN,
-                    "node " + nodeName + " would be " + (unschedulable ? "" : "cordoned and ") + "drained of "
+                    "node " + nodeName + " would be " + (node.unschedulable() ? "" : "cordoned and ") + "drained of "
                             + pods(free) + unheard());
         }
     }
@@ -744,11 +677,11 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private String seen() {
         int count = leaving.size() + staying.size();
-        Cordon record = cordon;
-        String state = record != null && ours()
+        Cordon record = node.cordon();
+        String state = record != null && node.ours()
                 ? "cordoned by " + record.by() + " since " + record.at()
                         + (record.why().isEmpty() ? "" : " (" + record.why() + ")")
-                : unschedulable ? "cordoned by somebody else than gpu-node-agent" : "open for pods";
+                : node.unschedulable() ? "cordoned by somebody else than gpu-node-agent" : "open for pods";
         return "node " + nodeName + " is " + state + "; "
                 + (count == 0 ? "no pod holds a GPU" : pods(count) + (count == 1 ? " holds GPUs" : " hold GPUs"))
                 + unheard();
@@ -786,7 +719,14 @@ public final class NodeDrain implements Errand, NodeDraining {
             }
         }
         DrainProgress now = new DrainProgress(
-                outcome, text, nodeName, unschedulable, Optional.ofNullable(cordon), operatorState, pods, trouble);
+                outcome,
+                text,
+                nodeName,
+                node.unschedulable(),
+                Optional.ofNullable(node.cordon()),
+                node.operatorState(),
+                pods,
+                trouble);
         synchronized (this) {
             if (done.equals(asked)) {
                 progress = now;
