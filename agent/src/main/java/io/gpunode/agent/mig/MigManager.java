@@ -103,6 +103,9 @@ public final class MigManager implements Service {
     private @Nullable Tick changingSince;
     private Tick changedAt;
     private @Nullable Basis done;
+    /** Whether the GPUs are as the wish has them since it was looked into. */
+    private boolean settled;
+
     private volatile Set<GpuId> withheld = Set.of();
     private Tick giveBackBy;
     private Tick notBefore;
@@ -335,11 +338,12 @@ public final class MigManager implements Service {
         Basis basis = new Basis(wanted.layout, generation);
         if (!basis.equals(done)) {
             done = basis;
+            settled = false;
             unfinished = false;
             notBefore = now;
             afterFailure.reset();
             whileInUse.reset();
-        } else if (status.state() == MigManagerStatus.State.SUCCESS) {
+        } else if (settled) {
             remember(wanted);
             return NOTHING;
         }
@@ -395,6 +399,8 @@ public final class MigManager implements Service {
             if (before != null && !wanted.layout.equals(before.layout)) {
                 changingSince = changingSince == null ? now : changingSince;
                 changedAt = now;
+                settled = false;
+                notBefore = now;
                 pods.askAgain();
                 if (!wanted.layout.isEmpty()) {
                     // Whoever has set the label waits for its end, and must not take that of the layout before for it.
@@ -469,6 +475,7 @@ public final class MigManager implements Service {
         return switch (result) {
             case MigChanger.Result.Done(int steps, Map<GpuId, Integer> devices) -> {
                 tookAlone = "";
+                settled = true;
                 if (steps > 0) {
                     expected = devices;
                     door.changed();

@@ -519,6 +519,25 @@ class MigManagerTest {
     }
 
     @Test
+    void aLabelThatIsPutBackBeforeItWasFollowedIsASuccessAgain() throws Exception {
+        // Given
+        labels.set("all-7g.80gb");
+        MigManager manager = manager();
+        manager.turn();
+        labels.set("all-1g.10gb");
+        manager.turn();
+        assertThat(manager.status().state()).isEqualTo(State.PENDING);
+
+        // When
+        labels.set("all-7g.80gb");
+        pass(manager, Duration.ofSeconds(1));
+
+        // Then
+        assertThat(instances()).containsExactly(1, 1);
+        assertThat(states).containsExactly("pending", "success", "pending", "success");
+    }
+
+    @Test
     void aStartWaitsForNoDriverThatIsNotThere() throws Exception {
         // Given
         snapshots = new FakeSnapshotSource(node.waiting().build());
