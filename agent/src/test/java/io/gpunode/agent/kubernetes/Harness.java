@@ -20,7 +20,10 @@ import java.util.function.BooleanSupplier;
 /** A connection on a manual clock whose turns the test takes by hand, and the files that it finds its credentials in. */
 final class Harness implements AutoCloseable {
     static final String NODE = "node-a";
-    static final Duration CALL_LIMIT = Duration.ofMillis(1_500);
+    /** Of a call, by the machine's own clock: long, since a slow machine is none of the tests' subjects. */
+    static final Duration CALL_LIMIT = Duration.ofSeconds(10);
+    /** The same where an answer that does not come is the subject. */
+    static final Duration SHORT_CALL_LIMIT = Duration.ofMillis(1_500);
 
     final Path root;
     final ManualTime time = new ManualTime();
@@ -28,10 +31,10 @@ final class Harness implements AutoCloseable {
     private final Heartbeats heartbeats = new Heartbeats(time);
 
     private Harness(Path root, String node) {
-        this(root, node, false);
+        this(root, node, false, CALL_LIMIT);
     }
 
-    private Harness(Path root, String node, boolean takeLabels) {
+    private Harness(Path root, String node, boolean takeLabels, Duration callLimit) {
         AgentConfig.Kubernetes config =
                 new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true, "nvidia.com/gpu-not-ready");
         this.root = root;
@@ -43,7 +46,7 @@ final class Harness implements AutoCloseable {
                 new AgentConfig.Labels(AgentConfig.LabelOutput.AUTO, "", "", true, false, false, takeLabels, "gpu"),
                 "1.2.3",
                 new AccessSearch(config, Map.of(), new SystemHostFiles(Path.of("/")), files),
-                CALL_LIMIT,
+                callLimit,
                 time,
                 time.wall(),
                 new SplittableRandom(1),
@@ -68,7 +71,12 @@ final class Harness implements AutoCloseable {
 
     /** The same, and it takes labels from whoever else manages them. */
     static Harness takingLabels(FakeApiServer server, Path root) throws IOException {
-        return new Harness(root, NODE, true).to(server);
+        return new Harness(root, NODE, true, CALL_LIMIT).to(server);
+    }
+
+    /** The same as {@link #connectedTo}, and it waits for {@link #SHORT_CALL_LIMIT} only. */
+    static Harness impatient(FakeApiServer server, Path root) throws IOException {
+        return new Harness(root, NODE, false, SHORT_CALL_LIMIT).to(server);
     }
 
     private Harness to(FakeApiServer server) throws IOException {

@@ -47,7 +47,12 @@ class NodeDrainTest {
         server = FakeApiServer.plain(Harness.NODE);
         server.labels(Map.of());
         pods = FakePods.of(server);
-        api = new ApiClient(
+        api = client(Harness.CALL_LIMIT);
+        drain = another();
+    }
+
+    private ApiClient client(Duration callLimit) throws IOException {
+        return new ApiClient(
                 new ApiAccess(
                         URI.create(server.url()),
                         Optional.empty(),
@@ -56,8 +61,7 @@ class NodeDrainTest {
                         "the test"),
                 "test",
                 new RequestMeters(Meters.NONE, time),
-                Harness.CALL_LIMIT);
-        drain = another();
+                callLimit);
     }
 
     @AfterEach
@@ -753,6 +757,9 @@ class NodeDrainTest {
     @ValueSource(strings = {"node", "pods", "cordon", "evict"})
     void aRequestThatIsNotAnsweredIsMadeAgain(String kind) throws Exception {
         // Given
+        api.close();
+        api = client(Harness.SHORT_CALL_LIMIT);
+        drain = another();
         pods.add("ml", "train");
         server.next(kind, FakeApiServer.Fault.hang());
 

@@ -650,6 +650,10 @@ class NodeLabelWriterTest {
     @Test
     void aWriteThatIsNotAnsweredIsTriedAgainAndLeavesTheWatchAlone() throws Exception {
         // Given
+        agent.close();
+        agent = Harness.impatient(server, root);
+        writer = agent.connection.labelWriter().orElseThrow();
+        agent.watching();
         server.next("apply", FakeApiServer.Fault.hang());
 
         // When

@@ -111,7 +111,10 @@ class LabelsIT {
     void anAgentThatIsKilledWhileItWritesLeavesAWholeFileOrNone(int round) throws Exception {
         // Given: killed as soon as anything appears beside what was there, which may be in the middle of it
         try (AgentProcess first = node.startAgent("--log-level=" + (round == 1 ? "info" : "error"))) {
+            long deadline = System.nanoTime() + SOON.toNanos();
             while (names().isEmpty()) {
+                assertThat(first.alive()).as(() -> String.join("\n", first.output())).isTrue();
+                assertThat(System.nanoTime() - deadline).as("nothing is written").isNegative();
                 Thread.onSpinWait();
             }
 
@@ -268,6 +271,11 @@ class LabelsIT {
                     () -> AgentProcess.get(address, "/metrics").body().contains("gpu_node_agent_nvml_open 0")
                             ? ""
                             : "the driver is still open");
+            // The labels have their turn, with a picture that has no GPUs.
+            Files.delete(file);
+            Files.writeString(node.config, Files.readString(node.config) + "labels: {sink: file}\n");
+            agent.signal("HUP");
+            Eventually.within(SOON, () -> text().isEmpty() ? "not written again" : "");
 
             // Then
             assertThat(text()).isEqualTo(before);
