@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param retryAfter how long it asks to be left alone
  */
 record ApiAnswer(int status, String body, Optional<Duration> retryAfter) {
+    static final int BAD_REQUEST = 400;
     static final int UNAUTHORIZED = 401;
     static final int FORBIDDEN = 403;
     static final int NOT_FOUND = 404;

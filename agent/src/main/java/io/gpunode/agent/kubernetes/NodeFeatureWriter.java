@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * The object has the name of GPU feature discovery's and takes its place, with all that it holds. It belongs to the Node object, so it goes with it.
  *
  * <p>Nothing watches it: it is read once after the start, and again when labels that the node has had of it disappear. So at rest nothing is sent.
+ * An object that others write, too, is put right at once and then once an hour.
  *
  * <p>Wanting and asking are for any thread and never block; requests are the connection's thread's.
  */
@@ -38,7 +39,7 @@ public final class NodeFeatureWriter implements Errand {
     public enum Usability {
         /** Nobody has asked yet, or the server has not answered. */
         UNKNOWN("unknown"),
-        /** As far as was tried. */
+        /** It has them and, where somebody has asked, would take one of this agent. */
         USABLE("usable"),
         /** It has none: node-feature-discovery is not installed, or very old. */
         NOT_SERVED("not-served"),
@@ -59,6 +60,10 @@ public final class NodeFeatureWriter implements Errand {
 
     static final Duration BETWEEN_WRITES = Duration.ofSeconds(10);
     static final Duration WHILE_REFUSED = Duration.ofMinutes(10);
+    /** Where others write the object, too. */
+    static final Duration BETWEEN_CORRECTIONS = Duration.ofHours(1);
+    /** Within which node-feature-discovery puts onto the node what an object holds; it takes seconds. */
+    static final Duration UNTIL_TAKEN = Duration.ofMinutes(10);
     /** Where the labels go elsewhere meanwhile; a random time of the same length comes on top. */
     static final Duration WHILE_UNUSABLE = Duration.ofHours(1);
 
@@ -82,6 +87,7 @@ public final class NodeFeatureWriter implements Errand {
 
     private volatile @Nullable SortedMap<String, String> wish;
     private volatile boolean asked;
+    private volatile boolean leftoverSought;
     private volatile NodeFeatureStatus status =
             new NodeFeatureStatus(Usability.UNKNOWN, "", 0, false, false, Collections.emptySortedMap(), "", 0);
 
@@ -94,6 +100,14 @@ public final class NodeFeatureWriter implements Errand {
     private Tick retryAt;
     private Tick readAt;
     private boolean taken;
+    /** Since when the object has held labels that the node does not show. */
+    private @Nullable Tick untakenSince;
+
+    private String untaken = "";
+    /** When the object was last found to hold something else than it was given. */
+    private @Nullable Tick overwrittenAt;
+
+    private boolean contested;
     private boolean wroteBefore;
     private String refusal = "";
     private long writes;
@@ -123,13 +137,22 @@ public final class NodeFeatureWriter implements Errand {
     }
 
     /**
-     * Finds out whether the object can be written, without writing it. Any thread, never blocks.
+     * Finds out whether the object can be written, by a write that the server only tries. Any thread, never blocks.
      *
      * @param changed called when the answer of {@link #usability} has changed; quick, on the connection's thread
      */
     public void find(Runnable changed) {
         listeners.add(changed);
         asked = true;
+        wake.run();
+    }
+
+    /**
+     * Takes away what an earlier life of the agent has left in the object, which is told by its managers; looked for once, and only while nothing
+     * is wanted there. Any thread, never blocks.
+     */
+    public void clearLeftover() {
+        leftoverSought = true;
         wake.run();
     }
 
@@ -146,13 +169,19 @@ public final class NodeFeatureWriter implements Errand {
     @Override
     public Duration turn(ApiClient api, String node) throws IOException, InterruptedException {
         SortedMap<String, String> wanted = wish;
-        if (wanted == null && !asked) {
+        if (wanted == null && !asked && !leftoverSought) {
             return NOTHING;
         }
         Tick now = clock.now();
         try {
             Duration pause = retryAt.since(now);
-            return pause.isPositive() ? pause : turn(api, node, wanted, now);
+            if (pause.isPositive()) {
+                return pause;
+            }
+            if (leftoverSought) {
+                return leftover(api, node, wanted, now);
+            }
+            return turn(api, node, wanted, now);
         } catch (IOException e) {
             refusal = String.valueOf(e.getMessage());
             throw e;
@@ -173,6 +202,7 @@ public final class NodeFeatureWriter implements Errand {
         }
         String uid = seen.get().uid();
         SortedMap<String, String> valid = valid(wanted);
+        Duration untilUntaken = untaken(seen.get(), valid, now);
         if (held != null && disappeared(seen.get(), valid) && !readAt.since(now).isPositive()) {
             held = null;
         }
@@ -180,10 +210,13 @@ public final class NodeFeatureWriter implements Errand {
         if (known == null) {
             return read(api, node, now);
         }
-        if (known.right(uid, node, valid)) {
+        boolean nothingOfOurs = valid.isEmpty() && (known.labels.isEmpty() || valid.equals(applied));
+        if (nothingOfOurs || known.right(uid, node, valid)) {
             dueAt = null;
-            refusal = "";
-            return NOTHING;
+            refusal = untaken;
+            Duration untilRead = readAt.since(now);
+            boolean reads = taken && untakenSince != null && untilRead.isPositive();
+            return reads && untilRead.compareTo(untilUntaken) < 0 ? untilRead : untilUntaken;
         }
         Tick due = dueAt;
         if (due == null) {
@@ -196,7 +229,8 @@ public final class NodeFeatureWriter implements Errand {
         }
         String path = path(api, node) + "?fieldManager=" + NodeLabelWriter.FIELD_MANAGER;
         // What is left after the agent's own was applied is somebody else's, of before.
-        boolean removes = valid.equals(applied) && known.owners.contains(uid) && known.surplus(valid);
+        boolean removes =
+                !valid.isEmpty() && valid.equals(applied) && known.owners.contains(uid) && known.surplus(valid);
         ApiAnswer answer = removes
                 ? api.patch(path, "application/merge-patch+json", removal(known, valid))
                 : api.apply(path + "&force=true", JSON, json(api, node, uid, valid));
@@ -212,9 +246,10 @@ public final class NodeFeatureWriter implements Errand {
         writes++;
         refusal = "";
         backoff.reset();
-        readAt = now.plus(WHILE_REFUSED);
+        readAt = now.plus(contested ? BETWEEN_CORRECTIONS : WHILE_REFUSED);
+        untakenSince = null;
         dueAt = null;
-        if (!after.right(uid, node, valid)) {
+        if (!valid.isEmpty() && !after.right(uid, node, valid)) {
             if (!removes && after.surplus(valid)) {
                 dueAt = now;
                 return Duration.ZERO;
@@ -242,7 +277,78 @@ public final class NodeFeatureWriter implements Errand {
             refused(answer, now);
             return Duration.ZERO;
         }
-        return read(api, node, now);
+        return tried(api, node, now) ? read(api, node, now) : retryAt.since(now);
+    }
+
+    /** Whether the server would take the object; one that may be read need not be one that may be written. Where nobody has the choice, writing tells. */
+    private boolean tried(ApiClient api, String node, Tick now) throws IOException, InterruptedException {
+        if (!asked) {
+            return true;
+        }
+        Optional<NodeObject> seen = ownNode.present();
+        if (seen.isEmpty()) {
+            retryAt = now.plus(BETWEEN_WRITES);
+            return false;
+        }
+        ApiAnswer answer = api.apply(
+                path(api, node) + "?fieldManager=" + NodeLabelWriter.FIELD_MANAGER + "&dryRun=All&force=true",
+                JSON,
+                json(api, node, seen.get().uid(), Collections.emptySortedMap()));
+        // Admission webhooks may refuse what is only tried.
+        if (!answer.ok() && answer.status() != ApiAnswer.BAD_REQUEST) {
+            refused(answer, now);
+            return false;
+        }
+        return true;
+    }
+
+    /** One read, and where it is the agent's one write. */
+    private Duration leftover(ApiClient api, String node, @Nullable SortedMap<String, String> wanted, Tick now)
+            throws IOException, InterruptedException {
+        Optional<NodeObject> seen = ownNode.present();
+        if (wanted == null && seen.isEmpty()) {
+            return NOTHING;
+        }
+        if (wanted == null) {
+            ApiAnswer answer = api.get(path(api, node), JSON);
+            if (answer.ok() && isOwn(answer.object())) {
+                answer = api.apply(
+                        path(api, node) + "?fieldManager=" + NodeLabelWriter.FIELD_MANAGER + "&force=true",
+                        JSON,
+                        json(api, node, seen.get().uid(), Collections.emptySortedMap()));
+                if (answer.ok()) {
+                    LOG.info("the NodeFeature object of an earlier life is emptied", "object", objectName(api, node));
+                } else {
+                    LOG.warn(
+                            "the NodeFeature object of an earlier life stays; delete it with kubectl delete nodefeature",
+                            "object",
+                            objectName(api, node),
+                            "error",
+                            answer.reason());
+                }
+            }
+            if (answer.status() == 429 || answer.status() >= 500) {
+                retryAt = now.plus(backoff.next());
+                return Duration.ZERO;
+            }
+        }
+        leftoverSought = false;
+        return Duration.ZERO;
+    }
+
+    /** Whether labels in the object are of this agent, and not of GPU feature discovery, whose object has the same name. */
+    private static boolean isOwn(JsonValue object) {
+        for (JsonValue entry : object.member("metadata").member("managedFields").elements()) {
+            if (NodeObject.isOfLabelWriter(entry)
+                    && !entry.member("fieldsV1")
+                            .member("f:spec")
+                            .member("f:labels")
+                            .members()
+                            .isEmpty()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private Duration whileUnusable() {
@@ -264,13 +370,77 @@ public final class NodeFeatureWriter implements Errand {
             refused(answer, now);
             return Duration.ZERO;
         }
-        held = answer.ok() ? held(answer.object()) : Held.NOTHING;
-        readAt = now.plus(WHILE_REFUSED);
+        Held found = answer.ok() ? held(answer.object()) : Held.NOTHING;
+        overwritten(found, answer.ok(), api, node, now);
+        held = found;
+        readAt = now.plus(contested ? BETWEEN_CORRECTIONS : WHILE_REFUSED);
         taken = false;
-        applied = null;
+        if (!found.labels.equals(applied)) {
+            applied = null;
+        }
         refusal = "";
         changed(Usability.USABLE);
         return Duration.ZERO;
+    }
+
+    private void overwritten(Held found, boolean there, ApiClient api, String node, Tick now) {
+        SortedMap<String, String> given = applied;
+        Tick before = overwrittenAt;
+        boolean lately = before != null && now.since(before).compareTo(BETWEEN_CORRECTIONS.multipliedBy(2)) < 0;
+        if (!there || given == null || found.labels.equals(given)) {
+            contested &= lately;
+            return;
+        }
+        if (!lately) {
+            LOG.warn(
+                    "somebody else has changed the NodeFeature object; it is put right, and the next time after an hour. If NVIDIA's"
+                            + " gpu-feature-discovery runs on this node, stop it",
+                    "object",
+                    objectName(api, node));
+        }
+        contested = lately;
+        overwrittenAt = now;
+    }
+
+    /**
+     * Notices that the node does not show what the object holds.
+     *
+     * @return until when there is nothing to notice
+     */
+    private Duration untaken(NodeObject node, SortedMap<String, String> labels, Tick now) {
+        Held known = held;
+        String missing = "";
+        if (known != null && known.labels.equals(labels)) {
+            for (Map.Entry<String, String> label : labels.entrySet()) {
+                if (!label.getValue().equals(node.labels().get(label.getKey()))) {
+                    missing = label.getKey();
+                    break;
+                }
+            }
+        }
+        if (missing.isEmpty()) {
+            untakenSince = null;
+            untaken = "";
+            return NOTHING;
+        }
+        Tick since = untakenSince;
+        if (since == null) {
+            since = now;
+            untakenSince = now;
+        }
+        Duration left = since.plus(UNTIL_TAKEN).since(now);
+        if (left.isPositive()) {
+            return left;
+        }
+        if (untaken.isEmpty()) {
+            untaken = contested
+                    ? "another process writes the NodeFeature object, too; stop NVIDIA's gpu-feature-discovery on this node"
+                    : "the object is written and the node does not have " + missing + " of it after "
+                            + UNTIL_TAKEN.toMinutes()
+                            + " minutes; look at node-feature-discovery's master: whether it runs, watches this namespace and allows the label";
+            LOG.warn("the labels of the NodeFeature object are not on the node", "error", untaken);
+        }
+        return NOTHING;
     }
 
     private static Held held(JsonValue object) {

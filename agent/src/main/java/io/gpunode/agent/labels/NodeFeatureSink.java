@@ -7,14 +7,15 @@ import java.util.SortedMap;
 import java.util.function.Supplier;
 
 /**
- * The NodeFeature object, through the API server. Its writer is told that nothing is wanted there only after something was: looking for an object
- * that most likely is not there would cost each agent of a cluster requests at its start.
+ * The NodeFeature object, through the API server. Where nothing was ever wanted in it, its writer looks once whether an earlier life has left
+ * something there: each agent of a cluster would do more than that at its start.
  */
 final class NodeFeatureSink implements LabelSink {
     private final NodeFeatureWriter writer;
     private final Supplier<String> unreachable;
     private boolean asked;
     private boolean used;
+    private boolean sought;
     private volatile int wanted;
 
     /** @param unreachable why the API server is not reached; empty while it is, or may be soon */
@@ -29,6 +30,9 @@ final class NodeFeatureSink implements LabelSink {
         if (used) {
             wanted = labels.size();
             writer.want(labels);
+        } else if (!sought) {
+            sought = true;
+            writer.clearLeftover();
         }
     }
 

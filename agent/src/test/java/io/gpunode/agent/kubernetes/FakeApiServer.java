@@ -387,7 +387,7 @@ public final class FakeApiServer implements AutoCloseable {
 
     /** Answers the next request of a kind ({@code list}, {@code watch}, {@code event}, {@code patchEvent}, {@code status}, {@code node}, {@code apply},
      * {@code taint},
-     * {@code discovery}, {@code feature}, {@code applyFeature}, {@code patchFeature}) so. */
+     * {@code discovery}, {@code feature}, {@code applyFeature}, {@code tryFeature}, {@code patchFeature}) so. */
     void next(String kind, Fault... wanted) {
         synchronized (faults) {
             faults.computeIfAbsent(kind, _ -> new ArrayDeque<>()).addAll(List.of(wanted));
@@ -565,7 +565,8 @@ public final class FakeApiServer implements AutoCloseable {
                 case "status" -> answer(exchange, 200, node(version));
                 case "apply" -> apply(exchange, path, body);
                 case "taint" -> removeTaints(exchange, body);
-                case "discovery", "feature", "applyFeature", "patchFeature" -> feature(exchange, kind, body);
+                case "discovery", "feature", "applyFeature", "tryFeature", "patchFeature" ->
+                    feature(exchange, kind, body);
                 default ->
                     answer(exchange, 404, Fault.status(404, "the server could not find the requested resource").body);
             }
@@ -595,6 +596,9 @@ public final class FakeApiServer implements AutoCloseable {
             return method.equals("GET") ? "discovery" : method;
         }
         if (path.startsWith("/apis/nfd.k8s-sigs.io/v1alpha1/namespaces/gpu/nodefeatures/nvidia-features-for-" + node)) {
+            if (method.equals("PATCH") && path.contains("&dryRun=All")) {
+                return "tryFeature";
+            }
             return method.equals("GET")
                     ? "feature"
                     : method.equals("PATCH") ? path.endsWith("&force=true") ? "applyFeature" : "patchFeature" : method;
@@ -843,6 +847,10 @@ public final class FakeApiServer implements AutoCloseable {
                             + "\"namespaced\":true,\"kind\":\"NodeFeature\"}]}");
             return;
         }
+        if (kind.equals("tryFeature")) {
+            answer(exchange, 200, body);
+            return;
+        }
         if (kind.equals("applyFeature")) {
             JsonValue object = parsed(body);
             JsonWriter metadata = JsonWriter.compact();
@@ -854,6 +862,7 @@ public final class FakeApiServer implements AutoCloseable {
                     .keySet()
                     .removeIf(key ->
                             !wanted.containsKey(key) && NodeLabelWriter.FIELD_MANAGER.equals(featureManagers.get(key)));
+            featureManagers.keySet().retainAll(featureLabels.keySet());
             wanted.forEach((key, value) -> {
                 featureLabels.put(key, value.textOr(""));
                 featureManagers.put(key, NodeLabelWriter.FIELD_MANAGER);
@@ -876,10 +885,16 @@ public final class FakeApiServer implements AutoCloseable {
                 .beginObject();
         featureLabels.forEach(json::member);
         json.endObject().endObject().endObject();
+        boolean own = featureManagers.containsValue(NodeLabelWriter.FIELD_MANAGER);
+        String managed = own
+                ? ",\"managedFields\":[{\"manager\":\"" + NodeLabelWriter.FIELD_MANAGER
+                        + "\",\"operation\":\"Apply\",\"fieldsV1\":{\"f:spec\":{\"f:labels\":{\"f:nvidia.com/gpu.count\":{}}}}}]"
+                : "";
         answer(
                 exchange,
                 200,
-                "{\"metadata\":{" + featureMetadata + "}," + json.toString().substring(1));
+                "{\"metadata\":{" + featureMetadata + managed + "},"
+                        + json.toString().substring(1));
     }
 
     private static JsonValue parsed(String body) throws IOException {

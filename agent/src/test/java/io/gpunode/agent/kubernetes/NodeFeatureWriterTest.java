@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.kubernetes.NodeFeatureWriter.Usability;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -288,6 +290,161 @@ class NodeFeatureWriterTest {
         // Then
         assertThat(server.requests(kind)).hasSizeGreaterThanOrEqualTo(2);
         assertThat(server.feature()).isEqualTo(EIGHT);
+    }
+
+    @Test
+    void whatMayBeReadAndNotWrittenIsNotUsable() throws Exception {
+        // Given
+        server.next(
+                "tryFeature",
+                FakeApiServer.Fault.status(403, "cannot patch nodefeatures"),
+                FakeApiServer.Fault.status(403, "cannot patch nodefeatures"));
+        List<Usability> told = new ArrayList<>();
+
+        // When
+        writer.find(() -> told.add(writer.usability()));
+        agent.turnUntil(() -> writer.usability() == Usability.FORBIDDEN);
+        pass(HOUR.multipliedBy(2).plusMinutes(1));
+
+        // Then
+        assertThat(told).containsExactly(Usability.FORBIDDEN);
+        assertThat(server.requests("tryFeature")).hasSize(2);
+        assertThat(writer.status().reason()).contains("create and patch");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"200", "400"})
+    void whatTheServerWouldTakeIsUsableAndNothingIsWritten(int status) throws Exception {
+        // Given: a webhook that does not know trials answers with 400
+        server.next("tryFeature", FakeApiServer.Fault.answer(status, "{}"));
+
+        // When
+        writer.find(() -> {});
+        agent.turnUntil(() -> writer.usability() == Usability.USABLE);
+
+        // Then
+        assertThat(server.requests("tryFeature").getFirst().path()).contains("&dryRun=All");
+        assertThat(server.requests("applyFeature")).isEmpty();
+        assertThat(server.feature()).isEmpty();
+    }
+
+    @Test
+    void anotherWriterIsAnsweredAtOnceAndThenOnceAnHour() throws Exception {
+        // Given
+        Map<String, String> theirs = Map.of(COUNT, "7", "nvidia.com/gpu.product", "NVIDIA-H100");
+        want(EIGHT);
+        written();
+        labelled();
+        pass(Duration.ofMinutes(1));
+
+        // When
+        for (int minute = 0; minute < 180; minute++) {
+            server.feature(theirs);
+            labelled();
+            pass(Duration.ofMinutes(1));
+            if (server.feature().equals(EIGHT)) {
+                labelled();
+                pass(Duration.ofMinutes(1));
+            }
+        }
+
+        // Then
+        assertThat(server.requests("applyFeature")).hasSizeBetween(4, 5);
+    }
+
+    @Test
+    void anotherWriterIsNamedWhileItsValuesAreOnTheNode() throws Exception {
+        // Given
+        Map<String, String> theirs = Map.of(COUNT, "7", "nvidia.com/gpu.product", "NVIDIA-H100");
+        want(EIGHT);
+        written();
+        labelled();
+        pass(Duration.ofMinutes(1));
+        for (int i = 0; i < 2; i++) {
+            server.feature(theirs);
+            labelled();
+            while (!server.feature().equals(EIGHT)) {
+                pass(Duration.ofMinutes(1));
+            }
+            labelled();
+            pass(Duration.ofMinutes(1));
+        }
+
+        // When
+        server.feature(theirs);
+        labelled();
+        pass(NodeFeatureWriter.UNTIL_TAKEN.plusMinutes(1));
+
+        // Then
+        assertThat(writer.status().reason()).contains("stop NVIDIA's gpu-feature-discovery");
+    }
+
+    @Test
+    void anObjectThatNobodyTakesIsAProblemAfterAWhile() throws Exception {
+        // Given
+        want(EIGHT);
+        written();
+
+        // When
+        pass(NodeFeatureWriter.UNTIL_TAKEN.plusMinutes(1));
+
+        // Then
+        assertThat(writer.status().reason())
+                .contains("look at node-feature-discovery's master")
+                .contains(COUNT);
+        labelled();
+        assertThat(writer.status().reason()).isEmpty();
+    }
+
+    @Test
+    void whatAnEarlierLifeHasLeftIsTakenAway() throws Exception {
+        // Given
+        want(EIGHT);
+        written();
+        agent.close();
+        agent = Harness.connectedTo(server, root);
+        writer = agent.connection.featureWriter().orElseThrow();
+        agent.watching();
+
+        // When
+        writer.clearLeftover();
+        agent.turnUntil(() -> server.feature().isEmpty());
+        pass(HOUR);
+
+        // Then
+        assertThat(server.requests("applyFeature")).hasSize(2);
+    }
+
+    @Test
+    void theObjectOfFeatureDiscoveryIsNoLeftover() throws Exception {
+        // Given
+        server.feature(EIGHT);
+
+        // When
+        writer.clearLeftover();
+        agent.turnUntil(() -> !server.requests("feature").isEmpty());
+        pass(HOUR);
+
+        // Then
+        assertThat(server.feature()).isEqualTo(EIGHT);
+        assertThat(featureRequests()).isEqualTo(1);
+    }
+
+    @Test
+    void nothingWantedTakesNothingOfOthersAway() throws Exception {
+        // Given
+        want(EIGHT);
+        written();
+        server.feature(Map.of("nvidia.com/theirs", "x"));
+
+        // When
+        want(Map.of());
+        agent.turnUntil(() -> !server.feature().containsKey(COUNT));
+        pass(HOUR);
+
+        // Then
+        assertThat(server.feature()).isEqualTo(Map.of("nvidia.com/theirs", "x"));
+        assertThat(writer.status().reason()).isEmpty();
     }
 
     @Test
