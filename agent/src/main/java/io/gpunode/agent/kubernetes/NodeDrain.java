@@ -1,7 +1,6 @@
 package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.json.JsonValue;
-import io.gpunode.agent.kubernetes.DrainProgress.Fate;
 import io.gpunode.agent.kubernetes.DrainProgress.Outcome;
 import io.gpunode.agent.lifecycle.Backoff;
 import io.gpunode.agent.time.MonotonicClock;
@@ -33,10 +32,9 @@ public final class NodeDrain implements Errand, NodeDraining {
     private static final Duration FIRST_POLL = Duration.ofSeconds(1);
 
     private static final Duration LONGEST_POLL = Duration.ofSeconds(5);
-    /** As a server suggests that refuses because of a disruption budget. */
-    private static final Duration FIRST_EVICTION_PAUSE = Duration.ofSeconds(2);
+    /** While the server is in trouble. */
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(15);
 
-    private static final Duration LONGEST_EVICTION_PAUSE = Duration.ofSeconds(15);
     private static final Duration LOOK_LIMIT = Duration.ofMinutes(1);
 
     private static final int MOST_GONE = 1_000;
@@ -66,25 +64,6 @@ public final class NodeDrain implements Errand, NodeDraining {
         EVICT,
         UNCORDON,
         OVER
-    }
-
-    /** A pod that is to go. */
-    private static final class Leaving {
-        private GpuPod pod;
-        private boolean accepted;
-        private String why = "";
-        private Tick notBefore;
-        private final Backoff pauses;
-
-        private Leaving(GpuPod pod, Tick now, RandomGenerator random) {
-            this.pod = pod;
-            this.notBefore = now;
-            this.pauses = new Backoff(FIRST_EVICTION_PAUSE, LONGEST_EVICTION_PAUSE, random);
-        }
-
-        private boolean evictable() {
-            return !accepted && pod.standing() instanceof GpuPod.Standing.Evictable;
-        }
     }
 
     private final GpuResources resources;
@@ -119,7 +98,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     private String silence = "";
 
     private List<GpuPod> staying = List.of();
-    private final Map<String, Leaving> leaving = new LinkedHashMap<>();
+    private final Map<String, LeavingPod> leaving = new LinkedHashMap<>();
     private final List<GpuPod> gone = new ArrayList<>();
 
     /**
@@ -143,7 +122,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         this.wall = wall;
         this.random = random;
         this.wake = wake;
-        this.backoff = new Backoff(FIRST_POLL, LONGEST_EVICTION_PAUSE, random);
+        this.backoff = new Backoff(FIRST_POLL, LONGEST_PAUSE, random);
         this.polls = new Backoff(FIRST_POLL, LONGEST_POLL, random);
         this.notBefore = clock.now();
         this.progress = new DrainProgress(
@@ -473,9 +452,9 @@ public final class NodeDrain implements Errand, NodeDraining {
                 stay.add(pod);
                 continue;
             }
-            Leaving known = leaving.get(pod.uid());
+            LeavingPod known = leaving.get(pod.uid());
             if (known == null) {
-                leaving.put(pod.uid(), new Leaving(pod, now, random));
+                leaving.put(pod.uid(), new LeavingPod(pod, now, random));
                 newcomers |= pod.standing() instanceof GpuPod.Standing.Evictable;
                 continue;
             }
@@ -486,7 +465,7 @@ public final class NodeDrain implements Errand, NodeDraining {
             }
             known.pod = pod;
         }
-        for (Leaving one : List.copyOf(leaving.values())) {
+        for (LeavingPod one : List.copyOf(leaving.values())) {
             if (!there.contains(one.pod.uid())) {
                 leaving.remove(one.pod.uid());
                 moved = true;
@@ -504,7 +483,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     private boolean noneAccepted() {
-        for (Leaving one : leaving.values()) {
+        for (LeavingPod one : leaving.values()) {
             if (one.accepted) {
                 return false;
             }
@@ -528,7 +507,7 @@ public final class NodeDrain implements Errand, NodeDraining {
             throw new IllegalStateException("only a drain evicts");
         }
         Tick next = null;
-        for (Leaving one : leaving.values()) {
+        for (LeavingPod one : leaving.values()) {
             if (!one.evictable() || (order.dryRun() && !one.why.isEmpty())) {
                 continue;
             }
@@ -549,7 +528,8 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
     }
 
-    private void evict(ApiClient api, Leaving one, boolean dryRun, Tick now) throws IOException, InterruptedException {
+    private void evict(ApiClient api, LeavingPod one, boolean dryRun, Tick now)
+            throws IOException, InterruptedException {
         GpuPod pod = one.pod;
         ApiAnswer answer = evictions.ask(api, pod, dryRun);
         switch (evictions.judge(answer)) {
@@ -570,7 +550,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
     }
 
-    private void postpone(Leaving one, ApiAnswer answer, String why, boolean dryRun, Tick now) {
+    private void postpone(LeavingPod one, ApiAnswer answer, String why, boolean dryRun, Tick now) {
         String shortened = Texts.shortened(why, LONGEST_REASON);
         if (!dryRun && !shortened.equals(one.why)) {
             told.accept(one.pod.path() + " waits: " + shortened);
@@ -646,7 +626,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     private void endDryRun() {
         int count = inTheWay();
         int free = 0;
-        for (Leaving one : leaving.values()) {
+        for (LeavingPod one : leaving.values()) {
             if (one.why.isEmpty()) {
                 free++;
             } else {
@@ -702,22 +682,10 @@ public final class NodeDrain implements Errand, NodeDraining {
     }
 
     private void publish(Task done) {
-        List<DrainProgress.Pod> pods = new ArrayList<>();
-        boolean dryRun = done.goal instanceof Goal.Drain(DrainOrder order) && order.dryRun();
-        for (GpuPod pod : gone) {
-            pods.add(shown(pod, Fate.GONE, "", ""));
-        }
-        for (Leaving one : leaving.values()) {
-            pods.add(shown(one, dryRun, done.goal));
-        }
-        for (GpuPod pod : staying) {
-            switch (pod.standing()) {
-                case GpuPod.Standing.Protected(String why, String next) ->
-                    pods.add(shown(pod, done.goal instanceof Goal.Drain ? Fate.IN_THE_WAY : Fate.HOLDS, why, next));
-                case GpuPod.Standing.Stays(String why) -> pods.add(shown(pod, Fate.STAYS, why, ""));
-                case GpuPod.Standing.Evictable _, GpuPod.Standing.Ending _ -> {}
-            }
-        }
+        DrainRows rows = new DrainRows(
+                outcome,
+                done.goal instanceof Goal.Drain,
+                done.goal instanceof Goal.Drain(DrainOrder order) && order.dryRun());
         DrainProgress now = new DrainProgress(
                 outcome,
                 text,
@@ -725,39 +693,13 @@ public final class NodeDrain implements Errand, NodeDraining {
                 node.unschedulable(),
                 Optional.ofNullable(node.cordon()),
                 node.operatorState(),
-                pods,
+                rows.of(gone, leaving.values(), staying),
                 trouble);
         synchronized (this) {
             if (done.equals(asked)) {
                 progress = now;
             }
         }
-    }
-
-    private DrainProgress.Pod shown(Leaving one, boolean dryRun, Goal goal) {
-        GpuPod pod = one.pod;
-        boolean late = outcome == Outcome.IN_THE_WAY && goal instanceof Goal.Drain;
-        if (pod.standing() instanceof GpuPod.Standing.Ending(String since, long grace)) {
-            String why = "it is ending since " + since + ", with a grace period of " + grace + " s";
-            return late && !dryRun
-                    ? shown(pod, Fate.IN_THE_WAY, why, "kubectl describe pod -n " + pod.namespace() + " " + pod.name())
-                    : shown(pod, goal instanceof Goal.Look ? Fate.HOLDS : Fate.GOING, why, "");
-        }
-        if (one.accepted) {
-            return shown(pod, dryRun ? Fate.WOULD_GO : Fate.GOING, "", "");
-        }
-        boolean budget = !one.why.isEmpty();
-        return late && (budget || !dryRun)
-                ? shown(
-                        pod,
-                        Fate.IN_THE_WAY,
-                        budget ? one.why : "it was not evicted yet",
-                        budget ? "kubectl get poddisruptionbudgets -n " + pod.namespace() : "gpu-node-agent node drain")
-                : shown(pod, Fate.HOLDS, one.why, "");
-    }
-
-    private static DrainProgress.Pod shown(GpuPod pod, Fate fate, String why, String next) {
-        return new DrainProgress.Pod(pod.namespace(), pod.name(), pod.holds(), fate, why, next);
     }
 
     private static Tick shorter(Tick one, Tick other) {
