@@ -1,6 +1,7 @@
 package io.gpunode.agent.mig;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /** How a change of MIG geometry ended. */
@@ -13,14 +14,20 @@ public sealed interface MigOutcome {
      *
      * @param steps how many were made
      * @param restartNeeded whether a mode waits for the machine to be restarted
+     * @param note what else has to be known or done, for people; empty for nothing
      */
-    record Done(int steps, boolean restartNeeded) implements MigOutcome {
+    record Done(int steps, boolean restartNeeded, String note) implements MigOutcome {
+        Done(int steps, boolean restartNeeded) {
+            this(steps, restartNeeded, "");
+        }
+
         @Override
         public String message() {
             return (steps == 0 ? "nothing to do" : steps + (steps == 1 ? " step" : " steps") + " done")
                     + (restartNeeded
                             ? "; MIG mode comes into force when the machine was restarted: restart it, then apply again"
-                            : "");
+                            : "")
+                    + after(note);
         }
     }
 
@@ -34,7 +41,7 @@ public sealed interface MigOutcome {
         OTHER
     }
 
-    /** Nothing was touched. */
+    /** Nothing of the plan was made. */
     record Untouched(Why why, String message) implements MigOutcome {}
 
     /**
@@ -43,11 +50,16 @@ public sealed interface MigOutcome {
      * @param why what it failed for; of a change that was interrupted only {@link Why#OTHER} is known
      * @param step the one that failed
      * @param reason why, for people
+     * @param note what else has to be known or done, for people; empty for nothing
      */
-    record RolledBack(Why why, String step, String reason) implements MigOutcome {
+    record RolledBack(Why why, String step, String reason, String note) implements MigOutcome {
+        RolledBack(Why why, String step, String reason) {
+            this(why, step, reason, "");
+        }
+
         @Override
         public String message() {
-            return "could not " + step + ": " + reason + "; every GPU is split as it was before";
+            return "could not " + step + ": " + reason + "; every GPU is split as it was before" + after(note);
         }
     }
 
@@ -69,5 +81,31 @@ public sealed interface MigOutcome {
             return "could not " + step + ": " + reason + "; not brought back yet: " + String.join("; ", left)
                     + ". The next change goes on with it; to give it up, remove " + journal;
         }
+    }
+
+    /** The same outcome, of which something else has to be known. */
+    default MigOutcome noted(String note) {
+        if (note.isEmpty()) {
+            return this;
+        }
+        return switch (this) {
+            case Done done -> new Done(done.steps, done.restartNeeded, joined(done.note, note));
+            case Untouched untouched -> new Untouched(untouched.why, untouched.message + after(note));
+            case RolledBack rolledBack ->
+                new RolledBack(rolledBack.why, rolledBack.step, rolledBack.reason, joined(rolledBack.note, note));
+            case Stuck stuck -> {
+                List<String> left = new ArrayList<>(stuck.left);
+                left.add(note);
+                yield new Stuck(stuck.step, stuck.reason, left, stuck.journal);
+            }
+        };
+    }
+
+    private static String joined(String first, String second) {
+        return first.isEmpty() ? second : first + "; " + second;
+    }
+
+    private static String after(String note) {
+        return note.isEmpty() ? "" : "; " + note;
     }
 }

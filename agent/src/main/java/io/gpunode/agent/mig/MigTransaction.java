@@ -90,7 +90,11 @@ public final class MigTransaction {
             MigOutcome interrupted = endInterrupted();
             if (interrupted != null) {
                 return untouched(
-                        "a change that was interrupted was ended first (" + interrupted.message() + "): plan again");
+                        interrupted instanceof MigOutcome.Done || interrupted instanceof MigOutcome.RolledBack
+                                ? "a change that was interrupted was ended first (" + interrupted.message()
+                                        + "): plan again"
+                                : "a change that was interrupted comes first: " + interrupted.message()
+                                        + "; nothing of this plan was made");
             }
             return begin(plan);
         });
@@ -98,7 +102,11 @@ public final class MigTransaction {
 
     /** Whether a change is under way or was interrupted, as the journal says. */
     public boolean isInterrupted() {
-        return files.exists(journal.file());
+        try {
+            return journal.read().filter(entry -> !entry.gpus().isEmpty()).isPresent();
+        } catch (IOException | MigJournal.UnreadableException e) {
+            return true;
+        }
     }
 
     /** Ends a change that was interrupted; empty when there is none. */
@@ -113,17 +121,29 @@ public final class MigTransaction {
     }
 
     private MigOutcome locked(Work work) throws InterruptedException {
+        Optional<OwnerLock> taken;
         try {
-            Optional<OwnerLock> lock = OwnerLock.take(files, lockFile);
-            if (lock.isEmpty()) {
-                return untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)
-                        + ": wait until it has ended, and try again");
-            }
-            try (OwnerLock _ = lock.get()) {
-                return work.run();
-            }
+            taken = OwnerLock.take(files, lockFile);
         } catch (IOException e) {
             return untouched("the lock " + lockFile + " cannot be taken: " + e);
+        }
+        if (taken.isEmpty()) {
+            return untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)
+                    + ": wait until it has ended, and try again");
+        }
+        try {
+            return work.run();
+        } finally {
+            release(taken.get());
+        }
+    }
+
+    private void release(OwnerLock lock) {
+        try {
+            lock.close();
+        } catch (IOException e) {
+            // What was done was done; the kernel takes the lock back when the process ends.
+            LOG.warn("the lock of MIG changes was not closed well", "file", lockFile, "error", e);
         }
     }
 
@@ -140,7 +160,9 @@ public final class MigTransaction {
                     return obstacle.get();
                 }
             } catch (MigOperationException e) {
-                return untouched(label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
+                return new MigOutcome.Untouched(
+                        e.kind() == MigOperationException.Kind.IN_USE ? MigOutcome.Why.IN_USE : MigOutcome.Why.OTHER,
+                        label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
             }
         }
         return forward(new MigJournal.Entry(false, "", "", 0, "", targets));
@@ -194,8 +216,7 @@ public final class MigTransaction {
             LOG.warn("a MIG change failed and is taken back", "step", e.step, "error", e.reason);
             return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched), e.why);
         }
-        forgetJournal();
-        return new MigOutcome.Done(steps, restart);
+        return new MigOutcome.Done(steps, restart).noted(forgetJournal());
     }
 
     private MigOutcome back(MigJournal.Entry entry, MigOutcome.Why why) throws InterruptedException {
@@ -219,8 +240,7 @@ public final class MigTransaction {
         if (!left.isEmpty()) {
             return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file());
         }
-        forgetJournal();
-        return new MigOutcome.RolledBack(why, entry.failedStep(), entry.reason());
+        return new MigOutcome.RolledBack(why, entry.failedStep(), entry.reason()).noted(forgetJournal());
     }
 
     /** What was before; a mode that was pending then and has come into force since cannot be made pending again. */
@@ -243,23 +263,37 @@ public final class MigTransaction {
             return null;
         }
         MigJournal.Entry entry = found.get();
-        LOG.info("a MIG change that was interrupted is ended", "direction", entry.back() ? "back" : "forward");
-        try {
-            for (MigJournal.Target target : entry.gpus()) {
-                if (!isBetween(target, MigLayout.of(geometry(target.gpu())))) {
-                    forgetJournal();
-                    return untouched(label(target.index(), target.gpu())
-                            + " was changed by somebody else since a change was interrupted: it is left as it is");
-                }
-            }
-        } catch (StepFailed e) {
-            return new MigOutcome.Stuck(
-                    "end a change that was interrupted",
-                    e.step + ": " + e.reason,
-                    List.of("all its GPUs"),
-                    journal.file());
+        if (entry.gpus().isEmpty()) {
+            forgetJournal();
+            return null;
         }
-        return entry.back() ? back(entry, MigOutcome.Why.OTHER) : forward(entry);
+        List<MigJournal.Target> ours = new ArrayList<>();
+        List<String> others = new ArrayList<>();
+        StepFailed unreadable = null;
+        for (MigJournal.Target target : entry.gpus()) {
+            try {
+                if (!isBetween(target, MigLayout.of(geometry(target.gpu())))) {
+                    others.add(label(target.index(), target.gpu()));
+                    continue;
+                }
+            } catch (StepFailed e) {
+                unreadable = e;
+            }
+            ours.add(target);
+        }
+        String note = others.isEmpty()
+                ? ""
+                : String.join(", ", others) + ": changed by somebody else since a change was interrupted, and left so";
+        if (ours.isEmpty()) {
+            return untouched(note).noted(forgetJournal());
+        }
+        // The new geometry cannot be had as a whole, and a GPU that cannot be read does not hold up the others.
+        MigJournal.Entry rest = unreadable == null || entry.back()
+                ? new MigJournal.Entry(
+                        entry.back(), entry.failedStep(), entry.reason(), entry.step(), entry.next(), ours)
+                : new MigJournal.Entry(true, unreadable.step, unreadable.reason, entry.step(), entry.next(), ours);
+        LOG.info("a MIG change that was interrupted is ended", "direction", rest.back() ? "back" : "forward");
+        return (rest.back() ? back(rest, MigOutcome.Why.OTHER) : forward(rest)).noted(note);
     }
 
     /** Whether a layout can be seen on the way from one to the other: it has nothing that neither of them has. */
@@ -295,6 +329,7 @@ public final class MigTransaction {
         List<MigStep> steps = Steps.between(gpu, now, goal);
         int number = done;
         for (MigStep step : steps) {
+            requireFree(gpu, steps.subList(number - done, steps.size()));
             number++;
             announce(entry, number, label(target.index(), target.gpu()) + ": " + step.text());
             listener.beginning(target.gpu(), step, entry.back());
@@ -302,6 +337,35 @@ public final class MigTransaction {
             gpu = verified(target.gpu(), step, Steps.after(MigLayout.of(geometry(gpu)), step));
         }
         return steps.size();
+    }
+
+    /**
+     * Fails when somebody holds what the steps that are left take away, and the next one takes something. A pod that was admitted since the change
+     * began holds what it was given, and as long as it has no process the driver would let it go.
+     */
+    private void requireFree(MigGpu gpu, List<MigStep> left) throws StepFailed, InterruptedException {
+        if (left.getFirst() instanceof MigStep.CreateInstance || left.getFirst() instanceof MigStep.CreatePart) {
+            return;
+        }
+        MigUse use;
+        try {
+            use = operations.use(gpu.id());
+        } catch (MigOperationException e) {
+            boolean inUse = e.kind() == MigOperationException.Kind.IN_USE;
+            throw new StepFailed(
+                    inUse ? MigOutcome.Why.IN_USE : MigOutcome.Why.OTHER,
+                    left.getFirst().text(),
+                    "who uses it cannot be asked: " + e.text(),
+                    e);
+        }
+        MigGeometry now = geometry(gpu);
+        for (MigStep step : left) {
+            List<MigUse.Holder> holders = holders(use, step, now);
+            if (!holders.isEmpty()) {
+                throw new StepFailed(
+                        MigOutcome.Why.IN_USE, step.text(), "in use by " + MigUse.names(holders), null);
+            }
+        }
     }
 
     private void announce(MigJournal.Entry entry, int number, String next) throws StepFailed {
@@ -396,15 +460,21 @@ public final class MigTransaction {
         return geometry.get();
     }
 
-    private void forgetJournal() {
+    /** Removes the journal of a change that has ended; what people have to do where that fails, or empty. */
+    private String forgetJournal() {
         try {
             journal.remove();
+            return "";
         } catch (IOException e) {
-            LOG.error(
-                    "the journal of a MIG change that has ended cannot be removed: remove it",
-                    e,
-                    "file",
-                    journal.file());
+            LOG.error("the journal of a MIG change that has ended cannot be removed", e, "file", journal.file());
+        }
+        try {
+            // One without GPUs: there is nothing to end.
+            journal.write(new MigJournal.Entry(false, "", "", 0, "", List.of()));
+            return "";
+        } catch (IOException e) {
+            return "the journal " + journal.file() + " can be neither removed nor written (" + e
+                    + "): remove it, or the next change begins with ending this one again";
         }
     }
 

@@ -1,6 +1,11 @@
 package io.gpunode.agent.mig;
 
 import io.gpunode.agent.model.GpuId;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** Operations of which chosen steps go wrong. Steps are counted from 1, those back too. */
 final class FaultyOperations implements MigOperations {
@@ -29,6 +34,8 @@ final class FaultyOperations implements MigOperations {
     private Fault secondFault = Fault.FAILS;
     private int secondAt;
     private int steps;
+    private final Map<GpuId, MigUse.Holder> pods = new HashMap<>();
+    private @Nullable GpuId lost;
     private Runnable beforeStep = () -> {};
 
     FaultyOperations(MigOperations inner) {
@@ -61,14 +68,32 @@ final class FaultyOperations implements MigOperations {
         return steps;
     }
 
+    /** A pod was given this, which the driver does not know of. */
+    void given(GpuId gpu, MigUse.Holder pod) {
+        pods.put(gpu, pod);
+    }
+
+    /** From now on the GPU does not answer; null for all do. */
+    void lost(@Nullable GpuId gpu) {
+        lost = gpu;
+    }
+
     @Override
     public MigGpu read(GpuId gpu) throws MigOperationException, InterruptedException {
+        if (gpu.equals(lost)) {
+            throw new MigOperationException(MigOperationException.Kind.LOST, "GPU_IS_LOST");
+        }
         return inner.read(gpu);
     }
 
     @Override
     public MigUse use(GpuId gpu) throws MigOperationException, InterruptedException {
-        return inner.use(gpu);
+        List<MigUse.Holder> holders = new ArrayList<>(inner.use(gpu).holders());
+        MigUse.Holder pod = pods.get(gpu);
+        if (pod != null) {
+            holders.add(pod);
+        }
+        return new MigUse(holders);
     }
 
     @Override

@@ -13,7 +13,12 @@ import io.gpunode.agent.model.MigProfile;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,6 +38,8 @@ class MigTransactionTest {
     private static final Path STATE = Path.of("/var/lib/gpu-node-agent");
     private static final MigChips CHIP = MigChips.A100_80;
     private static final GpuId FIRST = new GpuId("GPU-0");
+    private static final GpuId SECOND = new GpuId("GPU-1");
+    private static final MigUse.Holder POD = new MigUse.Holder("pod training/bert-0", 1, -1);
 
     @TempDir
     private Path root = Path.of("");
@@ -331,11 +338,109 @@ class MigTransactionTest {
     }
 
     @Test
-    void whatSomebodyElseMadeAfterACrashIsLeftAlone() throws Exception {
+    void aPodThatWasAdmittedSinceTheChangeBeganKeepsWhatItWasGiven() throws Exception {
         // Given
-        operations.fault(Fault.CRASH_AFTER, 3);
+        operations.beforeStep(() -> {
+            if (operations.steps() == 1) {
+                operations.given(FIRST, POD);
+            }
+        });
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome)
+                .isEqualTo(new MigOutcome.RolledBack(
+                        MigOutcome.Why.IN_USE,
+                        "destroy compute instance 1 of GPU instance 1 (1c.3g.40gb)",
+                        "in use by pod training/bert-0"));
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    @Test
+    void aPodThatWasAdmittedAfterACrashKeepsWhatItWasGiven() throws Exception {
+        // Given
+        crashAt(1);
+        operations.given(FIRST, POD);
+
+        // When
+        MigOutcome outcome = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.RolledBack.class);
+        assertThat(outcome.message()).contains("in use by pod training/bert-0");
+        assertThat(model.layouts()).isEqualTo(before());
+    }
+
+    private void crashAt(int step) {
+        operations.fault(Fault.CRASH_AFTER, step);
         assertThatThrownBy(() -> transaction().apply(plan)).isInstanceOf(FaultyOperations.Crash.class);
         operations.heal();
+    }
+
+    @Test
+    void aGpuThatIsLostAfterACrashDoesNotHoldUpTheOthers() throws Exception {
+        // Given
+        crashAt(9);
+        operations.lost(FIRST);
+
+        // When
+        MigOutcome outcome = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(outcome).isInstanceOfSatisfying(MigOutcome.Stuck.class, stuck -> assertThat(stuck.left())
+                .singleElement()
+                .asString()
+                .contains("GPU 0 (GPU-0)")
+                .contains("GPU_IS_LOST"));
+        assertThat(model.layouts().getLast()).isEqualTo(before().getLast());
+        operations.lost(null);
+        assertThat(transaction().recover()).containsInstanceOf(MigOutcome.RolledBack.class);
+        assertThat(model.layouts()).isEqualTo(before());
+        assertThat(journalIsThere()).isFalse();
+    }
+
+    @Test
+    void aPlanThatComesWhileAnInterruptedChangeCannotBeEndedIsToldSo() throws Exception {
+        // Given
+        crashAt(9);
+        operations.lost(FIRST);
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome.message())
+                .contains("a change that was interrupted comes first")
+                .contains("not brought back yet: GPU 0 (GPU-0)")
+                .doesNotContain("was ended");
+    }
+
+    @Test
+    void whatSomebodyElseMadeAfterACrashIsLeftAloneAndTheOthersAreEnded() throws Exception {
+        // Given
+        crashAt(3);
+        model.board(SECOND).apply(new MigStep.SetMode(true, true, true));
+        model.board(SECOND)
+                .apply(new MigStep.CreateInstance(CHIP.named("1g.20gb").id(), new MigPlacement(4, 2), "1g.20gb"));
+        MigLayout found = model.layouts().getLast();
+
+        // When
+        MigOutcome outcome = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Done.class);
+        assertThat(outcome.message()).contains("GPU 1 (GPU-1): changed by somebody else");
+        assertThat(model.layouts()).containsExactly(after().getFirst(), found);
+        assertThat(journalIsThere()).isFalse();
+    }
+
+    @Test
+    void aJournalOfWhichAllGpusWereChangedBySomebodyElseIsGivenUp() throws Exception {
+        // Given
+        plan = new MigPlan(plan.gpus().subList(0, 1));
+        crashAt(3);
         model.board(FIRST)
                 .apply(new MigStep.CreateInstance(CHIP.named("1g.20gb").id(), new MigPlacement(4, 2), "1g.20gb"));
         List<MigLayout> found = model.layouts();
@@ -347,6 +452,68 @@ class MigTransactionTest {
         assertThat(outcome).isInstanceOf(MigOutcome.Untouched.class);
         assertThat(model.layouts()).isEqualTo(found);
         assertThat(journalIsThere()).isFalse();
+    }
+
+    @Test
+    void aJournalThatCannotBeRemovedIsNotFollowedAgain() throws Exception {
+        // Given
+        files = refusingToDelete(files);
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isEqualTo(new MigOutcome.Done(plan.stepCount(), false));
+        assertThat(journalIsThere()).isTrue();
+        assertThat(transaction().isInterrupted()).isFalse();
+        assertThat(transaction().recover()).isEmpty();
+        plan = planned(new MigRequest(model.read(SECOND), new MigWish.Disabled(), MigUse.NOBODY));
+        assertThat(transaction().apply(plan)).isInstanceOf(MigOutcome.Done.class);
+        assertThat(model.layouts().getLast()).isEqualTo(MigLayout.DISABLED);
+    }
+
+    @Test
+    void aJournalThatCanBeNeitherRemovedNorWrittenIsNamedByTheOutcome() throws Exception {
+        // Given
+        Path journal = root.resolve("var/lib/gpu-node-agent/mig.journal");
+        operations.beforeStep(() -> {
+            if (operations.steps() == plan.stepCount()) {
+                becomeADirectory(journal);
+            }
+        });
+
+        // When
+        MigOutcome outcome = transaction().apply(plan);
+
+        // Then
+        assertThat(outcome).isInstanceOf(MigOutcome.Done.class);
+        assertThat(outcome.message())
+                .contains("/var/lib/gpu-node-agent/mig.journal can be neither removed nor written")
+                .contains("remove it");
+        assertThat(model.layouts()).isEqualTo(after());
+    }
+
+    private static void becomeADirectory(Path file) {
+        try {
+            Files.delete(file);
+            Files.createDirectories(file.resolve("in the way"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static HostFiles refusingToDelete(HostFiles files) {
+        return (HostFiles) Proxy.newProxyInstance(
+                HostFiles.class.getClassLoader(), new Class<?>[] {HostFiles.class}, (_, method, arguments) -> {
+                    if (method.getName().equals("delete")) {
+                        throw new FileSystemException(String.valueOf(arguments[0]), null, "Operation not permitted");
+                    }
+                    try {
+                        return method.invoke(files, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
     }
 
     @Test
