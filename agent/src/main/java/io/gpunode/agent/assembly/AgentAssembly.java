@@ -123,7 +123,13 @@ public final class AgentAssembly {
         this.cdi = new CdiPublisher(
                 inventory, this::config, host, new SystemDeviceNodes(host), clock, heartbeats, this::cdiChanged);
         this.pods = new PodResourcesClient(
-                config.kubelet().podResourcesSocket(), config.sampling().interval(), loops, clock, heartbeats, meters);
+                config.kubelet().podResourcesSocket(),
+                config.sampling().interval(),
+                loops,
+                clock,
+                wall,
+                heartbeats,
+                meters);
         this.kubernetes = new ApiConnection(
                 config.kubernetes(),
                 config.host().nodeName(),

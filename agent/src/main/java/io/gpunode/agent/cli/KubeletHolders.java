@@ -45,6 +45,7 @@ final class KubeletHolders implements AutoCloseable {
                         INTERVAL,
                         loops,
                         SystemTime.monotonic(),
+                        SystemTime.wall(),
                         new Heartbeats(SystemTime.monotonic()),
                         Meters.NONE));
         opened.client.start();

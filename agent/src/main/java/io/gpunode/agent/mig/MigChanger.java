@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /** Brings a node to a layout by its name, once: reads the layouts and the GPUs, plans, and carries it out. One thread. */
@@ -31,7 +32,7 @@ final class MigChanger {
          */
         record Done(int steps, Map<GpuId, Integer> devices) implements Result {}
 
-        /** Somebody uses what would have to go; nothing was touched. */
+        /** Somebody uses what would have to go; the GPUs are as they were. */
         record InUse(String reason) implements Result {}
 
         /**
@@ -47,7 +48,7 @@ final class MigChanger {
     @FunctionalInterface
     interface Beginning {
         /** @param gpus those that change */
-        void beginning(int steps, Set<GpuId> gpus) throws InterruptedException;
+        void beginning(int steps, Set<GpuId> gpus);
     }
 
     MigChanger(AgentConfig.Mig config, HostFiles files, MigTransaction.Listener listener) {
@@ -71,10 +72,19 @@ final class MigChanger {
         }
         try {
             List<MigGpu> gpus = new ArrayList<>(order.size());
-            for (GpuId id : order) {
-                gpus.add(operations.read(id));
+            Map<Integer, String> unreadable = new TreeMap<>();
+            for (int index = 0; index < order.size(); index++) {
+                try {
+                    gpus.add(operations.read(order.get(index)));
+                } catch (MigOperationException e) {
+                    unreadable.put(
+                            index, "GPU " + index + " (" + order.get(index) + ") cannot be looked at: " + e.text());
+                }
             }
             Report report = new Report(true);
+            if (gpus.isEmpty() && !unreadable.isEmpty()) {
+                return failed(String.join("; ", unreadable.values()));
+            }
             Optional<MigConfigFile> file = layouts(gpus, report);
             if (file.isEmpty()) {
                 return failed(text(report));
@@ -84,6 +94,13 @@ final class MigChanger {
                 return failed("there is no layout \"" + layout + "\" in " + source() + "; set the label to one of: "
                         + String.join(", ", file.get().layouts().keySet()));
             }
+            String inDoubt = unreadable.entrySet().stream()
+                    .filter(gpu -> entries.stream().anyMatch(entry -> mayName(entry, gpu.getKey())))
+                    .map(Map.Entry::getValue)
+                    .collect(Collectors.joining("; "));
+            if (!inDoubt.isEmpty()) {
+                return failed(inDoubt);
+            }
             if (!uncounted.isEmpty()
                     && entries.stream().anyMatch(entry -> !entry.gpus().isEmpty())) {
                 return failed("the layout names GPUs by index, and " + uncounted);
@@ -91,6 +108,9 @@ final class MigChanger {
             Optional<MigConfigWishes> wishes = MigConfigWishes.of(entries, gpus, report);
             return wishes.isEmpty() ? failed(text(report)) : apply(wishes.get(), operations, transaction, beginning);
         } catch (MigOperationException e) {
+            if (e.kind() == MigOperationException.Kind.IN_USE) {
+                return new Result.InUse(e.text());
+            }
             return failed("the GPUs cannot be looked at: " + e.text());
         } catch (MigReader.UnreadableException e) {
             return failed(String.valueOf(e.getMessage()));
@@ -158,14 +178,23 @@ final class MigChanger {
                 }
                 yield new Result.Done(done.steps(), devices);
             }
-            case MigOutcome.RolledBack _ ->
-                new Result.Failed(
-                        outcome.message(),
-                        plan.gpus().stream()
-                                .flatMap(gpu -> gpu.steps().stream())
-                                .anyMatch(step -> step instanceof MigStep.SetMode mode && mode.reset()));
-            case MigOutcome.Untouched _, MigOutcome.Stuck _ -> failed(outcome.message());
+            case MigOutcome.RolledBack back -> notDone(back.why(), back.message());
+            case MigOutcome.Untouched untouched -> notDone(untouched.why(), untouched.message());
+            case MigOutcome.Stuck stuck -> failed(stuck.message());
         };
+    }
+
+    private static Result notDone(MigOutcome.Why why, String message) {
+        return switch (why) {
+            case IN_USE -> new Result.InUse(message);
+            case MODE_REFUSED -> new Result.Failed(message, true);
+            case OTHER -> failed(message);
+        };
+    }
+
+    /** Of a GPU that cannot be looked at nobody knows whether a filter for its model means it. */
+    private static boolean mayName(MigConfigFile.Entry entry, int index) {
+        return entry.gpus().isEmpty() || entry.gpus().contains(index);
     }
 
     /** From the file, which may have been changed since; else those that the hardware can be split into. */

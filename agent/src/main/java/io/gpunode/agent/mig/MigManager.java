@@ -18,12 +18,12 @@ import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.os.HostFiles;
-import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps the node's GPUs split as a layout wants it, which the label {@value #LABEL} names, else {@code mig.layout}. Acts when the wish becomes another
- * one and when NVML was opened anew; what somebody changes by hand in between is left to them. A change that has begun is not interrupted by a new
+ * one, when NVML was opened anew and when a GPU joins; what somebody changes by hand in between is left to them. A change that has begun is not interrupted by a new
  * wish: the newest one is looked at when it has ended.
  *
  * <p>One loop owns it; what it shows is for any thread.
@@ -60,11 +60,6 @@ public final class MigManager implements Service {
 
     private static final String UNKNOWN = "the GPUs are not known yet";
 
-    /** The kubelet answers in milliseconds; half a second is what a change waits for it. */
-    private static final Duration ANSWER_LOOK = Duration.ofMillis(10);
-
-    private static final int ANSWER_LOOKS = 50;
-
     /** The picture follows within the inventory's pause between two looks; one that does not is offered as it is. */
     private static final Duration GIVE_BACK_LIMIT = Duration.ofSeconds(5);
 
@@ -83,14 +78,13 @@ public final class MigManager implements Service {
     private final Consumer<Set<GpuId>> withhold;
     private final AgentConfig.Mig config;
     private final LayoutMemory memory;
-    private volatile boolean unfinished;
+    private final MigJournal journal;
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final Backoff afterFailure;
     private final Backoff whileInUse;
     private final DutyCycle loop;
     private final CountDownLatch firstLook = new CountDownLatch(1);
-    private final CountDownLatch stopped = new CountDownLatch(1);
     private final Object pictures = new Object();
 
     private volatile MigManagerStatus status;
@@ -98,6 +92,8 @@ public final class MigManager implements Service {
     private volatile Map<GpuId, Integer> expected = Map.of();
 
     private volatile long generationSeen = -1;
+    /** The GPUs that were shown since NVML was opened: one that says late who it is has not been split yet. */
+    private volatile Set<GpuId> gpusSeen = Set.of();
 
     private @Nullable Wish wish;
     private @Nullable Tick changingSince;
@@ -193,7 +189,7 @@ public final class MigManager implements Service {
         this.clock = clock;
         this.wall = wall;
         this.memory = new LayoutMemory(host, MigTransaction.STATE_DIRECTORY);
-        this.unfinished = new MigJournal(host, MigTransaction.STATE_DIRECTORY).exists();
+        this.journal = new MigJournal(host, MigTransaction.STATE_DIRECTORY);
         this.changer = new MigChanger(
                 config,
                 host,
@@ -245,7 +241,6 @@ public final class MigManager implements Service {
         if (subscribed != null) {
             subscribed.close();
         }
-        stopped.countDown();
         loop.stop(limit);
     }
 
@@ -259,7 +254,7 @@ public final class MigManager implements Service {
      * where nothing is to be restored, and for a bounded time. Before anything of the node is offered.
      */
     public void awaitRestored() throws InterruptedException {
-        if (memory.layout().isEmpty() && config.layout().isEmpty() && !unfinished) {
+        if (memory.layout().isEmpty() && config.layout().isEmpty() && !journal.exists()) {
             return;
         }
         Tick limit = clock.now().plus(RESTORE_LIMIT);
@@ -294,12 +289,22 @@ public final class MigManager implements Service {
 
     /** On the inventory's thread. */
     private void pictured(NodeSnapshot picture) {
-        if (generation(picture) != generationSeen || !withheld.isEmpty()) {
+        if (generation(picture) != generationSeen || !withheld.isEmpty() || hasNewGpu(picture)) {
             loop.wake();
         }
         synchronized (pictures) {
             pictures.notifyAll();
         }
+    }
+
+    private boolean hasNewGpu(NodeSnapshot picture) {
+        Set<GpuId> seen = gpusSeen;
+        for (Gpu gpu : picture.gpus()) {
+            if (!seen.contains(gpu.id())) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Of the session with NVML that shows GPUs; -1 while there is none. */
@@ -324,7 +329,16 @@ public final class MigManager implements Service {
         changingSince = null;
         NodeSnapshot picture = snapshots.current();
         long generation = generation(picture);
-        generationSeen = generation;
+        if (generation != generationSeen) {
+            gpusSeen = Set.of();
+            generationSeen = generation;
+        }
+        if (hasNewGpu(picture)) {
+            Set<GpuId> seen = new HashSet<>(gpusSeen);
+            picture.gpus().forEach(gpu -> seen.add(gpu.id()));
+            gpusSeen = Set.copyOf(seen);
+            done = null;
+        }
         if (wanted.layout.isEmpty()) {
             return unwanted(wanted, picture, now);
         }
@@ -339,7 +353,6 @@ public final class MigManager implements Service {
         if (!basis.equals(done)) {
             done = basis;
             settled = false;
-            unfinished = false;
             notBefore = now;
             afterFailure.reset();
             whileInUse.reset();
@@ -351,7 +364,16 @@ public final class MigManager implements Service {
         if (left.isPositive()) {
             return left;
         }
-        Duration next = attempt(wanted, picture);
+        Duration next;
+        try {
+            next = attempt(wanted, picture);
+        } catch (RuntimeException e) {
+            LOG.error("a try to split the GPUs failed", e, "layout", wanted.layout);
+            show(MigManagerStatus.State.FAILED, wanted, "the agent failed in the middle of a try: " + e, 0);
+            next = afterFailure.next();
+        }
+        // Whatever came of it may have been seen in between.
+        door.changed();
         notBefore = clock.now().plus(next);
         firstLook.countDown();
         return next;
@@ -362,6 +384,10 @@ public final class MigManager implements Service {
         done = null;
         String reason = "";
         Duration next = NOTHING;
+        if (labels.label(LABEL) instanceof NodeLabels.Answer.NotSet) {
+            memory.keep("");
+        }
+        boolean unfinished = journal.exists();
         if (unfinished && generation(picture) < 0) {
             reason = "a change was interrupted, which is ended when the GPUs are known";
             lookedWithoutDriver(picture);
@@ -370,18 +396,27 @@ public final class MigManager implements Service {
             if (left.isPositive()) {
                 return left;
             }
-            reason = changer.finish(
-                    door.beside(picture.gpus().stream().map(Gpu::id).toList()));
-            unfinished = !reason.isEmpty();
+            reason = finish(picture);
             door.changed();
-            next = unfinished ? afterFailure.next() : NOTHING;
-            notBefore = now.plus(next);
+            next = journal.exists() ? afterFailure.next() : NOTHING;
+            notBefore = clock.now().plus(next);
             firstLook.countDown();
         } else {
             firstLook.countDown();
         }
         show(MigManagerStatus.State.IDLE, wanted, reason, 0);
         return next;
+    }
+
+    private String finish(NodeSnapshot picture) throws InterruptedException {
+        List<Gpu> gpus = picture.gpus();
+        try {
+            return changer.finish(new PodAwareOperations(
+                    door.beside(gpus.stream().map(Gpu::id).toList()), gpus, pods));
+        } catch (RuntimeException e) {
+            LOG.error("ending a MIG change that was interrupted failed", e);
+            return "a change that was interrupted: " + e;
+        }
     }
 
     /** A start does not wait for a driver that is not there. */
@@ -401,7 +436,6 @@ public final class MigManager implements Service {
                 changedAt = now;
                 settled = false;
                 notBefore = now;
-                pods.askAgain();
                 if (!wanted.layout.isEmpty()) {
                     // Whoever has set the label waits for its end, and must not take that of the layout before for it.
                     show(MigManagerStatus.State.PENDING, wanted, "", 0);
@@ -443,7 +477,6 @@ public final class MigManager implements Service {
         List<Gpu> gpus = picture.gpus();
         List<GpuId> order = gpus.stream().map(Gpu::id).toList();
         String uncounted = door.uncounted();
-        pods.askAgain();
         status = new MigManagerStatus(
                 status.state(),
                 status.layout(),
@@ -476,10 +509,8 @@ public final class MigManager implements Service {
             case MigChanger.Result.Done(int steps, Map<GpuId, Integer> devices) -> {
                 tookAlone = "";
                 settled = true;
-                if (steps > 0) {
-                    expected = devices;
-                    door.changed();
-                }
+                // Also without a step: the end of an interrupted change may have made them.
+                expected = devices;
                 remember(wanted);
                 show(
                         MigManagerStatus.State.SUCCESS,
@@ -502,7 +533,6 @@ public final class MigManager implements Service {
                 // What was taken back may have been seen meanwhile, and instances have new names.
                 expected = Map.of();
                 giveBackBy = clock.now().plus(LOOKED_AGAIN);
-                door.changed();
                 show(MigManagerStatus.State.FAILED, wanted, reason, 0);
                 yield afterFailure.next();
             }
@@ -510,29 +540,14 @@ public final class MigManager implements Service {
     }
 
     /**
-     * A change is about to begin: nothing more is given to containers on the GPUs that it is about, and who was given something until now is asked
-     * for once more, since the change looks at them again before its first step.
+     * A change is about to begin: nothing more is given to containers on the GPUs that it is about. Who was given something until
+     * now is asked for by the change itself before its first step.
      */
-    private void begun(Wish wanted, int steps, Set<GpuId> changing) throws InterruptedException {
+    private void begun(Wish wanted, int steps, Set<GpuId> changing) {
         LOG.info("the GPUs are split anew", "layout", wanted.layout, "by", wanted.origin, "steps", steps);
         show(MigManagerStatus.State.PENDING, wanted, steps + " steps are being made", 0);
         withheld = changing;
         withhold.accept(changing);
-        Tick asked = clock.now();
-        pods.askAgain();
-        for (int i = 0; i < ANSWER_LOOKS && !answeredSince(asked); i++) {
-            if (stopped.await(ANSWER_LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
-                throw new InterruptedException("the agent is stopping");
-            }
-        }
-    }
-
-    /** Whether the kubelet has said who holds what since then; also when it cannot be asked. */
-    private boolean answeredSince(Tick asked) {
-        Optional<PodResourcesPicture> answer = pods.current();
-        return answer.isEmpty()
-                || !answer.get().error().isEmpty()
-                || answer.get().readAt().reached(asked);
     }
 
     /** What a change was about is given to containers again, once the picture shows what came of it. */

@@ -4,9 +4,9 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.podresources.DeviceHolders;
-import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.podresources.PodUse;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -15,9 +15,12 @@ import java.util.Set;
 
 /**
  * The operations, with the pods to which the kubelet gave a GPU or an instance among those who use it: a pod holds what it was given from its
- * admission on, long before a process of it can be seen.
+ * admission on, long before a process of it can be seen. The kubelet is asked each time: who is not named by an older answer may hold it by now.
  */
 final class PodAwareOperations implements MigOperations {
+    /** The kubelet answers in milliseconds. */
+    private static final Duration ANSWER_LIMIT = Duration.ofSeconds(2);
+
     private final MigOperations inner;
     private final List<Gpu> picture;
     private final PodResourcesSource pods;
@@ -47,9 +50,16 @@ final class PodAwareOperations implements MigOperations {
         inner.perform(gpu, step);
     }
 
-    private List<MigUse.Holder> pods(GpuId gpu) {
-        Map<String, List<PodUse>> byDevice =
-                pods.current().map(PodResourcesPicture::byDevice).orElse(Map.of());
+    private List<MigUse.Holder> pods(GpuId gpu) throws MigOperationException, InterruptedException {
+        Map<String, List<PodUse>> byDevice = switch (pods.ask(ANSWER_LIMIT)) {
+            case PodResourcesSource.Answer.Holders(Map<String, List<PodUse>> told) -> told;
+            case PodResourcesSource.Answer.NoKubelet _ -> Map.of();
+            case PodResourcesSource.Answer.None(String why) ->
+                throw new MigOperationException(
+                        MigOperationException.Kind.IN_USE,
+                        "the kubelet does not say which pods hold " + gpu + " (" + why
+                                + "): start it, or wait until it answers");
+        };
         DeviceHolders all = new DeviceHolders(picture, byDevice);
         List<MigUse.Holder> holders = new ArrayList<>();
         for (int place = 0; place < picture.size(); place++) {

@@ -18,9 +18,13 @@ import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
+import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -33,7 +37,7 @@ import org.jspecify.annotations.Nullable;
  * a failed call closes it, and the next turn opens another when somebody listens again, so a restarted kubelet is found without gRPC's own
  * back-off. While nobody listens it looks at the socket at growing intervals, up to the interval.
  *
- * <p>The loop's thread owns everything but what {@link #current()} and {@link #error()} read.
+ * <p>The loop's thread owns everything but what {@link #current()} and {@link #error()} read, and the count of {@link #ask questions}.
  */
 public final class PodResourcesClient implements Service, PodResourcesSource {
     private static final Log LOG = Log.of(PodResourcesClient.class);
@@ -47,6 +51,9 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     private static final Duration BOUND = Duration.ofSeconds(15);
 
     private static final Duration CHANNEL_END = Duration.ofSeconds(1);
+
+    /** Seconds since the machine was started, in a container too. */
+    private static final Path UPTIME = Path.of("/proc/uptime");
 
     private enum State {
         /** Nothing is known yet, and nothing was said. */
@@ -64,6 +71,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     private final MethodDescriptor<ListPodResourcesRequest, Map<String, List<PodUse>>> list;
     private final EventLoops loops;
     private final MonotonicClock clock;
+    private final InstantSource wall;
     private final DutyCycle cycle;
     private final Backoff backoff;
     private final Meters.Counter answers;
@@ -74,6 +82,14 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     private volatile boolean stopping;
     private volatile @Nullable PodResourcesPicture picture;
     private volatile String error = "";
+    private final Object questions = new Object();
+    /** Guarded by {@link #questions}, as the two below: how many were asked. */
+    private long asked;
+
+    /** How many of them {@link #answer} came after. */
+    private long answered;
+
+    private Answer answer = new Answer.None("it was not asked yet");
 
     /**
      * @param socket {@code kubelet.podResourcesSocket}
@@ -85,6 +101,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
             Duration interval,
             EventLoops loops,
             MonotonicClock clock,
+            InstantSource wall,
             Heartbeats heartbeats,
             Meters meters) {
         UnixSockets.checkPath(socket, "kubelet.podResourcesSocket");
@@ -95,6 +112,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
                 .build();
         this.loops = loops;
         this.clock = clock;
+        this.wall = wall;
         this.backoff = new Backoff(
                 FIRST_PAUSE.compareTo(interval) < 0 ? FIRST_PAUSE : interval, interval, new SplittableRandom());
         this.cycle = new DutyCycle("podresources", BOUND, heartbeats, this::turn);
@@ -110,11 +128,6 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     /** Changes the time from one call to the next, from the next one on; more than zero. Any thread. */
     public void interval(Duration changed) {
         interval = changed;
-        cycle.wake();
-    }
-
-    @Override
-    public void askAgain() {
         cycle.wake();
     }
 
@@ -155,8 +168,64 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         return error;
     }
 
+    @Override
+    public Answer ask(Duration limit) throws InterruptedException {
+        Tick deadline = clock.now().plus(limit);
+        synchronized (questions) {
+            asked++;
+            long mine = asked;
+            cycle.wake();
+            long left = limit.toMillis();
+            while (answered < mine && left > 0) {
+                questions.wait(left);
+                left = deadline.since(clock.now()).toMillis();
+            }
+            return answered < mine ? new Answer.None("no answer within " + limit.toMillis() + " ms") : answer;
+        }
+    }
+
     /** One call, when somebody listens. Only the loop's thread, or a test's before {@link #start}. */
     Duration turn() throws InterruptedException {
+        long before;
+        synchronized (questions) {
+            before = asked;
+        }
+        Duration next = call();
+        Answer came = answer(state);
+        synchronized (questions) {
+            answered = before;
+            answer = came;
+            questions.notifyAll();
+        }
+        return next;
+    }
+
+    private Answer answer(State now) {
+        PodResourcesPicture last = picture;
+        if (now == State.ANSWERING && last != null && !stopping) {
+            return new Answer.Holders(last.byDevice());
+        }
+        return now == State.ABSENT && !hasRunSinceBoot()
+                ? new Answer.NoKubelet()
+                : new Answer.None(stopping ? "the agent is stopping" : error);
+    }
+
+    /** A kubelet leaves its socket behind when it ends, also over a restart of the machine; the next one makes it anew. */
+    private boolean hasRunSinceBoot() {
+        try {
+            String uptime = Files.readString(UPTIME);
+            Instant boot = wall.instant()
+                    .minusMillis((long) (1000 * Double.parseDouble(uptime.substring(0, uptime.indexOf(' ')))));
+            return !Files.getLastModifiedTime(socket).toInstant().isBefore(boot);
+        } catch (NoSuchFileException e) {
+            return Files.exists(socket);
+        } catch (IOException | RuntimeException e) {
+            LOG.debug("when the kubelet was started last is not known", "socket", socket, "error", e);
+            return true;
+        }
+    }
+
+    private Duration call() throws InterruptedException {
         if (stopping) {
             return interval;
         }

@@ -163,7 +163,6 @@ class MigLayoutOfANodeTest {
         assertThat(mig().member("layout").textOr("")).isEqualTo("all-2g.20gb");
         assertThat(node.hostRoot().resolve("var/lib/gpu-node-agent/mig.journal"))
                 .doesNotExist();
-        assertThat(mig().member("attempts").wholeNumber().orElse(-1)).isLessThan(8);
     }
 
     @Test

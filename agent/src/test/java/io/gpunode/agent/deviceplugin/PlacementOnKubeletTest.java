@@ -171,6 +171,7 @@ class PlacementOnKubeletTest {
                 Duration.ofMillis(20),
                 agentLoops,
                 SystemTime.monotonic(),
+                SystemTime.wall(),
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE);
     }

@@ -2,6 +2,7 @@ package io.gpunode.agent.mig;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.MigWhileInUse;
@@ -110,6 +111,12 @@ class MigManagerTest {
 
     private final class Pods implements PodResourcesSource {
         private Map<String, List<PodUse>> byDevice = Map.of();
+        private Optional<Answer> answer = Optional.empty();
+
+        @Override
+        public Answer ask(Duration limit) throws InterruptedException {
+            return answer.isPresent() ? answer.get() : PodResourcesSource.super.ask(limit);
+        }
 
         @Override
         public Optional<PodResourcesPicture> current() {
@@ -121,9 +128,13 @@ class MigManagerTest {
         private int alone;
         private int changes;
         private String uncounted = "";
+        private boolean broken;
 
         @Override
         public MigOperations beside(List<GpuId> order) {
+            if (broken) {
+                throw new IllegalStateException("the door is broken");
+            }
             return operations;
         }
 
@@ -575,6 +586,206 @@ class MigManagerTest {
         assertThat(result)
                 .isEqualTo(new MigChanger.Result.Failed(
                         "the layout names GPUs by index, and GPUs could not be identified", false));
+    }
+
+    @Test
+    void aKubeletThatDoesNotSayWhoHoldsWhatKeepsTheGpusAsTheyAre() throws Exception {
+        // Given
+        labels.set("all-disabled");
+        pods.answer = Optional.of(new PodResourcesSource.Answer.None("nobody listens"));
+        MigManager manager = manager();
+        pass(manager, Duration.ofSeconds(5));
+        assertThat(manager.status().reason())
+                .contains("the kubelet does not say")
+                .contains("nobody listens");
+        assertThat(operations.steps()).isZero();
+
+        // When
+        pods.answer = Optional.empty();
+        pass(manager, Duration.ofSeconds(16));
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+    }
+
+    @Test
+    void beforeTheFirstKubeletNoPodHoldsAnything() throws Exception {
+        // Given
+        labels.set("all-disabled");
+        pods.answer = Optional.of(new PodResourcesSource.Answer.NoKubelet());
+        MigManager manager = manager();
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+    }
+
+    @Test
+    void aLabelThatWasRemovedIsNotRemembered() throws Exception {
+        // Given
+        labels.set("all-2g.20gb");
+        manager().turn();
+        labels.answer = new NodeLabels.Answer.NotSet();
+        MigManager next = manager();
+
+        // When
+        next.turn();
+
+        // Then
+        assertThat(root.resolve("var/lib/gpu-node-agent/mig-layout")).doesNotExist();
+    }
+
+    @Test
+    void aTryThatBreaksDownIsFailedAndKeepsNoStartWaiting() throws Exception {
+        // Given
+        labels.set("all-2g.20gb");
+        door.broken = true;
+        MigManager manager = manager("all-1g.10gb", MigWhileInUse.FAILED);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(states).containsExactly("failed");
+        assertThat(manager.status().reason()).contains("the door is broken");
+        assertTimeoutPreemptively(Duration.ofSeconds(10), manager::awaitRestored);
+        door.broken = false;
+        pass(manager, Duration.ofSeconds(3));
+        assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+    }
+
+    @Test
+    void aGpuThatSaysLateWhoItIsIsSplitToo() throws Exception {
+        // Given
+        snapshots = new FakeSnapshotSource(Snapshots.pcie(1).build());
+        labels.set("all-2g.20gb");
+        MigManager manager = manager();
+        manager.turn();
+        assertThat(instances()).containsExactly(3, 0);
+
+        // When
+        snapshots.publish(node.build());
+        manager.turn();
+
+        // Then
+        assertThat(instances()).containsExactly(3, 3);
+    }
+
+    @Test
+    void theInventoryLooksAgainAfterTheEndOfAnInterruptedChangeThatMadeAllSteps() throws Exception {
+        // Given
+        labels.set("all-7g.80gb");
+        operations.fault(Fault.CRASH_AFTER, 4);
+        MigManager killed = manager();
+        assertThatThrownBy(killed::turn).isInstanceOf(FaultyOperations.Crash.class);
+        operations.heal();
+        door.changes = 0;
+        MigManager next = manager();
+
+        // When
+        next.turn();
+
+        // Then
+        assertThat(next.status().steps()).isZero();
+        assertThat(next.status().state()).isEqualTo(State.SUCCESS);
+        assertThat(door.changes).isOne();
+    }
+
+    @Test
+    void aChangeThatCouldNotBeTakenBackIsGoneOnWithAfterItsLabelWasRemoved() throws Exception {
+        // Given
+        labels.set("all-2g.20gb");
+        operations.fault(Fault.FAILS, 6);
+        operations.beforeStep(() -> {
+            if (operations.steps() == 6) {
+                operations.lost(FIRST);
+            }
+        });
+        MigManager manager = manager();
+        manager.turn();
+        Path journal = root.resolve("var/lib/gpu-node-agent/mig.journal");
+        assertThat(journal).exists();
+        operations.heal();
+        operations.beforeStep(() -> {});
+        operations.lost(null);
+        labels.answer = new NodeLabels.Answer.NotSet();
+
+        // When
+        pass(manager, Duration.ofSeconds(1));
+
+        // Then
+        assertThat(journal).doesNotExist();
+        assertThat(manager.status().state()).isEqualTo(State.IDLE);
+    }
+
+    @Test
+    void aGpuThatDoesNotAnswerKeepsNoLayoutFromTheOthersThatDoesNotNameIt() throws Exception {
+        // Given
+        Path file = root.resolve("mig.yaml");
+        Files.writeString(file, """
+                version: v1
+                mig-configs:
+                  second: [{devices: [1], mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                  both: [{devices: all, mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                """);
+        operations.lost(FIRST);
+        MigChanger changer = new MigChanger(
+                new AgentConfig.Mig(true, "", file.toString(), MigWhileInUse.FAILED),
+                new SystemHostFiles(root),
+                (gpu, step, back) -> {});
+        List<GpuId> order = List.of(FIRST, SECOND);
+
+        // When
+        MigChanger.Result both = changer.change("both", order, "", operations, (steps, gpus) -> {});
+        MigChanger.Result second = changer.change("second", order, "", operations, (steps, gpus) -> {});
+
+        // Then
+        assertThat(both)
+                .isInstanceOfSatisfying(
+                        MigChanger.Result.Failed.class,
+                        failed -> assertThat(failed.reason())
+                                .contains("GPU 0 (" + FIRST + ") cannot be looked at: GPU_IS_LOST"));
+        assertThat(second).isInstanceOf(MigChanger.Result.Done.class);
+        assertThat(instances()).containsExactly(0, 1);
+    }
+
+    @Test
+    void whoTakesAnInstanceBetweenTheStepsIsInTheWayAndNoFailure() throws Exception {
+        // Given
+        labels.set("all-7g.80gb");
+        manager().turn();
+        labels.set("all-1g.10gb");
+        operations.beforeStep(
+                () -> model.used(FIRST, new MigUse.Holder("process 4711 (python3)", instanceOf(FIRST), 0)));
+        MigManager manager = manager("", MigWhileInUse.PENDING);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(State.PENDING);
+        assertThat(manager.status().reason()).contains("process 4711 (python3)");
+        assertThat(instances()).containsExactly(1, 1);
+    }
+
+    @Test
+    void aFailureAfterAModeWasSwitchedIsNoReasonToLetGoOfTheGpus() throws Exception {
+        // Given
+        labels.set("all-disabled");
+        manager().turn();
+        labels.set("all-2g.20gb");
+        operations.fault(Fault.FAILS, 3);
+        MigManager manager = manager();
+        door.alone = 0;
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(State.FAILED);
+        assertThat(door.alone).isZero();
     }
 
     private int instanceOf(GpuId gpu) {

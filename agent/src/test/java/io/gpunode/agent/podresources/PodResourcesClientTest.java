@@ -56,6 +56,7 @@ class PodResourcesClientTest {
 
     private final ManualTime time = new ManualTime();
     private final Counts counts = new Counts();
+    private Duration wallAhead = Duration.ZERO;
     private Path socket;
     private EmbeddedKubelet kubelet;
     private MinimalPlugin plugin;
@@ -372,6 +373,85 @@ class PodResourcesClientTest {
     }
 
     @Test
+    void aQuestionIsAnsweredByACallThatBeganAfterIt() throws Exception {
+        // Given
+        startKubelet(device("a", "Healthy"));
+        client.start();
+        kubelet.awaitPodResourcesCalls(1, LIMIT);
+        kubelet.runPod("team", "train", "main", 1);
+
+        // When
+        PodResourcesSource.Answer answer = client.ask(LIMIT);
+
+        // Then
+        assertThat(answer)
+                .isEqualTo(new PodResourcesSource.Answer.Holders(
+                        Map.of("a", List.of(new PodUse("team", "train", "main")))));
+    }
+
+    @Test
+    void anErrorIsNoAnswerThoughThereWasOneBefore() throws Exception {
+        // Given
+        startKubelet(device("a", "Healthy"));
+        client.turn();
+        kubelet.podResourcesFault(new PodResourcesFault.Failing(Status.INTERNAL.withDescription("no checkpoint")));
+        client.start();
+
+        // When
+        PodResourcesSource.Answer answer = client.ask(LIMIT);
+
+        // Then
+        assertThat(answer)
+                .isInstanceOfSatisfying(
+                        PodResourcesSource.Answer.None.class,
+                        none -> assertThat(none.why()).contains("INTERNAL: no checkpoint"));
+    }
+
+    @Test
+    void withoutASocketNoKubeletHasRun() throws Exception {
+        // Given
+        client.start();
+
+        // When
+        PodResourcesSource.Answer answer = client.ask(LIMIT);
+
+        // Then
+        assertThat(answer).isEqualTo(new PodResourcesSource.Answer.NoKubelet());
+    }
+
+    @Test
+    void podsMayRunOnWhileTheirKubeletDoesNot() throws Exception {
+        // Given
+        kubelet.start();
+        kubelet.stop(LIMIT);
+        client.start();
+
+        // When
+        PodResourcesSource.Answer answer = client.ask(LIMIT);
+
+        // Then
+        assertThat(answer)
+                .isInstanceOfSatisfying(
+                        PodResourcesSource.Answer.None.class,
+                        none -> assertThat(none.why()).contains("nobody listens on " + socket));
+    }
+
+    @Test
+    void aSocketOfBeforeTheMachinesStartSaysThatNoKubeletHasRun() throws Exception {
+        // Given: now is ten years later, and the machine was started by as much later
+        kubelet.start();
+        kubelet.stop(LIMIT);
+        wallAhead = Duration.ofDays(3650);
+        client.start();
+
+        // When
+        PodResourcesSource.Answer answer = client.ask(LIMIT);
+
+        // Then
+        assertThat(answer).isEqualTo(new PodResourcesSource.Answer.NoKubelet());
+    }
+
+    @Test
     void aPathThatIsTooLongIsRefusedWithItsSetting() {
         socket = temp.resolve("x".repeat(120));
 
@@ -383,7 +463,13 @@ class PodResourcesClientTest {
 
     private PodResourcesClient client(Duration interval) {
         return new PodResourcesClient(
-                socket, interval, clientLoops, time, new Heartbeats(SystemTime.monotonic()), counts);
+                socket,
+                interval,
+                clientLoops,
+                time,
+                () -> SystemTime.wall().instant().plus(wallAhead),
+                new Heartbeats(SystemTime.monotonic()),
+                counts);
     }
 
     private PodResourcesPicture picture() {
