@@ -520,6 +520,7 @@ public final class MigManager implements Service {
                 yield NOTHING;
             }
             case MigChanger.Result.InUse(String reason) -> {
+                takenBack();
                 show(
                         config.whileInUse() == AgentConfig.MigWhileInUse.PENDING
                                 ? MigManagerStatus.State.PENDING
@@ -530,13 +531,17 @@ public final class MigManager implements Service {
                 yield whileInUse.next();
             }
             case MigChanger.Result.Failed(String reason, boolean _) -> {
-                // What was taken back may have been seen meanwhile, and instances have new names.
-                expected = Map.of();
-                giveBackBy = clock.now().plus(LOOKED_AGAIN);
+                takenBack();
                 show(MigManagerStatus.State.FAILED, wanted, reason, 0);
                 yield afterFailure.next();
             }
         };
+    }
+
+    /** What was taken back may have been seen meanwhile, and instances have new names. */
+    private void takenBack() {
+        expected = Map.of();
+        giveBackBy = clock.now().plus(LOOKED_AGAIN);
     }
 
     /**
