@@ -94,6 +94,11 @@ public final class Lane {
         return new Overdue(within == null ? function : within.get(), new Tick(started));
     }
 
+    /** The function that is being called; null for none. */
+    @Nullable String callInFlight() {
+        return callInFlight;
+    }
+
     /** When the call in flight becomes overdue; null when none is in flight. */
     @Nullable Tick overdueAt() {
         String function = callInFlight;

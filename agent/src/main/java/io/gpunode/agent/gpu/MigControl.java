@@ -27,7 +27,17 @@ public final class MigControl {
     /** The wait for what is before it on the lane comes to it. */
     private static final Duration WAIT_LIMIT = CHANGE_LIMIT.plusSeconds(15);
 
+    private static final long PAUSE_MILLIS = 50;
+
     private static final int DEVICE_LIMIT = 64;
+
+    private static final String SET_MODE = "nvmlDeviceSetMigMode";
+    private static final String CREATE_INSTANCE = "nvmlDeviceCreateGpuInstanceWithPlacement";
+    private static final String DESTROY_INSTANCE = "nvmlGpuInstanceDestroy";
+    private static final String CREATE_PART = "nvmlGpuInstanceCreateComputeInstanceWithPlacement";
+    private static final String DESTROY_PART = "nvmlComputeInstanceDestroy";
+    private static final Set<String> CHANGES =
+            Set.of(SET_MODE, CREATE_INSTANCE, DESTROY_INSTANCE, CREATE_PART, DESTROY_PART);
 
     private final GpuId gpu;
     private final Nvml nvml;
@@ -70,25 +80,20 @@ public final class MigControl {
      */
     public void setMode(boolean enabled) throws MigFault, InterruptedException {
         int status = onLane(device -> lane.call(
-                CallGroup.MIG,
-                "nvmlDeviceSetMigMode",
-                CHANGE_LIMIT,
-                () -> nvml.mig().setMode(device, enabled)));
+                CallGroup.MIG, SET_MODE, CHANGE_LIMIT, () -> nvml.mig().setMode(device, enabled)));
         if (status != NvmlReturn.SUCCESS.code()) {
-            throw MigFault.of(new NvmlException("nvmlDeviceSetMigMode", status, gpu.uuid(), ""));
+            throw MigFault.of(new NvmlException(SET_MODE, status, gpu.uuid(), ""));
         }
     }
 
     /** Makes a GPU instance at a place. */
     public void createGpuInstance(int profileId, MigPlacement place) throws MigFault, InterruptedException {
-        change(
-                "nvmlDeviceCreateGpuInstanceWithPlacement",
-                (mig, device) -> mig.createGpuInstance(device, profileId, placement(place)));
+        change(CREATE_INSTANCE, (mig, device) -> mig.createGpuInstance(device, profileId, placement(place)));
     }
 
     /** Destroys a GPU instance that has no compute instances. */
     public void destroyGpuInstance(int id) throws MigFault, InterruptedException {
-        change("nvmlGpuInstanceDestroy", (mig, device) -> {
+        change(DESTROY_INSTANCE, (mig, device) -> {
             mig.destroyGpuInstance(device, id);
             return id;
         });
@@ -97,7 +102,7 @@ public final class MigControl {
     /** Makes a compute instance at a place in a GPU instance; where the driver likes when it is too old to be told. */
     public void createComputeInstance(int gpuInstance, int profileId, MigPlacement place)
             throws MigFault, InterruptedException {
-        change("nvmlGpuInstanceCreateComputeInstanceWithPlacement", (mig, device) -> {
+        change(CREATE_PART, (mig, device) -> {
             try {
                 return mig.createComputeInstance(device, gpuInstance, profileId, placement(place));
             } catch (NvmlException e) {
@@ -111,7 +116,7 @@ public final class MigControl {
 
     /** Destroys a compute instance. */
     public void destroyComputeInstance(int gpuInstance, int id) throws MigFault, InterruptedException {
-        change("nvmlComputeInstanceDestroy", (mig, device) -> {
+        change(DESTROY_PART, (mig, device) -> {
             mig.destroyComputeInstance(device, gpuInstance, id);
             return id;
         });
@@ -203,7 +208,7 @@ public final class MigControl {
     private <T> T onLane(DeviceCall<T> call) throws MigFault, InterruptedException {
         Step<T> step = new Step<>();
         CountDownLatch ended = new CountDownLatch(1);
-        boolean accepted = lane.submit(() -> {
+        boolean accepted = submit(() -> {
             step.run(() ->
                     call.run(lane.call(CallGroup.MIG, "nvmlDeviceGetHandleByUUID", () -> nvml.deviceByUuid(gpu.uuid()))
                             .named(gpu.uuid())));
@@ -226,5 +231,20 @@ public final class MigControl {
             case Step.Outcome.Failed<T>(Exception cause) ->
                 throw new MigFault(MigFault.Kind.FAILED, String.valueOf(cause), cause);
         };
+    }
+
+    /** Hands in work; waits while a change that is overdue still runs, since it mostly ends, and what it has done has to be looked at. */
+    private boolean submit(Runnable work) throws InterruptedException {
+        CountDownLatch pause = new CountDownLatch(1);
+        boolean accepted = lane.submit(work);
+        for (long waited = 0; !accepted && waited < WAIT_LIMIT.toMillis(); waited += PAUSE_MILLIS) {
+            String function = lane.callInFlight();
+            if (lane.closed() || function != null && !CHANGES.contains(function)) {
+                return false;
+            }
+            pause.await(PAUSE_MILLIS, TimeUnit.MILLISECONDS);
+            accepted = lane.submit(work);
+        }
+        return accepted;
     }
 }

@@ -89,8 +89,7 @@ public final class NodeEvents implements Errand {
                     event.key(),
                     waiting == null
                             ? new Pending(event, at, at, clock.now(), 1, "")
-                            : new Pending(
-                                    event, waiting.first, at, clock.now(), waiting.count + 1, waiting.name));
+                            : new Pending(event, waiting.first, at, clock.now(), waiting.count + 1, waiting.name));
             if (queue.size() > LONGEST_QUEUE) {
                 Iterator<Pending> oldest = queue.values().iterator();
                 oldest.next();

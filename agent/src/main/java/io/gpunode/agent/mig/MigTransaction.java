@@ -362,8 +362,7 @@ public final class MigTransaction {
         for (MigStep step : left) {
             List<MigUse.Holder> holders = holders(use, step, now);
             if (!holders.isEmpty()) {
-                throw new StepFailed(
-                        MigOutcome.Why.IN_USE, step.text(), "in use by " + MigUse.names(holders), null);
+                throw new StepFailed(MigOutcome.Why.IN_USE, step.text(), "in use by " + MigUse.names(holders), null);
             }
         }
     }

@@ -816,8 +816,8 @@ public final class FakeApiServer implements AutoCloseable {
             String is = at.equals("/metadata/uid")
                     ? uid
                     : at.equals("/metadata/resourceVersion")
-                    ? Long.toString(version)
-                    : after.get(Integer.parseInt(at.substring("/spec/taints/".length())));
+                            ? Long.toString(version)
+                            : after.get(Integer.parseInt(at.substring("/spec/taints/".length())));
             JsonWriter value = JsonWriter.compact();
             operation.member("value").writeTo(value);
             if (operation.member("op").textOr("").equals("remove")) {

@@ -389,11 +389,14 @@ class MigTransactionTest {
         MigOutcome outcome = transaction().recover().orElseThrow();
 
         // Then
-        assertThat(outcome).isInstanceOfSatisfying(MigOutcome.Stuck.class, stuck -> assertThat(stuck.left())
-                .singleElement()
-                .asString()
-                .contains("GPU 0 (GPU-0)")
-                .contains("GPU_IS_LOST"));
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        MigOutcome.Stuck.class,
+                        stuck -> assertThat(stuck.left())
+                                .singleElement()
+                                .asString()
+                                .contains("GPU 0 (GPU-0)")
+                                .contains("GPU_IS_LOST"));
         assertThat(model.layouts().getLast()).isEqualTo(before().getLast());
         operations.lost(null);
         assertThat(transaction().recover()).containsInstanceOf(MigOutcome.RolledBack.class);

@@ -113,8 +113,12 @@ class LabelsIT {
         try (AgentProcess first = node.startAgent("--log-level=" + (round == 1 ? "info" : "error"))) {
             long deadline = System.nanoTime() + SOON.toNanos();
             while (names().isEmpty()) {
-                assertThat(first.alive()).as(() -> String.join("\n", first.output())).isTrue();
-                assertThat(System.nanoTime() - deadline).as("nothing is written").isNegative();
+                assertThat(first.alive())
+                        .as(() -> String.join("\n", first.output()))
+                        .isTrue();
+                assertThat(System.nanoTime() - deadline)
+                        .as("nothing is written")
+                        .isNegative();
                 Thread.onSpinWait();
             }
 
