@@ -289,6 +289,29 @@ class RealApiServerIT {
         }
     }
 
+    @Test
+    void featureLabelsThatAreSwitchedOffLeaveTheNodeAndThoseOfOthersStay() throws Exception {
+        // Given: no node-feature-discovery, so that the Node itself is the place that is found
+        bed().kubectl("label", "--overwrite", "node", KubeletBed.NODE, "nvidia.com/somebody.elses=kept");
+        try (NodeUnderTest node = new NodeUnderTest(folder, "8xh100");
+                AgentProcess agent = agent(node, asKubelet)) {
+            agent.awaitAddress();
+            awaitLabel("nvidia.com/gpu.count", "8");
+
+            // When
+            Files.writeString(node.config, Files.readString(node.config) + "labels: {sink: off}\n");
+            agent.signal("HUP");
+
+            // Then
+            awaitLabel("nvidia.com/gpu.count", "");
+            Eventually.within(SOON, () -> {
+                String left = bed().kubectl("get", "node", KubeletBed.NODE, "-o", "jsonpath={.metadata.labels}");
+                return left.contains("nvidia.com/gpu") || left.contains("nvidia.com/cuda") ? "still there: " + left : "";
+            });
+            awaitLabel("nvidia.com/somebody.elses", "kept");
+        }
+    }
+
     private static void awaitLabel(String name, String value) throws Exception {
         Eventually.within(SOON, () -> {
             String now = bed().kubectl(
