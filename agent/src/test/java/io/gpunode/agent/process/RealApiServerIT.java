@@ -306,7 +306,9 @@ class RealApiServerIT {
             awaitLabel("nvidia.com/gpu.count", "");
             Eventually.within(SOON, () -> {
                 String left = bed().kubectl("get", "node", KubeletBed.NODE, "-o", "jsonpath={.metadata.labels}");
-                return left.contains("nvidia.com/gpu") || left.contains("nvidia.com/cuda") ? "still there: " + left : "";
+                return left.contains("nvidia.com/gpu") || left.contains("nvidia.com/cuda")
+                        ? "still there: " + left
+                        : "";
             });
             awaitLabel("nvidia.com/somebody.elses", "kept");
         }
