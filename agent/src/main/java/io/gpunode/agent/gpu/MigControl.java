@@ -239,7 +239,7 @@ public final class MigControl {
         boolean accepted = lane.submit(work);
         for (long waited = 0; !accepted && waited < WAIT_LIMIT.toMillis(); waited += PAUSE_MILLIS) {
             String function = lane.callInFlight();
-            if (lane.closed() || function != null && !CHANGES.contains(function)) {
+            if (lane.closed() || (function != null && !CHANGES.contains(function))) {
                 return false;
             }
             pause.await(PAUSE_MILLIS, TimeUnit.MILLISECONDS);
