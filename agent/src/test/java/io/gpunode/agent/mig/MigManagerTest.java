@@ -86,21 +86,21 @@ class MigManagerTest {
 
     /** A Node object with one label. */
     private static final class Labels implements NodeLabels {
-        private Answer answer = new Answer.NotSet();
+        private NodeLabels.Answer answer = new NodeLabels.Answer.NotSet();
 
         void set(String layout) {
-            answer = new Answer.Value(layout);
+            answer = new NodeLabels.Answer.Value(layout);
         }
 
         @Override
-        public Answer label(String name) {
+        public NodeLabels.Answer label(String name) {
             assertThat(name).isEqualTo("nvidia.com/mig.config");
             return answer;
         }
 
         @Override
         public boolean pending() {
-            return answer instanceof Answer.Unknown;
+            return answer instanceof NodeLabels.Answer.Unknown;
         }
 
         @Override
@@ -111,10 +111,10 @@ class MigManagerTest {
 
     private final class Pods implements PodResourcesSource {
         private Map<String, List<PodUse>> byDevice = Map.of();
-        private Optional<Answer> answer = Optional.empty();
+        private Optional<PodResourcesSource.Answer> answer = Optional.empty();
 
         @Override
-        public Answer ask(Duration limit) throws InterruptedException {
+        public PodResourcesSource.Answer ask(Duration limit) throws InterruptedException {
             return answer.isPresent() ? answer.get() : PodResourcesSource.super.ask(limit);
         }
 
