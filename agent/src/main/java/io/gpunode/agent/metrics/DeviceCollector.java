@@ -32,21 +32,17 @@ final class DeviceCollector implements Collector {
      * @param labels whose series are written
      * @param xidText what an XID's number means, in a few words
      */
-    DeviceCollector(List<Field> fields, DeviceLabels labels, LongFunction<String> xidText) {
+    DeviceCollector(List<ChosenField> fields, DeviceLabels labels, LongFunction<String> xidText) {
         this.labels = labels;
         this.xidText = xidText;
         List<Row> prepared = new ArrayList<>();
-        for (Field field : fields) {
-            MetricType type = switch (field.source()) {
-                case Field.Sampled sampled -> sampled.type();
-                case Field.LastXid _ -> MetricType.GAUGE;
-                case Field.Label _ -> null;
-            };
+        for (ChosenField chosen : fields) {
+            MetricType type = chosen.type();
             if (type != null) {
                 prepared.add(new Row(
-                        field,
-                        type.header(field.name(), field.help()).getBytes(StandardCharsets.UTF_8),
-                        field.name().getBytes(StandardCharsets.UTF_8)));
+                        chosen.field(),
+                        type.header(chosen.name(), chosen.help()).getBytes(StandardCharsets.UTF_8),
+                        chosen.name().getBytes(StandardCharsets.UTF_8)));
             }
         }
         rows = prepared.toArray(Row[]::new);

@@ -31,7 +31,7 @@ final class DeviceLabels {
     /** {@code 1c.3g.40gb}: the compute instance's part, which the GPU instance's profile does not have. */
     private static final Pattern COMPUTE_PART = Pattern.compile("^\\d+c\\.");
 
-    private final List<Field> labelFields;
+    private final List<ChosenField> labelFields;
     private final String hostname;
     private long structureVersion = -1;
     private Map<String, List<PodUse>> byDevice = Map.of();
@@ -42,9 +42,9 @@ final class DeviceLabels {
      * @param fields of these the label fields count
      * @param hostname the value of label {@code hostname}
      */
-    DeviceLabels(List<Field> fields, String hostname) {
+    DeviceLabels(List<ChosenField> fields, String hostname) {
         this.labelFields = fields.stream()
-                .filter(field -> field.source() instanceof Field.Label)
+                .filter(chosen -> chosen.field().source() instanceof Field.Label)
                 .toList();
         this.hostname = hostname;
     }
@@ -105,9 +105,9 @@ final class DeviceLabels {
             append(text, "GPU_I_ID", instance);
         }
         append(text, "hostname", hostname);
-        for (Field field : labelFields) {
-            if (field.source() instanceof Field.Label(Field.LabelText label)) {
-                labelText(snapshot, gpu, label).ifPresent(value -> append(text, field.name(), value));
+        for (ChosenField chosen : labelFields) {
+            if (chosen.field().source() instanceof Field.Label(Field.LabelText label)) {
+                labelText(snapshot, gpu, label).ifPresent(value -> append(text, chosen.name(), value));
             }
         }
         String deviceLabels = text.toString();

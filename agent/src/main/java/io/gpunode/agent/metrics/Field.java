@@ -1,6 +1,7 @@
 package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.model.Quantity;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One row of the {@linkplain FieldCatalogue catalogue}: a metric (or label) under the name that DCGM gave it.
@@ -56,12 +57,19 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
         VBIOS_VERSION
     }
 
+    /** For the TYPE line; null for a label. */
+    @Nullable
+    MetricType type() {
+        return switch (source) {
+            case Sampled sampled -> sampled.type();
+            case LastXid _ -> MetricType.GAUGE;
+            case Label _ -> null;
+        };
+    }
+
     /** What the reference's counters file would say in its type column. */
     String typeText() {
-        return switch (source) {
-            case Sampled sampled -> sampled.type().text();
-            case LastXid _ -> MetricType.GAUGE.text();
-            case Label _ -> "label";
-        };
+        MetricType type = type();
+        return type == null ? "label" : type.text();
     }
 }

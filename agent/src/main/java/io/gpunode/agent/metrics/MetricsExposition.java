@@ -121,7 +121,9 @@ public final class MetricsExposition {
     }
 
     private Guarded[] collectors(AgentConfig.Metrics config) {
-        List<Field> fields = FieldCatalogue.select(config.fields());
+        List<ChosenField> fields = FieldCatalogue.select(config.fields()).stream()
+                .map(ChosenField::of)
+                .toList();
         DeviceLabels labels = new DeviceLabels(fields, hostname);
         return new Guarded[] {
             new Guarded(new DeviceCollector(fields, labels, xidText)),
