@@ -175,10 +175,8 @@ final class HttpConnection extends ChannelDuplexHandler {
         ByteBuf body = channel.alloc().buffer(routes.sizeHint(whole.uri()));
         boolean sent = false;
         try {
-            Routes.Answer answer = routes.answer(whole.uri(), body);
-            FullHttpResponse response = new DefaultFullHttpResponse(
-                    HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(answer.status()), body);
-            response.headers().set(HttpHeaderNames.CONTENT_TYPE, answer.contentType());
+            FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, body);
+            response.setStatus(HttpResponseStatus.valueOf(routes.answer(whole, response.headers(), body)));
             sent = true;
             send(channel, response, last);
         } finally {

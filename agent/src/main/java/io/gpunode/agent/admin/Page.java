@@ -5,11 +5,19 @@ import java.util.function.Consumer;
 
 /** What a path answers to GET. Asked on the event loop: it reads what is in memory and never blocks. */
 public interface Page {
-    /** Takes the body of an answer. */
+    /** One exchange: what was asked, and the answer that it gets. */
     @FunctionalInterface
     interface Body {
         /** Appends the first {@code length} bytes; the array may change afterwards. */
         void write(byte[] bytes, int length);
+
+        /** The value of a header of the request, several of that name with commas between them; empty when there is none. */
+        default String asked(String header) {
+            return "";
+        }
+
+        /** Sets a header of the answer, {@code Content-Type} among them. */
+        default void header(String name, String value) {}
 
         /** Appends text as UTF-8. */
         default void write(String text) {
@@ -18,7 +26,7 @@ public interface Page {
         }
     }
 
-    /** The value of header {@code Content-Type}. */
+    /** The value of header {@code Content-Type}, unless {@link #write} sets another. */
     String contentType();
 
     /**

@@ -2,7 +2,11 @@ package io.gpunode.agent.admin;
 
 import io.gpunode.agent.log.Log;
 import io.netty.buffer.ByteBuf;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpRequest;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -11,8 +15,24 @@ final class Routes {
     private static final Log LOG = Log.of(Routes.class);
     private static final int SMALLEST_HINT_BYTES = 512;
 
-    /** A finished answer whose body was written. */
-    record Answer(int status, String contentType) {}
+    /** One request and the headers of its answer. */
+    private record Exchange(HttpHeaders asked, HttpHeaders answer, ByteBuf body) implements Page.Body {
+        @Override
+        public void write(byte[] bytes, int length) {
+            body.writeBytes(bytes, 0, length);
+        }
+
+        @Override
+        public String asked(String header) {
+            List<String> values = asked.getAll(header);
+            return values.size() == 1 ? values.getFirst() : String.join(", ", values);
+        }
+
+        @Override
+        public void header(String name, String value) {
+            answer.set(name, value);
+        }
+    }
 
     private final Map<String, Page> pages;
     private final Map<String, Integer> lastSizes = new HashMap<>();
@@ -26,25 +46,33 @@ final class Routes {
         return lastSizes.getOrDefault(path(uri), SMALLEST_HINT_BYTES);
     }
 
-    /** Writes the body for a path. */
-    Answer answer(String uri, ByteBuf body) {
-        String path = path(uri);
+    /**
+     * Writes the body for a path.
+     *
+     * @param headers of the answer
+     * @return the status
+     */
+    int answer(HttpRequest request, HttpHeaders headers, ByteBuf body) {
+        String path = path(request.uri());
         Page page = pages.get(path);
-        Page.Body writer = (bytes, length) -> body.writeBytes(bytes, 0, length);
+        Page.Body writer = new Exchange(request.headers(), headers, body);
+        headers.set(HttpHeaderNames.CONTENT_TYPE, AdminServer.PLAIN_TEXT);
         if (page == null) {
             writer.write("not found; there is " + String.join(" ", pages.keySet()) + "\n");
-            return new Answer(404, AdminServer.PLAIN_TEXT);
+            return 404;
         }
         try {
+            headers.set(HttpHeaderNames.CONTENT_TYPE, page.contentType());
             int status = page.write(writer);
             // A little more than the last time, so that a page that grows by a line does not make the buffer double.
             lastSizes.put(path, Math.max(SMALLEST_HINT_BYTES, body.readableBytes() + body.readableBytes() / 16));
-            return new Answer(status, page.contentType());
+            return status;
         } catch (RuntimeException e) {
             LOG.error("page failed", e, "path", path);
             body.clear();
+            headers.clear().set(HttpHeaderNames.CONTENT_TYPE, AdminServer.PLAIN_TEXT);
             writer.write("this page failed: " + e.getMessage() + "\n");
-            return new Answer(500, AdminServer.PLAIN_TEXT);
+            return 500;
         }
     }
 

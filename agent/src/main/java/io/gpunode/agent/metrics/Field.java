@@ -58,8 +58,7 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
     }
 
     /** For the TYPE line; null for a label. */
-    @Nullable
-    MetricType type() {
+    @Nullable MetricType type() {
         return switch (source) {
             case Sampled sampled -> sampled.type();
             case LastXid _ -> MetricType.GAUGE;
