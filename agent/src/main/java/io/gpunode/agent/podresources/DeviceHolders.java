@@ -14,7 +14,14 @@ public final class DeviceHolders {
     /** A place for the holders: the GPU's place in the picture, and a GPU instance's id or -1 for the GPU as a whole. */
     private record Target(int gpuPlace, int gpuInstanceId) {}
 
-    private final Map<Target, Set<PodUse>> holders = new HashMap<>();
+    /**
+     * A device id that a container holds.
+     *
+     * @param replica which share of the device it is; empty when it is none
+     */
+    public record Share(PodUse use, String replica) {}
+
+    private final Map<Target, Set<Share>> shares = new HashMap<>();
     private int devices;
     private int unmatched;
 
@@ -34,10 +41,12 @@ public final class DeviceHolders {
                 unmatched++;
             } else {
                 MigDevice mig = device.mig();
-                holders.computeIfAbsent(
-                                new Target(device.gpuPlace(), mig == null ? -1 : mig.gpuInstanceId()),
-                                _ -> new LinkedHashSet<>())
-                        .addAll(entry.getValue());
+                Set<Share> held = shares.computeIfAbsent(
+                        new Target(device.gpuPlace(), mig == null ? -1 : mig.gpuInstanceId()),
+                        _ -> new LinkedHashSet<>());
+                for (PodUse use : entry.getValue()) {
+                    held.add(new Share(use, device.replica()));
+                }
             }
         }
     }
@@ -52,6 +61,16 @@ public final class DeviceHolders {
         return at(new Target(gpuPlace, gpuInstanceId));
     }
 
+    /**
+     * Who holds which shares, in no order: a container that holds several is there as often.
+     *
+     * @param gpuInstanceId -1 for the GPU as a whole
+     */
+    public List<Share> shares(int gpuPlace, int gpuInstanceId) {
+        Set<Share> found = shares.get(new Target(gpuPlace, gpuInstanceId));
+        return found == null ? List.of() : new ArrayList<>(found);
+    }
+
     /** How many device ids containers hold. */
     public int devices() {
         return devices;
@@ -63,7 +82,12 @@ public final class DeviceHolders {
     }
 
     private List<PodUse> at(Target target) {
-        Set<PodUse> found = holders.get(target);
-        return found == null ? List.of() : new ArrayList<>(found);
+        Set<Share> found = shares.get(target);
+        if (found == null) {
+            return List.of();
+        }
+        Set<PodUse> uses = new LinkedHashSet<>();
+        found.forEach(share -> uses.add(share.use()));
+        return new ArrayList<>(uses);
     }
 }

@@ -28,6 +28,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -68,7 +69,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
 
     private final Path socket;
     private volatile Duration interval;
-    private final MethodDescriptor<ListPodResourcesRequest, Map<String, List<PodUse>>> list;
+    private volatile MethodDescriptor<ListPodResourcesRequest, Map<String, List<PodUse>>> list;
     private final EventLoops loops;
     private final MonotonicClock clock;
     private final InstantSource wall;
@@ -107,9 +108,7 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
         UnixSockets.checkPath(socket, "kubelet.podResourcesSocket");
         this.socket = socket;
         this.interval = interval;
-        var generated = PodResourcesListerGrpc.getListMethod();
-        this.list = generated.toBuilder(generated.getRequestMarshaller(), new PodResourcesReader())
-                .build();
+        this.list = list(Set.of());
         this.loops = loops;
         this.clock = clock;
         this.wall = wall;
@@ -129,6 +128,18 @@ public final class PodResourcesClient implements Service, PodResourcesSource {
     public void interval(Duration changed) {
         interval = changed;
         cycle.wake();
+    }
+
+    /** Devices of these resources are GPUs, whatever their ids look like; from the next call on. Any thread. */
+    public void resourceNames(Set<String> names) {
+        list = list(names);
+        cycle.wake();
+    }
+
+    private static MethodDescriptor<ListPodResourcesRequest, Map<String, List<PodUse>>> list(Set<String> resources) {
+        var generated = PodResourcesListerGrpc.getListMethod();
+        return generated.toBuilder(generated.getRequestMarshaller(), new PodResourcesReader(resources))
+                .build();
     }
 
     @Override

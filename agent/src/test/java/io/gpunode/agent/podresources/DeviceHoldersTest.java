@@ -8,8 +8,6 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(10)
 class DeviceHoldersTest {
@@ -18,42 +16,6 @@ class DeviceHoldersTest {
 
     private final List<Gpu> gpus =
             Snapshots.h100x8().partition(2, "1g.10gb", "1g.10gb").build().gpus();
-
-    @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "GPU-6f1e2a30-8b00-4c1d-9a7e-000000000002",
-                "GPU-6f1e2a30-8b00-4c1d-9a7e-000000000002::11",
-                "2",
-                "2::0",
-                "nvidia2",
-                "nvidia2/vgpu3"
-            })
-    void everyFormOfAGpusIdIsThatGpu(String id) {
-        // When
-        DeviceHolders holders = new DeviceHolders(gpus, Map.of(id, List.of(POD)));
-
-        // Then
-        assertThat(holders.holders(2)).containsExactly(POD);
-        assertThat(holders.holders(2, 2)).isEmpty();
-        assertThat(holders.unmatched()).isZero();
-    }
-
-    @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "", "::7",
-            })
-    void everyFormOfAMigDevicesIdIsItsGpuInstance(String share) {
-        for (String id : List.of(MIG, "2:1", "nvidia2/gi2", "MIG-GPU-6f1e2a30-8b00-4c1d-9a7e-000000000002/2/0")) {
-            // When
-            DeviceHolders holders = new DeviceHolders(gpus, Map.of(id + share, List.of(POD)));
-
-            // Then
-            assertThat(holders.holders(2, 2)).as(id).containsExactly(POD);
-            assertThat(holders.holders(2)).as(id).isEmpty();
-        }
-    }
 
     @Test
     void theSharesOfOneDeviceHaveAllTheirHolders() {
@@ -66,7 +28,22 @@ class DeviceHoldersTest {
 
         // Then
         assertThat(holders.holders(2, 2)).containsExactlyInAnyOrder(POD, other);
+        assertThat(holders.shares(2, 2))
+                .containsExactlyInAnyOrder(
+                        new DeviceHolders.Share(POD, "0"),
+                        new DeviceHolders.Share(POD, "1"),
+                        new DeviceHolders.Share(other, "1"));
         assertThat(holders.devices()).isEqualTo(2);
+    }
+
+    @Test
+    void aDeviceOfAGpuInstanceIsNotTheGpus() {
+        // When
+        DeviceHolders holders = new DeviceHolders(gpus, Map.of(MIG, List.of(POD), "3", List.of(POD)));
+
+        // Then
+        assertThat(holders.holders(2)).isEmpty();
+        assertThat(holders.holders(3)).containsExactly(POD);
     }
 
     @Test

@@ -3,9 +3,12 @@ package io.gpunode.agent.podresources;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gpunode.podresources.v1.CDIDevice;
+import io.gpunode.podresources.v1.ClaimResource;
 import io.gpunode.podresources.v1.ContainerDevices;
 import io.gpunode.podresources.v1.ContainerMemory;
 import io.gpunode.podresources.v1.ContainerResources;
+import io.gpunode.podresources.v1.DynamicResource;
 import io.gpunode.podresources.v1.ListPodResourcesResponse;
 import io.gpunode.podresources.v1.NUMANode;
 import io.gpunode.podresources.v1.PodResources;
@@ -16,13 +19,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(20)
 class PodResourcesReaderTest {
-    private final PodResourcesReader reader = new PodResourcesReader();
+    private final PodResourcesReader reader = new PodResourcesReader(Set.of());
 
     @Test
     void keepsWhichContainerHoldsWhichDeviceAndSkipsTheRest() {
@@ -103,6 +107,63 @@ class PodResourcesReaderTest {
     }
 
     @Test
+    void devicesOfAResourceThatIsNamedCountWhateverTheirIdsAre() {
+        // Given
+        PodResourcesReader named = new PodResourcesReader(Set.of("acme.com/slice"));
+        byte[] answer = answer(ContainerResources.newBuilder()
+                .setName("c")
+                .addDevices(devices("acme.com/slice", 0, "3"))
+                .addDevices(devices("acme.com/nic", 0, "4")));
+
+        // When
+        Map<String, List<PodUse>> byDevice = named.parse(new ByteArrayInputStream(answer));
+
+        // Then
+        assertThat(byDevice).containsOnlyKeys("3");
+    }
+
+    @Test
+    void devicesOfClaimsAreHeldThroughTheirClaim() {
+        // Given
+        byte[] answer = answer(ContainerResources.newBuilder()
+                .setName("c")
+                .addDynamicResources(DynamicResource.newBuilder()
+                        .setClaimName("train-gpu")
+                        .setClaimNamespace("n")
+                        .addClaimResources(ClaimResource.newBuilder()
+                                .setDriverName("gpu.nvidia.com")
+                                .setPoolName("node-a")
+                                .setDeviceName("gpu-1")
+                                .addCdiDevices(CDIDevice.newBuilder().setName("k8s.gpu.nvidia.com/claim=0815-gpu-1")))
+                        .addClaimResources(ClaimResource.newBuilder()
+                                .setDriverName("gpu.acme.com")
+                                .setPoolName("p")
+                                .setDeviceName("d")
+                                .addCdiDevices(CDIDevice.newBuilder().setName("nvidia.com/gpu=GPU-a")))
+                        .addClaimResources(ClaimResource.newBuilder()
+                                .setDriverName("compute-domain.nvidia.com")
+                                .setDeviceName("channel-0"))));
+
+        // When
+        Map<String, List<PodUse>> byDevice = read(answer);
+
+        // Then
+        assertThat(byDevice)
+                .containsOnly(
+                        Map.entry(
+                                "gpu.nvidia.com/node-a/gpu-1",
+                                List.of(new PodUse(
+                                        "n",
+                                        "p",
+                                        "c",
+                                        new PodUse.Claim("train-gpu", "n", "gpu.nvidia.com", "node-a", "gpu-1")))),
+                        Map.entry(
+                                "GPU-a",
+                                List.of(new PodUse(
+                                        "n", "p", "c", new PodUse.Claim("train-gpu", "n", "gpu.acme.com", "p", "d")))));
+    }
+
+    @Test
     void aDeviceOfSeveralContainersHasThemAllInTheKubeletsOrder() {
         // Given
         ListPodResourcesResponse.Builder response = ListPodResourcesResponse.newBuilder();
@@ -153,6 +214,14 @@ class PodResourcesReaderTest {
                 assertThat(refused).hasMessageContaining("cannot be read");
             }
         }
+    }
+
+    private static byte[] answer(ContainerResources.Builder container) {
+        return ListPodResourcesResponse.newBuilder()
+                .addPodResources(
+                        PodResources.newBuilder().setName("p").setNamespace("n").addContainers(container))
+                .build()
+                .toByteArray();
     }
 
     private static ContainerDevices devices(String resource, long numaNode, String... ids) {
