@@ -5,6 +5,7 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPac
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.AccessTarget;
@@ -14,8 +15,12 @@ import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchRule;
+import io.gpunode.agent.model.Quantity;
+import io.gpunode.agent.model.WantedReadings;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -45,6 +50,28 @@ class ArchitectureTest {
         production = new ClassFileImporter()
                 .withImportOption(new ImportOption.DoNotIncludeTests())
                 .importPackages("io.gpunode.agent");
+    }
+
+    // ---- what is read of each GPU
+
+    @Test
+    void whatHealthAndStatusShowIsAlwaysRead() {
+        // When
+        Set<String> needed = production.stream()
+                .filter(type -> type.getPackageName().startsWith(AGENT + "health")
+                        || type.getPackageName().startsWith(AGENT + "admin"))
+                .flatMap(type -> type.getFieldAccessesFromSelf().stream())
+                .filter(access -> access.getTargetOwner().isEquivalentTo(Quantity.class))
+                .map(access -> access.getTarget().getName())
+                .collect(Collectors.toCollection(TreeSet::new));
+
+        // Then
+        assertThat(needed)
+                .as("add the quantity to model.WantedReadings.ALWAYS: nobody else asks for it")
+                .isNotEmpty()
+                .allSatisfy(name -> assertThat(WantedReadings.ALWAYS.wants(Quantity.valueOf(name)))
+                        .as(name)
+                        .isTrue());
     }
 
     // ---- the map

@@ -71,6 +71,7 @@ public final class AgentAssembly {
 
     private final EventLoops loops;
     private final Heartbeats heartbeats;
+    private final GpuAccess access;
     private final Inventory inventory;
     private final HealthKeeper health;
     private final CdiPublisher cdi;
@@ -103,7 +104,7 @@ public final class AgentAssembly {
         HostFiles own = new SystemHostFiles(Path.of("/"));
         MicrometerMeters meters = new MicrometerMeters(
                 task -> Thread.ofPlatform().daemon().name("meters").start(task), clock, new ProcessMeters(own)::bindTo);
-        GpuAccess access = new GpuAccess(
+        this.access = new GpuAccess(
                 NvmlOpener.of(config.nvml(), config.plugin(), host),
                 config.nvml().callDeadline(),
                 clock,
@@ -185,6 +186,7 @@ public final class AgentAssembly {
                 pods,
                 clock,
                 wall);
+        access.want(exposition.wanted());
         meters.gauge(
                 "gpu_node_agent_config_last_read_good",
                 "Whether the configuration that was read last is the one in force: 1 or 0.",
@@ -287,6 +289,7 @@ public final class AgentAssembly {
         ConfigDiff diff = ConfigDiff.between(configuration.inForce(), next);
         AgentConfig config = diff.inForce().config();
         exposition.reconfigure(config.metrics());
+        access.want(exposition.wanted());
         configuration = new ConfigurationState(diff.inForce(), diff.needRestart(), List.of());
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());

@@ -2,6 +2,7 @@ package io.gpunode.agent.gpu;
 
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.Quantity;
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
 import io.gpunode.nvml.NvmlException;
@@ -13,6 +14,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +28,7 @@ final class DeviceSampler implements AutoCloseable {
     /** GPM's averages over a shorter time than this mean nothing (nvml.h, nvmlGpmMetricsGet). */
     private static final long GPM_SHORTEST_NANOS = 100_000_000;
 
+    private static final WantedReadings NOTHING = new WantedReadings(Set.of(), Set.of(), Set.of());
     private static final String WHOLE_BATCH = "the sampled calls";
 
     private static final int[] GPM_METRICS =
@@ -35,12 +38,16 @@ final class DeviceSampler implements AutoCloseable {
     private final CallRecord record;
     private final InstantSource wall;
     private final NvmlDevice device;
-    private final List<Quantities.Source> sources;
-    private final NvmlSampler sampler;
+    private final Nvml nvml;
+    private final List<Quantities.Source> offered;
+    private final int links;
     private final Supplier<String> callInFlight = this::callInFlight;
     private final @Nullable NvmlGpmSampler gpm;
-    private final long[] raw;
-    private final int[] codes;
+    private WantedReadings wanted = NOTHING;
+    private List<Quantities.Source> sources = List.of();
+    private NvmlSampler sampler;
+    private long[] raw = new long[0];
+    private int[] codes = new int[0];
     private final double[] gpmRaw = new double[GPM_METRICS.length];
     private final int[] gpmCodes = new int[GPM_METRICS.length];
     private final long[] values = new long[Quantity.count()];
@@ -70,17 +77,10 @@ final class DeviceSampler implements AutoCloseable {
         this.record = record;
         this.wall = wall;
         this.device = device;
-        this.sources = gpuInstanceId < 0 ? Quantities.OF_GPU : Quantities.OF_MIG_DEVICE;
-        this.raw = new long[sources.size() + links];
-        this.codes = new int[sources.size() + links];
-        List<NvmlQuery> queries = new ArrayList<>(sources.size() + links);
-        for (Quantities.Source source : sources) {
-            queries.add(source.query());
-        }
-        for (int link = 0; link < links; link++) {
-            queries.add(Quantities.linkState(link));
-        }
-        this.sampler = nvml.sampler(queries);
+        this.nvml = nvml;
+        this.offered = gpuInstanceId < 0 ? Quantities.OF_GPU : Quantities.OF_MIG_DEVICE;
+        this.links = links;
+        this.sampler = nvml.sampler(List.of());
         this.gpm = gpmSupported ? openGpm(nvml, parent, gpuInstanceId) : null;
         if (gpm == null) {
             for (Quantities.GpmSource source : Quantities.OF_GPM) {
@@ -99,8 +99,11 @@ final class DeviceSampler implements AutoCloseable {
         }
     }
 
-    /** Reads everything once. On the lane. */
-    GpuSample read() {
+    /** Reads what is wanted once. On the lane. */
+    GpuSample read(WantedReadings readings) {
+        if (!readings.equals(wanted)) {
+            want(readings);
+        }
         long began = lane.enter(WHOLE_BATCH, callInFlight);
         sampler.read(device, raw, codes);
         lane.leave(CallGroup.SAMPLING, began);
@@ -112,6 +115,36 @@ final class DeviceSampler implements AutoCloseable {
             gpmNanos = began;
         }
         return GpuSample.copyOf(values, statuses, wall.millis());
+    }
+
+    /** From now on other readings; what is no longer wanted was not read. */
+    private void want(WantedReadings readings) {
+        List<Quantities.Source> chosen = new ArrayList<>(offered.size());
+        List<NvmlQuery> queries = new ArrayList<>(offered.size() + links);
+        for (Quantities.Source source : offered) {
+            if (readings.wants(source.quantity()) || isPartOfRate(source.quantity(), readings)) {
+                chosen.add(source);
+                queries.add(source.query());
+            } else {
+                values[source.quantity().ordinal()] = 0;
+                statuses[source.quantity().ordinal()] = GpuSample.NOT_READ;
+            }
+        }
+        for (int link = 0; link < links; link++) {
+            queries.add(Quantities.linkState(link));
+        }
+        NvmlSampler next = nvml.sampler(queries);
+        sampler.close();
+        sampler = next;
+        sources = chosen;
+        raw = new long[queries.size()];
+        codes = new int[queries.size()];
+        wanted = readings;
+    }
+
+    private static boolean isPartOfRate(Quantity quantity, WantedReadings readings) {
+        return (quantity == Quantity.NVLINK_SENT_KIBIBYTES || quantity == Quantity.NVLINK_RECEIVED_KIBIBYTES)
+                && readings.wants(Quantity.NVLINK_BANDWIDTH_MEGABYTES_PER_SECOND);
     }
 
     private String callInFlight() {

@@ -1,5 +1,6 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.time.MonotonicClock;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -18,6 +19,7 @@ public final class GpuAccess {
     private @Nullable Lane system;
     private volatile @Nullable GpuSession current;
     private volatile Runnable closingListener = () -> {};
+    private volatile WantedReadings wanted = WantedReadings.ALWAYS;
 
     /** @param callDeadline after it a lane whose call has not returned is overdue */
     public GpuAccess(
@@ -37,6 +39,16 @@ public final class GpuAccess {
     /** After it a call is overdue. */
     public Duration callDeadline() {
         return callDeadline;
+    }
+
+    /** Says what is to be read from the next sampling on, in this session and those that follow. Any thread. */
+    public void want(WantedReadings readings) {
+        wanted = readings;
+    }
+
+    /** What is read now. Any thread. */
+    public WantedReadings wanted() {
+        return wanted;
     }
 
     /** The open session; null while there is none. Any thread. */
@@ -62,7 +74,15 @@ public final class GpuAccess {
             long began = opening.enter("nvmlInit");
             try {
                 GpuSession session = new GpuSession(
-                        opener.open(), opening, callDeadline, clock, wall, record, changed, this::closing);
+                        opener.open(),
+                        opening,
+                        callDeadline,
+                        clock,
+                        wall,
+                        record,
+                        this::wanted,
+                        changed,
+                        this::closing);
                 current = session;
                 return session;
             } finally {

@@ -3,6 +3,7 @@ package io.gpunode.agent.gpu;
 import io.gpunode.agent.model.Gpu.ProcessUse;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.time.Tick;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,6 +52,7 @@ public final class GpuProbe {
     private final Lane lane;
     private final CallRecord record;
     private final InstantSource wall;
+    private final Supplier<WantedReadings> wanted;
     private final IdentityReader reader;
     private final AtomicBoolean identifying = new AtomicBoolean();
     private final AtomicBoolean sampling = new AtomicBoolean();
@@ -68,12 +71,13 @@ public final class GpuProbe {
     private volatile @Nullable Identification identification;
     private volatile @Nullable GpuReading reading;
 
-    GpuProbe(int index, Nvml nvml, Lane lane, CallRecord record, InstantSource wall) {
+    GpuProbe(int index, Nvml nvml, Lane lane, CallRecord record, InstantSource wall, Supplier<WantedReadings> wanted) {
         this.index = index;
         this.nvml = nvml;
         this.lane = lane;
         this.record = record;
         this.wall = wall;
+        this.wanted = wanted;
         this.reader = new IdentityReader(nvml, lane);
     }
 
@@ -230,7 +234,8 @@ public final class GpuProbe {
         if (own == null || target == null) {
             return;
         }
-        GpuSample sample = own.read();
+        WantedReadings readings = wanted.get();
+        GpuSample sample = own.read(readings);
         boolean stale = own.presentCount() == 0 && presentBefore > 0;
         presentBefore = own.presentCount();
         List<GpuSample> migSamples = new ArrayList<>(migSamplers.size());
@@ -238,7 +243,7 @@ public final class GpuProbe {
         Layout layout = condition instanceof GpuCondition.Answering ? layout(target) : Layout.UNKNOWN;
         if (layout == Layout.SAME) {
             for (DeviceSampler mig : migSamplers) {
-                migSamples.add(mig.read());
+                migSamples.add(mig.read(readings));
                 stale |= mig.presentCount() == 0;
             }
         }

@@ -4,6 +4,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import io.gpunode.nvml.Nvml;
@@ -22,6 +23,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,6 +54,7 @@ public final class GpuSession {
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final CallRecord record;
+    private final Supplier<WantedReadings> wanted;
     private final Runnable changed;
     private final Consumer<GpuSession> onClosing;
     private final List<GpuProbe> probes = new ArrayList<>();
@@ -67,6 +70,7 @@ public final class GpuSession {
             MonotonicClock clock,
             InstantSource wall,
             CallRecord record,
+            Supplier<WantedReadings> wanted,
             Runnable changed,
             Consumer<GpuSession> onClosing) {
         this.nvml = nvml;
@@ -75,6 +79,7 @@ public final class GpuSession {
         this.clock = clock;
         this.wall = wall;
         this.record = record;
+        this.wanted = wanted;
         this.changed = changed;
         this.onClosing = onClosing;
     }
@@ -115,7 +120,7 @@ public final class GpuSession {
         while (probes.size() <= index) {
             int next = probes.size();
             Lane lane = new Lane("gpu-" + next, callDeadline, clock, record, changed);
-            probes.add(new GpuProbe(next, nvml, lane, record, wall));
+            probes.add(new GpuProbe(next, nvml, lane, record, wall, wanted));
         }
         return probes.get(index);
     }

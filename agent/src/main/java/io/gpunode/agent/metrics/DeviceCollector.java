@@ -22,6 +22,8 @@ final class DeviceCollector implements Collector {
     @SuppressWarnings("ArrayRecordComponent") // Prepared bytes; nobody compares two rows.
     private record Row(Field field, byte[] header, byte[] name) {}
 
+    private static final byte[] LINK_NUMBER = "{nvlink=\"".getBytes(StandardCharsets.UTF_8);
+
     private final DeviceLabels labels;
     private final LongFunction<String> xidText;
     private final Row[] rows;
@@ -62,7 +64,9 @@ final class DeviceCollector implements Collector {
             switch (row.field.source()) {
                 case Field.Sampled sampled -> writeSampled(row, sampled, series, out);
                 case Field.LastXid _ -> writeLastXid(row, scrape.snapshot(), series, out);
-                case Field.Label _ -> throw new IllegalStateException("a label is no row: " + row.field.name());
+                case Field.PerLink perLink -> writePerLink(row, perLink, series, out);
+                case Field.Label _, Field.Refused _ ->
+                    throw new IllegalStateException("this is no row: " + row.field.name());
             }
         }
     }
@@ -112,13 +116,38 @@ final class DeviceCollector implements Collector {
         }
     }
 
+    private void writePerLink(Row row, Field.PerLink source, List<DeviceSeries> series, ExpositionWriter out) {
+        boolean begun = false;
+        for (int i = 0; i < samples.length; i++) {
+            DeviceSeries device = series.get(i);
+            GpuSample sample = samples[i];
+            if (sample == null || device.migPlace() >= 0) {
+                continue;
+            }
+            for (int link = 0; link < sample.links(); link++) {
+                if (!sample.has(source.quantity(), link)) {
+                    continue;
+                }
+                if (!begun) {
+                    out.raw(row.header);
+                    begun = true;
+                }
+                out.raw(row.name).raw(LINK_NUMBER).number(link).raw(device.linkLabels());
+                writeValue(source.conversion(), sample.value(source.quantity(), link), out);
+            }
+        }
+    }
+
     private static void writeValue(Field.Sampled source, GpuSample sample, ExpositionWriter out) {
         if (source.quantity().isFraction()) {
             out.value(sample.fraction(source.quantity()));
             return;
         }
-        long value = sample.value(source.quantity());
-        switch (source.conversion()) {
+        writeValue(source.conversion(), sample.value(source.quantity()), out);
+    }
+
+    private static void writeValue(Field.Conversion conversion, long value, ExpositionWriter out) {
+        switch (conversion) {
             case AS_IS -> out.value(value);
             case THOUSANDTHS -> out.thousandths(value);
             case MEBIBYTES -> out.value(value >> 20);

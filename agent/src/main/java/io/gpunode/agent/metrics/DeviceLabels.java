@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The devices that series are shown for and their labels, in the exporter's order: {@code gpu}, {@code UUID}, {@code pci_bus_id}, {@code device},
  * {@code modelName}, for GPU instances {@code GPU_I_PROFILE} and {@code GPU_I_ID}, {@code hostname}, the label fields by name, then
- * {@code container}, {@code namespace} and {@code pod}. Rebuilt only when the picture's structure or the kubelet's answer changes. Owned by one
+ * {@code container}, {@code namespace} and {@code pod}; of NVLinks {@code nvlink}, {@code gpu}, {@code gpu_uuid}, {@code pci_bus_id},
+ * {@code device}, {@code model_name}, {@code hostname} and the rest as of their GPU. Rebuilt only when the picture's structure or the kubelet's answer changes. Owned by one
  * {@link MetricsExposition}; not thread-safe.
  *
  * <p>A device has one set of series however many containers hold it, so that a sum over GPUs is always right: it carries the pod labels on which
@@ -105,15 +106,28 @@ final class DeviceLabels {
             append(text, "GPU_I_ID", instance);
         }
         append(text, "hostname", hostname);
+        // dcgm-exporter spells two labels of links otherwise than those of GPUs.
+        StringBuilder link = new StringBuilder(320);
+        link.append("\"");
+        append(link, "gpu", index);
+        append(link, "gpu_uuid", gpu.id().uuid());
+        append(link, "pci_bus_id", gpu.pci().nvmlName());
+        append(link, "device", "nvidia" + index);
+        append(link, "model_name", gpu.name());
+        append(link, "hostname", hostname);
         for (ChosenField chosen : labelFields) {
             if (chosen.field().source() instanceof Field.Label(Field.LabelText label)) {
-                labelText(snapshot, gpu, label).ifPresent(value -> append(text, chosen.name(), value));
+                labelText(snapshot, gpu, label).ifPresent(value -> {
+                    append(text, chosen.name(), value);
+                    append(link, chosen.name(), value);
+                });
             }
         }
         String deviceLabels = text.toString();
         List<PodLabel> podLabels = agreed(holders);
         for (PodLabel label : podLabels) {
             append(text, label.name(), label.value());
+            append(link, label.name(), label.value());
         }
         return new DeviceSeries(
                 place,
@@ -123,6 +137,7 @@ final class DeviceLabels {
                 gpu.id().uuid(),
                 instance,
                 text.append('}').toString().getBytes(StandardCharsets.UTF_8),
+                link.append('}').toString().getBytes(StandardCharsets.UTF_8),
                 deviceLabels,
                 podLabels,
                 List.copyOf(holders));
@@ -164,7 +179,7 @@ final class DeviceLabels {
     }
 
     private static void append(StringBuilder text, String name, String value) {
-        if (text.length() > 1) {
+        if (text.charAt(text.length() - 1) != '{') {
             text.append(',');
         }
         text.append(name)

@@ -13,6 +13,7 @@ import java.util.List;
  * @param uuid the GPU's UUID
  * @param gpuInstanceId the value of label {@code GPU_I_ID}; empty for a GPU
  * @param labels all labels with their braces, in UTF-8
+ * @param linkLabels what follows the link's number in the labels of one of its NVLinks, with the closing brace
  * @param deviceLabels the labels up to those of the pod, with the opening brace
  * @param podLabels the labels of the pod, in order
  * @param holders the containers that hold it, each once
@@ -26,6 +27,7 @@ record DeviceSeries(
         String uuid,
         String gpuInstanceId,
         byte[] labels,
+        byte[] linkLabels,
         String deviceLabels,
         List<PodLabel> podLabels,
         List<PodUse> holders) {

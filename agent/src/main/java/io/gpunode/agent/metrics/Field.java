@@ -1,19 +1,33 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One row of the {@linkplain FieldCatalogue catalogue}: a metric (or label) under the name that DCGM gave it.
  *
- * @param name DCGM's field name, the metric's name
+ * @param name DCGM's field name as dcgm-exporter's own counters files spell it, the metric's name
+ * @param aliases other spellings of the same field: DCGM 4.6's, older ones, and those of exporter 1.x
  * @param id DCGM's field id
  * @param help for the HELP line, with the unit
+ * @param unit of the metric, in a word; empty for plain numbers
  * @param source where its value comes from
  * @param scope which device it is shown for when MIG is on
+ * @param since the first driver branch and chip that have it; empty for all that the agent supports
  * @param byDefault whether it is shown when the configuration says nothing
  */
-record Field(String name, int id, String help, Source source, Scope scope, boolean byDefault) {
+record Field(
+        String name,
+        List<String> aliases,
+        int id,
+        String help,
+        String unit,
+        Source source,
+        Scope scope,
+        String since,
+        boolean byDefault) {
 
     /** What a value belongs to when a GPU is split. */
     enum Scope {
@@ -34,11 +48,21 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
     record Sampled(MetricType type, Quantity quantity, Conversion conversion, boolean unsupportedIsZero)
             implements Source {}
 
+    /** A sampled number of each NVLink: one series per link, with the labels of a link. */
+    record PerLink(MetricType type, LinkQuantity quantity, Conversion conversion) implements Source {}
+
     /** The number of the last XID, with its labels. */
     record LastXid() implements Source {}
 
     /** A text that becomes a label of every series of the device. */
     record Label(LabelText text) implements Source {}
+
+    /**
+     * A field of DCGM that the agent cannot give.
+     *
+     * @param why a sentence without its full stop, to be put after the field's name and a colon
+     */
+    record Refused(String why) implements Source {}
 
     /** From the quantity's unit to the metric's. */
     enum Conversion {
@@ -57,12 +81,13 @@ record Field(String name, int id, String help, Source source, Scope scope, boole
         VBIOS_VERSION
     }
 
-    /** For the TYPE line; null for a label. */
+    /** For the TYPE line; null for what is no metric. */
     @Nullable MetricType type() {
         return switch (source) {
             case Sampled sampled -> sampled.type();
+            case PerLink perLink -> perLink.type();
             case LastXid _ -> MetricType.GAUGE;
-            case Label _ -> null;
+            case Label _, Refused _ -> null;
         };
     }
 

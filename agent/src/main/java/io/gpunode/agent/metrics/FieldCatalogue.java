@@ -9,13 +9,20 @@ import static io.gpunode.agent.metrics.MetricType.COUNTER;
 import static io.gpunode.agent.metrics.MetricType.GAUGE;
 
 import io.gpunode.agent.config.Suggestion;
+import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
+import io.gpunode.agent.model.WantedReadings;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * Every device metric that the agent knows, as data: names, ids and types are those of dcgm-exporter (types of the newest release, in which rates
@@ -220,10 +227,13 @@ public final class FieldCatalogue {
             // Errors
             new Field(
                     "DCGM_FI_DEV_XID_ERRORS",
+                    List.of(),
                     230,
                     "Number of the last XID error; no series until there was one.",
+                    "",
                     new Field.LastXid(),
                     GPU_INSTANCE,
+                    "",
                     true),
             off(
                     "DCGM_FI_DEV_GET_GPU_RECOVERY_ACTION",
@@ -487,10 +497,13 @@ public final class FieldCatalogue {
             // vGPU
             new Field(
                     "DCGM_FI_DEV_VGPU_LICENSE_STATUS",
+                    List.of(),
                     526,
                     "1 when a vGPU licence is held, 0 when not.",
+                    "",
                     new Field.Sampled(GAUGE, Quantity.VGPU_LICENSED, AS_IS, true),
                     BOARD,
+                    "",
                     true),
 
             // Profiling
@@ -587,6 +600,8 @@ public final class FieldCatalogue {
                     "VBIOS version of the board."));
 
     private static final Map<String, Field> BY_NAME = byName();
+    /** By name and alias in upper case, and by id. */
+    private static final Map<String, Field> BY_KEY = byKey();
 
     private FieldCatalogue() {}
 
@@ -612,6 +627,29 @@ public final class FieldCatalogue {
             }
         }
         return problems;
+    }
+
+    /**
+     * The row that a name or number means: DCGM's old and new spellings in any case, the lower-case names of exporter 1.x, and field ids.
+     *
+     * @return empty when there is none; a row may be {@linkplain Field.Refused refused}
+     */
+    static Optional<Field> find(String nameOrId) {
+        return Optional.ofNullable(BY_KEY.get(nameOrId.toUpperCase(Locale.ROOT)));
+    }
+
+    /** What has to be read for these rows. */
+    static WantedReadings wanted(List<ChosenField> fields) {
+        Set<Quantity> quantities = EnumSet.noneOf(Quantity.class);
+        Set<LinkQuantity> linkQuantities = EnumSet.noneOf(LinkQuantity.class);
+        for (ChosenField chosen : fields) {
+            switch (chosen.field().source()) {
+                case Field.Sampled sampled -> quantities.add(sampled.quantity());
+                case Field.PerLink perLink -> linkQuantities.add(perLink.quantity());
+                case Field.LastXid _, Field.Label _, Field.Refused _ -> {}
+            }
+        }
+        return WantedReadings.of(quantities, linkQuantities, Set.of());
     }
 
     /** All rows. */
@@ -648,7 +686,8 @@ public final class FieldCatalogue {
             Quantity quantity,
             Field.Conversion conversion,
             String help) {
-        return new Field(name, id, help, new Field.Sampled(type, quantity, conversion, false), scope, true);
+        return new Field(
+                name, List.of(), id, help, "", new Field.Sampled(type, quantity, conversion, false), scope, "", true);
     }
 
     private static Field off(
@@ -659,17 +698,30 @@ public final class FieldCatalogue {
             Quantity quantity,
             Field.Conversion conversion,
             String help) {
-        return new Field(name, id, help, new Field.Sampled(type, quantity, conversion, false), scope, false);
+        return new Field(
+                name, List.of(), id, help, "", new Field.Sampled(type, quantity, conversion, false), scope, "", false);
     }
 
     private static Field label(String name, int id, Field.LabelText text, boolean byDefault, String help) {
-        return new Field(name, id, help, new Field.Label(text), BOARD, byDefault);
+        return new Field(name, List.of(), id, help, "", new Field.Label(text), BOARD, "", byDefault);
     }
 
     private static Map<String, Field> byName() {
         Map<String, Field> fields = new LinkedHashMap<>();
         for (Field field : FIELDS) {
             fields.put(field.name(), field);
+        }
+        return fields;
+    }
+
+    private static Map<String, Field> byKey() {
+        Map<String, Field> fields = new HashMap<>();
+        for (Field field : FIELDS) {
+            fields.put(field.name().toUpperCase(Locale.ROOT), field);
+            fields.putIfAbsent(String.valueOf(field.id()), field);
+            for (String alias : field.aliases()) {
+                fields.put(alias.toUpperCase(Locale.ROOT), field);
+            }
         }
         return fields;
     }

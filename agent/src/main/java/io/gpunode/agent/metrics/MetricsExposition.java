@@ -3,6 +3,7 @@ package io.gpunode.agent.metrics;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
@@ -42,6 +43,7 @@ public final class MetricsExposition {
     private final LongFunction<String> xidText;
     private final MicrometerMeters meters;
     private boolean podAttribution;
+    private WantedReadings wanted = WantedReadings.ALWAYS;
     private Guarded[] collectors;
 
     /**
@@ -103,6 +105,11 @@ public final class MetricsExposition {
         podAttribution = config.podAttribution();
     }
 
+    /** What has to be read for what is shown now. */
+    public synchronized WantedReadings wanted() {
+        return wanted;
+    }
+
     /** Renders a page and hands it to the sink before it returns. */
     public synchronized void render(Sink sink) {
         PodResourcesPicture picture = podAttribution ? pods.current().orElse(null) : null;
@@ -124,6 +131,7 @@ public final class MetricsExposition {
         List<ChosenField> fields = FieldCatalogue.select(config.fields()).stream()
                 .map(ChosenField::of)
                 .toList();
+        wanted = FieldCatalogue.wanted(fields);
         DeviceLabels labels = new DeviceLabels(fields, hostname);
         return new Guarded[] {
             new Guarded(new DeviceCollector(fields, labels, xidText)),

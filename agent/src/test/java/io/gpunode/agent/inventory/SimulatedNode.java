@@ -7,6 +7,7 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
@@ -73,6 +74,7 @@ public final class SimulatedNode implements AutoCloseable {
         this.heartbeats = new Heartbeats(clock);
         this.access = new GpuAccess(
                 opener, callDeadline, clock, SystemTime.wall(), new CallRecord(Meters.NONE, SystemTime.wall()));
+        access.want(WantedReadings.EVERYTHING);
         this.inventory = new Inventory(
                 access,
                 new SystemHostFiles(directory),

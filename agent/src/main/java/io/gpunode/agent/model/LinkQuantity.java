@@ -1,0 +1,29 @@
+package io.gpunode.agent.model;
+
+/**
+ * The numbers that are sampled from each NVLink of a GPU. The unit is part of the meaning. The order is the order of {@link GpuSample}'s places
+ * and may change between versions: it is never written anywhere.
+ */
+public enum LinkQuantity {
+    /** Cumulative payload, KiB. */
+    SENT_KIBIBYTES,
+    /** Cumulative payload, KiB. */
+    RECEIVED_KIBIBYTES,
+    /** Payload rate, MB/s; needs two samples. Computed, not read. */
+    SENT_MEGABYTES_PER_SECOND,
+    /** Payload rate, MB/s; needs two samples. Computed, not read. */
+    RECEIVED_MEGABYTES_PER_SECOND,
+    /** Payload rate both ways, MB/s; needs two samples. Computed, not read. */
+    BANDWIDTH_MEGABYTES_PER_SECOND,
+    REPLAY_ERRORS,
+    RECOVERY_ERRORS,
+    CRC_FLIT_ERRORS,
+    CRC_DATA_ERRORS;
+
+    private static final int COUNT = values().length;
+
+    /** How many there are. */
+    public static int count() {
+        return COUNT;
+    }
+}
