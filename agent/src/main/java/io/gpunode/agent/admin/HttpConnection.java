@@ -211,8 +211,10 @@ final class HttpConnection extends ChannelDuplexHandler {
         response.headers()
                 .set(HttpHeaderNames.CONTENT_LENGTH, bytes)
                 .set(HttpHeaderNames.CACHE_CONTROL, "no-store")
-                .set("x-content-type-options", "nosniff")
-                .set("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'");
+                .set("x-content-type-options", "nosniff");
+        if (!response.headers().contains(HttpHeaderNames.CONTENT_SECURITY_POLICY)) {
+            response.headers().set(HttpHeaderNames.CONTENT_SECURITY_POLICY, Page.RUNS_NOTHING);
+        }
         if (last) {
             response.headers().set(HttpHeaderNames.CONNECTION, "close");
         }

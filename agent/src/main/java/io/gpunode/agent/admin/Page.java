@@ -5,6 +5,9 @@ import java.util.function.Consumer;
 
 /** What a path answers to GET. Asked on the event loop: it reads what is in memory and never blocks. */
 public interface Page {
+    /** {@code Content-Security-Policy} of an answer that sets no other: a browser loads and runs nothing for it, and shows it in no frame. */
+    String RUNS_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
     /** One exchange: what was asked, and the answer that it gets. */
     @FunctionalInterface
     interface Body {

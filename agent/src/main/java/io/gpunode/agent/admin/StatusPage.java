@@ -1,21 +1,26 @@
 package io.gpunode.agent.admin;
 
+import io.gpunode.agent.admin.StatusLine.Tone;
+import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
-import io.gpunode.agent.model.GpuHealth;
-import io.gpunode.agent.model.GpuSample;
-import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
-import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.podresources.DeviceHolders;
 import io.gpunode.agent.podresources.PodResourcesPicture;
-import io.gpunode.agent.podresources.PodUse;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
-/** {@code /}: the node on one page for people, from a phone to a wall screen. Plain HTML without scripts or anything from elsewhere. */
+/**
+ * {@code /}: the node on one page for people, from a phone to a wall screen: what needs somebody first, then the numbers, the GPUs, and the parts of
+ * the agent. Nothing comes from elsewhere; the page renews itself by a script of its own, and without scripts by loading anew.
+ */
 final class StatusPage implements Page {
     private static final String HEAD = """
             <!DOCTYPE html>
@@ -23,26 +28,9 @@ final class StatusPage implements Page {
             <head>
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="refresh" content="5">
+            <meta name="robots" content="noindex">
+            <noscript><meta http-equiv="refresh" content="10"></noscript>
             <title>""";
-
-    private static final String STYLE = """
-            </title>
-            <style>
-            :root { color-scheme: light dark; --line: #8884; --bad: #c22; --good: #282; --dim: #777; }
-            @media (prefers-color-scheme: dark) { :root { --bad: #f77; --good: #7c7; --dim: #999; } }
-            body { font: 15px/1.45 system-ui, sans-serif; margin: 1rem auto; max-width: 75rem; padding: 0 1rem; }
-            h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 1.6rem; }
-            table { border-collapse: collapse; width: 100%; }
-            th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: top; }
-            th { font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-            .scroll { overflow-x: auto; } .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); }
-            .dim { color: var(--dim); } code { font-size: .9em; }
-            @media (max-width: 40rem) { td.wide, th.wide { display: none; } }
-            </style>
-            </head>
-            <body>
-            """;
 
     private final AdminState state;
 
@@ -58,215 +46,254 @@ final class StatusPage implements Page {
     @Override
     public int write(Body body) {
         NodeSnapshot snapshot = state.snapshots().current();
+        Optional<PodResourcesPicture> pods = state.pods().current();
         Readiness readiness = Readiness.ask(state.readiness());
-        StringBuilder html = new StringBuilder(8 * 1024);
-        html.append(HEAD)
-                .append(escape(state.node()))
-                .append(" – gpu-node-agent")
-                .append(STYLE);
-        html.append("<h1>")
-                .append(escape(state.node()))
-                .append(readiness.ready() ? " <span class=good>ready</span>" : " <span class=bad>not ready</span>")
-                .append("</h1>\n");
-        nvml(html, snapshot.nvml());
-        conditions(html, readiness);
-        gpus(html, snapshot);
-        html.append("<p class=dim>gpu-node-agent ")
-                .append(escape(state.version()))
-                .append(" · picture ")
-                .append(snapshot.version())
-                .append(" of ")
-                .append(snapshot.takenAt())
-                .append(" · <a href=\"/metrics\">metrics</a> · <a href=\"/state\">state</a> ·")
-                .append(" <a href=\"/readyz\">readyz</a> · <a href=\"/healthz\">healthz</a></p>\n</body>\n</html>\n");
+        List<StatusLine> lines = lines(readiness, pods);
+        DeviceHolders holders = new DeviceHolders(
+                snapshot.gpus(), pods.map(PodResourcesPicture::byDevice).orElse(Map.of()));
+        StatusGpus gpus = new StatusGpus(snapshot, holders);
+        StatusAssets assets = StatusAssets.SHIPPED;
+        Html html = new Html(32 * 1024);
+        boolean well = readiness.ready() && gpus.withheld() == 0;
+        html.raw(HEAD)
+                .text(state.node())
+                .raw(": ")
+                .text(headline(readiness, gpus))
+                .raw("</title>\n");
+        html.raw("<link id=\"icon\" rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'")
+                .raw(" viewBox='0 0 8 8'%3E%3Crect width='8' height='8' rx='2' fill='%23")
+                .raw(well ? "4f8a10" : "c62828")
+                .raw("'/%3E%3C/svg%3E\">\n<style>")
+                .raw(assets.style())
+                .raw("</style>\n</head>\n<body>\n<p id=\"live\" role=\"status\"></p>\n<div id=\"page\">\n");
+        header(html, snapshot, readiness);
+        html.raw("<main>\n");
+        attention(html, snapshot, lines);
+        gpus.tiles(html);
+        gpus.table(html);
+        node(html, lines);
+        html.raw("</main>\n");
+        footer(html, snapshot);
+        html.raw("</div>\n<script>").raw(assets.script()).raw("</script>\n</body>\n</html>\n");
+        body.header("content-security-policy", assets.contentSecurityPolicy());
         body.write(html.toString());
         return 200;
     }
 
-    private static void nvml(StringBuilder html, NvmlState nvml) {
-        html.append("<p>");
-        switch (nvml) {
-            case NvmlState.Open open ->
-                html.append("Driver ")
-                        .append(escape(open.driverVersion()))
-                        .append(", NVML ")
-                        .append(escape(open.nvmlVersion()))
-                        .append(" <span class=dim>")
-                        .append(escape(open.libraryPath()))
-                        .append("</span>");
-            case NvmlState.Waiting waiting ->
-                html.append("<span class=bad>Waiting: ")
-                        .append(escape(waiting.reason()))
-                        .append("</span> <span class=dim>")
-                        .append(escape(waiting.nextStep()))
-                        .append("</span>");
-            case NvmlState.Withdrawn withdrawn ->
-                html.append("<span class=bad>Withdrawn: ")
-                        .append(escape(withdrawn.reason()))
-                        .append("</span>");
-        }
-        html.append("</p>\n");
+    private static String headline(Readiness readiness, StatusGpus gpus) {
+        String ready = readiness.ready() ? "ready" : "not ready";
+        return gpus.withheld() == 0 ? ready : ready + ", " + gpus.withheld() + " of " + gpus.count() + " GPUs withheld";
     }
 
-    private static void conditions(StringBuilder html, Readiness readiness) {
-        html.append("<table>\n");
-        for (Readiness.Named named : readiness.conditions()) {
-            html.append("<tr><th>")
-                    .append(escape(named.name()))
-                    .append(named.condition().ok() ? "</th><td class=good>yes" : "</th><td class=bad>no")
-                    .append("</td><td>")
-                    .append(escape(named.condition().reason()));
-            if (!named.condition().nextStep().isEmpty()) {
-                html.append("<br><span class=dim>")
-                        .append(escape(named.condition().nextStep()))
-                        .append("</span>");
+    private void header(Html html, NodeSnapshot snapshot, Readiness readiness) {
+        html.raw("<header>\n<h1>").text(state.node());
+        badge(html.raw(" "), readiness.ready() ? Tone.GOOD : Tone.BAD, readiness.ready() ? "ready" : "not ready");
+        html.raw("</h1>\n<p class=\"dim\">");
+        String separator = "";
+        for (Map.Entry<String, Integer> product : products(snapshot).entrySet()) {
+            html.raw(separator).raw(product.getValue()).raw(" × ").text(product.getKey());
+            separator = " · ";
+        }
+        if (snapshot.nvml() instanceof NvmlState.Open open) {
+            html.raw(separator)
+                    .raw("driver ")
+                    .text(open.driverVersion())
+                    .raw(" · NVML ")
+                    .text(open.nvmlVersion())
+                    .raw(" · CUDA ")
+                    .raw(open.cudaDriverVersion() / 1_000)
+                    .raw(".")
+                    .raw(open.cudaDriverVersion() % 1_000 / 10);
+        }
+        html.raw("</p>\n</header>\n");
+    }
+
+    private static Map<String, Integer> products(NodeSnapshot snapshot) {
+        Map<String, Integer> products = new LinkedHashMap<>();
+        for (Gpu gpu : snapshot.gpus()) {
+            products.merge(gpu.name(), 1, Integer::sum);
+        }
+        return products;
+    }
+
+    /** What needs somebody, each thing once. */
+    private static void attention(Html html, NodeSnapshot snapshot, List<StatusLine> lines) {
+        Html items = new Html(1_024);
+        for (StatusLine line : lines) {
+            if (line.tone() == Tone.BAD) {
+                items.raw("<li><strong>")
+                        .text(line.subject())
+                        .raw(": ")
+                        .text(line.state())
+                        .raw("</strong>");
+                if (!line.text().isEmpty()) {
+                    items.raw("<p>").text(line.text()).raw("</p>");
+                }
+                items.raw("</li>\n");
             }
-            html.append("</td></tr>\n");
         }
-        html.append("</table>\n");
-    }
-
-    private void gpus(StringBuilder html, NodeSnapshot snapshot) {
-        html.append("<h2>GPUs</h2>\n");
         for (Finding finding : snapshot.findings()) {
-            html.append("<p>");
-            finding(html, finding);
-            html.append("</p>\n");
+            item(items, finding.severity().withholds(), "The node", finding);
         }
-        if (snapshot.gpus().isEmpty()) {
-            html.append("<p class=dim>none in the picture</p>\n");
-            return;
+        if (snapshot.unidentified() > 0) {
+            items.raw("<li><strong>NVML lists ")
+                    .raw(snapshot.unidentified())
+                    .raw(
+                            " more that did not say who they are</strong><p>Nothing of them is shown or offered; <code>/state</code> says ")
+                    .raw("under <code>nvmlFaults</code> what they answer.</p></li>\n");
         }
-        DeviceHolders holders = new DeviceHolders(
-                snapshot.gpus(),
-                state.pods().current().map(PodResourcesPicture::byDevice).orElse(Map.of()));
-        html.append("<div class=scroll><table>\n<tr><th>GPU</th><th>Health</th><th class=n>Used</th>")
-                .append("<th class=n>Memory</th><th class=n>Temp.</th><th class=n>Power</th>")
-                .append("<th>Pods</th><th class=wide>Name</th><th class=wide>PCI</th></tr>\n");
-        for (int place = 0; place < snapshot.gpus().size(); place++) {
-            Gpu gpu = snapshot.gpus().get(place);
-            row(
-                    html,
-                    String.valueOf(gpu.index()),
-                    health(gpu),
-                    gpu.sample(),
-                    holders.holders(place),
-                    gpu.name(),
-                    gpu.pci().sysfsName());
+        for (Gpu gpu : snapshot.gpus()) {
+            if (!gpu.healthy()) {
+                item(
+                        items,
+                        true,
+                        "GPU " + gpu.index() + " is withheld",
+                        gpu.health().all().getFirst());
+            }
             for (MigDevice mig : gpu.migDevices()) {
-                row(
-                        html,
-                        gpu.index() + ":" + mig.index(),
-                        gpu.healthy()
-                                ? health(mig.health() instanceof GpuHealth.Healthy, mig.health())
-                                : "<span class=bad>as its GPU</span>",
-                        mig.sample(),
-                        holders.holders(place, mig.gpuInstanceId()),
-                        mig.profile(),
-                        "");
+                for (Finding finding : mig.health().all()) {
+                    if (finding.severity().withholds()) {
+                        item(items, true, "MIG device " + gpu.index() + ":" + mig.index() + " is withheld", finding);
+                    }
+                }
             }
         }
-        html.append("</table></div>\n");
-    }
-
-    private static void row(
-            StringBuilder html,
-            String index,
-            String health,
-            GpuSample sample,
-            List<PodUse> holders,
-            String name,
-            String pci) {
-        html.append("<tr><td>").append(index).append("</td><td>").append(health).append("</td>");
-        number(html, sample, Quantity.GPU_UTILIZATION_PERCENT, 1, " %");
-        memory(html, sample);
-        number(html, sample, Quantity.GPU_TEMPERATURE_CELSIUS, 1, " °C");
-        number(html, sample, Quantity.POWER_MILLIWATTS, 1_000, " W");
-        html.append("<td>");
-        for (PodUse use : holders) {
-            html.append(escape(use.namespace() + "/" + use.pod()))
-                    .append(" <span class=dim>")
-                    .append(escape(use.container()))
-                    .append("</span><br>");
+        String all = items.toString();
+        if (!all.isEmpty()) {
+            html.raw("<section aria-label=\"What needs somebody\">\n<ul class=\"attention\">\n")
+                    .raw(all)
+                    .raw("</ul>\n</section>\n");
         }
-        html.append("</td><td class=wide>")
-                .append(escape(name))
-                .append("</td><td class=wide><code>")
-                .append(escape(pci))
-                .append("</code></td></tr>\n");
     }
 
-    private static String health(Gpu gpu) {
-        StringBuilder html = new StringBuilder(health(gpu.healthy(), gpu.health()));
-        if (gpu.lane() instanceof LaneState.Unresponsive unresponsive) {
-            html.append("<br>does not answer ").append(escape(unresponsive.function()));
+    private static void item(Html items, boolean bad, String subject, Finding finding) {
+        items.raw(bad ? "<li><strong>" : "<li class=\"warning\"><strong>")
+                .text(subject)
+                .raw(":</strong> ")
+                .text(finding.reason());
+        if (!finding.repair().isEmpty()) {
+            items.raw("<p>Next step: ").text(finding.repair()).raw("</p>");
         }
-        return html.toString();
+        items.raw("</li>\n");
     }
 
-    private static String health(boolean healthy, GpuHealth health) {
-        StringBuilder html =
-                new StringBuilder(healthy ? "<span class=good>healthy</span>" : "<span class=bad>unhealthy</span>");
-        for (Finding finding : health.all()) {
-            html.append("<br>");
-            finding(html, finding);
+    private List<StatusLine> lines(Readiness readiness, Optional<PodResourcesPicture> pods) {
+        List<StatusLine> lines = new ArrayList<>();
+        Set<String> told = new HashSet<>();
+        for (Readiness.Named named : readiness.conditions()) {
+            ReadinessCheck.Condition condition = named.condition();
+            told.add(named.name());
+            lines.add(new StatusLine(
+                    named.name(),
+                    condition.ok() ? Tone.GOOD : Tone.BAD,
+                    condition.ok() ? "ready" : "not ready",
+                    condition.nextStep().isEmpty()
+                            ? condition.reason()
+                            : condition.reason() + " Next step: " + condition.nextStep()));
         }
-        return html.toString();
-    }
-
-    private static void finding(StringBuilder html, Finding finding) {
-        html.append(escape(finding.reason()))
-                .append(" <span class=dim>")
-                .append(escape(finding.repair()))
-                .append("</span>");
-    }
-
-    private static void number(StringBuilder html, GpuSample sample, Quantity quantity, long divisor, String unit) {
-        html.append("<td class=n>");
-        if (sample.has(quantity)) {
-            html.append(sample.value(quantity) / divisor).append(unit);
-        } else {
-            html.append(absent(sample, quantity));
-        }
-        html.append("</td>");
-    }
-
-    private static void memory(StringBuilder html, GpuSample sample) {
-        html.append("<td class=n>");
-        if (sample.has(Quantity.MEMORY_USED_BYTES)) {
-            html.append(sample.value(Quantity.MEMORY_USED_BYTES) >> 20);
-            if (sample.has(Quantity.MEMORY_TOTAL_BYTES)) {
-                html.append(" / ").append(sample.value(Quantity.MEMORY_TOTAL_BYTES) >> 20);
-            }
-            html.append(" MiB");
-        } else {
-            html.append(absent(sample, Quantity.MEMORY_USED_BYTES));
-        }
-        html.append("</td>");
-    }
-
-    private static String absent(GpuSample sample, Quantity quantity) {
-        return switch (sample.status(quantity)) {
-            case GpuSample.UNSUPPORTED -> "<span class=dim>n/a</span>";
-            case GpuSample.FAILED -> "<span class=bad>failed</span>";
-            default -> "<span class=dim>not read</span>";
-        };
-    }
-
-    /** Makes any text harmless in an element and in a quoted attribute; control characters become U+FFFD. */
-    static String escape(String text) {
-        StringBuilder escaped = new StringBuilder(text.length() + 16);
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            switch (c) {
-                case '&' -> escaped.append("&amp;");
-                case '<' -> escaped.append("&lt;");
-                case '>' -> escaped.append("&gt;");
-                case '"' -> escaped.append("&quot;");
-                case '\'' -> escaped.append("&#39;");
-                default -> escaped.append(Character.isISOControl(c) ? '\uFFFD' : c);
+        lines.add(pods(pods));
+        for (StateSection section : state.sections()) {
+            for (StatusLine line : section(section)) {
+                // What readiness already tells is told once.
+                if (!told.contains(line.subject())) {
+                    lines.add(line);
+                }
             }
         }
-        return escaped.toString();
+        lines.add(loops());
+        return lines;
+    }
+
+    private static List<StatusLine> section(StateSection section) {
+        try {
+            return section.lines();
+        } catch (RuntimeException e) {
+            return List.of(new StatusLine(section.name(), Tone.BAD, "not known", "asking failed: " + e));
+        }
+    }
+
+    private StatusLine pods(Optional<PodResourcesPicture> pods) {
+        if (pods.isEmpty()) {
+            return new StatusLine(
+                    "Pods",
+                    Tone.WARNING,
+                    "not known",
+                    "The kubelet has not said yet which container holds which device.");
+        }
+        PodResourcesPicture picture = pods.get();
+        String age = StatusGpus.length(state.clock().now().since(picture.readAt()));
+        String held = picture.byDevice().size() + " devices are held by containers, as of " + age + " ago.";
+        return picture.error().isEmpty()
+                ? new StatusLine("Pods", Tone.GOOD, "known", held)
+                : new StatusLine("Pods", Tone.WARNING, "not current", held + " The kubelet: " + picture.error());
+    }
+
+    private StatusLine loops() {
+        List<String> details = new ArrayList<>();
+        String late = "";
+        for (Heartbeats.Pulse pulse : state.heartbeats().read()) {
+            details.add(pulse.name() + ": turned " + StatusGpus.length(pulse.age()) + " ago, may take "
+                    + StatusGpus.length(pulse.bound()));
+            if (!pulse.ok()) {
+                late += (late.isEmpty() ? "" : ", ") + pulse.name();
+            }
+        }
+        return late.isEmpty()
+                ? new StatusLine("Loops", Tone.GOOD, "turning", details.size() + " loops of the agent turn.", details)
+                : new StatusLine(
+                        "Loops",
+                        Tone.BAD,
+                        "late",
+                        "Late: " + late + ". systemd restarts an agent that stays so: journalctl -u gpu-node-agent",
+                        details);
+    }
+
+    private static void node(Html html, List<StatusLine> lines) {
+        html.raw("<section aria-labelledby=\"node\">\n<h2 id=\"node\">Node services</h2>\n")
+                .raw("<table class=\"node\" role=\"table\" aria-labelledby=\"node\">\n<tbody role=\"rowgroup\">\n");
+        for (StatusLine line : lines) {
+            html.raw("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\">")
+                    .text(line.subject())
+                    .raw("</th><td role=\"cell\">");
+            badge(html, line.tone(), line.state());
+            html.raw("</td><td role=\"cell\">").text(line.text());
+            if (!line.details().isEmpty()) {
+                html.raw("<details><summary>")
+                        .raw(line.details().size())
+                        .raw(line.details().size() == 1 ? " line" : " lines")
+                        .raw("<span class=\"unseen\"> about ")
+                        .text(line.subject())
+                        .raw("</span></summary><ul>");
+                for (String detail : line.details()) {
+                    html.raw("<li>").text(detail).raw("</li>");
+                }
+                html.raw("</ul></details>");
+            }
+            html.raw("</td></tr>\n");
+        }
+        html.raw("</tbody>\n</table>\n</section>\n");
+    }
+
+    private void footer(Html html, NodeSnapshot snapshot) {
+        html.raw("<footer>gpu-node-agent ")
+                .text(state.version())
+                .raw(" · picture ")
+                .raw(snapshot.version())
+                .raw(" of ");
+        StatusGpus.time(html, snapshot.takenAt());
+        html.raw(" · <a href=\"/metrics\">metrics</a> · <a href=\"/state\">state</a> · <a href=\"/readyz\">readyz</a>")
+                .raw(" · <a href=\"/healthz\">healthz</a></footer>\n");
+    }
+
+    /** A state in a word, told apart by more than its colour. */
+    static void badge(Html html, Tone tone, String word) {
+        html.raw("<span class=\"badge ").raw(tone.cssClass()).raw("\">");
+        switch (tone) {
+            case GOOD -> html.raw("<span aria-hidden=\"true\">✓ </span>");
+            case WARNING -> html.raw("<span aria-hidden=\"true\">! </span>");
+            case BAD -> html.raw("<span aria-hidden=\"true\">✕ </span>");
+            case NEUTRAL -> html.raw("");
+        }
+        html.text(word).raw("</span>");
     }
 }

