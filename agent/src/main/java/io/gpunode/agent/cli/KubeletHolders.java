@@ -7,6 +7,7 @@ import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.podresources.PodResourcesClient;
 import io.gpunode.agent.podresources.PodResourcesPicture;
+import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.time.SystemTime;
 import java.nio.file.Files;
@@ -58,6 +59,11 @@ final class KubeletHolders implements AutoCloseable {
             }
         }
         return Optional.of(opened);
+    }
+
+    /** For one who asks at that moment. */
+    PodResourcesSource source() {
+        return client;
     }
 
     /** As of the last answer, unless one that came due since is missing. */

@@ -1,5 +1,6 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.config.Report;
 import io.gpunode.agent.config.TextFile;
@@ -21,6 +22,7 @@ import io.gpunode.agent.mig.MigStep;
 import io.gpunode.agent.mig.MigTransaction;
 import io.gpunode.agent.mig.MigUse;
 import io.gpunode.agent.mig.MigWish;
+import io.gpunode.agent.mig.PodAwareOperations;
 import io.gpunode.agent.os.SystemCommandRunner;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -63,13 +65,15 @@ final class MigChange {
 
     /** Does it all; the exit status. */
     int run(Wishes wishes, HooksFile hooks, Map<String, String> variables, Report report) throws Exception {
-        Optional<MigReader> opened = node.open(shell);
-        if (opened.isEmpty()) {
+        Optional<AgentConfig> config = node.effective(shell);
+        Optional<MigReader> opened = config.isEmpty() ? Optional.empty() : node.open(shell);
+        if (config.isEmpty() || opened.isEmpty()) {
             return ExitCode.FAILURE.code();
         }
-        try (MigReader reader = opened.get()) {
+        try (MigReader reader = opened.get();
+                MigPods pods = MigPods.open(config.get(), this::tell)) {
             List<MigGpu> gpus = reader.read();
-            MigOperations operations = reader.operations(gpus);
+            MigOperations operations = new PodAwareOperations(reader.operations(gpus), pods);
             MigTransaction transaction = node.transaction(shell, operations, this::tell);
             if (transaction.isInterrupted()) {
                 if (!endInterrupted(transaction)) {
@@ -83,7 +87,7 @@ final class MigChange {
             }
             report.notices().forEach(shell.err()::println);
             if (dryRun || hooks.hooks().isEmpty()) {
-                return decided(plan(wanted.get(), operations, true), transaction);
+                return planned(wanted.get(), operations, transaction);
             }
             // Hooks stop those who use the GPUs, so they count only afterwards.
             MigDecision decision = plan(wanted.get(), operations, false);
@@ -120,7 +124,7 @@ final class MigChange {
             if (has(plan, false)) {
                 hooks.run(HooksFile.Point.PRE_APPLY_CONFIG);
             }
-            code = decided(plan(wanted, operations, true), transaction);
+            code = planned(wanted, operations, transaction);
         } catch (MigHooks.FailedException e) {
             shell.err().println(e.getMessage() + ": nothing was changed");
         } finally {
@@ -145,6 +149,24 @@ final class MigChange {
                 .anyMatch(step -> (step instanceof MigStep.SetMode) == modes);
     }
 
+    private int planned(List<Wanted> wanted, MigOperations operations, MigTransaction transaction)
+            throws MigOperationException, InterruptedException {
+        MigDecision decision;
+        try {
+            decision = plan(wanted, operations, true);
+        } catch (MigOperationException e) {
+            if (e.kind() != MigOperationException.Kind.IN_USE) {
+                throw e;
+            }
+            return refused(List.of(), String.valueOf(e.getMessage()), plan(wanted, operations, false));
+        }
+        if (dryRun && decision instanceof MigDecision.Refused(List<MigRefusal> reasons)) {
+            boolean inUse = reasons.stream().allMatch(MigRefusal.InUse.class::isInstance);
+            return refused(reasons, "", inUse ? plan(wanted, operations, false) : decision);
+        }
+        return decided(decision, transaction);
+    }
+
     private MigDecision plan(List<Wanted> wanted, MigOperations operations, boolean withUse)
             throws MigOperationException, InterruptedException {
         List<MigRequest> requests = new ArrayList<>();
@@ -163,7 +185,7 @@ final class MigChange {
 
     private int decided(MigDecision decision, MigTransaction transaction) throws InterruptedException {
         return switch (decision) {
-            case MigDecision.Refused refused -> refused(refused);
+            case MigDecision.Refused refused -> refused(refused.reasons(), "", refused);
             case MigDecision.Planned(MigPlan plan) -> dryRun ? shown(plan) : carriedOut(plan, transaction);
         };
     }
@@ -182,22 +204,39 @@ final class MigChange {
         return ExitCode.FAILURE.code();
     }
 
-    private int refused(MigDecision.Refused refused) {
+    /**
+     * Tells why nothing is done; the exit status.
+     *
+     * @param other a reason that is not about one GPU; empty for none
+     * @param otherwise what would be done if nobody used the GPUs, which a dry run shows
+     */
+    private int refused(List<MigRefusal> reasons, String other, MigDecision otherwise) {
+        Optional<MigPlan> steps =
+                dryRun && otherwise instanceof MigDecision.Planned(MigPlan plan) ? Optional.of(plan) : Optional.empty();
         if (json) {
             JsonWriter out = JsonWriter.pretty()
                     .beginObject()
                     .member("ok", false)
                     .name("refused")
                     .beginArray();
-            for (MigRefusal reason : refused.reasons()) {
+            for (MigRefusal reason : reasons) {
                 out.beginObject()
                         .member("uuid", reason.gpu().uuid())
                         .member("message", reason.message())
                         .endObject();
             }
-            shell.out().println(out.endArray().endObject());
+            if (!other.isEmpty()) {
+                out.beginObject().member("message", other).endObject();
+            }
+            out.endArray();
+            steps.ifPresent(plan -> gpus(out, plan));
+            shell.out().println(out.endObject());
         } else {
-            refused.reasons().forEach(reason -> shell.err().println(Text.printable(reason.message())));
+            steps.ifPresent(this::printed);
+            reasons.forEach(reason -> tell(reason.message()));
+            if (!other.isEmpty()) {
+                tell(other);
+            }
             shell.err().println("nothing was changed");
         }
         return ExitCode.FAILURE.code();
@@ -210,6 +249,11 @@ final class MigChange {
             shell.out().println(out.endObject());
             return ExitCode.OK.code();
         }
+        printed(plan);
+        return ExitCode.OK.code();
+    }
+
+    private void printed(MigPlan plan) {
         for (MigPlan.OfGpu gpu : plan.gpus()) {
             int steps = gpu.steps().size();
             shell.out()
@@ -217,7 +261,6 @@ final class MigChange {
                             + (steps == 0 ? "nothing to do" : steps == 1 ? "1 step" : steps + " steps"));
             gpu.steps().forEach(step -> shell.out().println("  " + Text.printable(step.text())));
         }
-        return ExitCode.OK.code();
     }
 
     private static void gpus(JsonWriter out, MigPlan plan) {

@@ -69,7 +69,8 @@ final class MigNode {
                 (gpu, step, back) -> steps.accept((back ? "back: " : "") + gpu + ": " + step.text()));
     }
 
-    private Optional<AgentConfig> effective(Shell shell) {
+    /** The configuration that the agent runs with; empty when it cannot be used, which is then told. */
+    Optional<AgentConfig> effective(Shell shell) {
         try {
             return Optional.of(
                     shell.loader().load(List.of(), Optional.ofNullable(config)).config());

@@ -58,6 +58,28 @@ public final class MigControl {
      */
     public record InstanceProcess(int pid, String name, int gpuInstance, int computeInstance) {}
 
+    /**
+     * A MIG device.
+     *
+     * @param id {@code MIG-…}
+     * @param index its place among the GPU's MIG devices
+     */
+    public record InstanceDevice(GpuId id, int index, int gpuInstance, int computeInstance) {}
+
+    /**
+     * What there is to be used, and the processes that use it.
+     *
+     * @param index NVML's index of the GPU in this session
+     * @param minor the N of its {@code /dev/nvidiaN}
+     * @param devices in their order; empty while MIG is off
+     */
+    public record Use(int index, int minor, List<InstanceDevice> devices, List<InstanceProcess> processes) {
+        public Use {
+            devices = List.copyOf(devices);
+            processes = List.copyOf(processes);
+        }
+    }
+
     /** A call with the GPU's handle. */
     @FunctionalInterface
     private interface DeviceCall<T> {
@@ -70,8 +92,8 @@ public final class MigControl {
     }
 
     /** Who uses it now. In MIG mode each process is listed for the compute instance that it is on. */
-    public List<InstanceProcess> processes() throws MigFault, InterruptedException {
-        return onLane(this::readProcesses);
+    public Use use() throws MigFault, InterruptedException {
+        return onLane(this::readUse);
     }
 
     /**
@@ -136,21 +158,24 @@ public final class MigControl {
         return new NvmlMig.Placement(place.start(), place.size());
     }
 
-    private List<InstanceProcess> readProcesses(NvmlDevice device) throws NvmlException {
+    private Use readUse(NvmlDevice device) throws NvmlException {
+        int index = lane.call(CallGroup.MIG, "nvmlDeviceGetIndex", () -> nvml.index(device));
+        int minor = lane.call(CallGroup.MIG, "nvmlDeviceGetMinorNumber", () -> nvml.minorNumber(device));
+        List<InstanceDevice> devices = new ArrayList<>();
         Set<InstanceProcess> found = new LinkedHashSet<>();
         if (migEnabled(device)) {
             int places = Math.min(
                     DEVICE_LIMIT,
                     lane.call(CallGroup.MIG, "nvmlDeviceGetMaxMigDeviceCount", () -> nvml.maxMigDeviceCount(device)));
             for (int place = 0; place < places; place++) {
-                addProcesses(device, place, found);
+                addUse(device, place, devices, found);
             }
         } else {
             for (Nvml.GpuProcess process : processesOf(device)) {
                 found.add(new InstanceProcess(process.pid(), name(process.pid()), -1, -1));
             }
         }
-        return new ArrayList<>(found);
+        return new Use(index, minor, devices, List.copyOf(found));
     }
 
     private boolean migEnabled(NvmlDevice device) throws NvmlException {
@@ -165,7 +190,8 @@ public final class MigControl {
         }
     }
 
-    private void addProcesses(NvmlDevice device, int place, Set<InstanceProcess> found) throws NvmlException {
+    private void addUse(NvmlDevice device, int place, List<InstanceDevice> devices, Set<InstanceProcess> found)
+            throws NvmlException {
         NvmlDevice mig;
         try {
             mig = lane.call(CallGroup.MIG, "nvmlDeviceGetMigDeviceHandleByIndex", () -> nvml.migDevice(device, place));
@@ -179,6 +205,8 @@ public final class MigControl {
         int gpuInstance = lane.call(CallGroup.MIG, "nvmlDeviceGetGpuInstanceId", () -> nvml.gpuInstanceId(mig));
         int computeInstance =
                 lane.call(CallGroup.MIG, "nvmlDeviceGetComputeInstanceId", () -> nvml.computeInstanceId(mig));
+        String uuid = lane.call(CallGroup.MIG, "nvmlDeviceGetUUID", () -> nvml.uuid(mig));
+        devices.add(new InstanceDevice(new GpuId(uuid), place, gpuInstance, computeInstance));
         for (Nvml.GpuProcess process : processesOf(mig)) {
             found.add(new InstanceProcess(process.pid(), name(process.pid()), gpuInstance, computeInstance));
         }

@@ -412,7 +412,7 @@ public final class MigManager implements Service {
         List<Gpu> gpus = picture.gpus();
         try {
             return changer.finish(new PodAwareOperations(
-                    door.beside(gpus.stream().map(Gpu::id).toList()), gpus, pods));
+                    door.beside(gpus.stream().map(Gpu::id).toList()), pods));
         } catch (RuntimeException e) {
             LOG.error("ending a MIG change that was interrupted failed", e);
             return "a change that was interrupted: " + e;
@@ -489,7 +489,7 @@ public final class MigManager implements Service {
                 wanted.layout,
                 order,
                 uncounted,
-                new PodAwareOperations(door.beside(order), gpus, pods),
+                new PodAwareOperations(door.beside(order), pods),
                 (steps, changing) -> begun(wanted, steps, changing));
         if (result instanceof MigChanger.Result.Failed(String why, boolean modeRefused)
                 && modeRefused
@@ -501,7 +501,7 @@ public final class MigManager implements Service {
                     wanted.layout,
                     order,
                     uncounted,
-                    new PodAwareOperations(operations, gpus, pods),
+                    new PodAwareOperations(operations, pods),
                     (steps, changing) -> begun(wanted, steps, changing)));
         }
         giveBackBy = clock.now().plus(GIVE_BACK_LIMIT);

@@ -1,14 +1,17 @@
 package io.gpunode.agent.mig;
 
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
  * Who uses a GPU's instances at one moment: processes that NVML names, and pods to which the kubelet gave one.
  *
  * @param holders in the order in which they are to be named
+ * @param names under which the kubelet may have given the GPU or a MIG device of it: the id of the GPU instance that it stands for, -1 for the
+ *     GPU itself
  */
-public record MigUse(List<Holder> holders) {
+public record MigUse(List<Holder> holders, Map<String, Integer> names) {
     /** Nobody. */
     public static final MigUse NOBODY = new MigUse(List.of());
 
@@ -16,6 +19,12 @@ public record MigUse(List<Holder> holders) {
 
     public MigUse {
         holders = List.copyOf(holders);
+        names = Map.copyOf(names);
+    }
+
+    /** Of a GPU that the kubelet cannot have given to anybody. */
+    public MigUse(List<Holder> holders) {
+        this(holders, Map.of());
     }
 
     /**

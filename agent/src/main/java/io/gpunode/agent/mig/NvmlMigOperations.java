@@ -8,8 +8,11 @@ import io.gpunode.agent.model.MigGeometry.ComputeInstance;
 import io.gpunode.agent.model.MigGeometry.GpuInstance;
 import io.gpunode.agent.model.MigPlacement;
 import io.gpunode.agent.model.MigProfile;
+import io.gpunode.agent.podresources.DeviceNames;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -39,13 +42,26 @@ public final class NvmlMigOperations implements MigOperations {
 
     @Override
     public MigUse use(GpuId gpu) throws MigOperationException, InterruptedException {
+        MigControl.Use use = ask(gpu, MigControl::use);
         List<MigUse.Holder> holders = new ArrayList<>();
-        for (MigControl.InstanceProcess process : ask(gpu, MigControl::processes)) {
+        for (MigControl.InstanceProcess process : use.processes()) {
             String name = process.name().isEmpty() ? "" : " (" + process.name() + ")";
             holders.add(new MigUse.Holder(
                     "process " + process.pid() + name, process.gpuInstance(), process.computeInstance()));
         }
-        return new MigUse(holders);
+        Map<String, Integer> names = new HashMap<>();
+        DeviceNames.of(gpu, use.index(), use.minor()).forEach(name -> names.put(name, -1));
+        for (MigControl.InstanceDevice device : use.devices()) {
+            DeviceNames.ofMigDevice(
+                            gpu,
+                            use.index(),
+                            device.id(),
+                            device.index(),
+                            device.gpuInstance(),
+                            device.computeInstance())
+                    .forEach(name -> names.put(name, device.gpuInstance()));
+        }
+        return new MigUse(holders, names);
     }
 
     @Override

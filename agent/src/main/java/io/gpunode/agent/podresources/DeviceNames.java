@@ -1,6 +1,7 @@
 package io.gpunode.agent.podresources;
 
 import io.gpunode.agent.model.Gpu;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigDevice;
 import java.util.HashMap;
 import java.util.List;
@@ -17,9 +18,9 @@ public final class DeviceNames {
     private static final String SHARE = "::";
     private static final String OTHER_SHARE = "/vgpu";
     private static final String NVIDIA = "nvidia.com/";
+    private static final String OF_CLAIM = PodResourcesReader.DRA_DRIVER + "/";
 
     private final Map<String, Device> byName = new HashMap<>();
-    private final Map<String, Device> byClaimName = new HashMap<>();
 
     /**
      * What an id stands for.
@@ -36,38 +37,56 @@ public final class DeviceNames {
         for (int place = 0; place < gpus.size(); place++) {
             Gpu gpu = gpus.get(place);
             Device whole = new Device(place, null, false, "");
-            byName.putIfAbsent(gpu.id().uuid(), whole);
-            byName.putIfAbsent(Integer.toString(gpu.index()), whole);
-            byName.putIfAbsent("nvidia" + gpu.index(), whole);
-            byClaimName.putIfAbsent("gpu-" + gpu.minor(), whole);
+            of(gpu.id(), gpu.index(), gpu.minor()).forEach(name -> byName.putIfAbsent(name, whole));
             for (MigDevice mig : gpu.migDevices()) {
                 Device part = new Device(place, mig, false, "");
-                byName.putIfAbsent(mig.id().uuid(), part);
-                byName.putIfAbsent(gpu.index() + ":" + mig.index(), part);
-                byName.putIfAbsent("nvidia" + gpu.index() + "/gi" + mig.gpuInstanceId(), part);
-                byName.putIfAbsent(
-                        "MIG-" + gpu.id().uuid() + "/" + mig.gpuInstanceId() + "/" + mig.computeInstanceId(), part);
+                ofMigDevice(gpu.id(), gpu.index(), mig.id(), mig.index(), mig.gpuInstanceId(), mig.computeInstanceId())
+                        .forEach(name -> byName.putIfAbsent(name, part));
             }
         }
     }
 
-    /** What a device id means; null when it names nothing in the picture. */
-    public @Nullable Device find(String id) {
-        if (id.startsWith(PodResourcesReader.DRA_DRIVER + "/")) {
-            return byClaimName.get(id.substring(id.lastIndexOf('/') + 1));
+    /** The {@link #key keys} of a GPU as a whole. */
+    public static List<String> of(GpuId gpu, int index, int minor) {
+        return List.of(gpu.uuid(), Integer.toString(index), "nvidia" + index, OF_CLAIM + "gpu-" + minor);
+    }
+
+    /** The {@link #key keys} of a MIG device. */
+    public static List<String> ofMigDevice(
+            GpuId gpu, int gpuIndex, GpuId migDevice, int migIndex, int gpuInstance, int computeInstance) {
+        return List.of(
+                migDevice.uuid(),
+                gpuIndex + ":" + migIndex,
+                "nvidia" + gpuIndex + "/gi" + gpuInstance,
+                "MIG-" + gpu.uuid() + "/" + gpuInstance + "/" + computeInstance);
+    }
+
+    /** What a device id is looked up by: without kind, pool and share. */
+    public static String key(String id) {
+        if (id.startsWith(OF_CLAIM)) {
+            return OF_CLAIM + id.substring(id.lastIndexOf('/') + 1);
         }
         String name = withoutKind(id);
+        int share = share(name);
+        return share < 0 ? name : name.substring(0, share);
+    }
+
+    /** What a device id means; null when it names nothing in the picture. */
+    public @Nullable Device find(String id) {
+        Device base = byName.get(key(id));
+        String name = withoutKind(id);
+        int share = id.startsWith(OF_CLAIM) ? -1 : share(name);
+        if (base == null || share < 0) {
+            return base;
+        }
+        int length = name.startsWith(SHARE, share) ? SHARE.length() : OTHER_SHARE.length();
+        return new Device(base.gpuPlace(), base.mig(), true, name.substring(share + length));
+    }
+
+    /** Where a share begins in a name; -1 when it names none. */
+    private static int share(String name) {
         int share = name.indexOf(SHARE);
-        int length = SHARE.length();
-        if (share < 0) {
-            share = name.indexOf(OTHER_SHARE);
-            length = OTHER_SHARE.length();
-        }
-        if (share < 0) {
-            return byName.get(name);
-        }
-        Device base = byName.get(name.substring(0, share));
-        return base == null ? null : new Device(base.gpuPlace(), base.mig(), true, name.substring(share + length));
+        return share < 0 ? name.indexOf(OTHER_SHARE) : share;
     }
 
     /** {@code nvidia.com/gpu=GPU-…} and {@code k8s.device-plugin.nvidia.com/gpu=GPU-…} are the device behind the equals sign. */

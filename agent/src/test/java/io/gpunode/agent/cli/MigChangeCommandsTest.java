@@ -6,10 +6,24 @@ import io.gpunode.agent.mig.MigConfigExport;
 import io.gpunode.agent.mig.MigConfigText;
 import io.gpunode.agent.mig.SimulatedMigNode;
 import io.gpunode.agent.mig.SimulatedMigNode.Chip;
+import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.net.UnixSockets;
+import io.gpunode.podresources.v1.ContainerDevices;
+import io.gpunode.podresources.v1.ContainerResources;
+import io.gpunode.podresources.v1.ListPodResourcesRequest;
+import io.gpunode.podresources.v1.ListPodResourcesResponse;
+import io.gpunode.podresources.v1.PodResources;
+import io.gpunode.podresources.v1.PodResourcesListerGrpc;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,8 +49,17 @@ class MigChangeCommandsTest {
     @TempDir
     private Path directory = Path.of("");
 
+    private Path podResources = Path.of("");
+
+    @BeforeEach
+    void layOut() {
+        podResources = directory.resolve("pod-resources.sock");
+    }
+
     private Terminal terminal() {
-        return new Terminal().environment("GPU_NODE_AGENT_HOST_ROOT", root.toString());
+        return new Terminal()
+                .environment("GPU_NODE_AGENT_HOST_ROOT", root.toString())
+                .environment("GPU_NODE_AGENT_KUBELET_POD_RESOURCES_SOCKET", podResources.toString());
     }
 
     private List<String> words(String command, String... more) throws Exception {
@@ -124,6 +147,116 @@ class MigChangeCommandsTest {
             assertThat(layout(node)).isEqualTo(before);
             assertThat(code("apply", "-c", "mixed")).isEqualTo(ExitCode.FAILURE);
             node.apply("process gpu=0 pid=4711 end");
+        }
+    }
+
+    @Test
+    void planPrintsTheStepsAndWhoIsInTheirWay() throws Exception {
+        try (SimulatedMigNode node = node().apply("process gpu=0 mig=1 pid=4711 name=train")) {
+            // When
+            Terminal terminal = run("plan", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.out()).contains("6 steps").contains("destroy GPU instance 5 (2g.20gb at 4:2)");
+            assertThat(terminal.err()).contains("by process 4711 (train)");
+            assertThat(run("apply", "-c", "mixed", "--dry-run", "-o", "json").out())
+                    .contains("\"ok\": false")
+                    .contains("by process 4711 (train)")
+                    .contains("destroy GPU instance 5 (2g.20gb at 4:2)");
+            node.apply("process gpu=0 pid=4711 end");
+        }
+    }
+
+    @Test
+    void aPodThatWasGivenAnInstanceIsInTheWayBeforeItHasAProcess() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // Given
+            String device = "0:1";
+            try (Kubelet _ = new Kubelet(podResources, device)) {
+                // When
+                Terminal terminal = run("apply", "-c", "mixed");
+
+                // Then
+                assertThat(terminal.out()).isEmpty();
+                assertThat(terminal.err())
+                        .contains("2g.20gb (GPU instance 5, compute instance 0) by pod training/bert-0")
+                        .endsWith("nothing was changed\n");
+                assertThat(run("plan", "-c", "mixed").out()).contains("destroy GPU instance 5 (2g.20gb at 4:2)");
+            }
+            assertThat(run("apply", "-c", "mixed").out()).isEqualTo("9 steps done\n");
+            assertThat(node.simulator().violations()).isEmpty();
+        }
+    }
+
+    @Test
+    void aKubeletThatDoesNotAnswerKeepsTheGpusAsTheyAre() throws Exception {
+        try (SimulatedMigNode node = node()) {
+            // Given
+            String before = layout(node);
+            try (Kubelet _ = new Kubelet(podResources, "")) {
+                // When
+                Terminal terminal = run("apply", "-c", "mixed");
+
+                // Then
+                assertThat(terminal.err())
+                        .contains("the kubelet does not say which pods hold GPU-")
+                        .endsWith("nothing was changed\n");
+                assertThat(layout(node)).isEqualTo(before);
+            }
+        }
+    }
+
+    @Test
+    void aKubeletThatWasStoppedIsSaidAndIsNoHindrance() throws Exception {
+        try (SimulatedMigNode _ = node()) {
+            // Given
+            Files.createFile(podResources);
+
+            // When
+            Terminal terminal = run("apply", "-c", "mixed");
+
+            // Then
+            assertThat(terminal.out()).isEqualTo("9 steps done\n");
+            assertThat(terminal.err()).contains("the kubelet does not run").containsOnlyOnce("pods are not");
+        }
+    }
+
+    /** Tells that the pod training/bert-0 holds a device; with none it answers with an error. */
+    private static final class Kubelet implements AutoCloseable {
+        private final EventLoops loops = EventLoops.open("kubelet-io");
+        private final Server server;
+
+        Kubelet(Path socket, String device) throws IOException {
+            server = UnixSockets.server(socket, loops)
+                    .addService(new PodResourcesListerGrpc.PodResourcesListerImplBase() {
+                        @Override
+                        public void list(
+                                ListPodResourcesRequest request, StreamObserver<ListPodResourcesResponse> observer) {
+                            if (device.isEmpty()) {
+                                observer.onError(Status.INTERNAL.asRuntimeException());
+                                return;
+                            }
+                            observer.onNext(ListPodResourcesResponse.newBuilder()
+                                    .addPodResources(PodResources.newBuilder()
+                                            .setNamespace("training")
+                                            .setName("bert-0")
+                                            .addContainers(ContainerResources.newBuilder()
+                                                    .setName("main")
+                                                    .addDevices(ContainerDevices.newBuilder()
+                                                            .setResourceName("nvidia.com/mig-2g.20gb")
+                                                            .addDeviceIds(device))))
+                                    .build());
+                            observer.onCompleted();
+                        }
+                    })
+                    .build()
+                    .start();
+        }
+
+        @Override
+        public void close() throws Exception {
+            server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
+            loops.close();
         }
     }
 

@@ -83,7 +83,7 @@ class MigControlTest {
         overdue("nvmlGpuInstanceDestroy");
 
         // When
-        MigFault fault = catchThrowableOfType(MigFault.class, control::processes);
+        MigFault fault = catchThrowableOfType(MigFault.class, control::use);
 
         // Then
         assertThat(fault).hasMessage("deviceByUuid answers NOT_FOUND");
@@ -95,7 +95,7 @@ class MigControlTest {
         overdue("nvmlDeviceGetTemperature");
 
         // When
-        MigFault fault = catchThrowableOfType(MigFault.class, control::processes);
+        MigFault fault = catchThrowableOfType(MigFault.class, control::use);
 
         // Then
         assertThat(fault).hasMessageContaining("an earlier one has not returned");

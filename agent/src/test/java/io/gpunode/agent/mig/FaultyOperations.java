@@ -88,12 +88,13 @@ final class FaultyOperations implements MigOperations {
 
     @Override
     public MigUse use(GpuId gpu) throws MigOperationException, InterruptedException {
-        List<MigUse.Holder> holders = new ArrayList<>(inner.use(gpu).holders());
+        MigUse told = inner.use(gpu);
+        List<MigUse.Holder> holders = new ArrayList<>(told.holders());
         MigUse.Holder pod = pods.get(gpu);
         if (pod != null) {
             holders.add(pod);
         }
-        return new MigUse(holders);
+        return new MigUse(holders, told.names());
     }
 
     @Override

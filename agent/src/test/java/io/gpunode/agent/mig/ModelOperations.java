@@ -61,7 +61,13 @@ final class ModelOperations implements MigOperations {
 
     @Override
     public MigUse use(GpuId gpu) {
-        return uses.getOrDefault(gpu, MigUse.NOBODY);
+        // The model's GPU instances are known to the kubelet as MIG-<GPU>-<GPU instance>.
+        Map<String, Integer> names = new LinkedHashMap<>(Map.of(gpu.uuid(), -1));
+        board(gpu)
+                .geometry()
+                .instances()
+                .forEach(instance -> names.put("MIG-" + gpu.uuid() + "-" + instance.id(), instance.id()));
+        return new MigUse(uses.getOrDefault(gpu, MigUse.NOBODY).holders(), names);
     }
 
     @Override
