@@ -119,6 +119,7 @@ public final class AgentAssembly {
                 wall,
                 heartbeats,
                 meters);
+        inventory.profilingInterval(config.sampling().profilingInterval());
         this.health = new HealthKeeper(config.health(), inventory, inventory::lookAgain, clock, wall);
         XidWatcher xids = new XidWatcher(access, inventory, health, inventory::lookAgain, clock, wall, heartbeats);
         this.cdi = new CdiPublisher(
@@ -294,6 +295,7 @@ public final class AgentAssembly {
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());
         inventory.samplingInterval(config.sampling().interval());
+        inventory.profilingInterval(config.sampling().profilingInterval());
         pods.interval(config.sampling().interval());
         cdi.configured();
         featureLabels.configured();

@@ -261,8 +261,11 @@ public record AgentConfig(
      */
     public record Nvml(String library, Duration callDeadline, Duration retryInterval) {}
 
-    /** @param interval {@code sampling.interval}: from one sampling of all GPUs to the next */
-    public record Sampling(Duration interval) {}
+    /**
+     * @param interval {@code sampling.interval}: from one sampling of all GPUs to the next
+     * @param profilingInterval {@code sampling.profilingInterval}: the time over which profiling averages
+     */
+    public record Sampling(Duration interval, Duration profilingInterval) {}
 
     /**
      * @param xids {@code health.xids}: whether XIDs make a GPU unhealthy at all ({@code DP_DISABLE_HEALTHCHECKS=all|xids} turns it off)

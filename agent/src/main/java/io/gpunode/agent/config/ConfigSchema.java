@@ -317,6 +317,16 @@ public final class ConfigSchema {
             .live()
             .describedAs("From one sampling of all GPUs to the next. A scrape shows the newest sample.");
 
+    /** The exporter's ServiceMonitor scrapes every 15 s: averages over as long leave no time out, and are no older than they must be. */
+    static final Setting<Duration> PROFILING_INTERVAL = own(
+                    "sampling.profilingInterval",
+                    interval(Duration.ofMillis(100), Duration.ofHours(1)),
+                    Duration.ofSeconds(15))
+            .live()
+            .describedAs(
+                    "The time over which the profiling fields, `DCGM_FI_PROF_*`, are averages; as long as from one scrape"
+                            + " to the next, they leave no time out. It ends with the sampling that is nearest to its end.");
+
     static final Setting<Boolean> HEALTH_XIDS = own("health.xids", SWITCH, true)
             .environment("DP_ENABLE_HEALTHCHECKS", Meaning.ALL_IS_TRUE)
             .environment("DP_DISABLE_HEALTHCHECKS", Meaning.ALL_IS_FALSE)
@@ -611,6 +621,7 @@ public final class ConfigSchema {
             CALL_DEADLINE,
             RETRY_INTERVAL,
             SAMPLING_INTERVAL,
+            PROFILING_INTERVAL,
             HEALTH_XIDS,
             HEALTH_EVERY_XID,
             HEALTH_IGNORED_XIDS,

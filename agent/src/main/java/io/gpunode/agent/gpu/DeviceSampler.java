@@ -6,7 +6,6 @@ import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
 import io.gpunode.nvml.NvmlException;
-import io.gpunode.nvml.NvmlGpmSampler;
 import io.gpunode.nvml.NvmlQuery;
 import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.NvmlSampler;
@@ -20,19 +19,14 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Samples one GPU or MIG device again and again; owned by its GPU's lane. Reading allocates the sample and nothing else. Rules that turn
- * NVML's answers into a sample are here: sentinels, rates from counters, GPM's units.
+ * NVML's answers into a sample are here: sentinels, rates from counters. What profiling has read last is added.
  */
 final class DeviceSampler implements AutoCloseable {
     /** Boards without a working sensor answer temperatures beyond this; dcgm-exporter has the same limit. */
     private static final long BELIEVABLE_CELSIUS = 200;
-    /** GPM's averages over a shorter time than this mean nothing (nvml.h, nvmlGpmMetricsGet). */
-    private static final long GPM_SHORTEST_NANOS = 100_000_000;
 
     private static final WantedReadings NOTHING = new WantedReadings(Set.of(), Set.of(), Set.of());
     private static final String WHOLE_BATCH = "the sampled calls";
-
-    private static final int[] GPM_METRICS =
-            Quantities.OF_GPM.stream().mapToInt(Quantities.GpmSource::metricId).toArray();
 
     private final Lane lane;
     private final CallRecord record;
@@ -42,25 +36,20 @@ final class DeviceSampler implements AutoCloseable {
     private final List<Quantities.Source> offered;
     private final int links;
     private final Supplier<String> callInFlight = this::callInFlight;
-    private final @Nullable NvmlGpmSampler gpm;
     private WantedReadings wanted = NOTHING;
     private List<Quantities.Source> sources = List.of();
     private NvmlSampler sampler;
     private long[] raw = new long[0];
     private int[] codes = new int[0];
-    private final double[] gpmRaw = new double[GPM_METRICS.length];
-    private final int[] gpmCodes = new int[GPM_METRICS.length];
     private final long[] values = new long[Quantity.count()];
     private final byte[] statuses = new byte[Quantity.count()];
     private GpuCondition condition = GpuCondition.Answering.INSTANCE;
     private int presentCount;
     private long linkKibibytes = -1;
     private long linkNanos;
-    private long gpmNanos;
 
     /**
-     * @param gpuInstanceId of a MIG device, else -1
-     * @param parent the GPU; the device itself when it is none of MIG
+     * @param offered what can be read of it
      * @param links how many NVLinks it has; 0 for a MIG device
      */
     DeviceSampler(
@@ -69,38 +58,24 @@ final class DeviceSampler implements AutoCloseable {
             InstantSource wall,
             Nvml nvml,
             NvmlDevice device,
-            NvmlDevice parent,
-            int gpuInstanceId,
-            int links,
-            boolean gpmSupported) {
+            List<Quantities.Source> offered,
+            int links) {
         this.lane = lane;
         this.record = record;
         this.wall = wall;
         this.device = device;
         this.nvml = nvml;
-        this.offered = gpuInstanceId < 0 ? Quantities.OF_GPU : Quantities.OF_MIG_DEVICE;
+        this.offered = offered;
         this.links = links;
         this.sampler = nvml.sampler(List.of());
-        this.gpm = gpmSupported ? openGpm(nvml, parent, gpuInstanceId) : null;
-        if (gpm == null) {
-            for (Quantities.GpmSource source : Quantities.OF_GPM) {
-                statuses[source.quantity().ordinal()] = GpuSample.UNSUPPORTED;
-            }
-        }
     }
 
-    private @Nullable NvmlGpmSampler openGpm(Nvml nvml, NvmlDevice parent, int gpuInstanceId) {
-        try {
-            return lane.call(
-                    CallGroup.GPM, "nvmlGpmSampleAlloc", () -> nvml.gpmSampler(parent, gpuInstanceId, GPM_METRICS));
-        } catch (NvmlException e) {
-            // Recorded by the lane; the quantities are then unsupported until the GPU is opened anew.
-            return null;
-        }
-    }
-
-    /** Reads what is wanted once. On the lane. */
-    GpuSample read(WantedReadings readings) {
+    /**
+     * Reads what is wanted once. On the lane.
+     *
+     * @param profiling of the same device; its newest averages become part of the sample
+     */
+    GpuSample read(WantedReadings readings, ProfilingSampler profiling) {
         if (!readings.equals(wanted)) {
             want(readings);
         }
@@ -110,10 +85,7 @@ final class DeviceSampler implements AutoCloseable {
         takeReadings();
         takeLinkStates();
         takeLinkRate(began);
-        if (gpm != null && began - gpmNanos >= GPM_SHORTEST_NANOS) {
-            takeGpm(gpm);
-            gpmNanos = began;
-        }
+        profiling.copyTo(values, statuses);
         return GpuSample.copyOf(values, statuses, wall.millis());
     }
 
@@ -159,7 +131,7 @@ final class DeviceSampler implements AutoCloseable {
         return condition;
     }
 
-    /** How many numbers the last reading gave, without GPM's. */
+    /** How many numbers the last reading gave, without those of profiling. */
     int presentCount() {
         return presentCount;
     }
@@ -265,45 +237,10 @@ final class DeviceSampler implements AutoCloseable {
         return (long) (kibibytes / (nanos / 1e9) / 1000);
     }
 
-    private void takeGpm(NvmlGpmSampler open) {
-        byte absent = GpuSample.NOT_READ;
-        boolean compared = false;
-        long began = lane.enter("nvmlGpmSampleGet");
-        try {
-            compared = open.read(gpmRaw, gpmCodes);
-        } catch (NvmlException e) {
-            record.failed(CallGroup.GPM, e);
-            absent = ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED ? GpuSample.UNSUPPORTED : GpuSample.FAILED;
-        } finally {
-            lane.leave(CallGroup.GPM, began);
-        }
-        for (int i = 0; i < gpmCodes.length; i++) {
-            Quantities.GpmSource source = Quantities.OF_GPM.get(i);
-            int place = source.quantity().ordinal();
-            values[place] = 0;
-            if (!compared) {
-                statuses[place] = absent;
-            } else if (gpmCodes[i] != 0) {
-                statuses[place] = ReturnMeaning.of(gpmCodes[i]) == ReturnMeaning.UNSUPPORTED
-                        ? GpuSample.UNSUPPORTED
-                        : GpuSample.FAILED;
-            } else if (Double.isNaN(gpmRaw[i])) {
-                statuses[place] = GpuSample.FAILED;
-            } else {
-                double value = gpmRaw[i] * source.factor();
-                values[place] = source.quantity().isFraction() ? Double.doubleToRawLongBits(value) : (long) value;
-                statuses[place] = GpuSample.PRESENT;
-            }
-        }
-    }
-
     /** Frees the native buffers. On the lane. */
     @Override
     public void close() {
         sampler.close();
-        if (gpm != null) {
-            gpm.close();
-        }
         Arrays.fill(statuses, GpuSample.NOT_READ);
     }
 }

@@ -59,7 +59,11 @@ public final class GpuProbe {
 
     // Owned by the lane's thread.
     private @Nullable DeviceSampler sampler;
+    private @Nullable ProfilingSampler profiling;
     private List<DeviceSampler> migSamplers = List.of();
+    /** Of each MIG device's GPU instance; those of one instance are the same object. */
+    private List<ProfilingSampler> migProfiling = List.of();
+
     private List<NvmlDevice> migDevices = List.of();
     private List<Integer> migPlaces = List.of();
     /** How many MIG devices there could be; 0 when MIG is off, -1 when the GPU has none. */
@@ -101,9 +105,13 @@ public final class GpuProbe {
         return submit(identifying, () -> identifyNow(round));
     }
 
-    /** Asks for a new reading; false when the last one is still under way, or the lane takes no work. Owner only. */
-    public boolean sample(long round) {
-        return submit(sampling, () -> sampleNow(round));
+    /**
+     * Asks for a new reading; false when the last one is still under way, or the lane takes no work. Owner only.
+     *
+     * @param profile whether profiling's period is over as well
+     */
+    public boolean sample(long round, boolean profile) {
+        return submit(sampling, () -> sampleNow(round, profile));
     }
 
     /** At most one piece of work of each kind waits or runs: those behind a slow one would only make it slower. */
@@ -148,11 +156,13 @@ public final class GpuProbe {
             NvmlDevice handle =
                     lane.call(CallGroup.IDENTITY, "nvmlDeviceGetHandleByIndex", () -> nvml.deviceByIndex(index));
             IdentityReader.Identified found = reader.read(index, handle);
-            if (sampler == null || !found.device().equals(device)) {
+            boolean another = sampler == null || !found.device().equals(device);
+            if (another) {
                 openSampler(found.device());
             }
-            if (!found.migDevices().equals(migDevices)) {
+            if (another || !found.migDevices().equals(migDevices)) {
                 openMigSamplers(found);
+                openProfiling(found);
             }
             migPlaceCount = found.migPlaces();
             device = found.device();
@@ -184,19 +194,15 @@ public final class GpuProbe {
 
     private void openSampler(NvmlDevice found) {
         closeSampler();
-        boolean gpm = gpmSupported(found);
-        sampler = new DeviceSampler(lane, record, wall, nvml, found, found, -1, links(found), gpm);
+        sampler = new DeviceSampler(lane, record, wall, nvml, found, Quantities.OF_GPU, links(found));
         presentBefore = 0;
     }
 
     private void openMigSamplers(IdentityReader.Identified found) {
         migSamplers.forEach(DeviceSampler::close);
-        boolean gpm = !found.migDevices().isEmpty() && gpmSupported(found.device());
         List<DeviceSampler> opened = new ArrayList<>(found.migDevices().size());
-        for (int i = 0; i < found.migDevices().size(); i++) {
-            int gpuInstance = found.identity().migDevices().get(i).gpuInstanceId();
-            opened.add(new DeviceSampler(
-                    lane, record, wall, nvml, found.migDevices().get(i), found.device(), gpuInstance, 0, gpm));
+        for (NvmlDevice mig : found.migDevices()) {
+            opened.add(new DeviceSampler(lane, record, wall, nvml, mig, Quantities.OF_MIG_DEVICE, 0));
         }
         migSamplers = opened;
         migDevices = found.migDevices();
@@ -220,30 +226,52 @@ public final class GpuProbe {
         return links;
     }
 
-    private boolean gpmSupported(NvmlDevice found) {
-        try {
-            return lane.call(CallGroup.GPM, "nvmlGpmQueryDeviceSupport", () -> nvml.gpmSupported(found));
-        } catch (NvmlException e) {
-            return false;
+    /** Anew for every layout: a GPU that is split is asked for less, and its GPU instances for the rest. */
+    private void openProfiling(IdentityReader.Identified found) {
+        closeProfiling();
+        boolean split = !found.migDevices().isEmpty();
+        profiling = new ProfilingSampler(lane, record, nvml, found.device(), -1, split);
+        Map<Integer, ProfilingSampler> ofInstance = new HashMap<>();
+        List<ProfilingSampler> opened = new ArrayList<>(found.migDevices().size());
+        for (GpuIdentity.Mig mig : found.identity().migDevices()) {
+            opened.add(ofInstance.computeIfAbsent(
+                    mig.gpuInstanceId(),
+                    instance -> new ProfilingSampler(lane, record, nvml, found.device(), instance, true)));
         }
+        migProfiling = List.copyOf(opened);
     }
 
-    private void sampleNow(long round) {
+    private void closeProfiling() {
+        if (profiling != null) {
+            profiling.close();
+            profiling = null;
+        }
+        // Closing one twice does nothing.
+        migProfiling.forEach(ProfilingSampler::close);
+        migProfiling = List.of();
+    }
+
+    private void sampleNow(long round, boolean profile) {
         DeviceSampler own = sampler;
+        ProfilingSampler ownProfiling = profiling;
         NvmlDevice target = device;
-        if (own == null || target == null) {
+        if (own == null || ownProfiling == null || target == null) {
             return;
         }
         WantedReadings readings = wanted.get();
-        GpuSample sample = own.read(readings);
+        ownProfiling.sample(readings, profile);
+        GpuSample sample = own.read(readings, ownProfiling);
         boolean stale = own.presentCount() == 0 && presentBefore > 0;
         presentBefore = own.presentCount();
         List<GpuSample> migSamples = new ArrayList<>(migSamplers.size());
         GpuCondition condition = own.condition();
         Layout layout = condition instanceof GpuCondition.Answering ? layout(target) : Layout.UNKNOWN;
         if (layout == Layout.SAME) {
-            for (DeviceSampler mig : migSamplers) {
-                migSamples.add(mig.read(readings));
+            for (int i = 0; i < migSamplers.size(); i++) {
+                DeviceSampler mig = migSamplers.get(i);
+                ProfilingSampler instance = migProfiling.get(i);
+                instance.sample(readings, profile);
+                migSamples.add(mig.read(readings, instance));
                 stale |= mig.presentCount() == 0;
             }
         }
@@ -358,6 +386,7 @@ public final class GpuProbe {
     void close() {
         lane.close(() -> {
             closeSampler();
+            closeProfiling();
             migSamplers.forEach(DeviceSampler::close);
             migSamplers = List.of();
         });

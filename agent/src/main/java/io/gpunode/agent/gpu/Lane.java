@@ -126,6 +126,11 @@ public final class Lane {
         });
     }
 
+    /** The time by the clock of its deadlines. */
+    Tick now() {
+        return clock.now();
+    }
+
     /** The first half of {@link #call} for callers that must not allocate. */
     long enter(String function) {
         return enter(function, null);

@@ -6,22 +6,14 @@ import io.gpunode.nvml.NvmlQuery.MemoryPart;
 import java.util.List;
 
 /**
- * Where each {@link Quantity} comes from: the NVML call or field ({@code NVML_FI_DEV_*} number), or the GPM metric with its factor. Field
- * numbers and metric ids are those of header release 13; an older driver answers those that it lacks with an error of their own.
+ * Where each {@link Quantity} comes from: the NVML call or field ({@code NVML_FI_DEV_*} number). Field numbers are those of header release 13;
+ * an older driver answers those that it lacks with an error of their own. What profiling reads is in {@link ProfilingMetrics}.
  */
 final class Quantities {
     /** Field scope of NVLink throughput: the sum of all links. */
     private static final int ALL_LINKS = -1;
-    /** GPM's unit of PCIe traffic is MiB/s. */
-    private static final double MEBIBYTE = 1_048_576;
-
-    private static final double PERCENT = 0.01;
-
     /** A quantity and what is asked for it. */
     record Source(Quantity quantity, NvmlQuery query) {}
-
-    /** A quantity, its GPM metric id and what GPM's number is multiplied with. */
-    record GpmSource(Quantity quantity, int metricId, double factor) {}
 
     /** Of a GPU. */
     static final List<Source> OF_GPU = List.of(
@@ -87,19 +79,6 @@ final class Quantities {
             new Source(Quantity.MEMORY_RESERVED_BYTES, new NvmlQuery.Memory(MemoryPart.RESERVED)),
             new Source(Quantity.MEMORY_FREE_BYTES, new NvmlQuery.Memory(MemoryPart.FREE)),
             new Source(Quantity.MEMORY_USED_BYTES, new NvmlQuery.Memory(MemoryPart.USED)));
-
-    /** Of a GPU, or of the GPU instance of a MIG device, where GPM is supported. */
-    static final List<GpmSource> OF_GPM = List.of(
-            new GpmSource(Quantity.GRAPHICS_ENGINE_ACTIVE, 1, PERCENT),
-            new GpmSource(Quantity.SM_ACTIVE, 2, PERCENT),
-            new GpmSource(Quantity.SM_OCCUPANCY, 3, PERCENT),
-            new GpmSource(Quantity.TENSOR_ACTIVE, 5, PERCENT),
-            new GpmSource(Quantity.DRAM_ACTIVE, 10, PERCENT),
-            new GpmSource(Quantity.FP64_ACTIVE, 11, PERCENT),
-            new GpmSource(Quantity.FP32_ACTIVE, 12, PERCENT),
-            new GpmSource(Quantity.FP16_ACTIVE, 13, PERCENT),
-            new GpmSource(Quantity.PCIE_SENT_BYTES_PER_SECOND, 20, MEBIBYTE),
-            new GpmSource(Quantity.PCIE_RECEIVED_BYTES_PER_SECOND, 21, MEBIBYTE));
 
     private Quantities() {}
 

@@ -125,6 +125,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     // Read by any thread.
     private volatile NodeSnapshot current;
     private volatile Duration samplingInterval;
+    private volatile Duration profilingInterval;
     private volatile Map<Integer, String> unidentified = Map.of();
 
     // Owned by the loop.
@@ -135,6 +136,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private int listedCount = -1;
     private long round;
     private Tick nextSampling;
+    private Tick profiledAt;
     private Tick samplingBegan;
     private Tick nextLook;
     private Tick nextReopening;
@@ -164,6 +166,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         this.wall = wall;
         this.retryInterval = retryInterval;
         this.samplingInterval = samplingInterval;
+        this.profilingInterval = samplingInterval;
         this.cycle = new DutyCycle("inventory", STUCK, heartbeats, this::turn);
         this.subscribers = new Subscribers(meters);
         this.samplingTimer = meters.timer(
@@ -176,6 +179,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         this.activity = new Activity.Waiting(now);
         this.nextSampling = now;
         this.samplingBegan = now;
+        this.profiledAt = now;
         this.nextLook = now;
         this.nextReopening = now;
         this.nextMigLook = now;
@@ -286,6 +290,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     public void samplingInterval(Duration interval) {
         samplingInterval = interval;
         cycle.wake();
+    }
+
+    /**
+     * Changes the time over which profiling averages; before the first change it is that from one sampling to the next. A period ends with the
+     * sampling that is nearest to its end: an average that comes between two pictures would be seen by nobody.
+     */
+    public void profilingInterval(Duration interval) {
+        profilingInterval = interval;
     }
 
     /** The faults that NVML answered last. */
@@ -597,10 +609,18 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         round++;
         Tick now = clock.now();
         samplingBegan = now;
+        boolean profile = profilingDue(now);
+        if (profile) {
+            profiledAt = now;
+        }
         for (KnownGpu gpu : roster.gpus()) {
-            gpu.sample(round);
+            gpu.sample(round, profile);
         }
         return new Activity.Sampling(session, round, session.count(), deadline());
+    }
+
+    private boolean profilingDue(Tick now) {
+        return now.since(profiledAt).plus(samplingInterval.dividedBy(2)).compareTo(profilingInterval) >= 0;
     }
 
     private Activity stepSampling(Activity.Sampling sampling) {

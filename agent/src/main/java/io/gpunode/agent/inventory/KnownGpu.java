@@ -135,8 +135,8 @@ final class KnownGpu {
     }
 
     /** Asks its probe for a sampling, unless the last one is still under way. */
-    void sample(long round) {
-        if (probe != null && probe.sample(round)) {
+    void sample(long round, boolean profile) {
+        if (probe != null && probe.sample(round, profile)) {
             askedRound = round;
         }
     }

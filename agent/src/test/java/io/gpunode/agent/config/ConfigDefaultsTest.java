@@ -40,7 +40,8 @@ class ConfigDefaultsTest {
                         AgentConfig.AllocationPolicy.DISTRIBUTED));
         assertThat(config.host()).isEqualTo(new AgentConfig.Host(Path.of("/"), "node-a"));
         assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(5), Duration.ofSeconds(2)));
-        assertThat(config.sampling()).isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5)));
+        assertThat(config.sampling())
+                .isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5), Duration.ofSeconds(15)));
         assertThat(config.health())
                 .isEqualTo(
                         new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5), Set.of(), true));

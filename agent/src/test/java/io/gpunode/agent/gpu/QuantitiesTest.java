@@ -23,7 +23,7 @@ class QuantitiesTest {
 
         // When
         Quantities.OF_GPU.forEach(source -> sourced.add(source.quantity()));
-        Quantities.OF_GPM.forEach(source -> sourced.add(source.quantity()));
+        ProfilingMetrics.all().forEach(source -> sourced.add(source.quantity()));
 
         // Then
         assertThat(sourced).containsExactlyInAnyOrder(Quantity.values());
