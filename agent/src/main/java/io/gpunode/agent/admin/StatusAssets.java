@@ -19,8 +19,8 @@ record StatusAssets(String style, String script, String contentSecurityPolicy) {
         String style = "\n" + resource("status.css");
         String script = "\n" + resource("status.js");
         // The icon is a picture within the page, and the page asks for itself.
-        String policy = Page.RUNS_NOTHING + "; connect-src 'self'; img-src data:; style-src " + hash(style) + "; script-src "
-                + hash(script);
+        String policy = Page.RUNS_NOTHING + "; connect-src 'self'; img-src data:; style-src " + hash(style)
+                + "; script-src " + hash(script);
         return new StatusAssets(style, script, policy);
     }
 

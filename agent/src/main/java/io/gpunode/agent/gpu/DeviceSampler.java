@@ -5,7 +5,6 @@ import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
-import io.gpunode.nvml.NvmlException;
 import io.gpunode.nvml.NvmlQuery;
 import io.gpunode.nvml.NvmlReturn;
 import io.gpunode.nvml.NvmlSampler;
@@ -15,7 +14,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Samples one GPU or MIG device again and again; owned by its GPU's lane. Reading allocates the sample and nothing else. Rules that turn

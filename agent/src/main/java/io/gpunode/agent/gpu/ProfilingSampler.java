@@ -95,7 +95,8 @@ final class ProfilingSampler implements AutoCloseable {
     private void want(WantedReadings readings) {
         wanted = readings;
         int[] next = IntStream.range(0, ALL.size())
-                .filter(place -> offers(ALL.get(place)) && readings.wants(ALL.get(place).quantity()))
+                .filter(place ->
+                        offers(ALL.get(place)) && readings.wants(ALL.get(place).quantity()))
                 .toArray();
         if (Arrays.equals(next, asked)) {
             return;
@@ -121,8 +122,8 @@ final class ProfilingSampler implements AutoCloseable {
         int[] ids = Arrays.stream(asked).map(place -> ALL.get(place).metricId()).toArray();
         try {
             if (lane.call(CallGroup.GPM, "nvmlGpmQueryDeviceSupport", () -> nvml.gpmSupported(gpu))) {
-                metrics = lane.call(
-                        CallGroup.GPM, "nvmlGpmSampleAlloc", () -> nvml.gpmSampler(gpu, gpuInstanceId, ids));
+                metrics =
+                        lane.call(CallGroup.GPM, "nvmlGpmSampleAlloc", () -> nvml.gpmSampler(gpu, gpuInstanceId, ids));
             } else {
                 setAll(GpuSample.UNSUPPORTED);
             }
