@@ -1,9 +1,11 @@
 package io.gpunode.agent.admin;
 
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
+import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
-import io.gpunode.agent.time.MonotonicClock;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
@@ -25,14 +27,18 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The HTTP/1.1 server of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page, on the event loop that all sockets
- * share. Pages answer from memory; limits on lines, headers, time, connections and unread answers keep any client from costing more than its share.
+ * The HTTP/1.1 server of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page. Pages answer from memory; limits on
+ * lines, headers, time, connections, unread answers and scrapes keep any client from costing more than its share.
+ *
+ * <p>It has an event loop of its own: whatever clients do here, the sockets of the kubelet are served by another thread.
  */
 public final class AdminServer implements Service {
     static final String PLAIN_TEXT = "text/plain; charset=utf-8";
@@ -45,41 +51,47 @@ public final class AdminServer implements Service {
     /** Small, since all complete requests in it are decoded at once. */
     private static final int READ_BYTES = 2_048;
 
-    private static final int BACKLOG = 128;
+    /** What arrives while the loop is busy; the kernel's own limit applies, too. */
+    private static final int BACKLOG = 1_024;
 
     /** errno(3) of Linux. */
     private static final int EADDRINUSE = 98;
 
+    private static final int EADDRNOTAVAIL = 99;
+    private static final int EACCES = 13;
+
     private static final Duration BIND_LIMIT = Duration.ofSeconds(5);
+    private static final Duration BEAT = Duration.ofSeconds(5);
+    private static final Duration BEAT_BOUND = Duration.ofSeconds(20);
     private static final int WARM_UP_MILLIS = 1_000;
 
-    private final String listen;
-    private final EventLoops loops;
-    private final MonotonicClock clock;
-    private final Connections.Deadlines deadlines;
+    private final AgentConfig.Http http;
+    private final AdminState state;
+    private final Meters meters;
     private final Map<String, Page> pages = new TreeMap<>();
-    private @Nullable Channel server;
-    private @Nullable Connections connections;
+    private @Nullable Listening listening;
 
     /**
-     * @param listen {@code http.listen}
+     * What is there between start and stop.
+     *
+     * @param channels one for each address, in the order of the setting
+     */
+    private record Listening(
+            EventLoops loops, Connections connections, List<Channel> channels, Heartbeats.Beat heartbeat) {}
+
+    /**
+     * @param http where, and within which limits
      * @param state what its own pages look at
      * @param metrics answers {@code /metrics}
      */
-    public AdminServer(String listen, EventLoops loops, AdminState state, Page metrics) {
-        this(listen, loops, state, metrics, Connections.Deadlines.USUAL);
-    }
-
-    AdminServer(String listen, EventLoops loops, AdminState state, Page metrics, Connections.Deadlines deadlines) {
-        this.listen = listen;
-        this.loops = loops;
-        this.clock = state.clock();
-        this.deadlines = deadlines;
-        Page health = new HealthPage(state.heartbeats());
+    public AdminServer(AgentConfig.Http http, AdminState state, Page metrics, Meters meters) {
+        this.http = http;
+        this.state = state;
+        this.meters = meters;
         pages.put("/", new StatusPage(state));
         pages.put("/metrics", metrics);
-        pages.put("/healthz", health);
-        pages.put("/health", health);
+        pages.put("/healthz", new HealthPage(state.heartbeats()));
+        pages.put("/health", new CompatibleHealthPage());
         pages.put("/readyz", new ReadyPage(state.readiness()));
         pages.put("/state", new StatePage(state));
     }
@@ -97,21 +109,40 @@ public final class AdminServer implements Service {
      */
     @Override
     public void start() throws IOException {
-        ListenAddress address = ListenAddress.parse(listen);
-        Routes routes = new Routes(pages);
-        Connections all = new Connections(loops.loop(), clock, deadlines);
-        ChannelFuture bound = new ServerBootstrap()
-                .group(loops.group())
-                .channel(EpollServerSocketChannel.class)
-                .option(ChannelOption.SO_REUSEADDR, true)
-                .option(ChannelOption.SO_BACKLOG, BACKLOG)
-                .childOption(ChannelOption.AUTO_READ, false)
-                .childOption(ChannelOption.TCP_NODELAY, true)
-                .childOption(
-                        ChannelOption.RECVBUF_ALLOCATOR,
-                        new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
-                .childHandler(new Pipeline(routes, all))
-                .bind(address.toSocketAddress());
+        start(Connections.Limits.of(http));
+    }
+
+    void start(Connections.Limits limits) throws IOException {
+        EventLoops loops = EventLoops.open("http");
+        Connections connections = new Connections(loops.loop(), state.clock(), limits, meters);
+        List<Channel> channels = new ArrayList<>();
+        try {
+            ServerBootstrap bootstrap = new ServerBootstrap()
+                    .group(loops.group())
+                    .channel(EpollServerSocketChannel.class)
+                    .option(ChannelOption.SO_REUSEADDR, true)
+                    .option(ChannelOption.SO_BACKLOG, BACKLOG)
+                    .childOption(ChannelOption.AUTO_READ, false)
+                    .childOption(ChannelOption.TCP_NODELAY, true)
+                    .childOption(
+                            ChannelOption.RECVBUF_ALLOCATOR,
+                            new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
+                    .childHandler(new Pipeline(new Routes(pages), connections));
+            for (String each : http.listen()) {
+                channels.add(bind(bootstrap, ListenAddress.parse(each)));
+            }
+        } catch (IOException | RuntimeException e) {
+            loops.close();
+            throw e;
+        }
+        Heartbeats.Beat heartbeat = state.heartbeats().register("http", BEAT_BOUND);
+        var _ = loops.loop()
+                .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
+        listening = new Listening(loops, connections, List.copyOf(channels), heartbeat);
+    }
+
+    private static Channel bind(ServerBootstrap bootstrap, ListenAddress address) throws IOException {
+        ChannelFuture bound = bootstrap.bind(address.toSocketAddress());
         if (!bound.awaitUninterruptibly(BIND_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
             bound.cancel(false);
             throw new IOException(
@@ -120,18 +151,39 @@ public final class AdminServer implements Service {
         if (!bound.isSuccess()) {
             throw refusal(address, bound.cause());
         }
-        connections = all;
-        server = bound.channel();
         LOG.info("listening", "address", address);
+        return bound.channel();
     }
 
-    /** Where it listens, with the port that the kernel chose for port 0. */
+    /** Applies other limits; addresses and the web configuration's file stay as they were at the start. Any thread. */
+    public void configure(AgentConfig.Http next) {
+        Listening now = listening;
+        if (now != null) {
+            Connections.Limits limits = Connections.Limits.of(next);
+            now.loops.loop().execute(() -> now.connections.limits(limits));
+        }
+    }
+
+    /** Where it listens first, with the port that the kernel chose for port 0. */
     public InetSocketAddress address() {
-        Channel channel = server;
-        if (channel == null) {
+        return addresses().getFirst();
+    }
+
+    /** Where it listens, with the ports that the kernel chose for port 0. */
+    List<InetSocketAddress> addresses() {
+        List<InetSocketAddress> addresses = new ArrayList<>();
+        for (Channel channel : started().channels) {
+            addresses.add((InetSocketAddress) channel.localAddress());
+        }
+        return addresses;
+    }
+
+    private Listening started() {
+        Listening now = listening;
+        if (now == null) {
             throw new IllegalStateException("the HTTP server has not been started");
         }
-        return (InetSocketAddress) channel.localAddress();
+        return now;
     }
 
     /**
@@ -162,33 +214,47 @@ public final class AdminServer implements Service {
     /** Stops listening and closes all connections. */
     @Override
     public void stop(Duration limit) {
-        Channel channel = server;
-        Connections all = connections;
-        if (channel == null || all == null) {
+        Listening now = listening;
+        if (now == null) {
             return;
         }
-        server = null;
-        connections = null;
-        channel.close().awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
-        loops.loop().submit(all::closeAll).awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
+        listening = null;
+        now.heartbeat.close();
+        for (Channel channel : now.channels) {
+            channel.close().awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
+        }
+        now.loops
+                .loop()
+                .submit(now.connections::closeAll)
+                .awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
+        now.loops.close();
     }
 
     /** How many connections are open; for tests. */
     int connectionCount() {
-        Connections all = connections;
-        return all == null
-                ? 0
-                : loops.loop().submit(all::count).syncUninterruptibly().getNow();
+        Listening now = started();
+        return now.loops
+                .loop()
+                .submit(now.connections::count)
+                .syncUninterruptibly()
+                .getNow();
     }
 
     private static IOException refusal(ListenAddress address, Throwable cause) {
-        if (cause instanceof Errors.NativeIoException refused && refused.expectedErr() == -EADDRINUSE) {
-            return new IOException(
-                    "address in use: " + address + "; see what holds it: ss -ltnp 'sport = :" + address.port()
-                            + "'; or set http.listen",
-                    cause);
-        }
-        return new IOException("cannot listen on " + address + ": " + cause.getMessage() + "; set http.listen", cause);
+        int error = cause instanceof Errors.NativeIoException refused ? -refused.expectedErr() : 0;
+        String text = switch (error) {
+            case EADDRINUSE ->
+                "address in use: " + address + "; see what holds it: ss -ltnp 'sport = :" + address.port()
+                        + "'; or set http.listen";
+            case EADDRNOTAVAIL ->
+                "cannot listen on " + address + ": this machine has no such address; see which it has: ip address;"
+                        + " or set http.listen";
+            case EACCES ->
+                "cannot listen on " + address + ": user " + System.getProperty("user.name")
+                        + " may not take this port; set http.listen to one of 1024 and more";
+            default -> "cannot listen on " + address + ": " + cause.getMessage() + "; set http.listen";
+        };
+        return new IOException(text, cause);
     }
 
     /** Puts the handlers of a connection together. */
@@ -196,7 +262,9 @@ public final class AdminServer implements Service {
         private final HttpDecoderConfig limits = new HttpDecoderConfig()
                 .setMaxInitialLineLength(REQUEST_LINE_BYTES)
                 .setMaxHeaderSize(HEADER_BYTES)
-                .setMaxChunkSize(CHUNK_BYTES);
+                .setMaxChunkSize(CHUNK_BYTES)
+                .setStrictLineParsing(true)
+                .setUseRfc9112TransferEncoding(true);
 
         private final Routes routes;
         private final Connections connections;

@@ -1,5 +1,7 @@
 package io.gpunode.agent.admin;
 
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.time.MonotonicClock;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
@@ -14,49 +16,72 @@ import org.jspecify.annotations.Nullable;
 /**
  * All open connections and what they may cost. Owned by the event loop: every method runs there.
  *
- * <p>There is room for {@link #LIMIT}. When it is full, a new connection takes the place of the oldest that never sent a complete request, or else of the one
+ * <p>There is room for {@link #limit} of them. When it is full, a new connection takes the place of the oldest that never sent a complete request, or else of the one
  * whose last request is longest ago, so that clients that only hold connections cannot shut Prometheus out. A connection has a deadline in each state: for a request that has
  * begun, for an answer that is being read, and for doing nothing. Answers that clients do not read may hold {@link #ANSWER_LIMIT_BYTES} in all.
  */
 final class Connections {
     /** More than any number of Prometheus servers, probes and people. */
-    static final int LIMIT = 64;
+    static final int MOST = 256;
+
+    /** With TLS, where each holds some 100 KiB of the heap. */
+    static final int MOST_ENCRYPTED = 64;
 
     /** Half of the direct memory that the process has. */
     static final long ANSWER_LIMIT_BYTES = 8 << 20;
 
-    private static final Duration SWEEP = Duration.ofSeconds(1);
+    private static final Duration SWEEP = Duration.ofMillis(500);
 
     /**
-     * How long a connection may stay in a state.
+     * What a client may take.
      *
-     * @param request from a request's first byte to its last
-     * @param answer until the client has taken the answer
-     * @param idle between two requests; longer than usual scrape intervals
+     * @param request how long from a request's first byte to its last
+     * @param answer how long until it has taken the answer
+     * @param idle how long between two requests; longer than usual scrape intervals
+     * @param scrapes answers of {@code /metrics} on their way to all clients
      */
-    record Deadlines(Duration request, Duration answer, Duration idle) {
-        static final Deadlines USUAL =
-                new Deadlines(Duration.ofSeconds(10), Duration.ofSeconds(10), Duration.ofSeconds(120));
+    record Limits(Duration request, Duration answer, Duration idle, int scrapes) {
+        private static final Duration IDLE = Duration.ofSeconds(120);
+
+        static Limits of(AgentConfig.Http http) {
+            return new Limits(http.readTimeout(), http.writeTimeout(), IDLE, http.maxConcurrentScrapes());
+        }
     }
 
     private final EventLoop loop;
     private final MonotonicClock clock;
-    private final Deadlines deadlines;
+    private final Meters.Counter refusedScrapes;
+    private Limits limits;
+    private boolean encrypted;
 
     /** In the order of their last complete request. */
     private final Set<HttpConnection> open = new LinkedHashSet<>();
 
     private long answerBytes;
+    private int scrapes;
     private @Nullable ScheduledFuture<?> sweeping;
 
-    Connections(EventLoop loop, MonotonicClock clock, Deadlines deadlines) {
+    Connections(EventLoop loop, MonotonicClock clock, Limits limits, Meters meters) {
         this.loop = loop;
         this.clock = clock;
-        this.deadlines = deadlines;
+        this.limits = limits;
+        this.refusedScrapes = meters.counter(
+                "gpu_node_agent_http_refused_scrapes", "Scrapes that were answered with 503: too many at one time.");
     }
 
-    Deadlines deadlines() {
-        return deadlines;
+    Limits limits() {
+        return limits;
+    }
+
+    /** Other limits from now on; deadlines that run stay. */
+    void limits(Limits next) {
+        limits = next;
+    }
+
+    /** How many may be open. */
+    private int limit() {
+        // However many scrapes are allowed, a probe and a person still find a place.
+        return Math.max(encrypted ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
     }
 
     MonotonicClock clock() {
@@ -70,7 +95,7 @@ final class Connections {
 
     /** A connection was accepted. */
     void opened(HttpConnection connection) {
-        if (open.size() >= LIMIT && !evict()) {
+        if (open.size() >= limit() && !evict()) {
             connection.close();
             return;
         }
@@ -95,6 +120,21 @@ final class Connections {
         if (open.remove(connection)) {
             open.add(connection);
         }
+    }
+
+    /** Whether a further answer of {@code /metrics} may be made now; if so it counts until {@link #scraped}. */
+    boolean admitScrape() {
+        if (scrapes >= limits.scrapes() || answerBytes >= ANSWER_LIMIT_BYTES) {
+            refusedScrapes.increment();
+            return false;
+        }
+        scrapes++;
+        return true;
+    }
+
+    /** An admitted answer of {@code /metrics} has left, or its connection is gone. */
+    void scraped() {
+        scrapes--;
     }
 
     /** Whether an answer of this size may be sent now; if so it counts until {@link #answered}. */

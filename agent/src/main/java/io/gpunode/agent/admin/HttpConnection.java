@@ -29,7 +29,10 @@ import org.jspecify.annotations.Nullable;
  */
 @SuppressWarnings("FutureReturnValueIgnored") // What fails on a channel closes it, and its handlers hear of that.
 final class HttpConnection extends ChannelDuplexHandler {
-    private static final long DISCARD_LIMIT_BYTES = 256 * 1_024;
+    /** Enough for a client that sends a megabyte of headers to come to the answer. */
+    private static final long DISCARD_LIMIT_BYTES = 2 << 20;
+
+    private static final String METRICS = "/metrics";
 
     private final Routes routes;
     private final Connections connections;
@@ -40,6 +43,9 @@ final class HttpConnection extends ChannelDuplexHandler {
     private Tick deadline;
     private boolean requestBegun;
 
+    /** Whether the answer that is on its way counts as a scrape. */
+    private boolean scraping;
+
     /** Whether a message was asked for and has not come yet. */
     private boolean wanting;
 
@@ -49,7 +55,7 @@ final class HttpConnection extends ChannelDuplexHandler {
     HttpConnection(Routes routes, Connections connections) {
         this.routes = routes;
         this.connections = connections;
-        this.deadline = connections.clock().now().plus(connections.deadlines().request());
+        this.deadline = connections.clock().now().plus(connections.limits().request());
     }
 
     /** Whether an answer is on its way. */
@@ -93,7 +99,7 @@ final class HttpConnection extends ChannelDuplexHandler {
         }
         if (!requestBegun && !answering) {
             requestBegun = true;
-            deadline = connections.clock().now().plus(connections.deadlines().request());
+            deadline = connections.clock().now().plus(connections.limits().request());
         }
         return true;
     }
@@ -129,7 +135,7 @@ final class HttpConnection extends ChannelDuplexHandler {
             } else if (whole != null && hasBody(whole)) {
                 request = null;
                 discarding = DISCARD_LIMIT_BYTES;
-                send(channel, text(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "a request here has no body"), true);
+                send(channel, refusalOfBody(whole), true);
             } else {
                 want(channel);
             }
@@ -157,21 +163,72 @@ final class HttpConnection extends ChannelDuplexHandler {
         channel.read();
     }
 
+    /** Whether something may follow the headers; what it is does not matter here, and where it ends is not this server's to guess. */
     private static boolean hasBody(HttpRequest request) {
-        return HttpUtil.isTransferEncodingChunked(request) || HttpUtil.getContentLength(request, 0L) > 0;
+        return request.headers().contains(HttpHeaderNames.TRANSFER_ENCODING)
+                || HttpUtil.getContentLength(request, 0L) > 0;
+    }
+
+    private FullHttpResponse refusalOfBody(HttpRequest request) {
+        return routes.has(request.uri()) && !isRead(request.method())
+                ? refusalOfMethod()
+                : text(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "a request here has no body");
+    }
+
+    private static FullHttpResponse refusalOfMethod() {
+        FullHttpResponse refusal = text(HttpResponseStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are allowed here");
+        refusal.headers().set(HttpHeaderNames.ALLOW, "GET, HEAD");
+        return refusal;
+    }
+
+    private static boolean isRead(HttpMethod method) {
+        return method.equals(HttpMethod.GET) || method.equals(HttpMethod.HEAD);
+    }
+
+    /** What is wrong with a request that could be parsed (RFC 9112, sections 2.3, 3.2 and 6.1); empty when nothing is. */
+    private static String problem(HttpRequest request) {
+        if (request.protocolVersion().majorVersion() != 1) {
+            return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+        }
+        int hosts = request.headers().getAll(HttpHeaderNames.HOST).size();
+        if (hosts > 1 || (hosts == 0 && request.protocolVersion().minorVersion() > 0)) {
+            return hosts == 0 ? "the header Host is missing" : "there is more than one header Host";
+        }
+        return request.headers().contains(HttpHeaderNames.TRANSFER_ENCODING)
+                        && request.headers().contains(HttpHeaderNames.CONTENT_LENGTH)
+                ? "Transfer-Encoding and Content-Length do not go together"
+                : "";
     }
 
     private void answer(ChannelHandlerContext channel, HttpRequest whole) {
+        String problem = problem(whole);
+        if (!problem.isEmpty()) {
+            refuse(
+                    channel,
+                    whole.protocolVersion().majorVersion() == 1
+                            ? HttpResponseStatus.BAD_REQUEST
+                            : HttpResponseStatus.HTTP_VERSION_NOT_SUPPORTED,
+                    problem);
+            return;
+        }
         served = true;
         connections.served(this);
         boolean last = !HttpUtil.isKeepAlive(whole);
-        if (!whole.method().equals(HttpMethod.GET) && !whole.method().equals(HttpMethod.HEAD)) {
-            FullHttpResponse refusal =
-                    text(HttpResponseStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are allowed here");
-            refusal.headers().set(HttpHeaderNames.ALLOW, "GET, HEAD");
+        if (routes.has(whole.uri()) && !isRead(whole.method())) {
+            send(channel, refusalOfMethod(), last);
+            return;
+        }
+        boolean scrape = Routes.path(whole.uri()).equals(METRICS);
+        if (scrape && !connections.admitScrape()) {
+            FullHttpResponse refusal = text(
+                    HttpResponseStatus.SERVICE_UNAVAILABLE,
+                    "too many scrapes at one time; http.maxConcurrentScrapes is "
+                            + connections.limits().scrapes());
+            refusal.headers().set(HttpHeaderNames.RETRY_AFTER, "1");
             send(channel, refusal, last);
             return;
         }
+        scraping = scrape;
         ByteBuf body = channel.alloc().buffer(routes.sizeHint(whole.uri()));
         boolean sent = false;
         try {
@@ -182,32 +239,38 @@ final class HttpConnection extends ChannelDuplexHandler {
         } finally {
             if (!sent) {
                 body.release();
+                ended();
             }
         }
     }
 
     private void refuse(ChannelHandlerContext channel, Throwable cause) {
-        FullHttpResponse refusal = switch (cause) {
+        switch (cause) {
             case TooLongHttpLineException _ ->
-                text(HttpResponseStatus.REQUEST_URI_TOO_LONG, "the request line is too long");
+                refuse(channel, HttpResponseStatus.REQUEST_URI_TOO_LONG, "the request line is too long");
             case TooLongHttpHeaderException _ ->
-                text(HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too long");
-            default -> text(HttpResponseStatus.BAD_REQUEST, "not an HTTP request");
-        };
+                refuse(channel, HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too long");
+            default -> refuse(channel, HttpResponseStatus.BAD_REQUEST, "not an HTTP request");
+        }
+    }
+
+    /** Answers what cannot be trusted to end where it seems to; nothing of the connection is read as a request any more. */
+    private void refuse(ChannelHandlerContext channel, HttpResponseStatus status, String why) {
         discarding = DISCARD_LIMIT_BYTES;
-        send(channel, refusal, true);
+        send(channel, text(status, why), true);
     }
 
     private void send(ChannelHandlerContext channel, FullHttpResponse response, boolean last) {
         long bytes = response.content().readableBytes();
         if (!connections.admit(bytes)) {
             response.release();
+            ended();
             channel.close();
             return;
         }
         answering = true;
         requestBegun = false;
-        deadline = connections.clock().now().plus(connections.deadlines().answer());
+        deadline = connections.clock().now().plus(connections.limits().answer());
         response.headers()
                 .set(HttpHeaderNames.CONTENT_LENGTH, bytes)
                 .set(HttpHeaderNames.CACHE_CONTROL, "no-store")
@@ -220,6 +283,7 @@ final class HttpConnection extends ChannelDuplexHandler {
         }
         channel.writeAndFlush(response).addListener((ChannelFutureListener) done -> {
             connections.answered(bytes);
+            ended();
             answering = false;
             if (done.isSuccess() && discarding >= 0 && channel.channel() instanceof DuplexChannel duplex) {
                 duplex.shutdownOutput();
@@ -230,11 +294,19 @@ final class HttpConnection extends ChannelDuplexHandler {
                 channel.close();
                 return;
             }
-            deadline = connections.clock().now().plus(connections.deadlines().idle());
+            deadline = connections.clock().now().plus(connections.limits().idle());
             // As a task of its own: many requests sent at once would otherwise be answered inside each other until the
             // stack ends.
             channel.executor().execute(() -> want(channel));
         });
+    }
+
+    /** The answer is not on its way any more. */
+    private void ended() {
+        if (scraping) {
+            scraping = false;
+            connections.scraped();
+        }
     }
 
     private static FullHttpResponse text(HttpResponseStatus status, String text) {

@@ -41,6 +41,11 @@ final class Routes {
         this.pages = new TreeMap<>(pages);
     }
 
+    /** Whether there is a page at a path. */
+    boolean has(String uri) {
+        return pages.containsKey(path(uri));
+    }
+
     /** How large the body for a path will probably be, in bytes. */
     int sizeHint(String uri) {
         return lastSizes.getOrDefault(path(uri), SMALLEST_HINT_BYTES);
@@ -76,8 +81,16 @@ final class Routes {
         }
     }
 
-    private static String path(String uri) {
-        int query = uri.indexOf('?');
-        return query < 0 ? uri : uri.substring(0, query);
+    /** The path of a request's target, which may be in the form that is meant for proxies. */
+    static String path(String uri) {
+        int from = 0;
+        if (uri.regionMatches(true, 0, "http://", 0, 7) || uri.regionMatches(true, 0, "https://", 0, 8)) {
+            from = uri.indexOf('/', uri.indexOf("//") + 2);
+            if (from < 0) {
+                return "/";
+            }
+        }
+        int query = uri.indexOf('?', from);
+        return uri.substring(from, query < 0 ? uri.length() : query);
     }
 }

@@ -195,8 +195,7 @@ public final class AgentAssembly {
         this.readiness = List.of(
                 ReadinessChecks.nvml(inventory), ReadinessChecks.cdi(cdi), ReadinessChecks.registration(devicePlugin));
         this.admin = new AdminServer(
-                config.http().listen(),
-                loops,
+                config.http(),
                 new AdminState(
                         version,
                         config.host().nodeName(),
@@ -213,7 +212,8 @@ public final class AgentAssembly {
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
-                Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)));
+                Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)),
+                meters);
         List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));
         if (config.health().kernelLog()) {
             inOrder.add(new KernelLogWatcher(() -> KmsgKernelLog.open(host), health, clock, heartbeats));
@@ -294,6 +294,7 @@ public final class AgentAssembly {
         configuration = new ConfigurationState(diff.inForce(), diff.needRestart(), List.of());
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());
+        admin.configure(config.http());
         inventory.samplingInterval(config.sampling().interval());
         inventory.profilingInterval(config.sampling().profilingInterval());
         pods.interval(config.sampling().interval());

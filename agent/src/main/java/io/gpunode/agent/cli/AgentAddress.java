@@ -82,7 +82,7 @@ final class AgentAddress {
             return address;
         }
         try {
-            return configuration(shell).http().listen();
+            return configuration(shell).http().listen().getFirst();
         } catch (ConfigException e) {
             shell.err()
                     .println("the configuration cannot be used (" + e.problems().getFirst() + "); asking " + DEFAULT);

@@ -422,9 +422,24 @@ public record AgentConfig(
     public record Metrics(List<String> fields, boolean podAttribution) {}
 
     /**
-     * @param listen {@code http.listen}: {@code host:port}; an empty host is every address
+     * @param listen {@code http.listen}: each {@code host:port}; an empty host is every address
+     * @param systemdSocket {@code http.systemdSocket}: whether the sockets that systemd passes are served, and no others
+     * @param webConfigFile {@code http.webConfigFile}: of exporter-toolkit, absolute path as the agent sees it; empty for none
+     * @param readTimeout {@code http.readTimeout}: for a whole request, and for a TLS handshake
+     * @param writeTimeout {@code http.writeTimeout}: until the client has taken the answer
+     * @param maxConcurrentScrapes {@code http.maxConcurrentScrapes}: answers of {@code /metrics} on their way at one time, at least 1
      */
-    public record Http(String listen) {}
+    public record Http(
+            List<String> listen,
+            boolean systemdSocket,
+            String webConfigFile,
+            Duration readTimeout,
+            Duration writeTimeout,
+            int maxConcurrentScrapes) {
+        public Http {
+            listen = List.copyOf(listen);
+        }
+    }
 
     /** @param level {@code log.level}: {@code error}, {@code warn}, {@code info} or {@code debug} */
     public record Log(String level) {}

@@ -27,10 +27,11 @@ import io.gpunode.agent.config.SettingTypes.Choices;
 import io.gpunode.agent.config.SettingTypes.FieldNames;
 import io.gpunode.agent.config.SettingTypes.Form;
 import io.gpunode.agent.config.SettingTypes.Interval;
-import io.gpunode.agent.config.SettingTypes.ListenAddress;
+import io.gpunode.agent.config.SettingTypes.ListenAddresses;
 import io.gpunode.agent.config.SettingTypes.Numbers;
 import io.gpunode.agent.config.SettingTypes.Text;
 import io.gpunode.agent.config.SettingTypes.TrueOrFalse;
+import io.gpunode.agent.config.SettingTypes.WholeNumber;
 import io.gpunode.agent.config.SettingTypes.Words;
 import io.gpunode.agent.config.Spelling.Meaning;
 import io.gpunode.agent.config.Support.NoEffect;
@@ -572,10 +573,48 @@ public final class ConfigSchema {
             .live()
             .describedAs("Whether GPU series carry the labels `container`, `namespace` and `pod` of their user.");
 
-    static final Setting<String> HTTP_LISTEN = own("http.listen", new ListenAddress(), ":9400")
+    static final Setting<List<String>> HTTP_LISTEN = own("http.listen", new ListenAddresses(), List.of(":9400"))
             .flag("address")
             .environment("DCGM_EXPORTER_LISTEN")
             .describedAs("Where `/metrics`, `/healthz`, `/readyz`, `/state` and the status page are served.");
+
+    static final Setting<Boolean> HTTP_SYSTEMD_SOCKET = own("http.systemdSocket", SWITCH, false)
+            .flag("web-systemd-socket")
+            .environment("DCGM_EXPORTER_SYSTEMD_SOCKET")
+            .describedAs(
+                    "Whether the sockets that systemd passes (`gpu-node-agent.socket`) are served instead of `http.listen`.");
+
+    static final Setting<String> HTTP_WEB_CONFIG_FILE = own("http.webConfigFile", PATH_OR_EMPTY, "")
+            .flag("web-config-file")
+            .environment("DCGM_EXPORTER_WEB_CONFIG_FILE")
+            .defaultWords("none: plain HTTP for everybody")
+            .describedAs("The web configuration of Prometheus exporters: TLS, client certificates, users, headers."
+                    + " It and the files that it names are read again when they change; see [http.md](http.md).");
+
+    static final Setting<Duration> HTTP_READ_TIMEOUT = own(
+                    "http.readTimeout", interval(Duration.ofSeconds(1), Duration.ofMinutes(10)), Duration.ofSeconds(10))
+            .flag("web-read-timeout")
+            .environment("DCGM_EXPORTER_WEB_READ_TIMEOUT")
+            .live()
+            .describedAs("How long a client may take to send a request, and for the handshake of TLS.");
+
+    static final Setting<Duration> HTTP_WRITE_TIMEOUT = own(
+                    "http.writeTimeout",
+                    interval(Duration.ofSeconds(1), Duration.ofMinutes(10)),
+                    Duration.ofSeconds(30))
+            .flag("web-write-timeout")
+            .environment("DCGM_EXPORTER_WEB_WRITE_TIMEOUT")
+            .live()
+            .describedAs("How long a client may take to receive an answer.");
+
+    static final Setting<Integer> HTTP_MAX_CONCURRENT_SCRAPES = own(
+                    "http.maxConcurrentScrapes", new WholeNumber(1, 1_000), 16)
+            .flag("max-concurrent-scrapes")
+            .environment("DCGM_EXPORTER_MAX_CONCURRENT_SCRAPES")
+            .live()
+            .describedAs(
+                    "How many answers of `/metrics` may be on their way to clients at one time; a further scrape is"
+                            + " answered with 503.");
 
     static final Setting<String> LOG_LEVEL = own("log.level", words("error", "warn", "info", "debug"), "info")
             .flag("debug", Meaning.TRUE_IS_DEBUG)
@@ -659,6 +698,11 @@ public final class ConfigSchema {
             METRICS_FIELDS,
             POD_ATTRIBUTION,
             HTTP_LISTEN,
+            HTTP_SYSTEMD_SOCKET,
+            HTTP_WEB_CONFIG_FILE,
+            HTTP_READ_TIMEOUT,
+            HTTP_WRITE_TIMEOUT,
+            HTTP_MAX_CONCURRENT_SCRAPES,
             LOG_LEVEL,
             setting("flags.deviceDiscoveryStrategy", words("auto", "nvml", "tegra", "vfio"), "auto")
                     .flag("device-discovery-strategy")

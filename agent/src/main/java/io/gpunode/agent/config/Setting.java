@@ -100,6 +100,7 @@ public final class Setting<T> {
                 || type instanceof SettingTypes.Numbers
                 || type instanceof SettingTypes.Words
                 || type instanceof SettingTypes.Channels
+                || type instanceof SettingTypes.ListenAddresses
                 || type instanceof SettingTypes.FieldNames;
     }
 

@@ -384,15 +384,45 @@ final class SettingTypes {
         return true;
     }
 
-    /** {@code host:port}; an empty host is every address. */
-    static final class ListenAddress implements SettingType<String> {
+    /** One or more {@code host:port}; an empty host is every address. */
+    static final class ListenAddresses implements SettingType<List<String>> {
+        private static final int MOST = 16;
+
         @Override
         public String describe() {
-            return "`host:port`; without a host every address, IPv6 in brackets";
+            return "list of `host:port`; without a host every address, IPv6 in brackets";
         }
 
         @Override
-        public Optional<String> read(RawValue value, String setting, Report report) {
+        public Optional<List<String>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<String> addresses = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue item : items.get()) {
+                Optional<String> address = address(item, setting, report);
+                address.ifPresent(addresses::add);
+                good &= address.isPresent();
+            }
+            if (good && (addresses.isEmpty() || addresses.size() > MOST)) {
+                report.problem(
+                        value.place(),
+                        setting,
+                        addresses.isEmpty() ? "the list is empty" : "there are more than " + MOST + " addresses",
+                        "write host:port, such as :9400");
+                return Optional.empty();
+            }
+            return good ? Optional.of(List.copyOf(addresses)) : Optional.empty();
+        }
+
+        @Override
+        public String text(List<String> value) {
+            return String.join(",", value);
+        }
+
+        private static Optional<String> address(RawValue value, String setting, Report report) {
             String text = value.text().strip();
             String next = "write host:port, such as :9400, 127.0.0.1:9400 or [::1]:9400";
             if (!value.isText()) {
@@ -411,14 +441,16 @@ final class SettingTypes {
             return Optional.of(text);
         }
 
-        @Override
-        public String text(String value) {
-            return value;
-        }
-
         private static String hostProblem(String host) {
             boolean brackets = host.length() > 2 && host.startsWith("[") && host.endsWith("]");
             String inner = brackets ? host.substring(1, host.length() - 1) : host;
+            int zone = brackets ? inner.indexOf('%') : -1;
+            if (zone >= 0) {
+                // The name of a network interface is what its owner wants it to be.
+                return zone == 0 || zone == inner.length() - 1
+                        ? "has a zone without an address or a name"
+                        : hostProblem("[" + inner.substring(0, zone) + "]");
+            }
             if (!brackets && inner.indexOf(':') >= 0) {
                 return "has more than one colon and no brackets";
             }
@@ -429,7 +461,7 @@ final class SettingTypes {
                         || (c >= '0' && c <= '9')
                         || c == '.'
                         || c == '-'
-                        || (brackets && (c == ':' || c == '%'));
+                        || (brackets && c == ':');
                 if (!good) {
                     return "has a host with the character '" + RawValue.printable(String.valueOf(c)) + "'";
                 }
@@ -447,6 +479,35 @@ final class SettingTypes {
                 }
             }
             return Integer.parseInt(port) > 65535 ? "has a port that is not a number from 0 to 65535" : "";
+        }
+    }
+
+    /** A number within a range. */
+    record WholeNumber(int least, int most) implements SettingType<Integer> {
+        @Override
+        public String describe() {
+            return "number from " + least + " to " + most;
+        }
+
+        @Override
+        public Optional<Integer> read(RawValue value, String setting, Report report) {
+            Optional<Long> number = value.is(Kind.NUMBER) || value.is(Kind.UNTYPED)
+                    ? new Numbers(least).number(value.text())
+                    : Optional.empty();
+            if (number.isEmpty() || number.get() > most) {
+                report.problem(
+                        value.place(),
+                        setting,
+                        value.shown() + " is not a number from " + least + " to " + most,
+                        "write a number in that range, such as " + least);
+                return Optional.empty();
+            }
+            return Optional.of(number.get().intValue());
+        }
+
+        @Override
+        public String text(Integer value) {
+            return value.toString();
         }
     }
 

@@ -115,7 +115,13 @@ class SettingValues {
                         get(ConfigSchema.MIG_CONFIG_FILE),
                         get(ConfigSchema.MIG_WHILE_IN_USE)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
-                new AgentConfig.Http(get(ConfigSchema.HTTP_LISTEN)),
+                new AgentConfig.Http(
+                        get(ConfigSchema.HTTP_LISTEN),
+                        get(ConfigSchema.HTTP_SYSTEMD_SOCKET),
+                        get(ConfigSchema.HTTP_WEB_CONFIG_FILE),
+                        get(ConfigSchema.HTTP_READ_TIMEOUT),
+                        get(ConfigSchema.HTTP_WRITE_TIMEOUT),
+                        get(ConfigSchema.HTTP_MAX_CONCURRENT_SCRAPES)),
                 new AgentConfig.Log(get(ConfigSchema.LOG_LEVEL)));
     }
 }

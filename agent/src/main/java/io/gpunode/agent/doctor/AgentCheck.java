@@ -16,7 +16,8 @@ final class AgentCheck implements Check {
         if (patient.state().isEmpty()) {
             return List.of(Diagnosis.problem(
                     name(),
-                    "no agent answers on " + patient.config().http().listen(),
+                    "no agent answers on "
+                            + String.join(", ", patient.config().http().listen()),
                     "systemctl start gpu-node-agent",
                     "journalctl -u gpu-node-agent -e"));
         }

@@ -78,7 +78,9 @@ class ConfigDefaultsTest {
                         ""));
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
-        assertThat(config.http()).isEqualTo(new AgentConfig.Http(":9400"));
+        assertThat(config.http())
+                .isEqualTo(new AgentConfig.Http(
+                        List.of(":9400"), false, "", Duration.ofSeconds(10), Duration.ofSeconds(30), 16));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));
         assertThat(loaded.file()).isEmpty();
         assertThat(loaded.notices()).isEmpty();

@@ -31,7 +31,7 @@ class ConfigDiffTest {
                         new ConfigDiff.Change("health.ignoredXids", "", "94"));
         assertThat(diff.needRestart()).containsExactly(new ConfigDiff.Change("http.listen", ":9400", ":9500"));
         assertThat(diff.inForce().config().sampling().interval()).isEqualTo(Duration.ofSeconds(1));
-        assertThat(diff.inForce().config().http().listen()).isEqualTo(":9400");
+        assertThat(diff.inForce().config().http().listen()).containsExactly(":9400");
     }
 
     @Test

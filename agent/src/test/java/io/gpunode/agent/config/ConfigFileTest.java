@@ -88,7 +88,13 @@ class ConfigFileTest {
                     - DCGM_FI_DEV_GPU_TEMP
                     - DCGM_FI_DEV_POWER_USAGE
                   podAttribution: false
-                http: {listen: "[::1]:9500"}
+                http:
+                  listen: ["[::1]:9500", "127.0.0.1:9500"]
+                  systemdSocket: true
+                  webConfigFile: /etc/web.yaml
+                  readTimeout: 5s
+                  writeTimeout: 1m
+                  maxConcurrentScrapes: 100
                 log: {level: debug}
                 """;
 
@@ -156,7 +162,13 @@ class ConfigFileTest {
                                 "gpu-operator"),
                         new AgentConfig.Mig(true, "all-balanced", "/etc/mig.yaml", AgentConfig.MigWhileInUse.PENDING),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
-                        new AgentConfig.Http("[::1]:9500"),
+                        new AgentConfig.Http(
+                                List.of("[::1]:9500", "127.0.0.1:9500"),
+                                true,
+                                "/etc/web.yaml",
+                                Duration.ofSeconds(5),
+                                Duration.ofMinutes(1),
+                                100),
                         new AgentConfig.Log("debug")));
     }
 
@@ -407,7 +419,7 @@ class ConfigFileTest {
         LoadedConfig loaded = new Loading(directory).file(text).load();
 
         // Then
-        assertThat(loaded.config().http().listen()).isEqualTo(":9400");
+        assertThat(loaded.config().http().listen()).containsExactly(":9400");
     }
 
     @ParameterizedTest

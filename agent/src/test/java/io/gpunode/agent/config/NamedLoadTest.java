@@ -52,7 +52,7 @@ class NamedLoadTest {
         // Then
         assertThat(loaded.config().plugin().migStrategy()).isEqualTo(MigStrategy.NONE);
         assertThat(loaded.config().sampling().interval()).isEqualTo(Duration.ofSeconds(1));
-        assertThat(loaded.config().http().listen()).isEqualTo(":9401");
+        assertThat(loaded.config().http().listen()).containsExactly(":9401");
         assertThat(loading.source("sampling.interval")).isEqualTo("file named/a:2");
         assertThat(loaded.named())
                 .hasValueSatisfying(chosen -> assertThat(chosen.toString())

@@ -166,7 +166,7 @@ class PrecedenceTest {
         AgentConfig config = loading.load().config();
 
         // Then
-        assertThat(config.http().listen()).isEqualTo("127.0.0.1:9401");
+        assertThat(config.http().listen()).containsExactly("127.0.0.1:9401");
         assertThat(config.sampling().interval()).isEqualTo(Duration.ofSeconds(30));
         assertThat(config.metrics().podAttribution()).isFalse();
         assertThat(config.log().level()).isEqualTo("debug");
