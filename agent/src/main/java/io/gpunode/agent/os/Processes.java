@@ -1,0 +1,91 @@
+package io.gpunode.agent.os;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * What procfs says about other processes. A process may end at any time: an answer is about the process that had the id at that moment, and none is an
+ * answer, too. Any thread.
+ */
+public final class Processes {
+    /** Of one small file of procfs; a line of cgroup version 1 has some 150 bytes, and there are a dozen. */
+    private static final int FILE_LIMIT = 64 << 10;
+
+    /** The initial PID namespace has the same number on every machine: {@code PROC_PID_INIT_INO} of the kernel. */
+    private static final String INITIAL_NAMESPACE = "pid:[4026531836]";
+
+    /** {@code USER_HZ}: what procfs counts in, on every processor that has GPUs of NVIDIA. */
+    private static final int MILLIS_PER_TICK = 10;
+
+    private static final int STARTTIME = 22;
+    /** What stands behind the name, which may itself hold anything. */
+    private static final int FIRST_BEHIND_NAME = 3;
+
+    private final HostFiles files;
+
+    /** @param own files as this process sees them: the driver tells pids of this process's own namespace */
+    public Processes(HostFiles own) {
+        this.files = own;
+    }
+
+    /** When it was started, in ms since the machine was; empty when there is none. Differs between two processes that have had one id. */
+    public OptionalLong startedMillisAfterBoot(int pid) {
+        return read(pid, "stat").map(Processes::startOf).orElse(OptionalLong.empty());
+    }
+
+    /** Its container; {@link ContainerCgroup#NONE} for a process of the host. Empty when there is no such process. */
+    public Optional<ContainerCgroup> container(int pid) {
+        return read(pid, "cgroup").map(ContainerCgroup::of);
+    }
+
+    /** For how many ms the machine has run; empty when the kernel does not say. */
+    public OptionalLong uptimeMillis() {
+        try {
+            Optional<String> text = files.readText(Path.of("/proc/uptime"), FILE_LIMIT);
+            if (text.isPresent()) {
+                int end = text.get().indexOf(' ');
+                return OptionalLong.of(
+                        (long) (1000 * Double.parseDouble(end < 0 ? text.get() : text.get().substring(0, end))));
+            }
+        } catch (IOException | NumberFormatException e) {
+            // As if it did not say.
+        }
+        return OptionalLong.empty();
+    }
+
+    /** Whether this process sees all processes of the machine; empty when it cannot tell. */
+    public Optional<Boolean> seesAll() {
+        return files.linkTarget(Path.of("/proc/self/ns/pid")).map(target -> target.toString().equals(INITIAL_NAMESPACE));
+    }
+
+    private Optional<String> read(int pid, String file) {
+        try {
+            return files.readText(Path.of("/proc/" + Integer.toUnsignedString(pid) + "/" + file), FILE_LIMIT);
+        } catch (IOException e) {
+            // It ended between open and read, which procfs answers with ESRCH.
+            return Optional.empty();
+        }
+    }
+
+    private static OptionalLong startOf(String stat) {
+        int behind = stat.lastIndexOf(')');
+        int field = FIRST_BEHIND_NAME - 1;
+        int at = behind + 1;
+        while (behind >= 0 && at < stat.length()) {
+            int end = stat.indexOf(' ', at + 1);
+            end = end < 0 ? stat.length() : end;
+            field++;
+            if (field == STARTTIME) {
+                try {
+                    return OptionalLong.of(Long.parseLong(stat.substring(at + 1, end)) * MILLIS_PER_TICK);
+                } catch (NumberFormatException e) {
+                    return OptionalLong.empty();
+                }
+            }
+            at = end;
+        }
+        return OptionalLong.empty();
+    }
+}
