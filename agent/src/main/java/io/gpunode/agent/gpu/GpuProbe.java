@@ -11,10 +11,7 @@ import io.gpunode.nvml.NvmlException;
 import io.gpunode.nvml.NvmlReturn;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -54,6 +51,7 @@ public final class GpuProbe {
     private final InstantSource wall;
     private final Supplier<WantedReadings> wanted;
     private final IdentityReader reader;
+    private final ProcessReader processes;
     private final AtomicBoolean identifying = new AtomicBoolean();
     private final AtomicBoolean sampling = new AtomicBoolean();
 
@@ -83,6 +81,7 @@ public final class GpuProbe {
         this.wall = wall;
         this.wanted = wanted;
         this.reader = new IdentityReader(nvml, lane);
+        this.processes = new ProcessReader(nvml, lane);
     }
 
     /** The NVML index. */
@@ -276,10 +275,10 @@ public final class GpuProbe {
             }
         }
         stale |= layout == Layout.OTHER;
-        Reading<List<ProcessUse>> processes = condition instanceof GpuCondition.Answering
-                ? processes(target)
+        Reading<List<ProcessUse>> running = condition instanceof GpuCondition.Answering
+                ? processes.read(target, readings.processUtilization() && migPlaceCount <= 0)
                 : new Reading.Failed<>("the GPU does not answer");
-        reading = new GpuReading(round, sample, migSamples, processes, condition, stale);
+        reading = new GpuReading(round, sample, migSamples, running, condition, stale);
     }
 
     /** How the MIG layout is to the one that was identified. */
@@ -336,43 +335,6 @@ public final class GpuProbe {
             }
             throw e;
         }
-    }
-
-    private Reading<List<ProcessUse>> processes(NvmlDevice target) {
-        List<Nvml.GpuProcess> found;
-        try {
-            found = lane.call(
-                    CallGroup.PROCESSES, "nvmlDeviceGetComputeRunningProcesses", () -> nvml.processes(target));
-        } catch (NvmlException e) {
-            String name = NvmlReturn.nameOf(e.code());
-            return ReturnMeaning.of(e.code()) == ReturnMeaning.UNSUPPORTED
-                    ? new Reading.Unsupported<>(name)
-                    : new Reading.Failed<>(name);
-        }
-        return Reading.of(uses(found));
-    }
-
-    /** One entry per process: it may be on several lists, each with all of its memory. */
-    static List<ProcessUse> uses(List<Nvml.GpuProcess> found) {
-        if (found.isEmpty()) {
-            return List.of();
-        }
-        Map<Integer, Integer> placeOfPid = new HashMap<>();
-        List<ProcessUse> uses = new ArrayList<>();
-        for (Nvml.GpuProcess process : found) {
-            Integer place = placeOfPid.get(process.pid());
-            OptionalLong used = process.usedMemory() < 0 ? OptionalLong.empty() : OptionalLong.of(process.usedMemory());
-            if (place == null) {
-                if (uses.size() == GpuReading.PROCESS_LIMIT) {
-                    break;
-                }
-                placeOfPid.put(process.pid(), uses.size());
-                uses.add(new ProcessUse(process.pid(), used));
-            } else if (used.orElse(-1) > uses.get(place).usedBytes().orElse(-1)) {
-                uses.set(place, new ProcessUse(process.pid(), used));
-            }
-        }
-        return List.copyOf(uses);
     }
 
     private void closeSampler() {

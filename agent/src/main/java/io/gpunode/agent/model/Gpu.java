@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One GPU in the picture.
@@ -75,8 +76,33 @@ public record Gpu(
         return migMode instanceof Reading.Value<Boolean>(Boolean enabled) && enabled;
     }
 
-    /** A process that holds GPU memory. {@code usedBytes} is absent where the driver cannot tell. */
-    public record ProcessUse(int pid, OptionalLong usedBytes) {}
+    /**
+     * A process on the GPU. The id is of the agent's own PID namespace: the driver leaves out processes that cannot be seen from there.
+     *
+     * @param usedBytes of the GPU's memory; absent where the driver cannot tell
+     * @param gpuInstanceId of the GPU instance that it is on; -1 for the GPU as a whole
+     * @param utilization how busy it keeps the GPU; null when that was not read, or the driver does not tell it, as under MIG
+     */
+    public record ProcessUse(
+            int pid, OptionalLong usedBytes, int gpuInstanceId, @Nullable ProcessUtilization utilization) {
+        /** On the GPU as a whole; how busy it keeps it was not read. */
+        public ProcessUse(int pid, OptionalLong usedBytes) {
+            this(pid, usedBytes, -1, null);
+        }
+    }
+
+    /**
+     * How busy a process has kept a GPU since that was read before; percent of the time, those of all processes of a GPU add up.
+     *
+     * @param sm multiprocessors
+     * @param memory reading or writing the GPU's memory
+     * @param encoder of video
+     * @param decoder of video
+     */
+    public record ProcessUtilization(int sm, int memory, int encoder, int decoder) {
+        /** It did nothing. */
+        public static final ProcessUtilization IDLE = new ProcessUtilization(0, 0, 0, 0);
+    }
 
     /**
      * NVSwitch fabric registration.

@@ -9,8 +9,10 @@ import java.util.Set;
  * @param quantities of GPUs and MIG devices; always those of {@link #ALWAYS}, too
  * @param linkQuantities of each NVLink
  * @param texts of the board
+ * @param processUtilization how busy each process keeps the GPU
  */
-public record WantedReadings(Set<Quantity> quantities, Set<LinkQuantity> linkQuantities, Set<BoardText> texts) {
+public record WantedReadings(
+        Set<Quantity> quantities, Set<LinkQuantity> linkQuantities, Set<BoardText> texts, boolean processUtilization) {
     /** What the health checks judge by and the status page shows, whatever the configuration asks for. */
     public static final WantedReadings ALWAYS = new WantedReadings(
             EnumSet.of(
@@ -49,12 +51,22 @@ public record WantedReadings(Set<Quantity> quantities, Set<LinkQuantity> linkQua
 
     /** Everything that there is. */
     public static final WantedReadings EVERYTHING = new WantedReadings(
-            EnumSet.allOf(Quantity.class), EnumSet.allOf(LinkQuantity.class), EnumSet.allOf(BoardText.class));
+            EnumSet.allOf(Quantity.class), EnumSet.allOf(LinkQuantity.class), EnumSet.allOf(BoardText.class), true);
 
     public WantedReadings {
         quantities = Set.copyOf(quantities);
         linkQuantities = Set.copyOf(linkQuantities);
         texts = Set.copyOf(texts);
+    }
+
+    /** Without how busy each process keeps the GPU. */
+    public WantedReadings(Set<Quantity> quantities, Set<LinkQuantity> linkQuantities, Set<BoardText> texts) {
+        this(quantities, linkQuantities, texts, false);
+    }
+
+    /** The same, with how busy each process keeps the GPU or without it. */
+    public WantedReadings withProcessUtilization(boolean wanted) {
+        return new WantedReadings(quantities, linkQuantities, texts, wanted);
     }
 
     /** These and what is {@linkplain #ALWAYS always} read. */

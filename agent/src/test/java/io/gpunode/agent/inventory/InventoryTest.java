@@ -932,7 +932,42 @@ class InventoryTest {
 
             // Then
             assertThat(node.inventory().current().gpus().getFirst().processes())
-                    .isEqualTo(Reading.of(List.of(new Gpu.ProcessUse(4711, OptionalLong.of(100L << 20)))));
+                    .isEqualTo(Reading.of(List.of(new Gpu.ProcessUse(
+                            4711, OptionalLong.of(100L << 20), -1, Gpu.ProcessUtilization.IDLE))));
+        }
+    }
+
+    @Test
+    void processesShareHowBusyTheGpuIsAndAreNotReadMoreThanOnceASecond() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
+            // Given
+            node.simulator().apply("workload gpu=0 kind=burn pids=4711,4712 memory=2048");
+            node.simulator().apply("process gpu=0 pid=4713 memory=100");
+            Tick began = SystemTime.monotonic().now();
+
+            // When
+            node.started();
+            node.awaitNext(5);
+
+            // Then
+            List<Gpu.ProcessUse> uses = node.inventory()
+                    .current()
+                    .gpus()
+                    .getFirst()
+                    .processes()
+                    .asOptional()
+                    .orElseThrow();
+            assertThat(uses).extracting(Gpu.ProcessUse::pid).containsExactlyInAnyOrder(4711, 4712, 4713);
+            int sum = 0;
+            for (Gpu.ProcessUse use : uses) {
+                sum += use.utilization().sm();
+                assertThat(use.utilization().sm() > 0).isEqualTo(use.pid() != 4713);
+            }
+            assertThat(sum).isBetween(50, 100);
+            // A reading is two calls: how many there are, and which.
+            long seconds = SystemTime.monotonic().now().since(began).toSeconds();
+            assertThat(node.simulator().calls("nvmlDeviceGetProcessUtilization", 0))
+                    .isLessThanOrEqualTo(2 * (seconds + 1));
         }
     }
 
