@@ -11,8 +11,13 @@ public interface Page {
     /** One exchange: what was asked, and the answer that it gets. */
     @FunctionalInterface
     interface Body {
+        /** Appends {@code count} bytes from {@code from} on; the array may change afterwards. */
+        void write(byte[] bytes, int from, int count);
+
         /** Appends the first {@code length} bytes; the array may change afterwards. */
-        void write(byte[] bytes, int length);
+        default void write(byte[] bytes, int length) {
+            write(bytes, 0, length);
+        }
 
         /** The value of a header of the request, several of that name with commas between them; empty when there is none. */
         default String asked(String header) {

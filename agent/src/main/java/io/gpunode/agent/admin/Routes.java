@@ -18,8 +18,8 @@ final class Routes {
     /** One request and the headers of its answer. */
     private record Exchange(HttpHeaders asked, HttpHeaders answer, ByteBuf body) implements Page.Body {
         @Override
-        public void write(byte[] bytes, int length) {
-            body.writeBytes(bytes, 0, length);
+        public void write(byte[] bytes, int from, int count) {
+            body.writeBytes(bytes, from, count);
         }
 
         @Override

@@ -2,7 +2,6 @@ package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.admin.AdminServer;
 import io.gpunode.agent.admin.AdminState;
-import io.gpunode.agent.admin.Page;
 import io.gpunode.agent.admin.ReadinessCheck;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
@@ -212,7 +211,7 @@ public final class AgentAssembly {
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
-                Page.of(MetricsExposition.CONTENT_TYPE, body -> exposition.render(body::write)),
+                new MetricsPage(exposition),
                 meters);
         List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));
         if (config.health().kernelLog()) {

@@ -19,8 +19,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class DeviceCollector implements Collector {
     /** A row with its lines prepared. */
-    @SuppressWarnings("ArrayRecordComponent") // Prepared bytes; nobody compares two rows.
-    private record Row(Field field, byte[] header, byte[] name) {}
+    private record Row(Field field, MetricFamily family) {}
 
     private static final byte[] LINK_NUMBER = "{nvlink=\"".getBytes(StandardCharsets.UTF_8);
 
@@ -41,10 +40,7 @@ final class DeviceCollector implements Collector {
         for (ChosenField chosen : fields) {
             MetricType type = chosen.type();
             if (type != null) {
-                prepared.add(new Row(
-                        chosen.field(),
-                        type.header(chosen.name(), chosen.help()).getBytes(StandardCharsets.UTF_8),
-                        chosen.name().getBytes(StandardCharsets.UTF_8)));
+                prepared.add(new Row(chosen.field(), new MetricFamily(chosen.name(), type, chosen.help())));
             }
         }
         rows = prepared.toArray(Row[]::new);
@@ -104,10 +100,10 @@ final class DeviceCollector implements Collector {
                 continue;
             }
             if (!begun) {
-                out.raw(row.header);
+                out.family(row.family);
                 begun = true;
             }
-            out.raw(row.name).raw(device.labels());
+            out.series(row.family).raw(device.labels());
             if (zero) {
                 out.value(0);
             } else {
@@ -129,10 +125,10 @@ final class DeviceCollector implements Collector {
                     continue;
                 }
                 if (!begun) {
-                    out.raw(row.header);
+                    out.family(row.family);
                     begun = true;
                 }
-                out.raw(row.name).raw(LINK_NUMBER).number(link).raw(device.linkLabels());
+                out.series(row.family).raw(LINK_NUMBER).number(link).raw(device.linkLabels());
                 writeValue(source.conversion(), sample.value(source.quantity(), link), out);
             }
         }
@@ -160,10 +156,10 @@ final class DeviceCollector implements Collector {
             if (snapshot.gpus().get(device.gpuPlace()).lastXid() instanceof Reading.Value<XidEvent>(XidEvent event)
                     && isAbout(event, device, series)) {
                 if (!begun) {
-                    out.raw(row.header);
+                    out.family(row.family);
                     begun = true;
                 }
-                out.raw(row.name).text(device.deviceLabels());
+                out.series(row.family).text(device.deviceLabels());
                 podLabel(device, "container", out);
                 out.label("err_code", Long.toString(event.xid())).label("err_msg", xidText.apply(event.xid()));
                 podLabel(device, "namespace", out);

@@ -2,11 +2,17 @@ package io.gpunode.agent.metrics;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 
 /**
- * Writes the Prometheus text format, version 0.0.4, into a byte array that it owns and reuses: after the first scrape nothing is allocated.
- * Numbers have the form that Go's {@code expfmt} gives them (shortest digits that read back as the same double; an exponent from a million
- * upwards), so that text compared with the exporter's is equal byte for byte. Owned by one {@link MetricsExposition}; not thread-safe.
+ * Writes a page in the Prometheus text format, version 0.0.4, or in OpenMetrics, into a byte array that it owns and reuses: after the first scrape nothing is
+ * allocated. Numbers have the form that Go's {@code expfmt} gives them in the text format (shortest digits that read back as the same double; an
+ * exponent from a million upwards), so that text compared with the exporter's is equal byte for byte.
+ *
+ * <p>Families are handed on {@linkplain PageIndex sorted by name and each once}, in whatever order collectors wrote them. A series that readers would refuse the whole page
+ * for is left out and counted: one that is on the page already, a number that is none, a counter below zero. So is a family without a series.
+ *
+ * <p>Owned by one {@link MetricsExposition}; not thread-safe.
  */
 final class ExpositionWriter {
     private static final int INITIAL_BYTES = 64 * 1024;
@@ -17,12 +23,55 @@ final class ExpositionWriter {
     /** Go's {@code %g} with the shortest precision writes an exponent from here on. */
     private static final int EXPONENT_FROM = 6;
 
+    private static final byte[] END_OF_OPENMETRICS = "# EOF\n".getBytes(StandardCharsets.UTF_8);
+
     private static final long[] POWERS_OF_TEN = powersOfTen();
 
+    /** A page beyond this is no page: far more than 16 GPUs, all split, with all fields. */
+    private static final int LIMIT_BYTES = 8 << 20;
+
+    private final PageIndex index = new PageIndex();
+    private final long[] leftOut = new long[Reason.ALL.size()];
     private final StringBuilder doubleText = new StringBuilder(32);
     private final byte[] digits = new byte[20];
+    private boolean openMetrics;
     private byte[] bytes;
     private int length;
+
+    private String firstLeftOut = "";
+
+    /** Where the series being written begins. */
+    private int seriesStart;
+
+    /** Why a series was left out. */
+    enum Reason {
+        /** It is on the page already. */
+        DUPLICATE("duplicate"),
+        /** Its number is none. */
+        NOT_A_NUMBER("not_a_number"),
+        /** It is a counter below zero. */
+        NEGATIVE_COUNTER("negative_counter");
+
+        static final List<Reason> ALL = List.of(values());
+
+        private final String text;
+
+        Reason(String text) {
+            this.text = text;
+        }
+
+        /** The value of label {@code reason}. */
+        String text() {
+            return text;
+        }
+    }
+
+    /** Takes a finished page, piece by piece. */
+    @FunctionalInterface
+    interface Sink {
+        /** {@code count} bytes from {@code from} on are the next piece; they may change as soon as this returns. */
+        void accept(byte[] bytes, int from, int count);
+    }
 
     ExpositionWriter() {
         this(INITIAL_BYTES);
@@ -41,9 +90,47 @@ final class ExpositionWriter {
         return length;
     }
 
+    /** Begins a page: drops what was written. */
+    void begin(ExpositionFormat format) {
+        openMetrics = format.openMetrics();
+        length = 0;
+        seriesStart = 0;
+        index.clear();
+        firstLeftOut = "";
+        Arrays.fill(leftOut, 0);
+    }
+
+    /** Hands the page on, its families sorted by name. */
+    void finish(Sink sink) {
+        index.end(length);
+        index.pieces((from, to) -> sink.accept(bytes, from, to - from));
+        if (openMetrics) {
+            sink.accept(END_OF_OPENMETRICS, 0, END_OF_OPENMETRICS.length);
+        }
+    }
+
+    /** Ends the family being written. Where the page ends now; {@link #truncate} may go back to here. */
+    int mark() {
+        length = index.end(length);
+        seriesStart = length;
+        return length;
+    }
+
+    /** The first series of this page that was left out, with the reason; empty while there was none. */
+    String firstLeftOut() {
+        return firstLeftOut;
+    }
+
+    /** How many series of this page were left out so far. */
+    long leftOut(Reason reason) {
+        return leftOut[reason.ordinal()];
+    }
+
     /** Drops what was written after a place. */
     void truncate(int toLength) {
         length = toLength;
+        seriesStart = toLength;
+        index.truncate(toLength);
     }
 
     /** Appends prepared bytes. */
@@ -55,6 +142,13 @@ final class ExpositionWriter {
         reserve(count);
         System.arraycopy(text, from, bytes, length, count);
         length += count;
+        return this;
+    }
+
+    /** Appends whole series, which are not looked at, from one place in prepared bytes to another. */
+    ExpositionWriter lines(byte[] text, int from, int to) {
+        raw(text, from, to - from);
+        seriesStart = length;
         return this;
     }
 
@@ -72,14 +166,29 @@ final class ExpositionWriter {
         return this;
     }
 
-    /** The two lines that begin a family. */
-    ExpositionWriter family(OwnMetric metric) {
-        return raw(metric.header());
+    /** Begins a family with its two lines; what is written up to the next one belongs to it. */
+    ExpositionWriter family(MetricFamily family) {
+        length = index.end(length);
+        int start = length;
+        raw(family.header(openMetrics));
+        index.begin(family, start, length);
+        seriesStart = length;
+        return this;
     }
 
-    /** Begins a series without labels. */
+    /** Begins a family with its two lines. */
+    ExpositionWriter family(OwnMetric metric) {
+        return family(metric.family());
+    }
+
+    /** Begins a series with its name. */
+    ExpositionWriter series(MetricFamily family) {
+        return raw(family.nameBytes());
+    }
+
+    /** Begins a series with its name. */
     ExpositionWriter series(OwnMetric metric) {
-        return raw(metric.nameBytes());
+        return series(metric.family());
     }
 
     /** Begins the labels of a series with the opening brace and the first of them. */
@@ -102,7 +211,7 @@ final class ExpositionWriter {
         if (value >= EXACT_LIMIT || value <= -EXACT_LIMIT) {
             return value((double) value);
         }
-        return character(' ').decimal(value, 0).character('\n');
+        return keeps(value < 0) ? character(' ').decimal(value, 0).endSeries() : this;
     }
 
     /** Ends a series with thousandths of a unit, such as milliwatts shown as watts. */
@@ -110,22 +219,26 @@ final class ExpositionWriter {
         if (value >= EXACT_LIMIT || value <= -EXACT_LIMIT) {
             return value(value / 1000.0);
         }
-        return character(' ').decimal(value, 3).character('\n');
+        return keeps(value < 0) ? character(' ').decimal(value, 3).endSeries() : this;
     }
 
     /** Ends a series with a number. */
     ExpositionWriter value(double value) {
-        character(' ');
         if (Double.isNaN(value)) {
-            text("NaN");
-        } else if (Double.isInfinite(value)) {
+            return leaveOut(Reason.NOT_A_NUMBER);
+        }
+        if (!keeps(value < 0)) {
+            return this;
+        }
+        character(' ');
+        if (Double.isInfinite(value)) {
             text(value > 0 ? "+Inf" : "-Inf");
         } else if (value == 0) {
-            text(1 / value < 0 ? "-0" : "0");
+            character('0');
         } else {
             shortest(value);
         }
-        return character('\n');
+        return endSeries();
     }
 
     /** A whole number inside a label. */
@@ -150,7 +263,7 @@ final class ExpositionWriter {
         return this;
     }
 
-    /** Escapes a label's value: backslash, quotation mark and line feed, as the format wants it. */
+    /** Escapes a label's value: backslash, quotation mark and line feed, as the formats want it; NUL, which ends a page for some readers, is replaced. */
     static String escapeLabelValue(String value) {
         return escape(value, true);
     }
@@ -168,6 +281,7 @@ final class ExpositionWriter {
                 case '\\' -> "\\\\";
                 case '\n' -> "\\n";
                 case '"' -> quotes ? "\\\"" : "\"";
+                case '\0' -> "\uFFFD";
                 default -> "";
             };
             if (!replacement.isEmpty() && escaped == null) {
@@ -178,6 +292,38 @@ final class ExpositionWriter {
             }
         }
         return escaped == null ? text : escaped.toString();
+    }
+
+    private ExpositionWriter endSeries() {
+        character('\n');
+        seriesStart = length;
+        return this;
+    }
+
+    /** Whether the series whose name and labels were written is fit for the page; if not, it is gone. */
+    private boolean keeps(boolean negative) {
+        if (!index.open()) {
+            throw new IllegalStateException("a series needs a family to belong to");
+        }
+        if (negative && index.counter()) {
+            leaveOut(Reason.NEGATIVE_COUNTER);
+            return false;
+        }
+        if (!index.add(bytes, seriesStart, length)) {
+            leaveOut(Reason.DUPLICATE);
+            return false;
+        }
+        return true;
+    }
+
+    private ExpositionWriter leaveOut(Reason reason) {
+        leftOut[reason.ordinal()]++;
+        if (firstLeftOut.isEmpty()) {
+            firstLeftOut =
+                    reason.text + " " + new String(bytes, seriesStart, length - seriesStart, StandardCharsets.UTF_8);
+        }
+        length = seriesStart;
+        return this;
     }
 
     private ExpositionWriter pair(String name, String value) {
@@ -279,6 +425,10 @@ final class ExpositionWriter {
 
     private void reserve(int count) {
         if (bytes.length - length < count) {
+            if (length + count > LIMIT_BYTES) {
+                throw new IllegalStateException("the page of metrics would be larger than " + LIMIT_BYTES
+                        + " bytes; choose fewer fields (metrics.fields)");
+            }
             bytes = Arrays.copyOf(bytes, Math.max(bytes.length * 2, length + count));
         }
     }

@@ -1,5 +1,7 @@
 package io.gpunode.agent.metrics;
 
+import java.util.List;
+
 /** The agent's own meters, as Micrometer last rendered them; asks for a newer rendering, which the next scrape will show. */
 final class MetersCollector implements Collector {
     private final MicrometerMeters meters;
@@ -20,7 +22,12 @@ final class MetersCollector implements Collector {
             out.family(OwnMetric.METERS_AGE_SECONDS)
                     .series(OwnMetric.METERS_AGE_SECONDS)
                     .thousandths(Math.max(0, scrape.now().since(rendering.at()).toMillis()));
-            out.raw(rendering.text());
+            RenderedMeters shown = rendering.meters();
+            List<RenderedMeters.Family> families = shown.families();
+            for (int i = 0; i < families.size(); i++) {
+                RenderedMeters.Family family = families.get(i);
+                out.family(family.family()).lines(shown.text(), family.from(), family.to());
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The page that {@code /metrics} answers with, in the Prometheus text format: the device metrics and the node's own, rendered by {@linkplain Collector
+ * The page that {@code /metrics} answers with, in the Prometheus text format or in OpenMetrics: the device metrics and the node's own, rendered by {@linkplain Collector
  * collectors} straight from the newest picture, then the agent's meters as Micrometer last rendered them. No NVML call, no wait, and in the steady
  * state next to no allocation; each collector is guarded, so a failing one costs its own series only and says so in
  * {@code gpu_node_agent_collector_success}.
@@ -21,16 +21,13 @@ import org.jspecify.annotations.Nullable;
  * <p>Owns the page's buffer and the collectors. Any thread; one page at a time.
  */
 public final class MetricsExposition {
-    /** Content type of the page. */
-    public static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
     private static final Log LOG = Log.of(MetricsExposition.class);
 
-    /** Takes a finished page. */
+    /** Takes a finished page, piece by piece. */
     @FunctionalInterface
     public interface Sink {
-        /** The first {@code length} bytes are the page; they may change as soon as this returns. */
-        void accept(byte[] bytes, int length);
+        /** {@code count} bytes from {@code from} on are the next piece; they may change as soon as this returns. */
+        void accept(byte[] bytes, int from, int count);
     }
 
     private final SnapshotSource snapshots;
@@ -42,6 +39,7 @@ public final class MetricsExposition {
     private final String agentVersion;
     private final LongFunction<String> xidText;
     private final MicrometerMeters meters;
+    private String leftOutBefore = "";
     private boolean podAttribution;
     private WantedReadings wanted = WantedReadings.ALWAYS;
     private Guarded[] collectors;
@@ -111,20 +109,21 @@ public final class MetricsExposition {
     }
 
     /** Renders a page and hands it to the sink before it returns. */
-    public synchronized void render(Sink sink) {
+    public synchronized void render(ExpositionFormat format, Sink sink) {
         PodResourcesPicture picture = podAttribution ? pods.current().orElse(null) : null;
         Scrape scrape = new Scrape(snapshots.current(), picture, clock.now(), wall.millis());
-        out.truncate(0);
+        out.begin(format);
         for (Guarded collector : collectors) {
             collector.run(scrape);
         }
         reportCollectors();
-        sink.accept(out.bytes(), out.length());
+        reportLeftOut();
+        out.finish(sink::accept);
     }
 
     /** Renders a page for nobody, so that the first one asked for finds code and buffers ready. */
     public void warmUp() {
-        render((_, _) -> {});
+        render(ExpositionFormat.TEXT, (_, _, _) -> {});
     }
 
     private Guarded[] collectors(AgentConfig.Metrics config) {
@@ -159,6 +158,22 @@ public final class MetricsExposition {
         }
     }
 
+    private void reportLeftOut() {
+        out.family(OwnMetric.SERIES_LEFT_OUT);
+        for (int i = 0; i < ExpositionWriter.Reason.ALL.size(); i++) {
+            ExpositionWriter.Reason reason = ExpositionWriter.Reason.ALL.get(i);
+            out.series(OwnMetric.SERIES_LEFT_OUT)
+                    .firstLabel("reason", reason.text())
+                    .endLabels()
+                    .value(out.leftOut(reason));
+        }
+        String first = out.firstLeftOut();
+        if (!first.isEmpty() && !first.equals(leftOutBefore)) {
+            LOG.warn("a series is left out of /metrics, readers would refuse the page for it", "series", first);
+        }
+        leftOutBefore = first;
+    }
+
     /** A collector and how its last run went. */
     private final class Guarded {
         private final Collector collector;
@@ -170,7 +185,7 @@ public final class MetricsExposition {
         }
 
         private void run(Scrape scrape) {
-            int start = out.length();
+            int start = out.mark();
             long from = clock.now().nanos();
             try {
                 collector.collect(scrape, out);

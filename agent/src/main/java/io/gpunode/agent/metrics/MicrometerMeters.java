@@ -54,11 +54,10 @@ public final class MicrometerMeters implements Meters {
     /**
      * What the page shows.
      *
-     * @param text not to be changed
+     * @param meters all that were registered
      * @param at when it was made
      */
-    @SuppressWarnings("ArrayRecordComponent") // Rendered once, never changed or compared.
-    record Rendering(byte[] text, Tick at) {}
+    record Rendering(RenderedMeters meters, Tick at) {}
 
     private record Key(String name, List<String> tags) {}
 
@@ -75,6 +74,7 @@ public final class MicrometerMeters implements Meters {
     private final List<Cell> unbound = new ArrayList<>();
 
     // Touched by the one rendering at a time only.
+    private final Map<String, MetricFamily> families = new HashMap<>();
     private final ByteArrayOutputStream buffer = new ByteArrayOutputStream(16 * 1024);
     private @Nullable PrometheusMeterRegistry registry;
     private @Nullable Tick windowBegan;
@@ -154,7 +154,7 @@ public final class MicrometerMeters implements Meters {
             bindAndRotate(shown, now);
             buffer.reset();
             shown.scrape(buffer);
-            last = new Rendering(buffer.toByteArray(), now);
+            last = new Rendering(RenderedMeters.parse(buffer.toByteArray(), families), now);
             failing = false;
         } catch (IOException | RuntimeException e) {
             if (!failing) {

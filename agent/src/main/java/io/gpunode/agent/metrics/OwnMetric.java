@@ -1,12 +1,10 @@
 package io.gpunode.agent.metrics;
 
-import java.nio.charset.StandardCharsets;
-
 /**
  * The metrics about the node and the agent that are rendered from the snapshot, under the agent's own names. Each is written by exactly one
  * collector. {@code docs/metrics.md} lists them from here.
  */
-@SuppressWarnings("ImmutableEnumChecker") // Prepared bytes that the renderer copies; they never leave the package.
+@SuppressWarnings("ImmutableEnumChecker") // Families are never changed, though their prepared bytes are arrays.
 enum OwnMetric {
     BUILD_INFO("gpu_node_agent_build_info", MetricType.GAUGE, "Always 1; version says which agent this is.", "version"),
     COLLECTOR_DURATION_SECONDS(
@@ -101,6 +99,11 @@ enum OwnMetric {
             MetricType.GAUGE,
             "1 when the kubelet answered the last question for it, else 0 and the last good answer is used.",
             ""),
+    SERIES_LEFT_OUT(
+            "gpu_node_agent_series_left_out",
+            MetricType.GAUGE,
+            "Series left out of this page because readers would refuse the page for them; reason is duplicate, not_a_number or negative_counter. The log names the first.",
+            "reason"),
     SNAPSHOT_AGE_SECONDS(
             "gpu_node_agent_snapshot_age_seconds",
             MetricType.GAUGE,
@@ -116,16 +119,14 @@ enum OwnMetric {
     private final MetricType type;
     private final String help;
     private final String labels;
-    private final byte[] header;
-    private final byte[] nameBytes;
+    private final MetricFamily family;
 
     OwnMetric(String metricName, MetricType type, String help, String labels) {
         this.metricName = metricName;
         this.type = type;
         this.help = help;
         this.labels = labels;
-        this.header = type.header(metricName, help).getBytes(StandardCharsets.UTF_8);
-        this.nameBytes = metricName.getBytes(StandardCharsets.UTF_8);
+        this.family = new MetricFamily(metricName, type, help);
     }
 
     String metricName() {
@@ -145,13 +146,8 @@ enum OwnMetric {
         return labels;
     }
 
-    /** Its HELP and TYPE lines; not to be changed. */
-    byte[] header() {
-        return header;
-    }
-
-    /** Its name; not to be changed. */
-    byte[] nameBytes() {
-        return nameBytes;
+    /** What is written of it. */
+    MetricFamily family() {
+        return family;
     }
 }

@@ -69,12 +69,12 @@ final class AdminStates {
     /** A page's body. */
     static String body(Page page) {
         StringBuilder text = new StringBuilder();
-        page.write((bytes, length) -> text.append(new String(bytes, 0, length, StandardCharsets.UTF_8)));
+        page.write((bytes, from, length) -> text.append(new String(bytes, from, length, StandardCharsets.UTF_8)));
         return text.toString();
     }
 
     /** A page's status. */
     static int status(Page page) {
-        return page.write((_, _) -> {});
+        return page.write((_, _, _) -> {});
     }
 }

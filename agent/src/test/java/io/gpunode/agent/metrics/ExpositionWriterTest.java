@@ -2,8 +2,10 @@ package io.gpunode.agent.metrics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -11,7 +13,16 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 @Timeout(10)
 class ExpositionWriterTest {
+    private static final MetricFamily FAMILY = new MetricFamily("m", MetricType.GAUGE, "h");
+    private static final String HEADER = "# HELP m h\n# TYPE m gauge\n";
+
     private final ExpositionWriter out = new ExpositionWriter(4);
+
+    @BeforeEach
+    void begin() {
+        out.begin(ExpositionFormat.TEXT);
+        out.family(FAMILY);
+    }
 
     /** What Go's strconv.FormatFloat(x, 'g', -1, 64) gives. */
     @ParameterizedTest
@@ -64,7 +75,7 @@ class ExpositionWriterTest {
     @ParameterizedTest
     @CsvSource({
         "0.0, 0",
-        "-0.0, -0",
+        "-0.0, 0",
         "0.5, 0.5",
         "1.0, 1",
         "0.41327, 0.41327",
@@ -82,7 +93,6 @@ class ExpositionWriterTest {
         "2.2250738585072014E-308, 2.2250738585072014e-308",
         "1e100, 1e+100",
         "-2.5, -2.5",
-        "NaN, NaN",
         "Infinity, +Inf",
         "-Infinity, -Inf"
     })
@@ -104,12 +114,15 @@ class ExpositionWriterTest {
                 .toArray();
 
         // When
-        for (double value : values) {
-            out.value(value);
+        for (int i = 0; i < values.length; i++) {
+            out.text("m_").number(i).value(values[i]);
         }
 
         // Then
-        assertThat(text().lines().mapToDouble(Double::parseDouble).toArray()).isEqualTo(values);
+        assertThat(text().lines()
+                        .mapToDouble(line -> Double.parseDouble(line.substring(line.indexOf(' ') + 1)))
+                        .toArray())
+                .isEqualTo(values);
     }
 
     @Test
@@ -128,10 +141,11 @@ class ExpositionWriterTest {
     @Test
     void escapesHelpTexts() {
         // When
-        String header = MetricType.GAUGE.header("m", "a\\b\n\"c\"");
+        MetricFamily family = new MetricFamily("m", MetricType.GAUGE, "a\\b\n\"c\"");
 
-        // Then
-        assertThat(header).isEqualTo("# HELP m a\\\\b\\n\"c\"\n# TYPE m gauge\n");
+        // Then: only OpenMetrics escapes quotation marks
+        assertThat(family.header(false)).asString().isEqualTo("# HELP m a\\\\b\\n\"c\"\n# TYPE m gauge\n");
+        assertThat(family.header(true)).asString().isEqualTo("# HELP m a\\\\b\\n\\\"c\\\"\n# TYPE m gauge\n");
     }
 
     @Test
@@ -143,13 +157,21 @@ class ExpositionWriterTest {
                 .character(' ')
                 .number(1234567890)
                 .character(' ')
-                .number(-3);
+                .number(-3)
+                .character('\n');
 
         // Then
-        assertThat(text()).isEqualTo("0 7 1234567890 -3");
+        assertThat(text()).isEqualTo("0 7 1234567890 -3\n");
     }
 
+    /** What was written after the family's own lines. */
     private String text() {
-        return new String(out.bytes(), 0, out.length(), StandardCharsets.UTF_8);
+        return page().substring(HEADER.length());
+    }
+
+    private String page() {
+        ByteArrayOutputStream page = new ByteArrayOutputStream();
+        out.finish(page::write);
+        return page.toString(StandardCharsets.UTF_8);
     }
 }

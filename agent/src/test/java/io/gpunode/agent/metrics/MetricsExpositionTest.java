@@ -261,12 +261,24 @@ class MetricsExpositionTest {
         FakeSnapshotSource source = new FakeSnapshotSource(Snapshots.t4().build());
         MetricsExposition exposition = new MetricsExposition(
                 List.of(
-                        collector("good", out -> out.text("good 1\n")),
+                        collector(
+                                "good",
+                                out -> out.family(OwnMetric.GPUS)
+                                        .series(OwnMetric.GPUS)
+                                        .value(1)
+                                        .family(OwnMetric.NVML_OPEN)),
                         collector("bad", out -> {
-                            out.text("half");
+                            out.family(OwnMetric.NVML_OPEN)
+                                    .series(OwnMetric.NVML_OPEN)
+                                    .value(0)
+                                    .text("half");
                             throw new IllegalStateException("a fault of the test");
                         }),
-                        collector("after", out -> out.text("after 1\n"))),
+                        collector(
+                                "after",
+                                out -> out.family(OwnMetric.NVML_OPEN)
+                                        .series(OwnMetric.NVML_OPEN)
+                                        .value(1))),
                 source,
                 Optional::empty,
                 () -> Pages.NOW,
@@ -277,7 +289,9 @@ class MetricsExpositionTest {
 
         // Then
         assertThat(page)
-                .startsWith("good 1\nafter 1\n")
+                .contains("gpu_node_agent_gpus 1\n")
+                .contains("gpu_node_agent_nvml_open 1\n")
+                .doesNotContain("half")
                 .contains("gpu_node_agent_collector_success{collector=\"good\"} 1\n")
                 .contains("gpu_node_agent_collector_success{collector=\"bad\"} 0\n")
                 .contains("gpu_node_agent_collector_success{collector=\"after\"} 1\n");

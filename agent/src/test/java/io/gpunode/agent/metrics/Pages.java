@@ -8,6 +8,7 @@ import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.Tick;
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -85,9 +86,13 @@ final class Pages {
     }
 
     static String text(MetricsExposition exposition) {
-        StringBuilder page = new StringBuilder();
-        exposition.render((bytes, length) -> page.append(new String(bytes, 0, length, StandardCharsets.UTF_8)));
-        return page.toString();
+        return text(exposition, ExpositionFormat.TEXT);
+    }
+
+    static String text(MetricsExposition exposition, ExpositionFormat format) {
+        ByteArrayOutputStream page = new ByteArrayOutputStream();
+        exposition.render(format, page::write);
+        return page.toString(StandardCharsets.UTF_8);
     }
 
     /** A number for every quantity, different for each GPU. */
