@@ -94,11 +94,6 @@ public final class Lane {
         return new Overdue(within == null ? function : within.get(), new Tick(started));
     }
 
-    /** The time on the lane's clock. */
-    Tick now() {
-        return clock.now();
-    }
-
     /** The function that is being called; null for none. */
     @Nullable String callInFlight() {
         return callInFlight;
