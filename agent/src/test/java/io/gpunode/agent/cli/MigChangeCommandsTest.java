@@ -22,7 +22,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -254,8 +253,8 @@ class MigChangeCommandsTest {
         }
 
         @Override
-        public void close() throws Exception {
-            server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
+        public void close() {
+            server.shutdownNow();
             loops.close();
         }
     }
