@@ -186,7 +186,7 @@ public final class AgentAssembly {
                 pods,
                 clock,
                 wall);
-        access.want(exposition.wanted());
+        want(config);
         meters.gauge(
                 "gpu_node_agent_config_last_read_good",
                 "Whether the configuration that was read last is the one in force: 1 or 0.",
@@ -233,6 +233,12 @@ public final class AgentAssembly {
                         inventory, events, kubernetes.condition().map(condition -> condition::want))));
         kubernetes.startupTaint().ifPresent(taint -> taint.waitFor(this::givenAway));
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
+    }
+
+    private void want(AgentConfig config) {
+        access.want(exposition.wanted()
+                .withProcessUtilization(config.attribution().processes()));
+        pods.resourceNames(config.attribution().resourceNames());
     }
 
     /** Resources of which the kubelet may give a device away; none before it has taken all that are offered. */
@@ -289,7 +295,7 @@ public final class AgentAssembly {
         ConfigDiff diff = ConfigDiff.between(configuration.inForce(), next);
         AgentConfig config = diff.inForce().config();
         exposition.reconfigure(config.metrics());
-        access.want(exposition.wanted());
+        want(config);
         configuration = new ConfigurationState(diff.inForce(), diff.needRestart(), List.of());
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());

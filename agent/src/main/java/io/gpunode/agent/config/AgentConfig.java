@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param labels {@code labels}: the node's feature labels
  * @param mig {@code mig}: how the GPUs are to be split
  * @param metrics {@code metrics}: what {@code /metrics} shows
+ * @param attribution {@code attribution}: who uses the GPUs, as far as metrics tell
  * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
  * @param log {@code log}: how much is written to standard error
  */
@@ -47,6 +48,7 @@ public record AgentConfig(
         Labels labels,
         Mig mig,
         Metrics metrics,
+        Attribution attribution,
         Http http,
         Log log) {
 
@@ -420,6 +422,35 @@ public record AgentConfig(
      * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
      */
     public record Metrics(List<String> fields, boolean podAttribution) {}
+
+    /**
+     * @param processes {@code attribution.processes}: whether memory and utilisation are shown by container
+     * @param virtualGpus {@code attribution.virtualGpus}: whether a device's series are repeated for each container that holds a share
+     * @param podUid {@code attribution.podUid}: whether series have the label {@code pod_uid}
+     * @param podLabels {@code attribution.podLabels}: whether series have the labels of their pod
+     * @param podLabelAllowlist {@code attribution.podLabelAllowlist}: expressions for the names of those labels; empty for all
+     * @param claims {@code attribution.claims}: whether series have labels that tell the resource claim
+     * @param resourceNames {@code attribution.resourceNames}: resources whose devices are GPUs, beside those of NVIDIA
+     * @param jobDirectory {@code attribution.jobDirectory}: where batch systems say which jobs use a GPU; absolute, or empty for none
+     * @param containers {@code attribution.containers}: whether containers outside of Kubernetes are told
+     * @param containerSocket {@code attribution.containerSocket}: of their runtime; absolute
+     */
+    public record Attribution(
+            boolean processes,
+            boolean virtualGpus,
+            boolean podUid,
+            boolean podLabels,
+            List<String> podLabelAllowlist,
+            boolean claims,
+            Set<String> resourceNames,
+            String jobDirectory,
+            boolean containers,
+            Path containerSocket) {
+        public Attribution {
+            podLabelAllowlist = List.copyOf(podLabelAllowlist);
+            resourceNames = Set.copyOf(resourceNames);
+        }
+    }
 
     /**
      * @param listen {@code http.listen}: each {@code host:port}; an empty host is every address

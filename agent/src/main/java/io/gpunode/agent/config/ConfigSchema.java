@@ -573,6 +573,78 @@ public final class ConfigSchema {
             .live()
             .describedAs("Whether GPU series carry the labels `container`, `namespace` and `pod` of their user.");
 
+    static final Setting<Boolean> ATTRIBUTION_PROCESSES = own("attribution.processes", SWITCH, true)
+            .live()
+            .describedAs(
+                    "Whether memory and utilisation of each GPU are also shown by container, from the driver's list of"
+                            + " processes and their control groups.");
+
+    static final Setting<Boolean> VIRTUAL_GPUS = own("attribution.virtualGpus", SWITCH, false)
+            .flag("kubernetes-virtual-gpus")
+            .environment("KUBERNETES_VIRTUAL_GPUS")
+            .live()
+            .describedAs(
+                    "Whether the series of a device are repeated for each container that holds it, with the labels of that"
+                            + " container, `pod_uid` and `vgpu`, as dcgm-exporter does for shared GPUs. Sums over devices count"
+                            + " them more than once.");
+
+    static final Setting<Boolean> POD_UID = own("attribution.podUid", SWITCH, false)
+            .flag("kubernetes-enable-pod-uid")
+            .environment("DCGM_EXPORTER_KUBERNETES_ENABLE_POD_UID")
+            .live()
+            .describedAs("Whether series that name a pod carry its UID in the label `pod_uid`.");
+
+    static final Setting<Boolean> POD_LABELS = own("attribution.podLabels", SWITCH, false)
+            .flag("kubernetes-enable-pod-labels")
+            .environment("DCGM_EXPORTER_KUBERNETES_ENABLE_POD_LABELS")
+            .describedAs(
+                    "Whether series that name a pod carry its labels. The node's pods are watched at the API server for it.");
+
+    static final Setting<List<String>> POD_LABEL_ALLOWLIST = own(
+                    "attribution.podLabelAllowlist", new RegularExpressions(), List.of())
+            .flag("kubernetes-pod-label-allowlist-regex")
+            .environment("DCGM_EXPORTER_KUBERNETES_POD_LABEL_ALLOWLIST_REGEX")
+            .defaultWords("all labels")
+            .describedAs("Which labels of pods are carried, with `attribution.podLabels`: those in whose name one of the"
+                    + " expressions is found.");
+
+    static final Setting<Boolean> CLAIMS = own("attribution.claims", SWITCH, false)
+            .flag("kubernetes-enable-dra")
+            .environment("KUBERNETES_ENABLE_DRA")
+            .live()
+            .describedAs(
+                    "Whether series of a device that a pod holds through a resource claim carry the labels"
+                            + " `dra_claim_name` and so on. The pod itself is told in any case.");
+
+    static final Setting<Set<String>> RESOURCE_NAMES = own("attribution.resourceNames", new ResourceNames(), Set.of())
+            .flag("nvidia-resource-names")
+            .environment("NVIDIA_RESOURCE_NAMES")
+            .live()
+            .describedAs(
+                    "Extended resources whose devices are GPUs although neither their names nor the devices' ids show it,"
+                            + " beside `nvidia.com/gpu…`, `nvidia.com/mig-…` and ids such as `GPU-…`.");
+
+    static final Setting<String> JOB_DIRECTORY = own("attribution.jobDirectory", PATH_OR_EMPTY, "")
+            .flag("hpc-job-mapping-dir")
+            .environment("DCGM_HPC_JOB_MAPPING_DIR")
+            .live()
+            .describedAs(
+                    "A directory with a file for each GPU (`0`) or GPU instance (`0.3`) that holds a batch job's name a line;"
+                            + " the series of the device are repeated for each with the label `hpc_job`.");
+
+    static final Setting<Boolean> CONTAINERS = own("attribution.containers", SWITCH, false)
+            .flag("container-labels")
+            .environment("DCGM_EXPORTER_CONTAINER_LABELS")
+            .live()
+            .describedAs(
+                    "Whether the containers of a runtime with Docker's API are asked for, which use GPUs outside of Kubernetes.");
+
+    static final Setting<String> CONTAINER_SOCKET = own("attribution.containerSocket", PATH, "/var/run/docker.sock")
+            .flag("container-runtime-socket")
+            .environment("DCGM_CONTAINER_RUNTIME_SOCKET")
+            .live()
+            .describedAs("The unix socket of that API, as the agent sees it.");
+
     static final Setting<List<String>> HTTP_LISTEN = own("http.listen", new ListenAddresses(), List.of(":9400"))
             .flag("address")
             .environment("DCGM_EXPORTER_LISTEN")
@@ -697,6 +769,16 @@ public final class ConfigSchema {
             MIG_WHILE_IN_USE,
             METRICS_FIELDS,
             POD_ATTRIBUTION,
+            ATTRIBUTION_PROCESSES,
+            VIRTUAL_GPUS,
+            POD_UID,
+            POD_LABELS,
+            POD_LABEL_ALLOWLIST,
+            CLAIMS,
+            RESOURCE_NAMES,
+            JOB_DIRECTORY,
+            CONTAINERS,
+            CONTAINER_SOCKET,
             HTTP_LISTEN,
             HTTP_SYSTEMD_SOCKET,
             HTTP_WEB_CONFIG_FILE,
@@ -704,6 +786,12 @@ public final class ConfigSchema {
             HTTP_WRITE_TIMEOUT,
             HTTP_MAX_CONCURRENT_SCRAPES,
             LOG_LEVEL,
+            setting("flags.kubernetesGpuIdType", words("uid", "device-name"), "uid")
+                    .notInFile()
+                    .flag("kubernetes-gpu-id-type")
+                    .environment("DCGM_EXPORTER_KUBERNETES_GPU_ID_TYPE")
+                    .support(new NoEffect("every form of a device's id is understood"))
+                    .describedAs("What the device plugin calls a GPU."),
             setting("flags.deviceDiscoveryStrategy", words("auto", "nvml", "tegra", "vfio"), "auto")
                     .flag("device-discovery-strategy")
                     .environment("DEVICE_DISCOVERY_STRATEGY")

@@ -101,6 +101,8 @@ public final class Setting<T> {
                 || type instanceof SettingTypes.Words
                 || type instanceof SettingTypes.Channels
                 || type instanceof SettingTypes.ListenAddresses
+                || type instanceof RegularExpressions
+                || type instanceof ResourceNames
                 || type instanceof SettingTypes.FieldNames;
     }
 

@@ -753,7 +753,7 @@ final class SettingTypes {
     }
 
     /** The items of a list; a single value is a list of one, and text is split at commas. */
-    private static Optional<List<RawValue>> items(RawValue value, String setting, Report report) {
+    static Optional<List<RawValue>> items(RawValue value, String setting, Report report) {
         if (value.is(Kind.LIST)) {
             return Optional.of(value.items());
         }

@@ -115,6 +115,17 @@ class SettingValues {
                         get(ConfigSchema.MIG_CONFIG_FILE),
                         get(ConfigSchema.MIG_WHILE_IN_USE)),
                 new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
+                new AgentConfig.Attribution(
+                        get(ConfigSchema.ATTRIBUTION_PROCESSES),
+                        get(ConfigSchema.VIRTUAL_GPUS),
+                        get(ConfigSchema.POD_UID),
+                        get(ConfigSchema.POD_LABELS),
+                        get(ConfigSchema.POD_LABEL_ALLOWLIST),
+                        get(ConfigSchema.CLAIMS),
+                        get(ConfigSchema.RESOURCE_NAMES),
+                        get(ConfigSchema.JOB_DIRECTORY),
+                        get(ConfigSchema.CONTAINERS),
+                        Path.of(get(ConfigSchema.CONTAINER_SOCKET))),
                 new AgentConfig.Http(
                         get(ConfigSchema.HTTP_LISTEN),
                         get(ConfigSchema.HTTP_SYSTEMD_SOCKET),

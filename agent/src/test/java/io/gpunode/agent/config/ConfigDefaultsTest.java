@@ -78,6 +78,18 @@ class ConfigDefaultsTest {
                         ""));
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
         assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.NAMES, true));
+        assertThat(config.attribution())
+                .isEqualTo(new AgentConfig.Attribution(
+                        true,
+                        false,
+                        false,
+                        false,
+                        List.of(),
+                        false,
+                        Set.of(),
+                        "",
+                        false,
+                        Path.of("/var/run/docker.sock")));
         assertThat(config.http())
                 .isEqualTo(new AgentConfig.Http(
                         List.of(":9400"), false, "", Duration.ofSeconds(10), Duration.ofSeconds(30), 16));

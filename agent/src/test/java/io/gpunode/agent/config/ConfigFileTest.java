@@ -88,6 +88,17 @@ class ConfigFileTest {
                     - DCGM_FI_DEV_GPU_TEMP
                     - DCGM_FI_DEV_POWER_USAGE
                   podAttribution: false
+                attribution:
+                  processes: false
+                  virtualGpus: true
+                  podUid: true
+                  podLabels: true
+                  podLabelAllowlist: ["^app$", "^team-"]
+                  claims: true
+                  resourceNames: [acme.com/gpu]
+                  jobDirectory: /run/jobs
+                  containers: true
+                  containerSocket: /run/podman/podman.sock
                 http:
                   listen: ["[::1]:9500", "127.0.0.1:9500"]
                   systemdSocket: true
@@ -162,6 +173,17 @@ class ConfigFileTest {
                                 "gpu-operator"),
                         new AgentConfig.Mig(true, "all-balanced", "/etc/mig.yaml", AgentConfig.MigWhileInUse.PENDING),
                         new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
+                        new AgentConfig.Attribution(
+                                false,
+                                true,
+                                true,
+                                true,
+                                List.of("^app$", "^team-"),
+                                true,
+                                Set.of("acme.com/gpu"),
+                                "/run/jobs",
+                                true,
+                                Path.of("/run/podman/podman.sock")),
                         new AgentConfig.Http(
                                 List.of("[::1]:9500", "127.0.0.1:9500"),
                                 true,
