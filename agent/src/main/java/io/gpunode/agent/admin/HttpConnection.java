@@ -229,7 +229,7 @@ final class HttpConnection extends ChannelDuplexHandler {
             return;
         }
         scraping = scrape;
-        ByteBuf body = channel.alloc().buffer(routes.sizeHint(whole.uri()));
+        ByteBuf body = channel.alloc().buffer(routes.sizeHint(whole));
         boolean sent = false;
         try {
             FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, body);

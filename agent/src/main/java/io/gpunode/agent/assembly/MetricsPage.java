@@ -30,6 +30,7 @@ final class MetricsPage implements Page {
             lastAccept = accept;
         }
         body.header("content-type", lastFormat.contentType());
+        body.header("vary", "accept");
         exposition.render(lastFormat, body::write);
         return 200;
     }

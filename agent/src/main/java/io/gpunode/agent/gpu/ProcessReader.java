@@ -94,8 +94,10 @@ final class ProcessReader {
     static Map<Integer, ProcessUtilization> newest(List<Nvml.ProcessUtilization> samples) {
         Map<Integer, Nvml.ProcessUtilization> byPid = HashMap.newHashMap(samples.size());
         for (Nvml.ProcessUtilization sample : samples) {
-            byPid.merge(sample.pid(), sample, (one, other) ->
-                    other.timeStampMicros() >= one.timeStampMicros() ? other : one);
+            byPid.merge(
+                    sample.pid(),
+                    sample,
+                    (one, other) -> other.timeStampMicros() >= one.timeStampMicros() ? other : one);
         }
         Map<Integer, ProcessUtilization> newest = HashMap.newHashMap(byPid.size());
         byPid.forEach((pid, sample) -> newest.put(
@@ -118,8 +120,7 @@ final class ProcessReader {
      *
      * @param utilization of those that did something; null when the driver does not tell
      */
-    static List<ProcessUse> uses(
-            List<Nvml.GpuProcess> found, @Nullable Map<Integer, ProcessUtilization> utilization) {
+    static List<ProcessUse> uses(List<Nvml.GpuProcess> found, @Nullable Map<Integer, ProcessUtilization> utilization) {
         if (found.isEmpty()) {
             return List.of();
         }
@@ -133,9 +134,7 @@ final class ProcessReader {
                     process.pid(),
                     used,
                     process.gpuInstanceId(),
-                    utilization == null
-                            ? null
-                            : utilization.getOrDefault(process.pid(), ProcessUtilization.IDLE));
+                    utilization == null ? null : utilization.getOrDefault(process.pid(), ProcessUtilization.IDLE));
             if (place == null) {
                 if (uses.size() == GpuReading.PROCESS_LIMIT) {
                     break;

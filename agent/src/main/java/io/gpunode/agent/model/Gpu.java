@@ -84,7 +84,10 @@ public record Gpu(
      * @param utilization how busy it keeps the GPU; null when that was not read, or the driver does not tell it, as under MIG
      */
     public record ProcessUse(
-            int pid, OptionalLong usedBytes, int gpuInstanceId, @Nullable ProcessUtilization utilization) {
+            int pid,
+            OptionalLong usedBytes,
+            int gpuInstanceId,
+            @Nullable ProcessUtilization utilization) {
         /** On the GPU as a whole; how busy it keeps it was not read. */
         public ProcessUse(int pid, OptionalLong usedBytes) {
             this(pid, usedBytes, -1, null);

@@ -94,8 +94,7 @@ public record ContainerCgroup(String podUid, String containerId) {
     private static boolean isUid(String name, int start, int end) {
         for (int i = start; i < end; i++) {
             int place = i - start;
-            boolean hyphen =
-                    end - start == UID_LENGTH && (place == 8 || place == 13 || place == 18 || place == 23);
+            boolean hyphen = end - start == UID_LENGTH && (place == 8 || place == 13 || place == 18 || place == 23);
             char c = name.charAt(i);
             if (hyphen ? c != '-' && c != '_' : !isHexadecimal(c)) {
                 return false;
@@ -108,7 +107,9 @@ public record ContainerCgroup(String podUid, String containerId) {
     private static String containerId(String name) {
         int end = name.endsWith(SCOPE) ? name.length() - SCOPE.length() : name.length();
         int start = end - ID_DIGITS;
-        if (start < 0 || (start > 0 && name.charAt(start - 1) != '-') || name.startsWith(MONITOR, start - MONITOR.length())) {
+        if (start < 0
+                || (start > 0 && name.charAt(start - 1) != '-')
+                || name.startsWith(MONITOR, start - MONITOR.length())) {
             return "";
         }
         for (int i = start; i < end; i++) {

@@ -46,8 +46,8 @@ public final class Processes {
             Optional<String> text = files.readText(Path.of("/proc/uptime"), FILE_LIMIT);
             if (text.isPresent()) {
                 int end = text.get().indexOf(' ');
-                return OptionalLong.of(
-                        (long) (1000 * Double.parseDouble(end < 0 ? text.get() : text.get().substring(0, end))));
+                return OptionalLong.of((long) (1000
+                        * Double.parseDouble(end < 0 ? text.get() : text.get().substring(0, end))));
             }
         } catch (IOException | NumberFormatException e) {
             // As if it did not say.
@@ -57,7 +57,8 @@ public final class Processes {
 
     /** Whether this process sees all processes of the machine; empty when it cannot tell. */
     public Optional<Boolean> seesAll() {
-        return files.linkTarget(Path.of("/proc/self/ns/pid")).map(target -> target.toString().equals(INITIAL_NAMESPACE));
+        return files.linkTarget(Path.of("/proc/self/ns/pid"))
+                .map(target -> target.toString().equals(INITIAL_NAMESPACE));
     }
 
     private Optional<String> read(int pid, String file) {

@@ -91,7 +91,6 @@ class ProcessReaderTest {
 
         // Then
         assertThat(newest)
-                .isEqualTo(Map.of(
-                        7, new ProcessUtilization(40, 10, 1, 2), 8, new ProcessUtilization(0, 0, 5, 0)));
+                .isEqualTo(Map.of(7, new ProcessUtilization(40, 10, 1, 2), 8, new ProcessUtilization(0, 0, 5, 0)));
     }
 }

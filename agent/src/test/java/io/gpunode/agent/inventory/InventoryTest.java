@@ -932,8 +932,8 @@ class InventoryTest {
 
             // Then
             assertThat(node.inventory().current().gpus().getFirst().processes())
-                    .isEqualTo(Reading.of(List.of(new Gpu.ProcessUse(
-                            4711, OptionalLong.of(100L << 20), -1, Gpu.ProcessUtilization.IDLE))));
+                    .isEqualTo(Reading.of(List.of(
+                            new Gpu.ProcessUse(4711, OptionalLong.of(100L << 20), -1, Gpu.ProcessUtilization.IDLE))));
         }
     }
 

@@ -26,7 +26,9 @@ class ProcessesTest {
         long started = processes.startedMillisAfterBoot(self).orElseThrow();
 
         // Then
-        assertThat(started).isPositive().isLessThanOrEqualTo(processes.uptimeMillis().orElseThrow());
+        assertThat(started)
+                .isPositive()
+                .isLessThanOrEqualTo(processes.uptimeMillis().orElseThrow());
         assertThat(processes.container(self)).isPresent();
         assertThat(processes.seesAll()).isPresent();
     }
