@@ -16,7 +16,9 @@ import io.gpunode.agent.podresources.PodUse;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** The status page's numbers and its table of GPUs and MIG devices, of one picture. */
 final class StatusGpus {
@@ -46,6 +48,44 @@ final class StatusGpus {
             withheld += gpu.healthy() ? 0 : 1;
         }
         return withheld;
+    }
+
+    /** An item for each GPU and MIG device that containers may not be given, with its first reason and who holds it. */
+    void withheld(Html items) {
+        for (int place = 0; place < count(); place++) {
+            Gpu gpu = snapshot.gpus().get(place);
+            if (!gpu.healthy()) {
+                Finding first = gpu.health().all().getFirst();
+                item(items, true, "GPU " + gpu.index() + " is withheld", first, holders.holders(place));
+            }
+            for (MigDevice mig : gpu.migDevices()) {
+                if (mig.health() instanceof GpuHealth.Unhealthy unhealthy) {
+                    item(
+                            items,
+                            true,
+                            "MIG device " + gpu.index() + ":" + mig.index() + " is withheld",
+                            unhealthy.findings().getFirst(),
+                            holders.holders(place, mig.gpuInstanceId()));
+                }
+            }
+        }
+    }
+
+    /** What needs somebody, with the next step and the pods that it hits. */
+    static void item(Html items, boolean bad, String subject, Finding finding, List<PodUse> holders) {
+        items.raw(bad ? "<li><strong>" : "<li class=\"warning\"><strong>")
+                .text(subject)
+                .raw(":</strong> ")
+                .text(finding.reason());
+        if (!finding.repair().isEmpty()) {
+            items.raw("<p>Next step: ").text(finding.repair()).raw("</p>");
+        }
+        String separator = "<p>Held by ";
+        for (PodUse use : holders) {
+            items.raw(separator).text(use.namespace() + "/" + use.pod());
+            separator = ", ";
+        }
+        items.raw(holders.isEmpty() ? "</li>\n" : "</p></li>\n");
     }
 
     /** The node in a few numbers; nothing without GPUs. */
@@ -151,7 +191,9 @@ final class StatusGpus {
                 .text(gpu.pci().sysfsName())
                 .raw("<br>")
                 .text(gpu.id().uuid())
-                .raw("</code></th><td role=\"cell\" data-name=\"Health\">");
+                .raw("</code>");
+        layout(html, gpu.migDevices());
+        html.raw("</th><td role=\"cell\" data-name=\"Health\">");
         health(html, gpu.healthy(), gpu.health());
         html.raw("</td>");
         utilisation(html, gpu.sample());
@@ -161,6 +203,20 @@ final class StatusGpus {
         pods(html, holders.holders(place), gpu.migDevices().isEmpty() ? "none" : "");
         html.raw("</tr>\n");
         findings(html, gpu);
+    }
+
+    /** The MIG devices in a line, such as {@code MIG: 2 × 1g.10gb, 1 × 3g.40gb}. */
+    private static void layout(Html html, List<MigDevice> devices) {
+        Map<String, Integer> profiles = new LinkedHashMap<>();
+        for (MigDevice device : devices) {
+            profiles.merge(device.profile(), 1, Integer::sum);
+        }
+        String separator = "<br><span class=\"dim\">MIG: ";
+        for (Map.Entry<String, Integer> profile : profiles.entrySet()) {
+            html.raw(separator).raw(profile.getValue()).raw(" × ").text(profile.getKey());
+            separator = ", ";
+        }
+        html.raw(profiles.isEmpty() ? "" : "</span>");
     }
 
     private void mig(Html html, Gpu gpu, MigDevice mig, int place) {
@@ -258,7 +314,12 @@ final class StatusGpus {
             long percent = Math.round(sample.fraction(Quantity.GRAPHICS_ENGINE_ACTIVE) * 100);
             bar(html, percent, percent + " %", 100);
         } else {
-            absent(html, sample, Quantity.GPU_UTILIZATION_PERCENT);
+            absent(
+                    html,
+                    sample,
+                    sample.status(Quantity.GPU_UTILIZATION_PERCENT) == GpuSample.NOT_READ
+                            ? Quantity.GRAPHICS_ENGINE_ACTIVE
+                            : Quantity.GPU_UTILIZATION_PERCENT);
         }
         html.raw("</td>");
     }

@@ -9,9 +9,10 @@ import java.util.List;
  * @param tone how good that is
  * @param state in a word or two
  * @param text the sentence behind it, with the next step where there is one; may be empty
- * @param details what may be unfolded, one text a line; may be empty
+ * @param fold what may be unfolded, in a word or two such as {@code 26 labels}
+ * @param details that, one text a line; may be empty
  */
-public record StatusLine(String subject, Tone tone, String state, String text, List<String> details) {
+public record StatusLine(String subject, Tone tone, String state, String text, String fold, List<String> details) {
     /** How good something is. */
     public enum Tone {
         /** As it should be. */
@@ -41,6 +42,6 @@ public record StatusLine(String subject, Tone tone, String state, String text, L
 
     /** Without details. */
     public StatusLine(String subject, Tone tone, String state, String text) {
-        this(subject, tone, state, text, List.of());
+        this(subject, tone, state, text, "", List.of());
     }
 }

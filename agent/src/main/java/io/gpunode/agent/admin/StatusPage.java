@@ -4,7 +4,6 @@ import io.gpunode.agent.admin.StatusLine.Tone;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Gpu;
-import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.podresources.DeviceHolders;
@@ -68,7 +67,7 @@ final class StatusPage implements Page {
                 .raw("</style>\n</head>\n<body>\n<p id=\"live\" role=\"status\"></p>\n<div id=\"page\">\n");
         header(html, snapshot, readiness);
         html.raw("<main>\n");
-        attention(html, snapshot, lines);
+        attention(html, snapshot, lines, gpus);
         gpus.tiles(html);
         gpus.table(html);
         node(html, lines);
@@ -117,7 +116,7 @@ final class StatusPage implements Page {
     }
 
     /** What needs somebody, each thing once. */
-    private static void attention(Html html, NodeSnapshot snapshot, List<StatusLine> lines) {
+    private static void attention(Html html, NodeSnapshot snapshot, List<StatusLine> lines, StatusGpus gpus) {
         Html items = new Html(1_024);
         for (StatusLine line : lines) {
             if (line.tone() == Tone.BAD) {
@@ -133,7 +132,7 @@ final class StatusPage implements Page {
             }
         }
         for (Finding finding : snapshot.findings()) {
-            item(items, finding.severity().withholds(), "The node", finding);
+            StatusGpus.item(items, finding.severity().withholds(), "The node", finding, List.of());
         }
         if (snapshot.unidentified() > 0) {
             items.raw("<li><strong>NVML lists ")
@@ -142,39 +141,13 @@ final class StatusPage implements Page {
                             " more that did not say who they are</strong><p>Nothing of them is shown or offered; <code>/state</code> says ")
                     .raw("under <code>nvmlFaults</code> what they answer.</p></li>\n");
         }
-        for (Gpu gpu : snapshot.gpus()) {
-            if (!gpu.healthy()) {
-                item(
-                        items,
-                        true,
-                        "GPU " + gpu.index() + " is withheld",
-                        gpu.health().all().getFirst());
-            }
-            for (MigDevice mig : gpu.migDevices()) {
-                for (Finding finding : mig.health().all()) {
-                    if (finding.severity().withholds()) {
-                        item(items, true, "MIG device " + gpu.index() + ":" + mig.index() + " is withheld", finding);
-                    }
-                }
-            }
-        }
+        gpus.withheld(items);
         String all = items.toString();
         if (!all.isEmpty()) {
             html.raw("<section aria-label=\"What needs somebody\">\n<ul class=\"attention\">\n")
                     .raw(all)
                     .raw("</ul>\n</section>\n");
         }
-    }
-
-    private static void item(Html items, boolean bad, String subject, Finding finding) {
-        items.raw(bad ? "<li><strong>" : "<li class=\"warning\"><strong>")
-                .text(subject)
-                .raw(":</strong> ")
-                .text(finding.reason());
-        if (!finding.repair().isEmpty()) {
-            items.raw("<p>Next step: ").text(finding.repair()).raw("</p>");
-        }
-        items.raw("</li>\n");
     }
 
     private List<StatusLine> lines(Readiness readiness, Optional<PodResourcesPicture> pods) {
@@ -189,7 +162,7 @@ final class StatusPage implements Page {
                     condition.ok() ? "ready" : "not ready",
                     condition.nextStep().isEmpty()
                             ? condition.reason()
-                            : condition.reason() + " Next step: " + condition.nextStep()));
+                            : condition.reason() + ". Next step: " + condition.nextStep()));
         }
         lines.add(pods(pods));
         for (StateSection section : state.sections()) {
@@ -222,7 +195,7 @@ final class StatusPage implements Page {
         }
         PodResourcesPicture picture = pods.get();
         String age = StatusGpus.length(state.clock().now().since(picture.readAt()));
-        String held = picture.byDevice().size() + " devices are held by containers, as of " + age + " ago.";
+        String held = "Devices held by containers: " + picture.byDevice().size() + ", as of " + age + " ago.";
         return picture.error().isEmpty()
                 ? new StatusLine("Pods", Tone.GOOD, "known", held)
                 : new StatusLine("Pods", Tone.WARNING, "not current", held + " The kubelet: " + picture.error());
@@ -239,12 +212,19 @@ final class StatusPage implements Page {
             }
         }
         return late.isEmpty()
-                ? new StatusLine("Loops", Tone.GOOD, "turning", details.size() + " loops of the agent turn.", details)
+                ? new StatusLine(
+                        "Loops",
+                        Tone.GOOD,
+                        "turning",
+                        "All loops of the agent turn in time.",
+                        "when each last turned",
+                        details)
                 : new StatusLine(
                         "Loops",
                         Tone.BAD,
                         "late",
                         "Late: " + late + ". systemd restarts an agent that stays so: journalctl -u gpu-node-agent",
+                        "when each last turned",
                         details);
     }
 
@@ -258,12 +238,7 @@ final class StatusPage implements Page {
             badge(html, line.tone(), line.state());
             html.raw("</td><td role=\"cell\">").text(line.text());
             if (!line.details().isEmpty()) {
-                html.raw("<details><summary>")
-                        .raw(line.details().size())
-                        .raw(line.details().size() == 1 ? " line" : " lines")
-                        .raw("<span class=\"unseen\"> about ")
-                        .text(line.subject())
-                        .raw("</span></summary><ul>");
+                html.raw("<details><summary>").text(line.fold()).raw("</summary><ul>");
                 for (String detail : line.details()) {
                     html.raw("<li>").text(detail).raw("</li>");
                 }

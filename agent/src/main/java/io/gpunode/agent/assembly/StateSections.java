@@ -72,11 +72,17 @@ final class StateSections {
                     status.reason() + ". " + status.healthyDevices() + " of " + status.devices()
                             + " devices can be given; " + status.allocations() + " allocations, "
                             + status.refusedAllocations() + " refused.",
+                    "socket and registrations",
                     details));
         }
         if (!plugin.problems().isEmpty()) {
             lines.add(new StatusLine(
-                    "Not offered", Tone.WARNING, plugin.problems().size() + " reasons", "", plugin.problems()));
+                    "Not offered",
+                    Tone.WARNING,
+                    plugin.problems().size() + " kinds",
+                    "Devices that no resource offers.",
+                    "why",
+                    plugin.problems()));
         }
         return lines;
     }
@@ -123,6 +129,7 @@ final class StateSections {
                                 Tone.WARNING,
                                 "incomplete",
                                 "Containers will miss something.",
+                                "what",
                                 cdi.status().problems())));
     }
 
@@ -226,7 +233,13 @@ final class StateSections {
             case OFF -> Tone.NEUTRAL;
         };
         String place = status.place().isEmpty() ? "" : "In " + status.sink() + " " + status.place() + ". ";
-        return new StatusLine("Feature labels", tone, status.state().toString(), place + status.reason(), details);
+        return new StatusLine(
+                "Feature labels",
+                tone,
+                status.state().toString(),
+                place + status.reason(),
+                details.size() + " labels",
+                details);
     }
 
     static StateSection mig(Optional<MigManager> manager, ApiConnection connection) {
@@ -341,12 +354,14 @@ final class StateSections {
             }
         }
         String subject = "Configuration";
+        String fold = details.size() + " settings that are not the defaults";
         if (!state.refused().isEmpty()) {
             return new StatusLine(
                     subject,
                     Tone.BAD,
                     "refused",
                     "What was read last is not in force: " + state.refused().getFirst(),
+                    fold,
                     details);
         }
         if (!state.waiting().isEmpty()) {
@@ -357,14 +372,15 @@ final class StateSections {
                     Tone.WARNING,
                     "restart needed",
                     "These settings wait for a restart: " + String.join(", ", settings),
+                    fold,
                     details);
         }
-        String file = state.inForce().file().map(Path::toString).orElse("no file, defaults and flags");
+        String file = state.inForce().file().map(Path::toString).orElse("No file: flags, environment and defaults.");
         String named = state.inForce()
                 .named()
                 .map(chosen -> "; named configuration " + chosen)
                 .orElse("");
-        return new StatusLine(subject, Tone.GOOD, "in force", file + named, details);
+        return new StatusLine(subject, Tone.GOOD, "in force", file + named, fold, details);
     }
 
     private static StateSection section(String name, Consumer<JsonWriter> writer) {

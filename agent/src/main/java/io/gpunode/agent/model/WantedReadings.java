@@ -19,6 +19,7 @@ public record WantedReadings(
                     // Shown by the status page
                     Quantity.GPU_UTILIZATION_PERCENT,
                     Quantity.POWER_MILLIWATTS,
+                    Quantity.ENFORCED_POWER_LIMIT_MILLIWATTS,
                     Quantity.MEMORY_TOTAL_BYTES,
                     Quantity.MEMORY_USED_BYTES,
                     // Judged by health checks

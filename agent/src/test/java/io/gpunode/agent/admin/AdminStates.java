@@ -23,10 +23,10 @@ final class AdminStates {
     final List<ReadinessCheck> readiness = new ArrayList<>();
     final List<StateSection> sections = new ArrayList<>();
     final Map<String, List<PodUse>> holders = new LinkedHashMap<>();
-    private final NodeSnapshot snapshot;
+    final FakeSnapshotSource snapshots;
 
     AdminStates(NodeSnapshot snapshot) {
-        this.snapshot = snapshot;
+        this.snapshots = new FakeSnapshotSource(snapshot);
     }
 
     AdminStates holder(String device, String namespace, String pod, String container) {
@@ -58,7 +58,7 @@ final class AdminStates {
         return new AdminState(
                 "0.1.0",
                 "node-a",
-                new FakeSnapshotSource(snapshot),
+                snapshots,
                 () -> Optional.of(new PodResourcesPicture(holders, now, "")),
                 heartbeats,
                 readiness,
