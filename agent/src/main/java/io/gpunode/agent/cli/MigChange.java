@@ -105,11 +105,10 @@ final class MigChange {
             shell.err().println("a change was interrupted, or is under way: apply and restore end it first");
             return true;
         }
-        transaction
-                .recover()
-                .ifPresent(outcome ->
-                        shell.err().println("a change that was interrupted: " + Text.printable(outcome.message())));
-        return !transaction.isInterrupted();
+        Optional<MigOutcome> ended = transaction.recover();
+        ended.ifPresent(outcome -> tell("a change that was interrupted: " + outcome.message()));
+        // What is left of a GPU that cannot be reached holds up no change of the others.
+        return ended.isEmpty() || !(ended.get() instanceof MigOutcome.Untouched) || !transaction.isInterrupted();
     }
 
     private int withHooks(

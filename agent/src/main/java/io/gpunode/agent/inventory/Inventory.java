@@ -121,6 +121,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private CompletableFuture<CloseOutcome> letGo = new CompletableFuture<>();
 
     private boolean lookWanted;
+    private Set<GpuId> holdWanted = Set.of();
 
     // Read by any thread.
     private volatile NodeSnapshot current;
@@ -143,6 +144,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Tick nextMigLook;
     private int samplingsUntilLook;
     private boolean lookDue;
+    private Set<GpuId> held = Set.of();
     private boolean structureRead;
     private boolean changed;
 
@@ -253,6 +255,20 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     }
 
     /**
+     * Keeps what these GPUs are in the picture as it is, since they are being split anew and what they are in between is nobody's business; their
+     * samples and whether they answer are shown all the same. Those that were held and are not named are identified anew, and that is shown.
+     *
+     * @param gpus empty for none
+     */
+    public void hold(Set<GpuId> gpus) {
+        synchronized (mailbox) {
+            holdWanted = Set.copyOf(gpus);
+            lookWanted = true;
+        }
+        cycle.wake();
+    }
+
+    /**
      * Lets go of the GPUs: publishes that they are withdrawn, drains the lanes and closes NVML. They stay withdrawn until {@link #resume()}.
      *
      * @param reason in words, shown in the picture
@@ -335,6 +351,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
             if (lookWanted) {
                 lookWanted = false;
                 lookDue = true;
+            }
+            if (!held.containsAll(holdWanted)) {
+                // At once; those that are let go are when the next round begins, since one in flight may have seen them
+                // before their end.
+                Set<GpuId> both = new HashSet<>(held);
+                both.addAll(holdWanted);
+                held = Set.copyOf(both);
+                roster.hold(held);
             }
             if (!reportedFindings.equals(findings)) {
                 findings = reportedFindings;
@@ -529,11 +553,23 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private Activity identify(GpuSession session, int count, int tries) {
         round++;
+        letGoOfHeld();
         migLayout.begin();
         for (int index = 0; index < count; index++) {
             session.probe(index).identify(round);
         }
         return new Activity.Identifying(session, round, count, tries, deadline());
+    }
+
+    private void letGoOfHeld() {
+        Set<GpuId> wanted;
+        synchronized (mailbox) {
+            wanted = holdWanted;
+        }
+        if (!held.equals(wanted)) {
+            held = wanted;
+            roster.hold(held);
+        }
     }
 
     private Activity stepIdentifying(Activity.Identifying identifying) {

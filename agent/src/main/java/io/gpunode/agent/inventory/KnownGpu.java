@@ -25,6 +25,10 @@ final class KnownGpu {
     private static final GpuCondition ANSWERING = new GpuCondition.Answering();
 
     private GpuIdentity identity;
+    /** What its readings are about: another layout than the picture's while it is held. */
+    private List<GpuIdentity.Mig> probed;
+
+    private boolean held;
     /** Of its MIG devices, in their order; empty until the kernel's table was asked. */
     private List<Capabilities> capabilities = List.of();
 
@@ -45,6 +49,7 @@ final class KnownGpu {
 
     KnownGpu(GpuIdentity identity, OptionalInt pciClass, OptionalInt numaNode) {
         this.identity = identity;
+        this.probed = identity.migDevices();
         this.pciClass = pciClass;
         this.numaNode = numaNode;
         this.verdict = HealthVerdict.clean(identity.id());
@@ -110,11 +115,12 @@ final class KnownGpu {
 
     /** It was identified at this probe. */
     void identified(GpuProbe at, GpuIdentity found, long round) {
-        if (!found.equals(identity)) {
-            if (!found.migDevices().equals(identity.migDevices())) {
-                // The samples of the old layout belong to nothing of the new one.
-                reading = null;
-            }
+        if (!found.migDevices().equals(probed)) {
+            // The samples of the old layout belong to nothing of the new one.
+            reading = null;
+            probed = found.migDevices();
+        }
+        if (!held && !found.equals(identity)) {
             identity = found;
             capabilities = List.of();
         }
@@ -124,6 +130,11 @@ final class KnownGpu {
         if (conditionIsOfRoster) {
             condition = ANSWERING;
         }
+    }
+
+    /** While it is held, what it is stays in the picture as it was: it is being split anew. Whether it answers is shown all the same. */
+    void held(boolean now) {
+        held = now;
     }
 
     /** Its probe could not identify it, or no probe has it any more. */
@@ -225,12 +236,13 @@ final class KnownGpu {
         if (layout.isEmpty()) {
             return List.of();
         }
-        boolean sameLayout = newest != null && newest.migSamples().size() == layout.size();
+        List<GpuSample> samples =
+                newest != null && newest.migSamples().size() == probed.size() ? newest.migSamples() : List.of();
         List<MigDevice> devices = new ArrayList<>(layout.size());
         for (int i = 0; i < layout.size(); i++) {
             GpuIdentity.Mig mig = layout.get(i);
-            GpuSample sample =
-                    sameLayout && newest != null ? newest.migSamples().get(i) : GpuSample.EMPTY;
+            int place = samples.isEmpty() ? -1 : place(mig, i);
+            GpuSample sample = place < 0 ? GpuSample.EMPTY : samples.get(place);
             Capabilities nodes = i < capabilities.size() ? capabilities.get(i) : Capabilities.UNKNOWN;
             devices.add(new MigDevice(
                     mig.id(),
@@ -248,5 +260,13 @@ final class KnownGpu {
                     sample));
         }
         return devices;
+    }
+
+    /** Where the readings have a MIG device of the picture; -1 when they have it not. */
+    private int place(GpuIdentity.Mig mig, int expected) {
+        if (expected < probed.size() && probed.get(expected).equals(mig)) {
+            return expected;
+        }
+        return probed.indexOf(mig);
     }
 }

@@ -41,6 +41,7 @@ final class Roster {
     private Map<Integer, String> refusedNow = Map.of();
     private Map<Integer, String> unidentified = Map.of();
     private @Nullable MigMinors minorsOfRound;
+    private Set<GpuId> held = Set.of();
 
     Roster(HostFiles hostFiles) {
         this.hostFiles = hostFiles;
@@ -56,6 +57,12 @@ final class Roster {
         known.clear();
         order = List.of();
         unidentified = Map.of();
+    }
+
+    /** Which GPUs stay in the picture as they are, whatever they become; empty for none. */
+    void hold(Set<GpuId> gpus) {
+        held = gpus;
+        known.values().forEach(gpu -> gpu.held(held.contains(gpu.id())));
     }
 
     /** Keeps a verdict; false when the GPU is not known. */
@@ -133,6 +140,7 @@ final class Roster {
 
     private KnownGpu add(GpuIdentity identity) {
         KnownGpu gpu = new KnownGpu(identity, pciClass(identity.pci()), numaNode(identity.pci()));
+        gpu.held(held.contains(identity.id()));
         gpu.verdict(verdicts.computeIfAbsent(identity.id(), HealthVerdict::clean));
         gpu.lastXid(xids.getOrDefault(identity.id(), new Reading.NotRead<>()));
         LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());

@@ -10,6 +10,7 @@ import io.gpunode.agent.time.MonotonicClock;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Set;
 
 /** The way to the GPUs through the agent's inventory, which owns NVML and can let go of it. */
 final class InventoryDoor implements MigDoor {
@@ -60,8 +61,13 @@ final class InventoryDoor implements MigDoor {
     }
 
     @Override
+    public void changing(Set<GpuId> gpus) {
+        inventory.hold(gpus);
+    }
+
+    @Override
     public void changed() {
-        inventory.lookAgain();
+        inventory.hold(Set.of());
     }
 
     @Override

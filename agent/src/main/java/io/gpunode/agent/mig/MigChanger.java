@@ -66,9 +66,10 @@ final class MigChanger {
     Result change(String layout, List<GpuId> order, String uncounted, MigOperations operations, Beginning beginning)
             throws InterruptedException {
         MigTransaction transaction = new MigTransaction(files, MigTransaction.STATE_DIRECTORY, operations, listener);
-        String interrupted = recover(transaction);
-        if (!interrupted.isEmpty()) {
-            return failed(interrupted);
+        Optional<MigOutcome> interrupted = transaction.recover();
+        // What is left of a GPU that cannot be reached holds up no change of the others.
+        if (interrupted.isPresent() && interrupted.get() instanceof MigOutcome.Untouched) {
+            return failed(interruptedText(interrupted.get()));
         }
         try {
             List<MigGpu> gpus = new ArrayList<>(order.size());
@@ -119,15 +120,16 @@ final class MigChanger {
 
     /** Ends what an earlier change has left; why that is impossible, or empty. */
     String finish(MigOperations operations) throws InterruptedException {
-        return recover(new MigTransaction(files, MigTransaction.STATE_DIRECTORY, operations, listener));
-    }
-
-    private static String recover(MigTransaction transaction) throws InterruptedException {
-        Optional<MigOutcome> ended = transaction.recover();
+        Optional<MigOutcome> ended =
+                new MigTransaction(files, MigTransaction.STATE_DIRECTORY, operations, listener).recover();
         boolean well = ended.isEmpty()
                 || ended.get() instanceof MigOutcome.Done
                 || ended.get() instanceof MigOutcome.RolledBack;
-        return well ? "" : "a change that was interrupted: " + ended.get().message();
+        return well ? "" : interruptedText(ended.get());
+    }
+
+    private static String interruptedText(MigOutcome outcome) {
+        return "a change that was interrupted: " + outcome.message();
     }
 
     private Result apply(

@@ -2,6 +2,7 @@ package io.gpunode.agent.mig;
 
 import io.gpunode.agent.model.GpuId;
 import java.util.List;
+import java.util.Set;
 
 /** How a running agent comes to its GPUs to change them. */
 interface MigDoor {
@@ -21,7 +22,10 @@ interface MigDoor {
      */
     MigChanger.Result alone(Work work) throws InterruptedException;
 
-    /** The picture is to follow soon. */
+    /** These are about to change, and the picture keeps what they were until {@link #changed()}. */
+    void changing(Set<GpuId> gpus);
+
+    /** What was to change has changed, or has not: the picture is to follow soon. */
     void changed();
 
     /** Why the GPUs that are known may not be all; empty when they are. */

@@ -13,6 +13,9 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
 /**
@@ -47,10 +50,24 @@ final class MigJournal {
      * @param reason why it failed
      * @param step the number of the step that comes next, from 1
      * @param next the step that comes next, for people
+     * @param left what earlier changes have left of GPUs that could not be brought back yet, none of which is among {@code gpus}
      */
-    record Entry(boolean back, String failedStep, String reason, int step, String next, List<Target> gpus) {
+    record Entry(
+            boolean back,
+            String failedStep,
+            String reason,
+            int step,
+            String next,
+            List<Target> gpus,
+            List<Target> left) {
         Entry {
             gpus = List.copyOf(gpus);
+            left = List.copyOf(left);
+        }
+
+        /** Whether it tells of nothing. */
+        boolean isEmpty() {
+            return gpus.isEmpty() && left.isEmpty();
         }
     }
 
@@ -68,6 +85,21 @@ final class MigJournal {
 
     boolean exists() {
         return files.exists(file);
+    }
+
+    /** The GPUs that it tells of; empty when there is none, also when it cannot be read. */
+    Set<GpuId> gpus() {
+        if (!exists()) {
+            return Set.of();
+        }
+        try {
+            return read().stream()
+                    .flatMap(entry -> Stream.concat(entry.gpus.stream(), entry.left.stream()))
+                    .map(Target::gpu)
+                    .collect(Collectors.toUnmodifiableSet());
+        } catch (IOException | UnreadableException e) {
+            return Set.of();
+        }
     }
 
     /** Where it lies, as the host sees it. */
@@ -125,16 +157,23 @@ final class MigJournal {
                 .member("failedStep", entry.failedStep)
                 .member("reason", entry.reason)
                 .member("step", entry.step)
-                .member("next", entry.next)
-                .name("gpus")
-                .beginArray();
-        for (Target target : entry.gpus) {
+                .member("next", entry.next);
+        write(out.name("gpus"), entry.gpus);
+        if (!entry.left.isEmpty()) {
+            write(out.name("left"), entry.left);
+        }
+        return out.endObject().toString();
+    }
+
+    private static void write(JsonWriter out, List<Target> targets) {
+        out.beginArray();
+        for (Target target : targets) {
             out.beginObject().member("gpu", target.gpu.uuid()).member("index", target.index);
             write(out.name("before"), target.before);
             write(out.name("after"), target.after);
             out.endObject();
         }
-        return out.endArray().endObject().toString();
+        out.endArray();
     }
 
     private static void write(JsonWriter out, MigLayout layout) {
@@ -166,21 +205,26 @@ final class MigJournal {
         if (!direction.equals("forward") && !direction.equals("back")) {
             throw new IllegalArgumentException("direction is \"" + direction + "\"");
         }
-        List<Target> gpus = new ArrayList<>();
-        for (JsonValue gpu : json.member("gpus").elements()) {
-            gpus.add(new Target(
-                    new GpuId(gpu.member("gpu").textOr("")),
-                    number(gpu, "index"),
-                    layout(gpu.member("before")),
-                    layout(gpu.member("after"))));
-        }
         return new Entry(
                 direction.equals("back"),
                 json.member("failedStep").textOr(""),
                 json.member("reason").textOr(""),
                 number(json, "step"),
                 json.member("next").textOr(""),
-                gpus);
+                targets(json.member("gpus")),
+                targets(json.member("left")));
+    }
+
+    private static List<Target> targets(JsonValue json) {
+        List<Target> targets = new ArrayList<>();
+        for (JsonValue gpu : json.elements()) {
+            targets.add(new Target(
+                    new GpuId(gpu.member("gpu").textOr("")),
+                    number(gpu, "index"),
+                    layout(gpu.member("before")),
+                    layout(gpu.member("after"))));
+        }
+        return targets;
     }
 
     private static MigLayout layout(JsonValue json) {

@@ -32,6 +32,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -102,7 +103,13 @@ public final class MigManager implements Service {
     /** Whether the GPUs are as the wish has them since it was looked into. */
     private boolean settled;
 
+    private final Object withholding = new Object();
+    /** Written under {@link #withholding}. */
     private volatile Set<GpuId> withheld = Set.of();
+
+    /** Whether what is to be restored was looked into, or nothing is: until then no GPU is given to containers. */
+    private volatile boolean looked;
+
     private Tick giveBackBy;
     private Tick notBefore;
     private String tookAlone = "";
@@ -190,6 +197,7 @@ public final class MigManager implements Service {
         this.wall = wall;
         this.memory = new LayoutMemory(host, MigTransaction.STATE_DIRECTORY);
         this.journal = new MigJournal(host, MigTransaction.STATE_DIRECTORY);
+        this.looked = memory.layout().isEmpty() && config.layout().isEmpty() && !journal.exists();
         this.changer = new MigChanger(
                 config,
                 host,
@@ -229,9 +237,14 @@ public final class MigManager implements Service {
 
     @Override
     public void start() {
+        watch();
+        loop.start();
+    }
+
+    /** Follows pictures and labels from now on. */
+    void watch() {
         subscription = snapshots.subscribe("mig", this::pictured);
         labels.onChange(loop::wake);
-        loop.start();
     }
 
     /** A change that is being made is left as a crash leaves it when it takes too long; the next start ends it. */
@@ -254,7 +267,7 @@ public final class MigManager implements Service {
      * where nothing is to be restored, and for a bounded time. Before anything of the node is offered.
      */
     public void awaitRestored() throws InterruptedException {
-        if (memory.layout().isEmpty() && config.layout().isEmpty() && !journal.exists()) {
+        if (looked) {
             return;
         }
         Tick limit = clock.now().plus(RESTORE_LIMIT);
@@ -289,6 +302,11 @@ public final class MigManager implements Service {
 
     /** On the inventory's thread. */
     private void pictured(NodeSnapshot picture) {
+        synchronized (withholding) {
+            if (!looked && !picture.gpus().isEmpty()) {
+                withholdAlso(picture.gpus().stream().map(Gpu::id).collect(Collectors.toSet()));
+            }
+        }
         if (generation(picture) != generationSeen || !withheld.isEmpty() || hasNewGpu(picture)) {
             loop.wake();
         }
@@ -316,6 +334,9 @@ public final class MigManager implements Service {
     Duration turn() throws InterruptedException {
         Duration next = look();
         Duration untilBack = giveBack(clock.now());
+        if (looked) {
+            firstLook.countDown();
+        }
         return untilBack.compareTo(next) < 0 ? untilBack : next;
     }
 
@@ -358,7 +379,7 @@ public final class MigManager implements Service {
             whileInUse.reset();
         } else if (settled) {
             remember(wanted);
-            return NOTHING;
+            return journal.exists() ? finishWhatIsLeft(picture, now) : NOTHING;
         }
         Duration left = notBefore.since(now);
         if (left.isPositive()) {
@@ -366,6 +387,7 @@ public final class MigManager implements Service {
         }
         Duration next;
         try {
+            inDoubt(journal.gpus());
             next = attempt(wanted, picture);
         } catch (RuntimeException e) {
             LOG.error("a try to split the GPUs failed", e, "layout", wanted.layout);
@@ -375,7 +397,22 @@ public final class MigManager implements Service {
         // Whatever came of it may have been seen in between.
         door.changed();
         notBefore = clock.now().plus(next);
-        firstLook.countDown();
+        looked = true;
+        return next;
+    }
+
+    /** The layout is there, and a GPU that it is not about could not be brought back to what it was before another change. */
+    private Duration finishWhatIsLeft(NodeSnapshot picture, Tick now) throws InterruptedException {
+        Duration left = notBefore.since(now);
+        if (left.isPositive()) {
+            return left;
+        }
+        String reason = finish(picture);
+        Duration next = journal.exists() ? afterFailure.next() : NOTHING;
+        if (!reason.isEmpty()) {
+            LOG.debug("a MIG change that was interrupted is not ended yet", "reason", reason);
+        }
+        notBefore = clock.now().plus(next);
         return next;
     }
 
@@ -397,12 +434,11 @@ public final class MigManager implements Service {
                 return left;
             }
             reason = finish(picture);
-            door.changed();
             next = journal.exists() ? afterFailure.next() : NOTHING;
             notBefore = clock.now().plus(next);
-            firstLook.countDown();
+            looked = true;
         } else {
-            firstLook.countDown();
+            looked = true;
         }
         show(MigManagerStatus.State.IDLE, wanted, reason, 0);
         return next;
@@ -411,11 +447,15 @@ public final class MigManager implements Service {
     private String finish(NodeSnapshot picture) throws InterruptedException {
         List<Gpu> gpus = picture.gpus();
         try {
+            inDoubt(journal.gpus());
             return changer.finish(new PodAwareOperations(
                     door.beside(gpus.stream().map(Gpu::id).toList()), pods));
         } catch (RuntimeException e) {
             LOG.error("ending a MIG change that was interrupted failed", e);
             return "a change that was interrupted: " + e;
+        } finally {
+            door.changed();
+            takenBack();
         }
     }
 
@@ -517,7 +557,7 @@ public final class MigManager implements Service {
                         wanted,
                         steps == 0 ? "the GPUs are split so already" : steps + " steps",
                         steps);
-                yield NOTHING;
+                yield journal.exists() ? afterFailure.next() : NOTHING;
             }
             case MigChanger.Result.InUse(String reason) -> {
                 takenBack();
@@ -551,21 +591,48 @@ public final class MigManager implements Service {
     private void begun(Wish wanted, int steps, Set<GpuId> changing) {
         LOG.info("the GPUs are split anew", "layout", wanted.layout, "by", wanted.origin, "steps", steps);
         show(MigManagerStatus.State.PENDING, wanted, steps + " steps are being made", 0);
-        withheld = changing;
-        withhold.accept(changing);
+        inDoubt(changing);
     }
 
-    /** What a change was about is given to containers again, once the picture shows what came of it. */
+    /** These are about to change, or may be in the middle of it: no container is given them, and the picture keeps what they were. */
+    private void inDoubt(Set<GpuId> gpus) {
+        if (gpus.isEmpty()) {
+            return;
+        }
+        synchronized (withholding) {
+            withholdAlso(gpus);
+        }
+        door.changing(gpus);
+    }
+
+    private void withholdAlso(Set<GpuId> gpus) {
+        if (withheld.containsAll(gpus)) {
+            return;
+        }
+        Set<GpuId> all = new HashSet<>(withheld);
+        all.addAll(gpus);
+        withheld = Set.copyOf(all);
+        withhold.accept(withheld);
+    }
+
+    /** What a change was about is given to containers again, once the picture shows what came of it; but nothing that is in the middle of one. */
     private Duration giveBack(Tick now) {
-        if (withheld.isEmpty()) {
+        if (withheld.isEmpty() || !looked) {
             return NOTHING;
         }
         Duration left = giveBackBy.since(now);
         if (left.isPositive() && (expected.isEmpty() || !follows(snapshots.current()))) {
             return left;
         }
-        withheld = Set.of();
-        withhold.accept(withheld);
+        Set<GpuId> interrupted = journal.gpus();
+        synchronized (withholding) {
+            Set<GpuId> rest = new HashSet<>(withheld);
+            rest.retainAll(interrupted);
+            if (!rest.equals(withheld)) {
+                withheld = Set.copyOf(rest);
+                withhold.accept(withheld);
+            }
+        }
         return NOTHING;
     }
 

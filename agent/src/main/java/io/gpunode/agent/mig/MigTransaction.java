@@ -88,6 +88,9 @@ public final class MigTransaction {
         }
         return locked(() -> {
             MigOutcome interrupted = endInterrupted();
+            if (interrupted instanceof MigOutcome.Stuck && isApartFromWhatIsLeft(plan)) {
+                return begin(plan).noted(interrupted.message());
+            }
             if (interrupted != null) {
                 return untouched(
                         interrupted instanceof MigOutcome.Done || interrupted instanceof MigOutcome.RolledBack
@@ -100,10 +103,19 @@ public final class MigTransaction {
         });
     }
 
+    /** Whether a plan is about none of the GPUs that could not be brought back yet: those do not hold up the others. */
+    private boolean isApartFromWhatIsLeft(MigPlan plan) {
+        Set<GpuId> left = journal.gpus();
+        return !left.isEmpty()
+                && plan.gpus().stream()
+                        .filter(gpu -> !gpu.steps().isEmpty())
+                        .noneMatch(gpu -> left.contains(gpu.gpu()));
+    }
+
     /** Whether a change is under way or was interrupted, as the journal says. */
     public boolean isInterrupted() {
         try {
-            return journal.read().filter(entry -> !entry.gpus().isEmpty()).isPresent();
+            return journal.read().filter(entry -> !entry.isEmpty()).isPresent();
         } catch (IOException | MigJournal.UnreadableException e) {
             return true;
         }
@@ -165,7 +177,13 @@ public final class MigTransaction {
                         label(gpu.index(), gpu.gpu()) + " cannot be looked at: " + e.text());
             }
         }
-        return forward(new MigJournal.Entry(false, "", "", 0, "", targets));
+        List<MigJournal.Target> left;
+        try {
+            left = journal.read().map(MigJournal.Entry::gpus).orElse(List.of());
+        } catch (IOException | MigJournal.UnreadableException e) {
+            return untouched("the journal cannot be read: " + e.getMessage());
+        }
+        return forward(new MigJournal.Entry(false, "", "", 0, "", targets, left));
     }
 
     /** What has changed since the plan was made so that it cannot be carried out. */
@@ -214,13 +232,14 @@ public final class MigTransaction {
             }
         } catch (StepFailed e) {
             LOG.warn("a MIG change failed and is taken back", "step", e.step, "error", e.reason);
-            return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched), e.why);
+            return back(new MigJournal.Entry(true, e.step, e.reason, 0, "", touched, entry.left()), e.why);
         }
-        return new MigOutcome.Done(steps, restart).noted(forgetJournal());
+        return new MigOutcome.Done(steps, restart).noted(forgetJournal(entry.left()));
     }
 
     private MigOutcome back(MigJournal.Entry entry, MigOutcome.Why why) throws InterruptedException {
         List<String> left = new ArrayList<>();
+        List<MigJournal.Target> targetsLeft = new ArrayList<>(entry.left());
         int steps = 0;
         for (MigJournal.Target target : entry.gpus().reversed()) {
             String failure = "";
@@ -235,12 +254,14 @@ public final class MigTransaction {
             }
             if (!failure.isEmpty()) {
                 left.add(failure);
+                targetsLeft.add(target);
             }
         }
-        if (!left.isEmpty()) {
-            return new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file());
-        }
-        return new MigOutcome.RolledBack(why, entry.failedStep(), entry.reason()).noted(forgetJournal());
+        String note = forgetJournal(entry.failedStep(), entry.reason(), targetsLeft);
+        return (left.isEmpty()
+                        ? new MigOutcome.RolledBack(why, entry.failedStep(), entry.reason())
+                        : new MigOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file()))
+                .noted(note);
     }
 
     /** What was before; a mode that was pending then and has come into force since cannot be made pending again. */
@@ -263,9 +284,12 @@ public final class MigTransaction {
             return null;
         }
         MigJournal.Entry entry = found.get();
-        if (entry.gpus().isEmpty()) {
-            forgetJournal();
+        if (entry.isEmpty()) {
+            forgetJournal(List.of());
             return null;
+        }
+        if (entry.gpus().isEmpty()) {
+            entry = new MigJournal.Entry(true, entry.failedStep(), entry.reason(), 0, "", entry.left(), List.of());
         }
         List<MigJournal.Target> ours = new ArrayList<>();
         List<String> others = new ArrayList<>();
@@ -285,13 +309,20 @@ public final class MigTransaction {
                 ? ""
                 : String.join(", ", others) + ": changed by somebody else since a change was interrupted, and left so";
         if (ours.isEmpty()) {
-            return untouched(note).noted(forgetJournal());
+            return untouched(note).noted(forgetJournal(entry.left()));
         }
         // The new geometry cannot be had as a whole, and a GPU that cannot be read does not hold up the others.
         MigJournal.Entry rest = unreadable == null || entry.back()
                 ? new MigJournal.Entry(
-                        entry.back(), entry.failedStep(), entry.reason(), entry.step(), entry.next(), ours)
-                : new MigJournal.Entry(true, unreadable.step, unreadable.reason, entry.step(), entry.next(), ours);
+                        entry.back(),
+                        entry.failedStep(),
+                        entry.reason(),
+                        entry.step(),
+                        entry.next(),
+                        ours,
+                        entry.left())
+                : new MigJournal.Entry(
+                        true, unreadable.step, unreadable.reason, entry.step(), entry.next(), ours, entry.left());
         LOG.info("a MIG change that was interrupted is ended", "direction", rest.back() ? "back" : "forward");
         return (rest.back() ? back(rest, MigOutcome.Why.OTHER) : forward(rest)).noted(note);
     }
@@ -369,8 +400,8 @@ public final class MigTransaction {
 
     private void announce(MigJournal.Entry entry, int number, String next) throws StepFailed {
         try {
-            journal.write(
-                    new MigJournal.Entry(entry.back(), entry.failedStep(), entry.reason(), number, next, entry.gpus()));
+            journal.write(new MigJournal.Entry(
+                    entry.back(), entry.failedStep(), entry.reason(), number, next, entry.gpus(), entry.left()));
         } catch (IOException e) {
             if (!entry.back()) {
                 throw new StepFailed(
@@ -459,8 +490,25 @@ public final class MigTransaction {
         return geometry.get();
     }
 
-    /** Removes the journal of a change that has ended; what people have to do where that fails, or empty. */
-    private String forgetJournal() {
+    private String forgetJournal(List<MigJournal.Target> left) {
+        return forgetJournal("bring it back", "it could not be reached", left);
+    }
+
+    /**
+     * Removes the journal of a change that has ended, but for what could not be brought back yet; what people have to do where that fails, or
+     * empty.
+     */
+    private String forgetJournal(String failedStep, String reason, List<MigJournal.Target> left) {
+        if (!left.isEmpty()) {
+            try {
+                journal.write(new MigJournal.Entry(true, failedStep, reason, 0, "", left, List.of()));
+                return "";
+            } catch (IOException e) {
+                // The one that is there names them among others, which are as they should be by now.
+                LOG.error("the journal of MIG changes cannot be written", e, "file", journal.file());
+                return "the journal " + journal.file() + " cannot be written (" + e + ")";
+            }
+        }
         try {
             journal.remove();
             return "";
@@ -469,7 +517,7 @@ public final class MigTransaction {
         }
         try {
             // One without GPUs: there is nothing to end.
-            journal.write(new MigJournal.Entry(false, "", "", 0, "", List.of()));
+            journal.write(new MigJournal.Entry(false, "", "", 0, "", List.of(), List.of()));
             return "";
         } catch (IOException e) {
             return "the journal " + journal.file() + " can be neither removed nor written (" + e

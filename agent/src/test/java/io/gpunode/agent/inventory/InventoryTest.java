@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -735,6 +736,46 @@ class InventoryTest {
                     .extracting(MigDevice::profile)
                     .containsOnly("3g.40gb");
             assertThat(after.structureVersion()).isGreaterThan(structure);
+        }
+    }
+
+    @Test
+    void aGpuThatIsHeldStaysAsItWasUntilItIsLetGoAndIsThenWhatItHasBecome() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            // Given
+            List<MigDevice> before =
+                    node.inventory().current().gpus().getFirst().migDevices();
+            node.inventory()
+                    .hold(Set.of(node.inventory().current().gpus().getFirst().id()));
+            node.simulator().apply("mig gpu=0 clear\nmig gpu=1 clear\nmig gpu=1 profile=7g.80gb");
+            node.await(
+                    "the other GPU",
+                    picture -> picture.gpus().get(1).migDevices().size() == 1);
+            node.simulator().apply("mig gpu=0 profile=3g.40gb start=4");
+            node.simulator().apply("mig gpu=0 profile=3g.40gb start=0");
+            node.awaitNext(10);
+
+            // When
+            node.inventory().hold(Set.of());
+
+            // Then
+            node.await(
+                    "the new layout",
+                    picture -> picture.gpus().getFirst().migDevices().size() != 7);
+            assertThat(node.pictures().stream()
+                            .filter(NodeSnapshot::open)
+                            .map(picture -> picture.gpus().getFirst().migDevices().stream()
+                                    .map(MigDevice::id)
+                                    .toList())
+                            .distinct())
+                    .containsExactly(
+                            before.stream().map(MigDevice::id).toList(),
+                            node.inventory().current().gpus().getFirst().migDevices().stream()
+                                    .map(MigDevice::id)
+                                    .toList());
+            assertThat(node.inventory().current().gpus().getFirst().migDevices())
+                    .extracting(MigDevice::profile)
+                    .containsExactly("3g.40gb", "3g.40gb");
         }
     }
 

@@ -19,12 +19,15 @@ import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.FakeSnapshotSource;
+import io.gpunode.agent.testing.InMemory;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.ManualTime;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,7 +47,7 @@ class MigManagerTest {
     private static final GpuId FIRST = Snapshots.id(0);
     private static final GpuId SECOND = Snapshots.id(1);
 
-    @TempDir
+    @TempDir(factory = InMemory.class)
     private Path root;
 
     private final ManualTime time = new ManualTime();
@@ -129,6 +132,7 @@ class MigManagerTest {
         private int changes;
         private String uncounted = "";
         private boolean broken;
+        private final Set<GpuId> held = new HashSet<>();
 
         @Override
         public MigOperations beside(List<GpuId> order) {
@@ -146,8 +150,14 @@ class MigManagerTest {
         }
 
         @Override
+        public void changing(Set<GpuId> gpus) {
+            held.addAll(gpus);
+        }
+
+        @Override
         public void changed() {
             changes++;
+            held.clear();
         }
 
         @Override
@@ -157,8 +167,12 @@ class MigManagerTest {
     }
 
     private MigManager manager(String layout, MigWhileInUse whileInUse) {
+        return manager(new AgentConfig.Mig(true, layout, "", whileInUse));
+    }
+
+    private MigManager manager(AgentConfig.Mig config) {
         return new MigManager(
-                new AgentConfig.Mig(true, layout, "", whileInUse),
+                config,
                 snapshots,
                 door,
                 pods,
@@ -654,6 +668,83 @@ class MigManagerTest {
         door.broken = false;
         pass(manager, Duration.ofSeconds(3));
         assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+    }
+
+    @Test
+    void beforeWhatIsToBeRestoredWasLookedIntoNoGpuIsGivenToContainers() throws Exception {
+        // Given
+        snapshots = new FakeSnapshotSource(node.waiting().build());
+        MigManager manager = manager("all-1g.10gb", MigWhileInUse.FAILED);
+        manager.watch();
+        manager.turn();
+
+        // When
+        snapshots.publish(node.reopened(1).build());
+        List<Set<GpuId>> before = List.copyOf(withheld);
+        manager.turn();
+        List<Set<GpuId>> meanwhile = List.copyOf(withheld);
+        snapshots.publish(
+                node.partition(0, sevenSmall()).partition(1, sevenSmall()).build());
+        manager.turn();
+
+        // Then
+        assertThat(before).containsExactly(Set.of(FIRST, SECOND));
+        assertThat(instances()).containsExactly(7, 7);
+        assertThat(meanwhile).isEqualTo(before);
+        assertThat(withheld).containsExactly(Set.of(FIRST, SECOND), Set.of());
+    }
+
+    private static String[] sevenSmall() {
+        return Collections.nCopies(7, "1g.10gb").toArray(new String[0]);
+    }
+
+    @Test
+    void whatTheGpusAreInBetweenIsKeptOutOfThePictureFromTheFirstStepToTheLast() throws Exception {
+        // Given
+        List<Set<GpuId>> atSteps = new ArrayList<>();
+        operations.beforeStep(() -> atSteps.add(Set.copyOf(door.held)));
+        labels.set("all-2g.20gb");
+        MigManager manager = manager();
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(atSteps).hasSize(12).allMatch(Set.of(FIRST, SECOND)::equals);
+        assertThat(door.held).isEmpty();
+    }
+
+    @Test
+    void aGpuThatCouldNotBeBroughtBackIsNotOfferedAndDoesNotHoldUpTheOthers() throws Exception {
+        // Given
+        Path file = root.resolve("mig.yaml");
+        Files.writeString(file, """
+                version: v1
+                mig-configs:
+                  first: [{devices: [0], mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                  second: [{devices: [1], mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                """);
+        operations.fault(Fault.FAILS, 2);
+        operations.beforeStep(() -> operations.lost(operations.steps() == 2 ? FIRST : null));
+        labels.set("first");
+        MigManager manager = manager(new AgentConfig.Mig(true, "", file.toString(), MigWhileInUse.FAILED));
+        manager.turn();
+        assertThat(manager.status().reason()).contains("not brought back yet");
+
+        // When
+        operations.beforeStep(() -> {});
+        labels.set("second");
+        pass(manager, Duration.ofSeconds(10));
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+        assertThat(instances()).containsExactly(1, 1);
+        assertThat(withheld.getLast()).containsExactly(FIRST);
+        operations.heal();
+        operations.lost(null);
+        pass(manager, Duration.ofSeconds(30));
+        assertThat(instances()).containsExactly(0, 1);
+        assertThat(withheld.getLast()).isEmpty();
     }
 
     @Test

@@ -13,6 +13,7 @@ import io.gpunode.agent.mig.FaultyOperations.Fault;
 import io.gpunode.agent.mig.SimulatedMigNode.Chip;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.InMemory;
 import io.gpunode.agent.time.SystemTime;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -37,7 +38,7 @@ class MigTransactionOnDriverTest {
     private static final GpuId HOPPER = new GpuId(SimulatedMigNode.uuid(1));
     private static final Path STATE = Path.of("/var/lib/gpu-node-agent");
 
-    @TempDir
+    @TempDir(factory = InMemory.class)
     private Path root = Path.of("");
 
     private final Semaphore turn = new Semaphore(0);

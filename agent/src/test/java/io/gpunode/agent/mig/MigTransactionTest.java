@@ -3,6 +3,7 @@ package io.gpunode.agent.mig;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gpunode.agent.config.Report;
 import io.gpunode.agent.mig.FaultyOperations.Fault;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigGeometry;
@@ -13,6 +14,7 @@ import io.gpunode.agent.model.MigProfile;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.InMemory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.InvocationTargetException;
@@ -41,7 +43,7 @@ class MigTransactionTest {
     private static final GpuId SECOND = new GpuId("GPU-1");
     private static final MigUse.Holder POD = new MigUse.Holder("pod training/bert-0", 1, -1);
 
-    @TempDir
+    @TempDir(factory = InMemory.class)
     private Path root = Path.of("");
 
     private HostFiles files = new SystemHostFiles(Path.of("/"));
@@ -418,6 +420,88 @@ class MigTransactionTest {
                 .contains("a change that was interrupted comes first")
                 .contains("not brought back yet: GPU 0 (GPU-0)")
                 .doesNotContain("was ended");
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Fault.class,
+            names = {"CRASH_BEFORE", "CRASH_AFTER"})
+    void whatIsLeftOfALostGpuOutlivesChangesOfTheOthersAndTheirCrashes(Fault crash) throws Exception {
+        // Given
+        crashAt(5);
+        operations.lost(FIRST);
+        assertThat(transaction().recover()).containsInstanceOf(MigOutcome.Stuck.class);
+        MigPlan second = planned(
+                new MigRequest(model.read(SECOND), new MigWish.Devices(Map.of(kind("7g.80gb", 7), 1)), MigUse.NOBODY));
+        operations.fault(crash, 2);
+        assertThatThrownBy(() -> transaction().apply(second)).isInstanceOf(FaultyOperations.Crash.class);
+        operations.heal();
+
+        // When
+        MigOutcome ended = transaction().recover().orElseThrow();
+
+        // Then
+        assertThat(ended).isInstanceOf(MigOutcome.Done.class);
+        assertThat(model.layouts().getLast()).isEqualTo(second.gpus().getFirst().after());
+        operations.lost(null);
+        assertThat(transaction().recover()).containsInstanceOf(MigOutcome.RolledBack.class);
+        assertThat(model.layouts().getFirst()).isEqualTo(before().getFirst());
+        assertThat(journalIsThere()).isFalse();
+    }
+
+    /** The usual layouts of a board, from each to each other one: 20 changes, each with every fault at every step of it. */
+    @ParameterizedTest
+    @EnumSource
+    void everyFaultAtEveryStepFromEachUsualLayoutToEachOtherEndsInTheOldOrTheNewOne(Fault fault) throws Exception {
+        // Given
+        MigChips chip = MigChips.A30;
+        MigGpu empty = chip.gpu(0, MigGeometry.EMPTY);
+        List<MigGeometry> layouts = new ArrayList<>();
+        for (String name : List.of("all-1g.6gb", "all-1g.6gb.me", "all-2g.12gb", "all-4g.24gb", "all-balanced")) {
+            layouts.add(geometry(chip, GeneratedConfig.of(List.of(empty)).layout(name), empty));
+        }
+        int tried = 0;
+        for (MigGeometry from : layouts) {
+            for (MigGeometry to : layouts) {
+                MigGpu gpu = chip.gpu(0, from);
+                plan = planned(new MigRequest(gpu, AllGeometries.devices(to), MigUse.NOBODY));
+                for (int step = 1; step <= plan.stepCount(); step++) {
+                    model = new ModelOperations(chip, gpu);
+                    operations = new FaultyOperations(model);
+                    operations.fault(fault, step);
+
+                    // When
+                    boolean crashed = false;
+                    try {
+                        transaction().apply(plan);
+                    } catch (FaultyOperations.Crash e) {
+                        crashed = true;
+                        operations.heal();
+                        transaction().recover();
+                    }
+
+                    // Then
+                    assertThat(model.layouts())
+                            .as("%s at step %d of %s", fault, step, plan)
+                            .isEqualTo(crashed ? after() : before());
+                    assertThat(journalIsThere()).isFalse();
+                    tried++;
+                }
+            }
+        }
+        assertThat(tried).isGreaterThan(100);
+    }
+
+    private static MigGeometry geometry(MigChips chip, List<MigConfigFile.Entry> layout, MigGpu gpu) {
+        MigConfigWishes wishes =
+                MigConfigWishes.of(layout, List.of(gpu), new Report(true)).orElseThrow();
+        MigPlan.OfGpu way = planned(
+                        new MigRequest(gpu, wishes.gpus().getFirst().wish().orElseThrow(), MigUse.NOBODY))
+                .gpus()
+                .getFirst();
+        ModelGpu board = new ModelGpu(chip, MigGeometry.EMPTY);
+        way.steps().forEach(board::apply);
+        return board.geometry();
     }
 
     @Test
