@@ -13,6 +13,7 @@ struct sample {
     double counted[CHANNEL_COUNT];
     double pcie_rate, link_rate; /* bytes per second at full capacity */
     unsigned links;
+    bool c2c;
     double clock_hz;
 };
 
@@ -113,6 +114,7 @@ static nvmlReturn_t take(const struct call *call, int mig, nvmlGpmSample_t handl
     sample->pcie_rate = pcie_bytes_per_second(g);
     sample->link_rate = mig < 0 ? link_bytes_per_second(g) : 0;
     sample->links = mig < 0 && g->number[P_LINKS] > 0 ? (unsigned) g->number[P_LINKS] : 0;
+    sample->c2c = mig < 0 && g->number[P_C2C] == 1;
     sample->clock_hz = (double) g->number[P_SM_CLOCK_MAX] * 1e6;
     return NVML_SUCCESS;
 }
@@ -142,7 +144,7 @@ static const struct {
     {5, CH_TENSOR, "TENSOR_ACTIVE", "Any tensor pipe active"}, {6, -1, "DFMA_ACTIVE", "DFMA tensor pipe active"},
     {7, CH_TENSOR, "HMMA_ACTIVE", "HMMA tensor pipe active"}, {8, -1, "DMMA_ACTIVE", "DMMA tensor pipe active"},
     {9, -1, "IMMA_ACTIVE", "IMMA tensor pipe active"}, {10, CH_MEMORY, "DRAM_ACTIVE", "Memory interface active"},
-    {11, CH_FP64, "FP64_ACTIVE", "FP64 pipe active"}, {12, CH_FP32, "FP32_ACTIVE", "FP32 pipe active"},
+    {166, CH_ENCODER, "NVENC_0_ACTIVE", "NVENC 0 active"}, {11, CH_FP64, "FP64_ACTIVE", "FP64 pipe active"}, {12, CH_FP32, "FP32_ACTIVE", "FP32 pipe active"},
     {13, CH_FP16, "FP16_ACTIVE", "FP16 pipe active"},
 };
 
@@ -188,9 +190,26 @@ static nvmlReturn_t metric(nvmlGpmMetric_t *to, const struct sample *a, const st
         to->value = (b->counted[c] - a->counted[c]) * b->link_rate / (total ? 1 : b->links) / seconds / (double) MIB;
         return NVML_SUCCESS;
     }
+    if (id >= 100 && id <= 103) {
+        enum channel c = id % 2 == 0 ? CH_PCIE_TX : CH_PCIE_RX;
+        if (!b->c2c)
+            return NVML_ERROR_NOT_SUPPORTED;
+        to->metricInfo.shortName = to->metricInfo.longName = (char *) "C2C_PER_SEC";
+        to->value = (b->counted[c] - a->counted[c]) * b->pcie_rate / seconds / (double) MIB;
+        return NVML_SUCCESS;
+    }
+    if (world.branch >= 590 && id >= 261 && id < 261 + 2 * 36) {
+        bool transmit = id % 2 == 0;
+        if ((id - 261) / 2 >= b->links)
+            return NVML_ERROR_NOT_SUPPORTED;
+        to->metricInfo.unit = (char *) "bytes";
+        to->metricInfo.shortName = to->metricInfo.longName = (char *) (transmit ? "NVLINK_TX" : "NVLINK_RX");
+        to->value = b->counted[transmit ? CH_LINK_TX : CH_LINK_RX] * b->link_rate / b->links;
+        return NVML_SUCCESS;
+    }
     to->metricInfo.unit = (char *) "cycles";
-    static const int cycles[] = {-2, CH_SM, CH_TENSOR, -1, CH_TENSOR, -1, -1};
-    if (world.branch >= 590 && id >= 248 && id <= 254) {
+    static const int cycles[] = {-2, CH_SM, CH_TENSOR, -1, CH_TENSOR, -1, -1, -1, -1, CH_INTEGER, CH_FP64, CH_FP32, CH_FP16};
+    if (world.branch >= 590 && id >= 248 && id <= 260 && id != 255 && id != 256) {
         int c = cycles[id - 248];
         to->metricInfo.shortName = to->metricInfo.longName = (char *) "CYCLES";
         to->value = b->clock_hz * (c == -2 ? b->when : c < 0 ? 0 : b->counted[c]);

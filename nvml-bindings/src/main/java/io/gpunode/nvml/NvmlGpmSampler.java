@@ -2,7 +2,8 @@ package io.gpunode.nvml;
 
 /**
  * GPU performance monitoring (GPM) of one GPU or one GPU instance, Hopper and newer: holds the two native samples, takes a new one at each
- * {@link #read} and gives the averages since the one before, all metrics in one {@code nvmlGpmMetricsGet}. One thread at a time.
+ * {@link #read} and gives the averages since the one before, all metrics in one {@code nvmlGpmMetricsGet}, or a few when they are many. A
+ * metric that the library does not know costs itself only. One thread at a time.
  */
 public interface NvmlGpmSampler extends AutoCloseable {
     /**

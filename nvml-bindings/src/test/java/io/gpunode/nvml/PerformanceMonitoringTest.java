@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -46,6 +47,61 @@ class PerformanceMonitoringTest {
             assertThat(values[0]).isBetween(1.0, 100.0);
             assertThat(node.simulator.calls("nvmlGpmMetricsGet")).isEqualTo(1);
             assertThat(node.simulator.calls("nvmlGpmSampleAlloc")).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aCallThatIsRefusedAsAWholeCostsTheRefusedMetricOnly() throws Exception {
+        try (SimulatedNode node = SimulatedNode.open(directory, "8xh100");
+                NvmlGpmSampler sampler = node.nvml.gpmSampler(node.nvml.deviceByIndex(0), -1, METRICS)) {
+            sampler.read(values, codes);
+            node.simulator.advance(Duration.ofSeconds(1));
+            // The call for all of them, and then the first one alone.
+            node.simulator.apply("fault old call=nvmlGpmMetricsGet times=2 return=INVALID_ARGUMENT");
+            sampler.read(values, codes);
+            node.simulator.advance(Duration.ofSeconds(1));
+            long before = node.simulator.calls("nvmlGpmMetricsGet");
+            // When
+            sampler.read(values, codes);
+            // Then
+            assertThat(codes).containsExactly(NvmlReturn.INVALID_ARGUMENT.code(), 0, 0, 0, 0);
+            assertThat(node.simulator.calls("nvmlGpmMetricsGet") - before).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void aCallThatFailsForEveryMetricIsAFailureAndRefusesNone() throws Exception {
+        try (SimulatedNode node = SimulatedNode.open(directory, "8xh100");
+                NvmlGpmSampler sampler = node.nvml.gpmSampler(node.nvml.deviceByIndex(0), -1, METRICS)) {
+            sampler.read(values, codes);
+            node.simulator.advance(Duration.ofSeconds(1));
+            node.simulator.apply("fault none call=nvmlGpmMetricsGet times=6 return=NOT_SUPPORTED");
+            // When
+            NvmlException failure = catchThrowableOfType(NvmlException.class, () -> sampler.read(values, codes));
+            // Then
+            assertThat(failure.is(NvmlReturn.NOT_SUPPORTED)).isTrue();
+            node.simulator.advance(Duration.ofSeconds(1));
+            assertThat(sampler.read(values, codes)).isTrue();
+            assertThat(codes).containsOnly(0);
+        }
+    }
+
+    @Test
+    void moreMetricsThanOneCallTakesAreAskedForInSeveral() throws Exception {
+        int[] many = IntStream.rangeClosed(1, 200).toArray();
+        double[] manyValues = new double[many.length];
+        int[] manyCodes = new int[many.length];
+        try (SimulatedNode node = SimulatedNode.open(directory, "8xh100");
+                NvmlGpmSampler sampler = node.nvml.gpmSampler(node.nvml.deviceByIndex(0), -1, many)) {
+            sampler.read(manyValues, manyCodes);
+            node.simulator.advance(Duration.ofSeconds(1));
+            // When
+            sampler.read(manyValues, manyCodes);
+            // Then
+            assertThat(node.simulator.calls("nvmlGpmMetricsGet")).isEqualTo(3);
+            assertThat(manyCodes[0]).isZero();
+            assertThat(manyCodes[165]).as("NVENC 0").isZero();
+            assertThat(manyCodes[13]).isEqualTo(NvmlReturn.NOT_SUPPORTED.code());
         }
     }
 

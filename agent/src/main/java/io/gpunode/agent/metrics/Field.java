@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name DCGM's field name as dcgm-exporter's own counters files spell it, the metric's name
  * @param aliases other spellings of the same field: DCGM 4.6's, older ones, and those of exporter 1.x
- * @param id DCGM's field id
+ * @param id DCGM's field id; 0 of a row that DCGM does not have
  * @param help for the HELP line, with the unit
  * @param unit of the metric, in a word; empty for plain numbers
  * @param source where its value comes from

@@ -29,7 +29,7 @@ import java.util.Set;
  * are gauges); rows that {@code on} begins are shown by default, as in the newest default counters file. {@code docs/metrics.md} is made from it.
  */
 public final class FieldCatalogue {
-    private static final List<Field> FIELDS = List.of(
+    private static final List<Field> FIELDS = withProfiling(
             // Clocks
             on(
                     "DCGM_FI_DEV_SM_CLOCK",
@@ -506,88 +506,6 @@ public final class FieldCatalogue {
                     "",
                     true),
 
-            // Profiling
-            on(
-                    "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-                    1001,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.GRAPHICS_ENGINE_ACTIVE,
-                    AS_IS,
-                    "Share of time in which the graphics or compute engine was busy, 0 to 1."),
-            off(
-                    "DCGM_FI_PROF_SM_ACTIVE",
-                    1002,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.SM_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which a multiprocessor had a warp, averaged over all, 0 to 1."),
-            off(
-                    "DCGM_FI_PROF_SM_OCCUPANCY",
-                    1003,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.SM_OCCUPANCY,
-                    AS_IS,
-                    "Resident warps as a share of the possible, 0 to 1."),
-            on(
-                    "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
-                    1004,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.TENSOR_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which a tensor pipe was busy, 0 to 1."),
-            on(
-                    "DCGM_FI_PROF_DRAM_ACTIVE",
-                    1005,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.DRAM_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which the memory interface was busy, 0 to 1."),
-            off(
-                    "DCGM_FI_PROF_PIPE_FP64_ACTIVE",
-                    1006,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.FP64_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which the FP64 pipe was busy, 0 to 1."),
-            off(
-                    "DCGM_FI_PROF_PIPE_FP32_ACTIVE",
-                    1007,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.FP32_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which the FP32 pipe was busy, 0 to 1."),
-            off(
-                    "DCGM_FI_PROF_PIPE_FP16_ACTIVE",
-                    1008,
-                    GAUGE,
-                    GPU_INSTANCE,
-                    Quantity.FP16_ACTIVE,
-                    AS_IS,
-                    "Share of cycles in which the FP16 pipe was busy, 0 to 1."),
-            on(
-                    "DCGM_FI_PROF_PCIE_TX_BYTES",
-                    1009,
-                    GAUGE,
-                    BOARD,
-                    Quantity.PCIE_SENT_BYTES_PER_SECOND,
-                    AS_IS,
-                    "Rate of bytes that the GPU sent over PCIe, headers included, in bytes per second."),
-            on(
-                    "DCGM_FI_PROF_PCIE_RX_BYTES",
-                    1010,
-                    GAUGE,
-                    BOARD,
-                    Quantity.PCIE_RECEIVED_BYTES_PER_SECOND,
-                    AS_IS,
-                    "Rate of bytes that the GPU received over PCIe, headers included, in bytes per second."),
-
             // Labels
             label("DCGM_FI_DRIVER_VERSION", 1, Field.LabelText.DRIVER_VERSION, true, "Driver version."),
             label("DCGM_FI_NVML_VERSION", 2, Field.LabelText.NVML_VERSION, false, "NVML version."),
@@ -706,6 +624,12 @@ public final class FieldCatalogue {
         return new Field(name, List.of(), id, help, "", new Field.Label(text), BOARD, "", byDefault);
     }
 
+    private static List<Field> withProfiling(Field... others) {
+        List<Field> all = new ArrayList<>(List.of(others));
+        all.addAll(ProfilingFields.all());
+        return List.copyOf(all);
+    }
+
     private static Map<String, Field> byName() {
         Map<String, Field> fields = new LinkedHashMap<>();
         for (Field field : FIELDS) {
@@ -718,7 +642,9 @@ public final class FieldCatalogue {
         Map<String, Field> fields = new HashMap<>();
         for (Field field : FIELDS) {
             fields.put(field.name().toUpperCase(Locale.ROOT), field);
-            fields.putIfAbsent(String.valueOf(field.id()), field);
+            if (field.id() > 0) {
+                fields.putIfAbsent(String.valueOf(field.id()), field);
+            }
             for (String alias : field.aliases()) {
                 fields.put(alias.toUpperCase(Locale.ROOT), field);
             }

@@ -60,26 +60,6 @@ public enum Quantity {
     FAN_SPEED_PERCENT,
     RECOVERY_ACTION,
     VGPU_LICENSED,
-    /** GPM, a ratio from 0 to 1, double. */
-    GRAPHICS_ENGINE_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    SM_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    SM_OCCUPANCY(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    TENSOR_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    DRAM_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    FP64_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    FP32_ACTIVE(true),
-    /** GPM, a ratio from 0 to 1, double. */
-    FP16_ACTIVE(true),
-    /** GPM, bytes per second including headers. */
-    PCIE_SENT_BYTES_PER_SECOND,
-    /** GPM, bytes per second including headers. */
-    PCIE_RECEIVED_BYTES_PER_SECOND,
     /** Of {@link #ECC_UNCORRECTED_VOLATILE}, those in device memory; the rest are in the chip's own memories. */
     ECC_UNCORRECTED_DRAM_VOLATILE,
     /** What GPU and slot could do at most. */
@@ -87,7 +67,134 @@ public enum Quantity {
     /** What GPU and slot could do at most. */
     PCIE_MAX_LINK_WIDTH,
     /** Bit n is set while link n is active. Put together from one field for each link. */
-    NVLINK_ACTIVE_LINKS;
+    NVLINK_ACTIVE_LINKS,
+
+    // Profiling (GPM): averages over the time between two samples of it, and what was counted since the start of the
+    // machine
+    /** Profiling, a ratio from 0 to 1. */
+    GRAPHICS_ENGINE_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    SM_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    SM_OCCUPANCY(true),
+    /** Profiling, a ratio from 0 to 1. */
+    TENSOR_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    DRAM_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    FP64_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    FP32_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    FP16_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    INTEGER_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    DFMA_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    HMMA_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    DMMA_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    IMMA_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_0_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_1_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_2_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_3_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_4_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_5_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_6_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVDEC_7_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVENC_0_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVENC_1_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVENC_2_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVENC_3_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_0_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_1_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_2_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_3_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_4_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_5_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_6_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVJPG_7_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVOFA_0_ACTIVE(true),
+    /** Profiling, a ratio from 0 to 1. */
+    NVOFA_1_ACTIVE(true),
+    /** Profiling, bytes per second including headers. */
+    PCIE_SENT_BYTES_PER_SECOND,
+    /** Profiling, bytes per second including headers. */
+    PCIE_RECEIVED_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over all links. */
+    NVLINK_SENT_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over all links. */
+    NVLINK_RECEIVED_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over the link to the CPU, all packets. */
+    C2C_SENT_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over the link to the CPU, all packets. */
+    C2C_RECEIVED_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over the link to the CPU, payload. */
+    C2C_DATA_SENT_BYTES_PER_SECOND,
+    /** Profiling, bytes per second over the link to the CPU, payload. */
+    C2C_DATA_RECEIVED_BYTES_PER_SECOND,
+    /** Profiling, as the driver gives it. */
+    HOST_MEMORY_CACHE_HIT(true),
+    /** Profiling, as the driver gives it. */
+    HOST_MEMORY_CACHE_MISS(true),
+    /** Profiling, as the driver gives it. */
+    PEER_MEMORY_CACHE_HIT(true),
+    /** Profiling, as the driver gives it. */
+    PEER_MEMORY_CACHE_MISS(true),
+    /** Profiling, as the driver gives it. */
+    DRAM_CACHE_HIT(true),
+    /** Profiling, as the driver gives it. */
+    DRAM_CACHE_MISS(true),
+    /** Profiling, since the start of the machine. */
+    SM_CYCLES_ELAPSED,
+    /** Profiling, since the start of the machine. */
+    SM_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    MMA_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    DMMA_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    HMMA_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    IMMA_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    DFMA_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    INTEGER_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    FP64_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    FP32_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    FP16_CYCLES_ACTIVE,
+    /** Profiling, since the start of the machine. */
+    PCIE_SENT_BYTES,
+    /** Profiling, since the start of the machine. */
+    PCIE_RECEIVED_BYTES;
 
     private static final int COUNT = values().length;
 

@@ -6,9 +6,12 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.Quantity;
+import io.gpunode.agent.model.WantedReadings;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,6 +58,62 @@ class ProfilingTest {
             assertThat(sample.status(Quantity.SM_ACTIVE)).isEqualTo(GpuSample.UNSUPPORTED);
             assertThat(node.simulator().calls("nvmlGpmSampleGet")).isZero();
             assertThat(node.simulator().calls("nvmlGpmQueryDeviceSupport", 0)).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void whatNobodyWantsIsNotAskedFor() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100")) {
+            Set<Quantity> quantities = EnumSet.of(Quantity.POWER_MILLIWATTS);
+            node.access().want(new WantedReadings(quantities, Set.of(), Set.of()));
+
+            // When
+            node.started();
+
+            // Then
+            assertThat(node.simulator().calls("nvmlGpmQueryDeviceSupport")).isZero();
+            assertThat(node.simulator().calls("nvmlGpmSampleGet")).isZero();
+        }
+    }
+
+    @Test
+    void aGpuAndEachOfItsInstancesNeedTwoCallsForAllThatIsWanted() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100")) {
+            node.inventory().profilingInterval(Duration.ofHours(1));
+            Set<Quantity> quantities = EnumSet.of(
+                    Quantity.SM_ACTIVE,
+                    Quantity.DRAM_ACTIVE,
+                    Quantity.NVDEC_7_ACTIVE,
+                    Quantity.NVLINK_SENT_BYTES_PER_SECOND);
+            node.access().want(new WantedReadings(quantities, Set.of(), Set.of()));
+
+            // When
+            node.started();
+            Gpu gpu = node.awaitGpu(
+                    2, "an average", candidate -> candidate.sample().has(Quantity.SM_ACTIVE));
+
+            // Then: one sample to begin with, and one to compare it with
+            assertThat(node.simulator().calls("nvmlGpmSampleGet", 2)).isEqualTo(2);
+            assertThat(gpu.sample().has(Quantity.NVDEC_7_ACTIVE)).isTrue();
+            assertThat(gpu.sample().has(Quantity.NVLINK_SENT_BYTES_PER_SECOND)).isTrue();
+            assertThat(gpu.sample().status(Quantity.FP64_ACTIVE)).isEqualTo(GpuSample.NOT_READ);
+        }
+    }
+
+    @Test
+    void aMetricThatTheDriverDoesNotKnowIsUnsupportedAndCostsNoOther() throws Exception {
+        // Given: a driver of branch 580 knows no totals
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
+
+            // When
+            GpuSample sample = node.awaitGpu(
+                            0, "an average", gpu -> gpu.sample().has(Quantity.SM_ACTIVE))
+                    .sample();
+
+            // Then
+            assertThat(sample.status(Quantity.SM_CYCLES_ACTIVE)).isEqualTo(GpuSample.UNSUPPORTED);
         }
     }
 

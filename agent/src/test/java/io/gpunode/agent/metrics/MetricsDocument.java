@@ -101,7 +101,13 @@ final class MetricsDocument {
         text.append("| Field | DCGM id | Type | Scope | Meaning |\n|---|---|---|---|---|\n");
         for (Field field : fields) {
             String scope = field.scope() == Field.Scope.BOARD ? "board" : "instance";
-            row(text, "`" + field.name() + "`", String.valueOf(field.id()), field.typeText(), scope, field.help());
+            row(
+                    text,
+                    "`" + field.name() + "`",
+                    field.id() == 0 ? "" : String.valueOf(field.id()),
+                    field.typeText(),
+                    scope,
+                    field.help());
         }
     }
 

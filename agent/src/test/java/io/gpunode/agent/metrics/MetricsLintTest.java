@@ -46,7 +46,9 @@ class MetricsLintTest {
 
         // Then
         assertThat(complaints)
-                .allSatisfy(line -> assertThat(line).startsWith("DCGM_FI_"))
+                // Rows of the catalogue under names of the agent's own have DCGM's labels, too.
+                .allSatisfy(line -> assertThat(FieldCatalogue.find(line.substring(0, line.indexOf(' '))))
+                        .isPresent())
                 .allSatisfy(line -> assertThat(ALLOWED).anyMatch(line::endsWith));
     }
 
