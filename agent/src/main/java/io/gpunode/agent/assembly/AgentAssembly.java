@@ -236,8 +236,8 @@ public final class AgentAssembly {
     }
 
     private void want(AgentConfig config) {
-        access.want(exposition.wanted()
-                .withProcessUtilization(config.attribution().processes()));
+        access.want(
+                exposition.wanted().withProcessUtilization(config.attribution().processes()));
         pods.resourceNames(config.attribution().resourceNames());
     }
 

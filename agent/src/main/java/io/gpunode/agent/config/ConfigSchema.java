@@ -605,16 +605,16 @@ public final class ConfigSchema {
             .flag("kubernetes-pod-label-allowlist-regex")
             .environment("DCGM_EXPORTER_KUBERNETES_POD_LABEL_ALLOWLIST_REGEX")
             .defaultWords("all labels")
-            .describedAs("Which labels of pods are carried, with `attribution.podLabels`: those in whose name one of the"
-                    + " expressions is found.");
+            .describedAs(
+                    "Which labels of pods are carried, with `attribution.podLabels`: those in whose name one of the"
+                            + " expressions is found.");
 
     static final Setting<Boolean> CLAIMS = own("attribution.claims", SWITCH, false)
             .flag("kubernetes-enable-dra")
             .environment("KUBERNETES_ENABLE_DRA")
             .live()
-            .describedAs(
-                    "Whether series of a device that a pod holds through a resource claim carry the labels"
-                            + " `dra_claim_name` and so on. The pod itself is told in any case.");
+            .describedAs("Whether series of a device that a pod holds through a resource claim carry the labels"
+                    + " `dra_claim_name` and so on. The pod itself is told in any case.");
 
     static final Setting<Set<String>> RESOURCE_NAMES = own("attribution.resourceNames", new ResourceNames(), Set.of())
             .flag("nvidia-resource-names")

@@ -1,7 +1,5 @@
 package io.gpunode.agent.testing;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
-
 import io.gpunode.agent.json.JsonException;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.json.JsonWriter;
@@ -19,7 +17,6 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
@@ -27,7 +24,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,7 +33,6 @@ import org.jspecify.annotations.Nullable;
 public final class Chromium implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
     private static final String ANNOUNCEMENT = "DevTools listening on ";
-    private static final List<String> NAMES = List.of("chromium", "chromium-browser", "google-chrome");
 
     private final Process process;
     private final HttpClient client = HttpClient.newHttpClient();
@@ -92,18 +87,7 @@ public final class Chromium implements AutoCloseable {
      * @param profile an empty folder for what it keeps
      */
     public static Chromium start(Path profile) throws Exception {
-        return new Chromium(program(), profile);
-    }
-
-    private static Path program() {
-        String named = System.getenv("CHROMIUM");
-        Stream<Path> candidates = named != null
-                ? Stream.of(Path.of(named))
-                : Stream.of(System.getenv("PATH").split(":", -1))
-                        .flatMap(directory -> NAMES.stream().map(name -> Path.of(directory, name)));
-        Optional<Path> found = candidates.filter(Files::isExecutable).findFirst();
-        assumeTrue(found.isPresent(), "skipped: no chromium on PATH or in CHROMIUM (Debian: apt-get install chromium)");
-        return found.orElseThrow();
+        return new Chromium(Programs.find("chromium", "chromium", "chromium-browser", "google-chrome"), profile);
     }
 
     private String announced() throws IOException {
