@@ -142,6 +142,7 @@ final class ApiServerBenchmark implements Benchmark {
                 node,
                 "GpuHealthy",
                 new AgentConfig.Labels(AgentConfig.LabelOutput.NODE, "", "", true, false, false, false, ""),
+                "",
                 "benchmark",
                 Map.of(),
                 files,

@@ -91,7 +91,7 @@ final class MigBenchmark implements Benchmark {
                             Map.of("GPU_NODE_AGENT_HOST_ROOT", root.toString()),
                             () -> "benchmark",
                             root.resolve("none.yaml"),
-                            List::of)
+                            _ -> Optional.empty())
                     .load(List.of(), Optional.empty())
                     .config();
             return MigReader.read(config, new SystemHostFiles(root), SystemTime.monotonic(), SystemTime.wall());

@@ -6,6 +6,7 @@ import io.gpunode.agent.admin.ReadinessCheck;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ChosenConfiguration;
 import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.LoadedConfig;
@@ -136,6 +137,7 @@ public final class AgentAssembly {
                 config.host().nodeName(),
                 HealthAnnouncements.CONDITION,
                 config.labels(),
+                config.metrics().configMap(),
                 version,
                 System.getenv(),
                 own,
@@ -345,6 +347,20 @@ public final class AgentAssembly {
     /** The labels of the node, which may choose a configuration. */
     public NodeLabels labels() {
         return kubernetes.labels();
+    }
+
+    /** What of the configuration the API server knows. */
+    public ClusterSources cluster() {
+        return new ClusterSources(kubernetes.labels(), kubernetes.fields());
+    }
+
+    /**
+     * Names who is told when the ConfigMap of the metric fields has another text.
+     *
+     * @param changed quick, on any thread
+     */
+    void onOtherFields(Runnable changed) {
+        kubernetes.fieldConfigMap().ifPresent(map -> map.onChange(changed));
     }
 
     /** Where HTTP listens, with the port that was really taken. After {@link #start}. */

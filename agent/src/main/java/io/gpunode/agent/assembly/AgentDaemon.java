@@ -5,7 +5,7 @@ import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigWatch;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.LibraryLog;
 import io.gpunode.agent.log.Log;
@@ -49,9 +49,9 @@ public final class AgentDaemon {
         /**
          * The new configuration, not yet in force.
          *
-         * @param labels may choose a named configuration
+         * @param cluster what an API server knows; its label may choose a named configuration
          */
-        LoadedConfig load(NodeLabels labels) throws ConfigException;
+        LoadedConfig load(ClusterSources cluster) throws ConfigException;
     }
 
     private enum Wish {
@@ -133,6 +133,7 @@ public final class AgentDaemon {
                 wish(Wish.RELOAD);
             }
         });
+        assembly.onOtherFields(() -> wish(Wish.RELOAD));
         return assembly;
     }
 
@@ -235,7 +236,7 @@ public final class AgentDaemon {
     /** Reads every source again; empty when what they say cannot be used, which is told. */
     private static Optional<LoadedConfig> load(AgentAssembly assembly, Reload reload, ConfigWatch watch) {
         try {
-            LoadedConfig next = reload.load(assembly.labels());
+            LoadedConfig next = reload.load(assembly.cluster());
             watch.read(next.stamps());
             Optional<Problem> undecided = next.named().flatMap(ChosenConfiguration::undecided);
             if (undecided.isPresent() && assembly.decided()) {

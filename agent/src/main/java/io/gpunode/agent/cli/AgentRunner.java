@@ -2,7 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.ClusterSources;
 
 /** Runs the agent until it is told to stop. */
 @FunctionalInterface
@@ -22,8 +22,8 @@ interface AgentRunner {
         /**
          * The new configuration, not yet in force.
          *
-         * @param labels may choose a named configuration
+         * @param cluster what an API server knows; its label may choose a named configuration
          */
-        LoadedConfig load(NodeLabels labels) throws ConfigException;
+        LoadedConfig load(ClusterSources cluster) throws ConfigException;
     }
 }

@@ -68,6 +68,13 @@ record RunArguments(
                     int equals = argument.indexOf('=');
                     String name = equals < 0 ? argument.substring(2) : argument.substring(2, equals);
                     flag(name, equals < 0 ? Optional.empty() : Optional.of(argument.substring(equals + 1)));
+                } else if (argument.startsWith("-") && argument.length() > 1) {
+                    // dcgm-exporter takes its short flags so, and long ones as well.
+                    int equals = argument.indexOf('=');
+                    String written = equals < 0 ? argument : argument.substring(0, equals);
+                    flag(
+                            isFlag(written) ? written : written.substring(1),
+                            equals < 0 ? Optional.empty() : Optional.of(argument.substring(equals + 1)));
                 } else {
                     problems.add("unexpected argument \"" + argument + "\"; settings are written as --flag value");
                 }
@@ -77,12 +84,12 @@ record RunArguments(
 
         private void flag(String name, Optional<String> attached) {
             if (ConfigSchema.FILE_FLAGS.contains(name)) {
-                file = once(name, file, value(name, attached));
+                file = once("--" + name, file, value("--" + name, attached));
                 return;
             }
             if (ownFlags.contains(name)) {
-                Optional<String> value = value(name, attached);
-                once(name, Optional.ofNullable(extras.get(name)), value).ifPresent(text -> extras.put(name, text));
+                Optional<String> value = value("--" + name, attached);
+                once("--" + name, Optional.ofNullable(extras.get(name)), value).ifPresent(text -> extras.put(name, text));
                 return;
             }
             for (Setting<?> setting : ConfigSchema.ALL) {
@@ -98,10 +105,25 @@ record RunArguments(
                     + (near.isPresent() ? "did you mean --" + near.get() + "?" : "all flags are listed by --help"));
         }
 
+        private static boolean isWrittenAsFlag(String argument) {
+            return argument.startsWith("--") || (argument.startsWith("-") && isFlag(argument));
+        }
+
+        private static boolean isFlag(String name) {
+            for (Setting<?> setting : ConfigSchema.ALL) {
+                for (Spelling spelling : setting.flags()) {
+                    if (spelling.name().equals(name)) {
+                        return true;
+                    }
+                }
+            }
+            return false;
+        }
+
         private void setting(Setting<?> setting, Spelling spelling, Optional<String> attached) {
             Optional<String> value = setting.isSwitch(spelling) && attached.isEmpty()
                     ? Optional.of(switchValue())
-                    : value(spelling.name(), attached);
+                    : value(spelling.flag(), attached);
             if (value.isEmpty()) {
                 return;
             }
@@ -112,10 +134,10 @@ record RunArguments(
                         flags.set(
                                 i, new FlagValue(setting, spelling, flags.get(i).text() + "," + text));
                     } else {
-                        problems.add("--" + spelling.name() + " is given twice"
+                        problems.add(spelling.flag() + " is given twice"
                                 + (flags.get(i).flag().equals(spelling)
                                         ? ""
-                                        : ", first as --" + flags.get(i).flag().name())
+                                        : ", first as " + flags.get(i).flag().flag())
                                 + "; keep one of the two");
                     }
                     return;
@@ -133,20 +155,20 @@ record RunArguments(
             return "true";
         }
 
-        private Optional<String> value(String name, Optional<String> attached) {
+        private Optional<String> value(String flag, Optional<String> attached) {
             if (attached.isPresent()) {
                 return attached;
             }
-            if (at >= arguments.size() || arguments.get(at).startsWith("--")) {
-                problems.add("--" + name + " needs a value; write --" + name + " VALUE");
+            if (at >= arguments.size() || isWrittenAsFlag(arguments.get(at))) {
+                problems.add(flag + " needs a value; write " + flag + " VALUE");
                 return Optional.empty();
             }
             return Optional.of(arguments.get(at++));
         }
 
-        private Optional<String> once(String name, Optional<String> before, Optional<String> now) {
+        private Optional<String> once(String flag, Optional<String> before, Optional<String> now) {
             if (before.isPresent() && now.isPresent()) {
-                problems.add("--" + name + " is given twice; keep one of the two");
+                problems.add(flag + " is given twice; keep one of the two");
             }
             return now.isPresent() ? now : before;
         }

@@ -2,7 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.time.SystemTime;
@@ -32,8 +32,8 @@ final class RunCommand {
             return ExitCode.USAGE;
         }
         try {
-            AgentRunner.Reload load = labels -> shell.loader().load(parsed.flags(), parsed.file(), labels);
-            LoadedConfig config = load.load(NodeLabels.NOT_ASKED);
+            AgentRunner.Reload load = cluster -> shell.loader().load(parsed.flags(), parsed.file(), cluster);
+            LoadedConfig config = load.load(ClusterSources.NOT_ASKED);
             configureLog(shell, config.config().log().level());
             for (Problem notice : config.notices()) {
                 LOG.warn(notice.toString());

@@ -89,7 +89,7 @@ final class RunUsage {
         List<String> others = new ArrayList<>();
         for (Spelling flag : setting.flags().subList(1, setting.flags().size())) {
             String words = flag.meaning().words();
-            others.add("--" + flag.name() + (words.isEmpty() ? "" : " (" + words + ")"));
+            others.add(flag.flag() + (words.isEmpty() ? "" : " (" + words + ")"));
         }
         if (!others.isEmpty()) {
             text += " Also: " + String.join(", ", others) + ".";

@@ -3,7 +3,7 @@ package io.gpunode.agent.cli;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Problem;
-import io.gpunode.agent.metrics.FieldCatalogue;
+import io.gpunode.agent.metrics.FieldChoices;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -27,12 +27,12 @@ record Shell(Map<String, String> environment, InputStream in, PrintStream out, P
     /** A loader that looks at every source. */
     ConfigLoader loader() {
         return new ConfigLoader(
-                environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
+                environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldChoices::judge);
     }
 
     /** A loader that looks at a file only. */
     ConfigLoader fileLoader() {
-        return new ConfigLoader(Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldCatalogue::names);
+        return new ConfigLoader(Map.of(), Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldChoices::judge);
     }
 
     /** Tells every problem of a configuration. */

@@ -5,7 +5,7 @@ import io.gpunode.agent.assembly.AgentDaemon;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.GoDuration;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
@@ -82,8 +82,8 @@ final class SimulateCommand {
                 shell.usage("simulate", parsed.problems());
                 return ExitCode.USAGE;
             }
-            AgentDaemon.Reload load = labels -> shell.loader().load(parsed.flags(), parsed.file(), labels);
-            LoadedConfig config = load.load(NodeLabels.NOT_ASKED);
+            AgentDaemon.Reload load = cluster -> shell.loader().load(parsed.flags(), parsed.file(), cluster);
+            LoadedConfig config = load.load(ClusterSources.NOT_ASKED);
             return run(node, options, config, load, clock) ? ExitCode.OK : ExitCode.FAILURE;
         } catch (ConfigException e) {
             shell.problems(e.problems());

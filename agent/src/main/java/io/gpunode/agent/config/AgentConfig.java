@@ -418,10 +418,17 @@ public record AgentConfig(
     }
 
     /**
-     * @param fields {@code metrics.fields}: the DCGM field names to show; the default list is that of the newest default counters file
+     * @param fields {@code metrics.fields}, or what the field file or the ConfigMap says: what is shown, each name once
+     * @param configMap {@code metrics.configMap}: its namespace and name with a colon between them; empty for none
+     * @param devices {@code metrics.devices}: which devices have series
      * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
      */
-    public record Metrics(List<String> fields, boolean podAttribution) {}
+    public record Metrics(
+            List<FieldChoice> fields, String configMap, EntitySelector devices, boolean podAttribution) {
+        public Metrics {
+            fields = List.copyOf(fields);
+        }
+    }
 
     /**
      * @param processes {@code attribution.processes}: whether memory and utilisation are shown by container

@@ -33,43 +33,43 @@ public final class ConfigLoader {
     private final Map<String, String> environment;
     private final Supplier<String> hostName;
     private final Path defaultFile;
-    private final Supplier<? extends Collection<String>> fieldNames;
+    private final FieldRules fieldRules;
 
     /**
      * @param environment the process's environment variables
      * @param hostName the host's name; asked only when no node name is set
      * @param defaultFile read when it exists and no file is named
-     * @param fieldNames the metric fields that there are; asked only when the setting differs from its default
+     * @param fieldRules says what is to say about the choice of a metric field; asked only when other fields than the default ones are chosen
      */
     public ConfigLoader(
             Map<String, String> environment,
             Supplier<String> hostName,
             Path defaultFile,
-            Supplier<? extends Collection<String>> fieldNames) {
+            FieldRules fieldRules) {
         this.environment = environment;
         this.hostName = hostName;
         this.defaultFile = defaultFile;
-        this.fieldNames = fieldNames;
+        this.fieldRules = fieldRules;
     }
 
     /**
-     * Loads, without a node's labels.
+     * Loads, without what an API server knows.
      *
      * @param flags settings of the command line, each at most once
      * @param fileFlag the file that the command line names; empty to look at the environment and then at the default place
      * @throws ConfigException with every problem
      */
     public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag) throws ConfigException {
-        return load(flags, fileFlag, NodeLabels.NOT_ASKED);
+        return load(flags, fileFlag, ClusterSources.NOT_ASKED);
     }
 
     /**
-     * Loads. Reads the file, the selection file and the named configuration that is chosen, and nothing else.
+     * Loads. Reads the file, the selection file, the named configuration that is chosen and the field file, and nothing else.
      *
-     * @param labels may choose the named configuration; not waited for
+     * @param cluster what an API server knows, such as the label that chooses the named configuration; not waited for
      * @throws ConfigException with every problem
      */
-    public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag, NodeLabels labels)
+    public LoadedConfig load(List<FlagValue> flags, Optional<String> fileFlag, ClusterSources cluster)
             throws ConfigException {
         Report report = new Report(strict(flags));
         Map<Path, String> stamps = new LinkedHashMap<>();
@@ -78,13 +78,14 @@ public final class ConfigLoader {
         if (file.isPresent()) {
             inFile.putAll(ConfigFile.read(file.get(), report));
         }
-        Optional<ChosenConfiguration> named = named(flags, inFile, labels, stamps, report);
+        Optional<ChosenConfiguration> named = named(flags, inFile, cluster.labels(), stamps, report);
         Values values = new Values();
         for (Setting<?> setting : ConfigSchema.ALL) {
             decide(setting, flags, inFile, values, report);
         }
         misspeltVariables(report);
         fillIn(values);
+        new ChosenFields(values, fieldRules, cluster.configMaps(), stamps, report).choose();
         checkTogether(values, report);
         if (!report.problems().isEmpty()) {
             throw new ConfigException(report.problems(), new FileStamps(stamps));
@@ -269,7 +270,7 @@ public final class ConfigLoader {
             Setting<T> setting, List<FlagValue> flags, Map<Setting<?>, RawValue> inFile, Values values, Report report) {
         RawValue written = inFile.get(setting);
         if (written != null) {
-            take(setting, written, values, report);
+            take(setting, written, Values.IN_FILE, values, report);
         }
         for (int i = setting.environment().size() - 1; i >= 0; i--) {
             Spelling variable = setting.environment().get(i);
@@ -278,14 +279,14 @@ public final class ConfigLoader {
             if (!text.isEmpty()) {
                 Place place = Place.environment(variable.name());
                 Optional<RawValue> meant = variable.translate(text, place, setting.path(), report);
-                meant.ifPresent(value -> take(setting, value, values, report));
+                meant.ifPresent(value -> take(setting, value, Values.IN_ENVIRONMENT, values, report));
             }
         }
         for (FlagValue flag : flags) {
             if (flag.setting() == setting) {
                 Place place = Place.flag(flag.flag().name());
                 Optional<RawValue> meant = flag.flag().translate(flag.text(), place, setting.path(), report);
-                meant.ifPresent(value -> take(setting, value, values, report));
+                meant.ifPresent(value -> take(setting, value, Values.ON_COMMAND_LINE, values, report));
             }
         }
         if (!values.has(setting)) {
@@ -293,13 +294,13 @@ public final class ConfigLoader {
         }
     }
 
-    private static <T> void take(Setting<T> setting, RawValue raw, Values values, Report report) {
+    private static <T> void take(Setting<T> setting, RawValue raw, int rank, Values values, Report report) {
         Optional<T> read = setting.type().read(raw, setting.path(), report);
         if (read.isEmpty()) {
             return;
         }
         switch (setting.support()) {
-            case Support.Served _ -> values.put(setting, read.get(), raw.place());
+            case Support.Served _ -> values.put(setting, read.get(), raw, rank);
             case NoEffect(String why) -> report.notice(raw.place(), setting.path(), "has no effect", why);
             case OnlyOff(Set<String> accepted, String nextStep) -> {
                 String text = setting.type().text(read.get());
@@ -373,20 +374,6 @@ public final class ConfigLoader {
                     ConfigSchema.LABEL_FILE.path(),
                     "is empty, and labels.sink is file",
                     "name a file, or set labels.sink to off and see the labels with gpu-node-agent labels");
-        }
-        List<String> fields = values.get(ConfigSchema.METRICS_FIELDS);
-        if (!fields.equals(ConfigSchema.METRICS_FIELDS.defaultValue())) {
-            Collection<String> known = fieldNames.get();
-            for (String field : fields) {
-                if (!known.contains(field)) {
-                    Optional<String> near = Suggestion.nearest(field, known);
-                    report.problem(
-                            values.place(ConfigSchema.METRICS_FIELDS),
-                            ConfigSchema.METRICS_FIELDS.path(),
-                            "\"" + RawValue.printable(field) + "\" is not a field of this version",
-                            near.isPresent() ? "did you mean \"" + near.get() + "\"?" : "remove it");
-                }
-            }
         }
     }
 
@@ -468,17 +455,40 @@ public final class ConfigLoader {
         }
     }
 
-    /** The values of one load. */
-    private static final class Values extends SettingValues {
+    /** The values of one load, and where each was written. */
+    static final class Values extends SettingValues {
+        static final int IN_EXPORTERS_FILE = 1;
+        static final int IN_FILE = 2;
+        static final int IN_ENVIRONMENT = 3;
+        static final int ON_COMMAND_LINE = 4;
+
         private final Map<Setting<?>, Place> places = new HashMap<>();
+        private final Map<Setting<?>, RawValue> written = new HashMap<>();
+        private final Map<Setting<?>, Integer> ranks = new HashMap<>();
 
         <T> void put(Setting<T> setting, T value, Place place) {
             set(setting, value, place.sourceText());
             places.put(setting, place);
         }
 
+        <T> void put(Setting<T> setting, T value, RawValue raw, int rank) {
+            put(setting, value, raw.place());
+            written.put(setting, raw);
+            ranks.put(setting, rank);
+        }
+
         Place place(Setting<?> setting) {
             return places.getOrDefault(setting, Place.DEFAULT);
+        }
+
+        /** As it was written; empty for a default. */
+        Optional<RawValue> raw(Setting<?> setting) {
+            return Optional.ofNullable(written.get(setting));
+        }
+
+        /** How strong the place is where it was written; 0 for a default. */
+        int rank(Setting<?> setting) {
+            return ranks.getOrDefault(setting, 0);
         }
     }
 }

@@ -24,7 +24,7 @@ import io.gpunode.agent.config.SettingTypes.Blocks;
 import io.gpunode.agent.config.SettingTypes.Channels;
 import io.gpunode.agent.config.SettingTypes.Choice;
 import io.gpunode.agent.config.SettingTypes.Choices;
-import io.gpunode.agent.config.SettingTypes.FieldNames;
+import io.gpunode.agent.config.SettingTypes.FieldChoices;
 import io.gpunode.agent.config.SettingTypes.Form;
 import io.gpunode.agent.config.SettingTypes.Interval;
 import io.gpunode.agent.config.SettingTypes.ListenAddresses;
@@ -77,6 +77,10 @@ public final class ConfigSchema {
             new Interval(Duration.ofNanos(1), Duration.ofNanos(Long.MAX_VALUE), true);
 
     private static final String FEW_REQUESTS = "requests to the API server are made one after the other, and few";
+    private static final String ONE_SAMPLE = "the agent keeps the newest sample alone";
+    private static final String GPUS_ARE_FOLLOWED = "GPUs that come and go are always followed";
+    private static final String NO_DCGM_LOG = "there is no DCGM; log.level says what the agent writes";
+    private static final String NO_DUMPS = "/state and gpu-node-agent status tell what the agent knows";
     private static final String NO_MPS = "MPS is not served; share through sharing.timeSlicing";
     /** The block that says where the configuration comes from, which a named configuration cannot say. */
     static final String CONFIG_BLOCK = "config.";
@@ -314,6 +318,7 @@ public final class ConfigSchema {
     static final Setting<Duration> SAMPLING_INTERVAL = own(
                     "sampling.interval", interval(Duration.ofMillis(100), Duration.ofHours(1)), Duration.ofSeconds(5))
             .flag("collect-interval", Meaning.MILLISECONDS)
+            .flag("-c", Meaning.MILLISECONDS)
             .environment("DCGM_EXPORTER_INTERVAL", Meaning.MILLISECONDS)
             .live()
             .describedAs("From one sampling of all GPUs to the next. A scrape shows the newest sample.");
@@ -562,13 +567,42 @@ public final class ConfigSchema {
                     "The state that the label `nvidia.com/mig.config.state` shows while a pod or a process uses a GPU that"
                             + " would have to change. It is waited for in either case.");
 
-    static final Setting<List<String>> METRICS_FIELDS = own("metrics.fields", new FieldNames(), DefaultFields.NAMES)
+    static final Setting<List<FieldChoice>> METRICS_FIELDS = own(
+                    "metrics.fields", new FieldChoices(), DefaultFields.choices())
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
             .live()
-            .describedAs("The fields that `/metrics` shows.");
+            .describedAs("The fields that `/metrics` shows, in either of DCGM's spellings; not beside `metrics.fieldsFile`.");
+
+    static final Setting<String> METRICS_FIELDS_FILE = own("metrics.fieldsFile", PATH_OR_EMPTY, "")
+            .flag("collectors", "-f")
+            .environment("DCGM_EXPORTER_COLLECTORS")
+            .live()
+            .describedAs(
+                    "A field file of dcgm-exporter (CSV) with the fields that `/metrics` shows, as the agent sees it. Where a file is named"
+                            + " that the exporter brings along and that is not there, its fields are shown.");
+
+    static final Setting<String> METRICS_CONFIG_MAP = own("metrics.configMap", new Text(Form.CONFIG_MAP), "")
+            .flag("configmap-data", "-m")
+            .environment("DCGM_EXPORTER_CONFIGMAP_DATA")
+            .describedAs("A ConfigMap, as `namespace:name`, whose key `metrics` holds the text of a field file. It is read from the API"
+                    + " server and wins over `metrics.fieldsFile`, which counts until it has been read.");
+
+    static final Setting<Boolean> METRICS_LEAVE_OUT_UNAVAILABLE = own("metrics.leaveOutUnavailable", SWITCH, false)
+            .live()
+            .describedAs("Whether chosen fields that exist in DCGM and that NVML cannot give are left out with a notice, instead of"
+                    + " being refused.");
+
+    static final Setting<EntitySelector> METRICS_DEVICES = own(
+                    "metrics.devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE)
+            .flag("devices", "-d")
+            .environment("DCGM_EXPORTER_DEVICES_STR")
+            .live()
+            .describedAs("Which GPUs and GPU instances have series, in dcgm-exporter's grammar: `f` for all; `g` for GPUs and `i` for GPU"
+                    + " instances, each alone or with numbers (`g:0,2-4`), both with `+` between them. A GPU's number is its index; a GPU"
+                    + " instance's is DCGM's, eight times the index of its GPU and its place on that.");
 
     static final Setting<Boolean> POD_ATTRIBUTION = own("metrics.podAttribution", SWITCH, true)
-            .flag("kubernetes")
+            .flag("kubernetes", "-k")
             .environment("DCGM_EXPORTER_KUBERNETES")
             .live()
             .describedAs("Whether GPU series carry the labels `container`, `namespace` and `pod` of their user.");
@@ -646,7 +680,7 @@ public final class ConfigSchema {
             .describedAs("The unix socket of that API, as the agent sees it.");
 
     static final Setting<List<String>> HTTP_LISTEN = own("http.listen", new ListenAddresses(), List.of(":9400"))
-            .flag("address")
+            .flag("address", "-a")
             .environment("DCGM_EXPORTER_LISTEN")
             .describedAs("Where `/metrics`, `/healthz`, `/readyz`, `/state` and the status page are served.");
 
@@ -768,6 +802,10 @@ public final class ConfigSchema {
             MIG_CONFIG_FILE,
             MIG_WHILE_IN_USE,
             METRICS_FIELDS,
+            METRICS_FIELDS_FILE,
+            METRICS_CONFIG_MAP,
+            METRICS_LEAVE_OUT_UNAVAILABLE,
+            METRICS_DEVICES,
             POD_ATTRIBUTION,
             ATTRIBUTION_PROCESSES,
             VIRTUAL_GPUS,
@@ -849,13 +887,79 @@ public final class ConfigSchema {
                             "",
                             "share through sharing.timeSlicing, or keep NVIDIA's device plugin on nodes that share through"
                                     + " MPS"))
-                    .describedAs("What is shared through MPS, and in how many shares."));
+                    .describedAs("What is shared through MPS, and in how many shares."),
+            ofExporter("remote-hostengine-info", TEXT, "", "DCGM_REMOTE_HOSTENGINE_INFO")
+                    .flag("-r")
+                    .support(new NoEffect(
+                            "there is no host engine: the agent asks NVML on its own node, and each node runs one"))
+                    .describedAs("The host engine of DCGM that is asked."),
+            ofExporter("fake-gpus", SWITCH, false, "DCGM_EXPORTER_USE_FAKE_GPUS")
+                    .support(onlyOff("false", "leave it out; gpu-node-agent simulate is a node with GPUs that are not there"))
+                    .describedAs("Whether DCGM's injected GPUs are shown."),
+            ofExporter("switch-devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE, "DCGM_EXPORTER_OTHER_DEVICES_STR")
+                    .flag("-s")
+                    .support(new NoEffect("NVML knows no NVSwitches; the NVLinks of GPUs are shown as their fields are chosen"))
+                    .describedAs("Which NVSwitches have series."),
+            ofExporter("cpu-devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE, "DCGM_EXPORTER_CPU_DEVICES_STR")
+                    .flag("-p")
+                    .support(new NoEffect("NVML knows no CPUs; node-exporter shows them"))
+                    .describedAs("Which CPUs have series."),
+            ofExporter("watch-max-keep-age", TEXT, "", "DCGM_EXPORTER_WATCH_MAX_KEEP_AGE")
+                    .support(new NoEffect(ONE_SAMPLE))
+                    .describedAs("How long DCGM keeps samples."),
+            ofExporter("watch-max-keep-samples", TEXT, "", "DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES")
+                    .support(new NoEffect(ONE_SAMPLE))
+                    .describedAs("How many samples DCGM keeps."),
+            ofExporter("enable-exporter-metrics", SWITCH, false, "DCGM_EXPORTER_ENABLE_EXPORTER_METRICS")
+                    .support(new NoEffect("the agent always shows its own metrics, which have other names than those of a Go program"))
+                    .describedAs("Whether the exporter shows metrics of its own process."),
+            ofExporter("enable-gpu-bind-unbind-watch", SWITCH, false, "DCGM_EXPORTER_ENABLE_GPU_BIND_UNBIND_WATCH")
+                    .support(new NoEffect(GPUS_ARE_FOLLOWED))
+                    .describedAs("Whether GPUs that come and go are followed."),
+            ofExporter("gpu-bind-unbind-poll-interval", TEXT, "", "DCGM_EXPORTER_GPU_BIND_UNBIND_POLL_INTERVAL")
+                    .support(new NoEffect(GPUS_ARE_FOLLOWED))
+                    .describedAs("How often is looked for GPUs that came and went."),
+            ofExporter("log-format", words("text", "json"), "text", "DCGM_EXPORTER_LOG_FORMAT")
+                    .support(new NoEffect("the log is lines of text with key=value pairs"))
+                    .describedAs("The form of the log."),
+            ofExporter("enable-dcgm-log", SWITCH, false, "DCGM_EXPORTER_ENABLE_DCGM_LOG")
+                    .support(new NoEffect(NO_DCGM_LOG))
+                    .describedAs("Whether DCGM's log is written."),
+            ofExporter("dcgm-log-level", TEXT, "", "DCGM_EXPORTER_DCGM_LOG_LEVEL")
+                    .support(new NoEffect(NO_DCGM_LOG))
+                    .describedAs("The level of DCGM's log."),
+            ofExporter("dump-enabled", SWITCH, false, "DCGM_EXPORTER_DUMP_ENABLED")
+                    .support(new NoEffect(NO_DUMPS))
+                    .describedAs("Whether dumps for debugging are written."),
+            ofExporter("dump-directory", TEXT, "", "DCGM_EXPORTER_DUMP_DIRECTORY")
+                    .support(new NoEffect(NO_DUMPS))
+                    .describedAs("Where dumps are written."),
+            ofExporter("dump-retention", TEXT, "", "DCGM_EXPORTER_DUMP_RETENTION")
+                    .support(new NoEffect(NO_DUMPS))
+                    .describedAs("How many hours dumps are kept."),
+            ofExporter("dump-compression", SWITCH, true, "DCGM_EXPORTER_DUMP_COMPRESSION")
+                    .support(new NoEffect(NO_DUMPS))
+                    .describedAs("Whether dumps are compressed."),
+            ofExporter("disable-startup-validate", SWITCH, false, "DISABLE_STARTUP_VALIDATE")
+                    .support(new NoEffect("there is no DCGM whose files would be looked at"))
+                    .describedAs("Whether DCGM's files are not looked at."),
+            ofExporter("enable-pprof", SWITCH, false, "DCGM_EXPORTER_ENABLE_PPROF")
+                    .support(new NoEffect("that is the profiler of Go programs; jcmd looks into the agent"))
+                    .describedAs("Whether /debug/pprof/ is served."));
 
     private ConfigSchema() {}
 
-    /** The metric fields that are shown when nothing else is set. */
+    /** The names of the metric fields that are shown when nothing else is set. */
     public static List<String> defaultFields() {
-        return METRICS_FIELDS.defaultValue();
+        return DefaultFields.NAMES;
+    }
+
+    /** A flag of dcgm-exporter that the agent knows only to say what becomes of it. */
+    private static <T> Setting.Builder<T> ofExporter(String flag, SettingType<T> type, T defaultValue, String variable) {
+        return setting("exporter." + flag, type, defaultValue)
+                .notInFile()
+                .flag(flag)
+                .environment(variable);
     }
 
     private static OnlyOff onlyOff(String accepted, String nextStep) {

@@ -10,7 +10,8 @@ public record Place(String problemText, String sourceText) {
     static final Place DEFAULT = new Place("default", "default");
 
     static Place flag(String flag) {
-        return new Place("flag --" + flag, "flag --" + flag);
+        String text = "flag " + (flag.startsWith("-") ? flag : "--" + flag);
+        return new Place(text, text);
     }
 
     static Place environment(String variable) {

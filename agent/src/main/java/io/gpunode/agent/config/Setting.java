@@ -103,7 +103,7 @@ public final class Setting<T> {
                 || type instanceof SettingTypes.ListenAddresses
                 || type instanceof RegularExpressions
                 || type instanceof ResourceNames
-                || type instanceof SettingTypes.FieldNames;
+                || type instanceof SettingTypes.FieldChoices;
     }
 
     @Override

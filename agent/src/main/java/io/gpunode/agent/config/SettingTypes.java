@@ -278,7 +278,8 @@ final class SettingTypes {
         ANNOTATION_PREFIX("prefix of an annotation key, `domain/`"),
         LABEL("name of a label, `domain/name`"),
         NAMESPACE("name of a Kubernetes namespace"),
-        TAINT("key of a taint, `domain/name`");
+        TAINT("key of a taint, `domain/name`"),
+        CONFIG_MAP("name of a ConfigMap, `namespace:name`");
 
         private final String words;
 
@@ -300,7 +301,8 @@ final class SettingTypes {
                 wrongKind(value, setting, "it in quotes if it is meant as text", report);
                 return Optional.empty();
             }
-            String text = value.text();
+            // The exporter's word for having none.
+            String text = form == Form.CONFIG_MAP && value.text().equals("none") ? "" : value.text();
             boolean good = switch (form) {
                 case ANY -> true;
                 case NODE_NAME -> text.isEmpty() || isSubdomain(text);
@@ -309,6 +311,7 @@ final class SettingTypes {
                 case LABEL -> isLabel(text);
                 case TAINT -> text.isEmpty() || isLabel(text);
                 case NAMESPACE -> text.isEmpty() || (text.length() <= 63 && text.indexOf('.') < 0 && isSubdomain(text));
+                case CONFIG_MAP -> text.isEmpty() || isConfigMap(text);
             };
             if (!good) {
                 String example = switch (form) {
@@ -317,6 +320,7 @@ final class SettingTypes {
                     case LABEL -> ", such as nvidia.com/device-plugin.config";
                     case TAINT -> ", such as nvidia.com/gpu-not-ready, without value and effect";
                     case NAMESPACE -> " of at most 63 lower-case letters, digits and dashes";
+                    case CONFIG_MAP -> ", such as monitoring:exporter-metrics";
                     default -> ": lower-case letters, digits, dots and dashes";
                 };
                 report.problem(
@@ -351,6 +355,15 @@ final class SettingTypes {
     }
 
     /** A label's name as Kubernetes allows it: letters, digits, dots, dashes and underscores after an optional domain. */
+    private static boolean isConfigMap(String text) {
+        int colon = text.indexOf(':');
+        return colon > 0
+                && colon <= 63
+                && text.lastIndexOf('.', colon) < 0
+                && isSubdomain(text.substring(0, colon))
+                && isSubdomain(text.substring(colon + 1));
+    }
+
     private static boolean isLabel(String text) {
         int slash = text.indexOf('/');
         if (slash >= 0 && !isSubdomain(text.substring(0, slash))) {
@@ -680,52 +693,109 @@ final class SettingTypes {
         }
     }
 
-    /** Names of metric fields, in order and without repetition: a list, or one text with commas. */
-    static final class FieldNames implements SettingType<List<String>> {
+    /** Metric fields, in order and each name once: names, or blocks that say type and help text, too. */
+    static final class FieldChoices implements SettingType<List<FieldChoice>> {
+        private static final String EXAMPLE = "write names such as DCGM_FI_DEV_GPU_TEMP";
+        private static final List<String> KEYS = List.of("name", "prometheusType", "help");
+
+        /** A choice, and where it stands. */
+        record Placed(FieldChoice choice, Place place) {}
+
         @Override
         public String describe() {
-            return "list of field names";
+            return "list of field names; in the file also blocks of `name`, `prometheusType` and `help`";
         }
 
         @Override
-        public Optional<List<String>> read(RawValue value, String setting, Report report) {
+        public Optional<List<FieldChoice>> read(RawValue value, String setting, Report report) {
+            Optional<List<Placed>> placed = placed(value, setting, report);
+            if (placed.isEmpty()) {
+                return Optional.empty();
+            }
+            List<FieldChoice> choices = new ArrayList<>();
+            for (Placed one : placed.get()) {
+                choices.add(one.choice());
+            }
+            return Optional.of(List.copyOf(choices));
+        }
+
+        /** The same, with where each stands. */
+        static Optional<List<Placed>> placed(RawValue value, String setting, Report report) {
             Optional<List<RawValue>> items = items(value, setting, report);
             if (items.isEmpty()) {
                 return Optional.empty();
             }
             Set<String> names = new LinkedHashSet<>();
+            List<Placed> placed = new ArrayList<>();
             boolean good = true;
             for (RawValue item : items.get()) {
-                if (item.isText() && isFieldName(item.text().strip())) {
-                    names.add(item.text().strip());
-                } else {
-                    report.problem(
-                            item.place(),
-                            setting,
-                            item.shown() + " is not a field name",
-                            "write names such as DCGM_FI_DEV_GPU_TEMP");
+                Optional<FieldChoice> choice = item.is(Kind.BLOCK) ? block(item, setting, report) : name(item);
+                if (choice.isEmpty()) {
+                    if (!item.is(Kind.BLOCK)) {
+                        report.problem(item.place(), setting, item.shown() + " is not a field name", EXAMPLE);
+                    }
                     good = false;
+                } else if (names.add(choice.get().name())) {
+                    placed.add(new Placed(choice.get(), item.place()));
                 }
             }
-            return good ? Optional.of(List.copyOf(names)) : Optional.empty();
+            return good ? Optional.of(placed) : Optional.empty();
         }
 
-        private static boolean isFieldName(String text) {
-            if (!text.startsWith("DCGM_")) {
-                return false;
-            }
-            for (int i = 0; i < text.length(); i++) {
-                char c = text.charAt(i);
-                if ((c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_') {
-                    return false;
+        private static Optional<FieldChoice> name(RawValue item) {
+            String name = item.text().strip();
+            return (item.isText() || item.is(Kind.NUMBER)) && FieldFile.isName(name)
+                    ? Optional.of(FieldChoice.named(name))
+                    : Optional.empty();
+        }
+
+        private static Optional<FieldChoice> block(RawValue item, String setting, Report report) {
+            String[] texts = {"", "", ""};
+            boolean good = true;
+            for (int i = 0; i < item.keys().size(); i++) {
+                RawValue.Key key = item.keys().get(i);
+                RawValue value = item.items().get(i);
+                int at = KEYS.indexOf(key.name());
+                if (at < 0) {
+                    report.unknown(
+                            key.place(),
+                            setting,
+                            "unknown key \"" + RawValue.printable(key.name()) + "\"",
+                            Suggestion.nearest(key.name(), KEYS)
+                                    .map(near -> "did you mean \"" + near + "\"?")
+                                    .orElse("write name, prometheusType and help"));
+                    good &= !report.strict();
+                } else if (value.is(Kind.LIST) || value.is(Kind.BLOCK)) {
+                    wrongKind(value, setting, "a text", report);
+                    good = false;
+                } else {
+                    texts[at] = value.text().strip();
                 }
             }
-            return true;
+            if (!FieldFile.isName(texts[0])) {
+                report.problem(
+                        item.place(),
+                        setting,
+                        texts[0].isEmpty()
+                                ? "the block has no name"
+                                : "\"" + RawValue.printable(texts[0]) + "\" is not a field name",
+                        EXAMPLE);
+                good = false;
+            }
+            if (!texts[1].isEmpty() && !FieldFile.isType(texts[1])) {
+                report.problem(
+                        item.place(),
+                        setting,
+                        "\"" + RawValue.printable(texts[1]) + "\" is not a type",
+                        FieldFile.typeStep(texts[1]));
+                good = false;
+            }
+            return good ? Optional.of(new FieldChoice(texts[0], texts[1], texts[2])) : Optional.empty();
         }
 
         @Override
-        public String text(List<String> value) {
-            return String.join(",", value);
+        public String text(List<FieldChoice> value) {
+            return value.stream().map(FieldChoice::name).collect(Collectors.joining(","));
         }
     }
 

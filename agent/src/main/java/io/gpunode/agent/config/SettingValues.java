@@ -114,7 +114,11 @@ class SettingValues {
                         get(ConfigSchema.MIG_LAYOUT),
                         get(ConfigSchema.MIG_CONFIG_FILE),
                         get(ConfigSchema.MIG_WHILE_IN_USE)),
-                new AgentConfig.Metrics(get(ConfigSchema.METRICS_FIELDS), get(ConfigSchema.POD_ATTRIBUTION)),
+                new AgentConfig.Metrics(
+                        get(ConfigSchema.METRICS_FIELDS),
+                        get(ConfigSchema.METRICS_CONFIG_MAP),
+                        get(ConfigSchema.METRICS_DEVICES),
+                        get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Attribution(
                         get(ConfigSchema.ATTRIBUTION_PROCESSES),
                         get(ConfigSchema.VIRTUAL_GPUS),

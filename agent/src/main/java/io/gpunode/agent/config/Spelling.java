@@ -9,7 +9,7 @@ import java.util.Optional;
 /**
  * A flag or environment variable that sets a setting, and what its text means: other components' names come with their own notations.
  *
- * @param name without dashes
+ * @param name without its two dashes; a short flag keeps its one
  */
 public record Spelling(String name, Meaning meaning) {
     /** How the text is to be understood. */
@@ -41,6 +41,11 @@ public record Spelling(String name, Meaning meaning) {
         public String words() {
             return words;
         }
+    }
+
+    /** A flag as it stands on a command line. */
+    public String flag() {
+        return name.startsWith("-") ? name : "--" + name;
     }
 
     static Spelling asIs(String name) {

@@ -1,6 +1,7 @@
 package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.ConfigMapSource;
 import io.gpunode.agent.config.NodeLabels;
 import io.gpunode.agent.lifecycle.Backoff;
 import io.gpunode.agent.lifecycle.DutyCycle;
@@ -82,6 +83,7 @@ public final class ApiConnection implements Service {
     private final Optional<NodeFeatureWriter> featureWriter;
     private final Optional<StartupTaint> startupTaint;
     private final Optional<StateLabelWriter> migState;
+    private final Optional<FieldConfigMap> fieldConfigMap;
     private final List<Waiting> errands = new ArrayList<>();
     /** Whose turn it is: the first, unless the last turn took too long for all. */
     private int nextErrand;
@@ -102,6 +104,7 @@ public final class ApiConnection implements Service {
      * @param nodeName of the own Node object, unless the credentials are those of its kubelet
      * @param conditionType the name of the node condition
      * @param labels where labels are written, as far as it is the API server's matter
+     * @param fieldConfigMap namespace and name of the ConfigMap of the metric fields, with a colon between them; empty for none
      * @param version the agent's own, for the server's logs
      * @param environment of this process
      * @param own files as this process sees them
@@ -112,6 +115,7 @@ public final class ApiConnection implements Service {
             String nodeName,
             String conditionType,
             AgentConfig.Labels labels,
+            String fieldConfigMap,
             String version,
             Map<String, String> environment,
             HostFiles own,
@@ -126,6 +130,7 @@ public final class ApiConnection implements Service {
                 nodeName,
                 conditionType,
                 labels,
+                fieldConfigMap,
                 version,
                 new AccessSearch(config, environment, own, host),
                 ApiClient.CALL_LIMIT,
@@ -141,6 +146,7 @@ public final class ApiConnection implements Service {
             String nodeName,
             String conditionType,
             AgentConfig.Labels labels,
+            String fieldConfigMap,
             String version,
             AccessSearch search,
             Duration callLimit,
@@ -200,6 +206,13 @@ public final class ApiConnection implements Service {
             featureWriter = Optional.empty();
             migState = Optional.empty();
         }
+        if (enabled && !fieldConfigMap.isEmpty()) {
+            FieldConfigMap made = new FieldConfigMap(fieldConfigMap, clock);
+            this.fieldConfigMap = Optional.of(made);
+            errands.add(new Waiting(made));
+        } else {
+            this.fieldConfigMap = Optional.empty();
+        }
         if (enabled) {
             meters.gauge(
                     "gpu_node_agent_kubernetes_watch_up",
@@ -245,6 +258,20 @@ public final class ApiConnection implements Service {
     /** What keeps the label that tells how a change of MIG stands; empty when the API server is switched off. */
     public Optional<StateLabelWriter> migState() {
         return migState;
+    }
+
+    /** The ConfigMap of the metric fields; empty when there is none or the API server is switched off. */
+    public Optional<FieldConfigMap> fieldConfigMap() {
+        return fieldConfigMap;
+    }
+
+    /** The text of the ConfigMap of the metric fields, or why there is none. */
+    public ConfigMapSource fields() {
+        if (fieldConfigMap.isPresent()) {
+            return fieldConfigMap.get();
+        }
+        return _ -> new ConfigMapSource.Answer.Unknown(
+                enabled ? "it is read from the next start on" : "no API server is used (kubernetes.api is off)");
     }
 
     /** What takes the start-up taint off the Node object; empty when there is none to take off. */

@@ -11,9 +11,4 @@ import org.jspecify.annotations.Nullable;
  * @param type for the TYPE line; null for a label
  * @param help for the HELP line
  */
-record ChosenField(String name, Field field, @Nullable MetricType type, String help) {
-    /** The row under its own name, with its own type and help text. */
-    static ChosenField of(Field field) {
-        return new ChosenField(field.name(), field, field.type(), field.help());
-    }
-}
+record ChosenField(String name, Field field, @Nullable MetricType type, String help) {}

@@ -1,5 +1,6 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.metrics.DeviceSeries.PodLabel;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
@@ -32,7 +33,11 @@ final class DeviceLabels {
     /** {@code 1c.3g.40gb}: the compute instance's part, which the GPU instance's profile does not have. */
     private static final Pattern COMPUTE_PART = Pattern.compile("^\\d+c\\.");
 
+    /** DCGM numbers a GPU's instances from this many times its index on. */
+    private static final int INSTANCE_NUMBERS_OF_A_GPU = 8;
+
     private final List<ChosenField> labelFields;
+    private final EntitySelector devices;
     private final String hostname;
     private long structureVersion = -1;
     private Map<String, List<PodUse>> byDevice = Map.of();
@@ -41,9 +46,11 @@ final class DeviceLabels {
 
     /**
      * @param fields of these the label fields count
+     * @param devices which of them have series
      * @param hostname the value of label {@code hostname}
      */
-    DeviceLabels(List<ChosenField> fields, String hostname) {
+    DeviceLabels(List<ChosenField> fields, EntitySelector devices, String hostname) {
+        this.devices = devices;
         this.labelFields = fields.stream()
                 .filter(chosen -> chosen.field().source() instanceof Field.Label)
                 .toList();
@@ -77,19 +84,26 @@ final class DeviceLabels {
         List<DeviceSeries> built = new ArrayList<>();
         for (int place = 0; place < snapshot.gpus().size(); place++) {
             Gpu gpu = snapshot.gpus().get(place);
-            built.add(series(snapshot, gpu, place, -1, pods.holders(place)));
+            List<DeviceSeries> ofInstances = new ArrayList<>();
             Set<Integer> instances = new HashSet<>();
             for (int mig = 0; mig < gpu.migDevices().size(); mig++) {
                 int instance = gpu.migDevices().get(mig).gpuInstanceId();
-                if (instances.add(instance)) {
-                    built.add(series(snapshot, gpu, place, mig, pods.holders(place, instance)));
+                int number = gpu.index() * INSTANCE_NUMBERS_OF_A_GPU + instances.size();
+                if (instances.add(instance)
+                        && (devices.flexible() || devices.minor().has(number))) {
+                    ofInstances.add(series(snapshot, gpu, place, mig, false, pods.holders(place, instance)));
                 }
             }
+            if (devices.flexible() || devices.major().has(gpu.index())) {
+                built.add(series(snapshot, gpu, place, -1, !ofInstances.isEmpty(), pods.holders(place)));
+            }
+            built.addAll(ofInstances);
         }
         return List.copyOf(built);
     }
 
-    private DeviceSeries series(NodeSnapshot snapshot, Gpu gpu, int place, int migPlace, List<PodUse> holders) {
+    private DeviceSeries series(
+            NodeSnapshot snapshot, Gpu gpu, int place, int migPlace, boolean split, List<PodUse> holders) {
         String index = String.valueOf(gpu.index());
         StringBuilder text = new StringBuilder(320);
         text.append('{');
@@ -132,7 +146,7 @@ final class DeviceLabels {
         return new DeviceSeries(
                 place,
                 migPlace,
-                migPlace < 0 && !gpu.migDevices().isEmpty(),
+                split,
                 index,
                 gpu.id().uuid(),
                 instance,

@@ -8,13 +8,10 @@ import static io.gpunode.agent.metrics.Field.Scope.GPU_INSTANCE;
 import static io.gpunode.agent.metrics.MetricType.COUNTER;
 import static io.gpunode.agent.metrics.MetricType.GAUGE;
 
-import io.gpunode.agent.config.Suggestion;
 import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.WantedReadings;
-import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -533,20 +530,6 @@ public final class FieldCatalogue {
         return FIELDS.stream().filter(Field::byDefault).map(Field::name).toList();
     }
 
-    /** Everything that is wrong with a list of field names, one sentence each, with a suggestion where there is one; empty when it is right. */
-    public static List<String> problems(List<String> names) {
-        List<String> problems = new ArrayList<>();
-        for (String name : names) {
-            if (!BY_NAME.containsKey(name)) {
-                problems.add("metrics.fields: unknown field \"" + name + "\""
-                        + Suggestion.nearest(name, BY_NAME.keySet())
-                                .map(near -> "; did you mean " + near + "?")
-                                .orElse("; docs/metrics.md lists all fields"));
-            }
-        }
-        return problems;
-    }
-
     /**
      * The row that a name or number means: DCGM's old and new spellings in any case, the lower-case names of exporter 1.x, and field ids.
      *
@@ -573,27 +556,6 @@ public final class FieldCatalogue {
     /** All rows. */
     static List<Field> fields() {
         return FIELDS;
-    }
-
-    /**
-     * The rows of these names, sorted by name, each once.
-     *
-     * @param names empty for the default
-     * @throws IllegalArgumentException when a name is unknown; the message names all unknown ones
-     */
-    static List<Field> select(List<String> names) {
-        List<String> problems = problems(names);
-        if (!problems.isEmpty()) {
-            throw new IllegalArgumentException(String.join("\n", problems));
-        }
-        List<Field> selected = new ArrayList<>();
-        for (Field field : FIELDS) {
-            if (names.isEmpty() ? field.byDefault() : names.contains(field.name())) {
-                selected.add(field);
-            }
-        }
-        selected.sort(Comparator.comparing(Field::name));
-        return List.copyOf(selected);
     }
 
     private static Field on(

@@ -1,6 +1,7 @@
 package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.WantedReadings;
@@ -81,7 +82,7 @@ public final class MetricsExposition {
             MonotonicClock clock,
             InstantSource wall) {
         this(
-                new AgentConfig.Metrics(List.of(), true),
+                new AgentConfig.Metrics(List.of(), "", EntitySelector.FLEXIBLE, true),
                 "",
                 "",
                 Long::toString,
@@ -127,11 +128,9 @@ public final class MetricsExposition {
     }
 
     private Guarded[] collectors(AgentConfig.Metrics config) {
-        List<ChosenField> fields = FieldCatalogue.select(config.fields()).stream()
-                .map(ChosenField::of)
-                .toList();
+        List<ChosenField> fields = FieldChoices.rows(config.fields());
         wanted = FieldCatalogue.wanted(fields);
-        DeviceLabels labels = new DeviceLabels(fields, hostname);
+        DeviceLabels labels = new DeviceLabels(fields, config.devices(), hostname);
         return new Guarded[] {
             new Guarded(new DeviceCollector(fields, labels, xidText)),
             new Guarded(new HealthCollector()),

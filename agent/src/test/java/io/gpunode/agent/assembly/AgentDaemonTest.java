@@ -2,6 +2,7 @@ package io.gpunode.agent.assembly;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.LoadedConfig;
@@ -143,11 +144,11 @@ class AgentDaemonTest {
     void aConfigurationThatCannotBeAppliedIsShownAsRefused() throws Exception {
         // Given
         server.labels(Map.of(LABEL, "whole"));
-        AgentAssembly assembly = start("", labels -> {
-            if (labels.label(LABEL).equals(new NodeLabels.Answer.Value("halves"))) {
+        AgentAssembly assembly = start("", cluster -> {
+            if (cluster.labels().label(LABEL).equals(new NodeLabels.Answer.Value("halves"))) {
                 throw new IllegalStateException("nobody thought of this");
             }
-            return load(labels);
+            return load(cluster);
         });
         awaitHealthy(GPU, 8);
 
@@ -224,7 +225,7 @@ class AgentDaemonTest {
 
     private AgentAssembly start(String yaml, AgentDaemon.Reload reload) throws Exception {
         write(yaml);
-        LoadedConfig config = load(NodeLabels.NOT_ASKED);
+        LoadedConfig config = load(ClusterSources.NOT_ASKED);
         FutureTask<Boolean> begun = new FutureTask<>(() -> daemon.run(config, reload, started::add));
         run = begun;
         Thread.ofPlatform().daemon().name("agent").start(begun);
@@ -233,12 +234,12 @@ class AgentDaemonTest {
         return assembly;
     }
 
-    private LoadedConfig load(NodeLabels labels) throws ConfigException {
+    private LoadedConfig load(ClusterSources cluster) throws ConfigException {
         return new ConfigLoader(
                         Map.of("CONFIG_FILE_SRCDIR", folder.resolve("named").toString()),
                         () -> "node-a",
                         folder.resolve("config.yaml"),
-                        List::of)
-                .load(List.of(), Optional.empty(), labels);
+                        _ -> Optional.empty())
+                .load(List.of(), Optional.empty(), cluster);
     }
 }

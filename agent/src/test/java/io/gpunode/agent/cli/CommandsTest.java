@@ -3,7 +3,7 @@ package io.gpunode.agent.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.ConfigSchema;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.metrics.FieldCatalogue;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,7 +61,7 @@ class CommandsTest {
         Terminal terminal = new Terminal().runner((_, reload) -> {
             Files.writeString(file, "sampling: {interval: 2s}");
             seen[0] =
-                    reload.load(NodeLabels.NONE).config().sampling().interval().toString();
+                    reload.load(ClusterSources.NOT_ASKED).config().sampling().interval().toString();
             return ExitCode.OK;
         });
 

@@ -87,6 +87,8 @@ class ConfigFileTest {
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
                     - DCGM_FI_DEV_POWER_USAGE
+                  configMap: monitoring:fields
+                  devices: g+i:0-2
                   podAttribution: false
                 attribution:
                   processes: false
@@ -172,7 +174,16 @@ class ConfigFileTest {
                                 true,
                                 "gpu-operator"),
                         new AgentConfig.Mig(true, "all-balanced", "/etc/mig.yaml", AgentConfig.MigWhileInUse.PENDING),
-                        new AgentConfig.Metrics(List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"), false),
+                        new AgentConfig.Metrics(
+                                List.of(
+                                        FieldChoice.named("DCGM_FI_DEV_GPU_TEMP"),
+                                        FieldChoice.named("DCGM_FI_DEV_POWER_USAGE")),
+                                "monitoring:fields",
+                                new EntitySelector(
+                                        false,
+                                        new EntitySelector.Chosen(true, List.of()),
+                                        new EntitySelector.Chosen(false, List.of(new EntitySelector.Range(0, 2)))),
+                                false),
                         new AgentConfig.Attribution(
                                 false,
                                 true,
@@ -403,7 +414,7 @@ class ConfigFileTest {
     }
 
     @Test
-    void aFieldThatDoesNotExistIsToldWithTheNearestOne() {
+    void aFieldThatDoesNotExistIsToldWithItsLineAndColumn() {
         // Given
         Loading loading = new Loading(directory).file("metrics: {fields: [DCGM_FI_DEV_GPU_TMP]}");
 
@@ -413,8 +424,7 @@ class ConfigFileTest {
         // Then
         assertThat(problems)
                 .containsExactly(
-                        "config.yaml:1:19: metrics.fields: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; did"
-                                + " you mean \"DCGM_FI_DEV_GPU_TEMP\"?");
+                        "config.yaml:1:20: metrics.fields: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; remove it");
     }
 
     @Test

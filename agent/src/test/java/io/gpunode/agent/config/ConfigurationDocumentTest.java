@@ -3,6 +3,7 @@ package io.gpunode.agent.config;
 import io.gpunode.agent.testing.Golden;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -121,18 +122,18 @@ class ConfigurationDocumentTest {
         if (!setting.defaultWords().isEmpty() && !setting.defaultText().isEmpty()) {
             out.append("  (").append(setting.defaultText().replace(",", ", ")).append(")\n");
         }
-        names(out, "Flag", "--", setting.flags());
-        names(out, "Environment", "", setting.environment());
+        names(out, "Flag", Spelling::flag, setting.flags());
+        names(out, "Environment", Spelling::name, setting.environment());
         if (setting.live()) {
             out.append("- Live: applied by a reload\n");
         }
     }
 
-    private static void names(StringBuilder out, String title, String prefix, List<Spelling> spellings) {
+    private static void names(StringBuilder out, String title, Function<Spelling, String> text, List<Spelling> spellings) {
         List<String> texts = new ArrayList<>();
         for (Spelling spelling : spellings) {
             String words = spelling.meaning().words();
-            texts.add("`" + prefix + spelling.name() + "`" + (words.isEmpty() ? "" : " (" + words + ")"));
+            texts.add("`" + text.apply(spelling) + "`" + (words.isEmpty() ? "" : " (" + words + ")"));
         }
         if (!texts.isEmpty()) {
             out.append("- ")
@@ -153,7 +154,7 @@ class ConfigurationDocumentTest {
     private static void others(StringBuilder out) {
         out.append("""
 
-                ## Settings of the device plugin and of GPU feature discovery that this version does not serve
+                ## Settings of the components that the agent stands in for, and that it does not serve
 
                 They are known, so that a file can be shared. Any value that is not listed here is refused with the next step; those without
                 effect are told when the agent starts.
@@ -175,9 +176,9 @@ class ConfigurationDocumentTest {
                 out.append("| ")
                         .append(setting.inFile() ? "`" + setting.path() + "`" : "not in the file")
                         .append(" | ")
-                        .append(plain("--", setting.flags()))
+                        .append(plain(Spelling::flag, setting.flags()))
                         .append(" | ")
-                        .append(plain("", setting.environment()))
+                        .append(plain(Spelling::name, setting.environment()))
                         .append(" | ")
                         .append(accepted)
                         .append(" |\n");
@@ -185,9 +186,9 @@ class ConfigurationDocumentTest {
         }
     }
 
-    private static String plain(String prefix, List<Spelling> spellings) {
+    private static String plain(Function<Spelling, String> text, List<Spelling> spellings) {
         return spellings.stream()
-                .map(spelling -> "`" + prefix + spelling.name() + "`")
+                .map(spelling -> "`" + text.apply(spelling) + "`")
                 .collect(java.util.stream.Collectors.joining(", "));
     }
 }

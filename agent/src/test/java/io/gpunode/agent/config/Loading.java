@@ -19,6 +19,8 @@ final class Loading {
     private final List<FlagValue> flags = new ArrayList<>();
     private Optional<String> file = Optional.empty();
     private boolean pending;
+    private FieldRules fields = Loading::judge;
+    private ConfigMapSource configMaps = ConfigMapSource.NOT_ASKED;
     private NodeLabels.Answer label = new NodeLabels.Answer.Unknown("no API server is used");
 
     Loading(Path directory) {
@@ -76,8 +78,20 @@ final class Loading {
         return this;
     }
 
+    /** What is to say about fields. */
+    Loading rules(FieldRules rules) {
+        fields = rules;
+        return this;
+    }
+
+    /** What the API server says of ConfigMaps. */
+    Loading configMaps(ConfigMapSource source) {
+        configMaps = source;
+        return this;
+    }
+
     LoadedConfig load() throws ConfigException {
-        return loader().load(flags, file, new NodeLabels() {
+        return loader().load(flags, file, new ClusterSources(new NodeLabels() {
             @Override
             public Answer label(String name) {
                 return name.equals("nvidia.com/device-plugin.config") ? label : new Answer.NotSet();
@@ -92,7 +106,7 @@ final class Loading {
             public void onChange(Runnable changed) {
                 throw new UnsupportedOperationException("a load does not wait for changes");
             }
-        });
+        }, configMaps));
     }
 
     /** The problems, with the directory left out of their places. */
@@ -125,11 +139,29 @@ final class Loading {
         throw new IllegalArgumentException("no setting " + setting);
     }
 
+    /** Knows two fields, and one that cannot be read; remarks on a label. */
+    private static Optional<FieldRules.Remark> judge(FieldChoice choice) {
+        String name = "\"" + choice.name() + "\"";
+        return switch (choice.name()) {
+            case "DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE" ->
+                choice.type().equals("label")
+                        ? Optional.of(new FieldRules.Remark(
+                                FieldRules.Gravity.SHOWN, name + " is no label", "it is shown as gauge"))
+                        : Optional.empty();
+            case "DCGM_FI_DEV_NVSWITCH_POWER" ->
+                Optional.of(new FieldRules.Remark(
+                        FieldRules.Gravity.UNAVAILABLE, name + " cannot be shown: NVML knows no switch", "remove it"));
+            default ->
+                Optional.of(new FieldRules.Remark(
+                        FieldRules.Gravity.UNKNOWN, name + " is not a field of this version", "remove it"));
+        };
+    }
+
     ConfigLoader loader() {
         return new ConfigLoader(
                 environment,
                 () -> "node-a",
                 directory.resolve("default.yaml"),
-                () -> List.of("DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_POWER_USAGE"));
+                fields);
     }
 }

@@ -89,7 +89,7 @@ class SocketNamesTest {
                                 directory),
                         () -> "node-a",
                         Path.of("/nonexistent"),
-                        List::of)
+                        _ -> Optional.empty())
                 .load(List.of(), Optional.empty());
     }
 }

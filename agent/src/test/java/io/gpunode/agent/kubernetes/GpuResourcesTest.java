@@ -68,7 +68,7 @@ class GpuResourcesTest {
     private AgentConfig config(String yaml) throws IOException, ConfigException {
         Path file = directory.resolve("config.yaml");
         Files.writeString(file, yaml);
-        return new ConfigLoader(Map.of(), () -> "node-a", file, Set::of)
+        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty())
                 .load(List.of(), Optional.of(file.toString()))
                 .config();
     }

@@ -31,10 +31,10 @@ final class Harness implements AutoCloseable {
     private final Heartbeats heartbeats = new Heartbeats(time);
 
     private Harness(Path root, String node) {
-        this(root, node, false, CALL_LIMIT);
+        this(root, node, false, CALL_LIMIT, "");
     }
 
-    private Harness(Path root, String node, boolean takeLabels, Duration callLimit) {
+    private Harness(Path root, String node, boolean takeLabels, Duration callLimit, String fieldConfigMap) {
         AgentConfig.Kubernetes config =
                 new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true, "nvidia.com/gpu-not-ready");
         this.root = root;
@@ -44,6 +44,7 @@ final class Harness implements AutoCloseable {
                 node,
                 "GpuHealthy",
                 new AgentConfig.Labels(AgentConfig.LabelOutput.AUTO, "", "", true, false, false, takeLabels, "gpu"),
+                fieldConfigMap,
                 "1.2.3",
                 new AccessSearch(config, Map.of(), new SystemHostFiles(Path.of("/")), files),
                 callLimit,
@@ -71,12 +72,12 @@ final class Harness implements AutoCloseable {
 
     /** The same, and it takes labels from whoever else manages them. */
     static Harness takingLabels(FakeApiServer server, Path root) throws IOException {
-        return new Harness(root, NODE, true, CALL_LIMIT).to(server);
+        return new Harness(root, NODE, true, CALL_LIMIT, "").to(server);
     }
 
     /** The same as {@link #connectedTo}, and it waits for {@link #SHORT_CALL_LIMIT} only. */
     static Harness impatient(FakeApiServer server, Path root) throws IOException {
-        return new Harness(root, NODE, false, SHORT_CALL_LIMIT).to(server);
+        return new Harness(root, NODE, false, SHORT_CALL_LIMIT, "").to(server);
     }
 
     private Harness to(FakeApiServer server) throws IOException {

@@ -34,17 +34,6 @@ class FieldCatalogueTest {
 
         // Then: twenty device rows, five profiling rows and the driver's version as a label
         assertThat(names).hasSize(26);
-        assertThat(FieldCatalogue.select(List.of())).hasSize(26);
-    }
-
-    @Test
-    void sortsChosenFieldsByNameAndDropsRepetitions() {
-        // When
-        List<Field> fields =
-                FieldCatalogue.select(List.of("DCGM_FI_DEV_SM_CLOCK", "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_SM_CLOCK"));
-
-        // Then
-        assertThat(fields.stream().map(Field::name)).containsExactly("DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_SM_CLOCK");
     }
 
     @Test

@@ -1,6 +1,8 @@
 package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.EntitySelector;
+import io.gpunode.agent.config.FieldChoice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.podresources.PodResourcesPicture;
@@ -28,7 +30,7 @@ final class Pages {
     static final InstantSource WALL = InstantSource.fixed(Snapshots.AT.plusSeconds(3));
 
     private final NodeSnapshot snapshot;
-    private List<String> fields = List.of();
+    private List<FieldChoice> fields = named(FieldCatalogue.defaultNames());
     private Map<String, List<PodUse>> holders = new LinkedHashMap<>();
     private @Nullable String podError = "";
 
@@ -41,8 +43,16 @@ final class Pages {
     }
 
     Pages fields(List<String> chosen) {
+        return choices(named(chosen));
+    }
+
+    Pages choices(List<FieldChoice> chosen) {
         fields = chosen;
         return this;
+    }
+
+    static List<FieldChoice> named(List<String> names) {
+        return names.stream().map(FieldChoice::named).toList();
     }
 
     /** Pairs with the holders of {@code device} so far. */
@@ -70,7 +80,7 @@ final class Pages {
                 ? Optional.empty()
                 : Optional.of(new PodResourcesPicture(holders, new Tick(NOW.nanos() - 2_500_000_000L), podError));
         return new MetricsExposition(
-                new AgentConfig.Metrics(fields, true),
+                new AgentConfig.Metrics(fields, "", EntitySelector.FLEXIBLE, true),
                 "node-a",
                 "0.1.0",
                 xid -> xid == 48 ? "Double Bit ECC Error" : "Unknown Error",
