@@ -1,11 +1,11 @@
 package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.config.ChosenConfiguration;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigDiff;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigWatch;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.LibraryLog;
 import io.gpunode.agent.log.Log;

@@ -1,8 +1,8 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.ClusterSources;
 
 /** Runs the agent until it is told to stop. */
 @FunctionalInterface

@@ -89,7 +89,8 @@ record RunArguments(
             }
             if (ownFlags.contains(name)) {
                 Optional<String> value = value("--" + name, attached);
-                once("--" + name, Optional.ofNullable(extras.get(name)), value).ifPresent(text -> extras.put(name, text));
+                once("--" + name, Optional.ofNullable(extras.get(name)), value)
+                        .ifPresent(text -> extras.put(name, text));
                 return;
             }
             for (Setting<?> setting : ConfigSchema.ALL) {

@@ -26,8 +26,7 @@ record Shell(Map<String, String> environment, InputStream in, PrintStream out, P
 
     /** A loader that looks at every source. */
     ConfigLoader loader() {
-        return new ConfigLoader(
-                environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldChoices::judge);
+        return new ConfigLoader(environment, Shell::hostName, Path.of(ConfigSchema.DEFAULT_FILE), FieldChoices::judge);
     }
 
     /** A loader that looks at a file only. */

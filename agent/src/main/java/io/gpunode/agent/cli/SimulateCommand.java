@@ -2,10 +2,10 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.assembly.AgentAssembly;
 import io.gpunode.agent.assembly.AgentDaemon;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.GoDuration;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;

@@ -423,8 +423,7 @@ public record AgentConfig(
      * @param devices {@code metrics.devices}: which devices have series
      * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
      */
-    public record Metrics(
-            List<FieldChoice> fields, String configMap, EntitySelector devices, boolean podAttribution) {
+    public record Metrics(List<FieldChoice> fields, String configMap, EntitySelector devices, boolean podAttribution) {
         public Metrics {
             fields = List.copyOf(fields);
         }

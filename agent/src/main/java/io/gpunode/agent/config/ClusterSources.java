@@ -8,6 +8,5 @@ package io.gpunode.agent.config;
  */
 public record ClusterSources(NodeLabels labels, ConfigMapSource configMaps) {
     /** Before anybody could ask. */
-    public static final ClusterSources NOT_ASKED =
-            new ClusterSources(NodeLabels.NOT_ASKED, ConfigMapSource.NOT_ASKED);
+    public static final ClusterSources NOT_ASKED = new ClusterSources(NodeLabels.NOT_ASKED, ConfigMapSource.NOT_ASKED);
 }

@@ -12,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -42,10 +41,7 @@ public final class ConfigLoader {
      * @param fieldRules says what is to say about the choice of a metric field; asked only when other fields than the default ones are chosen
      */
     public ConfigLoader(
-            Map<String, String> environment,
-            Supplier<String> hostName,
-            Path defaultFile,
-            FieldRules fieldRules) {
+            Map<String, String> environment, Supplier<String> hostName, Path defaultFile, FieldRules fieldRules) {
         this.environment = environment;
         this.hostName = hostName;
         this.defaultFile = defaultFile;

@@ -571,7 +571,8 @@ public final class ConfigSchema {
                     "metrics.fields", new FieldChoices(), DefaultFields.choices())
             .defaultWords("the rows that are active in dcgm-exporter's default counters file")
             .live()
-            .describedAs("The fields that `/metrics` shows, in either of DCGM's spellings; not beside `metrics.fieldsFile`.");
+            .describedAs(
+                    "The fields that `/metrics` shows, in either of DCGM's spellings; not beside `metrics.fieldsFile`.");
 
     static final Setting<String> METRICS_FIELDS_FILE = own("metrics.fieldsFile", PATH_OR_EMPTY, "")
             .flag("collectors", "-f")
@@ -584,22 +585,25 @@ public final class ConfigSchema {
     static final Setting<String> METRICS_CONFIG_MAP = own("metrics.configMap", new Text(Form.CONFIG_MAP), "")
             .flag("configmap-data", "-m")
             .environment("DCGM_EXPORTER_CONFIGMAP_DATA")
-            .describedAs("A ConfigMap, as `namespace:name`, whose key `metrics` holds the text of a field file. It is read from the API"
-                    + " server and wins over `metrics.fieldsFile`, which counts until it has been read.");
+            .describedAs(
+                    "A ConfigMap, as `namespace:name`, whose key `metrics` holds the text of a field file. It is read from the API"
+                            + " server and wins over `metrics.fieldsFile`, which counts until it has been read.");
 
     static final Setting<Boolean> METRICS_LEAVE_OUT_UNAVAILABLE = own("metrics.leaveOutUnavailable", SWITCH, false)
             .live()
-            .describedAs("Whether chosen fields that exist in DCGM and that NVML cannot give are left out with a notice, instead of"
-                    + " being refused.");
+            .describedAs(
+                    "Whether chosen fields that exist in DCGM and that NVML cannot give are left out with a notice, instead of"
+                            + " being refused.");
 
     static final Setting<EntitySelector> METRICS_DEVICES = own(
                     "metrics.devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE)
             .flag("devices", "-d")
             .environment("DCGM_EXPORTER_DEVICES_STR")
             .live()
-            .describedAs("Which GPUs and GPU instances have series, in dcgm-exporter's grammar: `f` for all; `g` for GPUs and `i` for GPU"
-                    + " instances, each alone or with numbers (`g:0,2-4`), both with `+` between them. A GPU's number is its index; a GPU"
-                    + " instance's is DCGM's, eight times the index of its GPU and its place on that.");
+            .describedAs(
+                    "Which GPUs and GPU instances have series, in dcgm-exporter's grammar: `f` for all; `g` for GPUs and `i` for GPU"
+                            + " instances, each alone or with numbers (`g:0,2-4`), both with `+` between them. A GPU's number is its index; a GPU"
+                            + " instance's is DCGM's, eight times the index of its GPU and its place on that.");
 
     static final Setting<Boolean> POD_ATTRIBUTION = own("metrics.podAttribution", SWITCH, true)
             .flag("kubernetes", "-k")
@@ -894,13 +898,23 @@ public final class ConfigSchema {
                             "there is no host engine: the agent asks NVML on its own node, and each node runs one"))
                     .describedAs("The host engine of DCGM that is asked."),
             ofExporter("fake-gpus", SWITCH, false, "DCGM_EXPORTER_USE_FAKE_GPUS")
-                    .support(onlyOff("false", "leave it out; gpu-node-agent simulate is a node with GPUs that are not there"))
+                    .support(onlyOff(
+                            "false", "leave it out; gpu-node-agent simulate is a node with GPUs that are not there"))
                     .describedAs("Whether DCGM's injected GPUs are shown."),
-            ofExporter("switch-devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE, "DCGM_EXPORTER_OTHER_DEVICES_STR")
+            ofExporter(
+                            "switch-devices",
+                            new EntitySelector.Type(),
+                            EntitySelector.FLEXIBLE,
+                            "DCGM_EXPORTER_OTHER_DEVICES_STR")
                     .flag("-s")
-                    .support(new NoEffect("NVML knows no NVSwitches; the NVLinks of GPUs are shown as their fields are chosen"))
+                    .support(new NoEffect(
+                            "NVML knows no NVSwitches; the NVLinks of GPUs are shown as their fields are chosen"))
                     .describedAs("Which NVSwitches have series."),
-            ofExporter("cpu-devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE, "DCGM_EXPORTER_CPU_DEVICES_STR")
+            ofExporter(
+                            "cpu-devices",
+                            new EntitySelector.Type(),
+                            EntitySelector.FLEXIBLE,
+                            "DCGM_EXPORTER_CPU_DEVICES_STR")
                     .flag("-p")
                     .support(new NoEffect("NVML knows no CPUs; node-exporter shows them"))
                     .describedAs("Which CPUs have series."),
@@ -911,7 +925,9 @@ public final class ConfigSchema {
                     .support(new NoEffect(ONE_SAMPLE))
                     .describedAs("How many samples DCGM keeps."),
             ofExporter("enable-exporter-metrics", SWITCH, false, "DCGM_EXPORTER_ENABLE_EXPORTER_METRICS")
-                    .support(new NoEffect("the agent always shows its own metrics, which have other names than those of a Go program"))
+                    .support(
+                            new NoEffect(
+                                    "the agent always shows its own metrics, which have other names than those of a Go program"))
                     .describedAs("Whether the exporter shows metrics of its own process."),
             ofExporter("enable-gpu-bind-unbind-watch", SWITCH, false, "DCGM_EXPORTER_ENABLE_GPU_BIND_UNBIND_WATCH")
                     .support(new NoEffect(GPUS_ARE_FOLLOWED))
@@ -955,7 +971,8 @@ public final class ConfigSchema {
     }
 
     /** A flag of dcgm-exporter that the agent knows only to say what becomes of it. */
-    private static <T> Setting.Builder<T> ofExporter(String flag, SettingType<T> type, T defaultValue, String variable) {
+    private static <T> Setting.Builder<T> ofExporter(
+            String flag, SettingType<T> type, T defaultValue, String variable) {
         return setting("exporter." + flag, type, defaultValue)
                 .notInFile()
                 .flag(flag)

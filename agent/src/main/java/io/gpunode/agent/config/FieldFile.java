@@ -141,8 +141,7 @@ final class FieldFile {
             return;
         }
         String said = isType(type.text()) ? type.text() : "";
-        Row row =
-                new Row(new FieldChoice(field, said, cells.get(2).text()), first.place());
+        Row row = new Row(new FieldChoice(field, said, cells.get(2).text()), first.place());
         Row before = byName.putIfAbsent(field, row);
         if (before == null) {
             rows.add(row);
@@ -150,7 +149,8 @@ final class FieldFile {
             report.notice(
                     first.place(),
                     "",
-                    quoted(field) + " is listed twice, first at " + before.place().problemText(),
+                    quoted(field) + " is listed twice, first at "
+                            + before.place().problemText(),
                     "the first row counts; remove one of the two");
         }
     }

@@ -92,7 +92,9 @@ public final class FieldConfigMap implements Errand, ConfigMapSource {
         if (!why.isEmpty() && !why.equals(problem)) {
             LOG.warn(
                     "the ConfigMap of the metric fields cannot be used; "
-                            + (text == null ? "the field file or the default counts" : "what was read of it last stays"),
+                            + (text == null
+                                    ? "the field file or the default counts"
+                                    : "what was read of it last stays"),
                     "map",
                     map,
                     "error",

@@ -71,7 +71,8 @@ class ContainerIT {
                   listen: 127.0.0.1:0
                 """.formatted(settings, folder.resolve("kubelet"), folder.resolve("pods.sock")));
         AgentAssembly assembly = new AgentAssembly(
-                new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty()).load(List.of(), Optional.empty()),
+                new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty())
+                        .load(List.of(), Optional.empty()),
                 "test",
                 EventLoops.open("agent-io"),
                 SystemTime.monotonic(),

@@ -78,6 +78,7 @@ class EventsOfANodeTest {
                 http: {listen: "127.0.0.1:0"}
                 """.formatted(
                         node.hostRoot(), node.devicePluginDirectory(), node.podResourcesSocket(), kubeconfig));
-        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty()).load(List.of(), Optional.empty());
+        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty())
+                .load(List.of(), Optional.empty());
     }
 }

@@ -323,6 +323,7 @@ class MigLayoutOfANodeTest {
                         node.hostRoot(),
                         node.devicePluginDirectory(),
                         node.podResourcesSocket()));
-        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty()).load(List.of(), Optional.empty());
+        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty())
+                .load(List.of(), Optional.empty());
     }
 }

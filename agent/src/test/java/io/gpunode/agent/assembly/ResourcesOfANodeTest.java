@@ -424,6 +424,7 @@ class ResourcesOfANodeTest {
                 http:
                   listen: 127.0.0.1:0
                 """.formatted(yaml, node.hostRoot(), node.devicePluginDirectory(), node.podResourcesSocket()));
-        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty()).load(List.of(), Optional.empty());
+        return new ConfigLoader(Map.of(), () -> "node-a", file, _ -> Optional.empty())
+                .load(List.of(), Optional.empty());
     }
 }

@@ -2,8 +2,8 @@ package io.gpunode.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.ClusterSources;
+import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.metrics.FieldCatalogue;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -60,8 +60,11 @@ class CommandsTest {
         String[] seen = new String[1];
         Terminal terminal = new Terminal().runner((_, reload) -> {
             Files.writeString(file, "sampling: {interval: 2s}");
-            seen[0] =
-                    reload.load(ClusterSources.NOT_ASKED).config().sampling().interval().toString();
+            seen[0] = reload.load(ClusterSources.NOT_ASKED)
+                    .config()
+                    .sampling()
+                    .interval()
+                    .toString();
             return ExitCode.OK;
         });
 

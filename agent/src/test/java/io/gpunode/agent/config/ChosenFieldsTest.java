@@ -78,8 +78,9 @@ class ChosenFieldsTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("counters.csv:1:1: \"DCGM_FI_DEV_NVSWITCH_POWER\" cannot be shown: NVML knows no switch;"
-                        + " remove it, or set metrics.leaveOutUnavailable to true to leave such fields out");
+                .containsExactly(
+                        "counters.csv:1:1: \"DCGM_FI_DEV_NVSWITCH_POWER\" cannot be shown: NVML knows no switch;"
+                                + " remove it, or set metrics.leaveOutUnavailable to true to leave such fields out");
     }
 
     @Test
@@ -94,8 +95,9 @@ class ChosenFieldsTest {
         // Then
         assertThat(loaded.config().metrics().fields()).containsExactly(HEAT);
         assertThat(loading.notices())
-                .containsExactly("counters.csv:1:1: \"DCGM_FI_DEV_NVSWITCH_POWER\" cannot be shown: NVML knows no switch;"
-                        + " it is left out");
+                .containsExactly(
+                        "counters.csv:1:1: \"DCGM_FI_DEV_NVSWITCH_POWER\" cannot be shown: NVML knows no switch;"
+                                + " it is left out");
     }
 
     @Test
@@ -146,7 +148,8 @@ class ChosenFieldsTest {
     @Test
     void aFileOfTheCommandLineWinsOverTheFieldsOfTheConfiguration() throws Exception {
         // Given
-        Loading loading = with("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n").file("metrics: {fields: [DCGM_FI_DEV_POWER_USAGE]}");
+        Loading loading =
+                with("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n").file("metrics: {fields: [DCGM_FI_DEV_POWER_USAGE]}");
 
         // When
         List<FieldChoice> fields = loading.load().config().metrics().fields();
@@ -180,8 +183,9 @@ class ChosenFieldsTest {
 
         // Then
         assertThat(problems)
-                .containsExactly("config.yaml:3:15: metrics.fieldsFile: is set beside metrics.fields (config.yaml:2:11); keep"
-                        + " one of the two");
+                .containsExactly(
+                        "config.yaml:3:15: metrics.fieldsFile: is set beside metrics.fields (config.yaml:2:11); keep"
+                                + " one of the two");
     }
 
     @Test
@@ -226,9 +230,10 @@ class ChosenFieldsTest {
         // Then
         assertThat(loaded.config().metrics().fields()).containsExactly(HEAT);
         assertThat(loading.notices())
-                .containsExactly("flag --configmap-data: metrics.configMap: the ConfigMap \"gpu:fields\" has not been read: the"
-                        + " API server has not been asked yet; until it has, /metrics shows what the field file or the default"
-                        + " says");
+                .containsExactly(
+                        "flag --configmap-data: metrics.configMap: the ConfigMap \"gpu:fields\" has not been read: the"
+                                + " API server has not been asked yet; until it has, /metrics shows what the field file or the default"
+                                + " says");
     }
 
     @Test

@@ -129,7 +129,8 @@ class ConfigurationDocumentTest {
         }
     }
 
-    private static void names(StringBuilder out, String title, Function<Spelling, String> text, List<Spelling> spellings) {
+    private static void names(
+            StringBuilder out, String title, Function<Spelling, String> text, List<Spelling> spellings) {
         List<String> texts = new ArrayList<>();
         for (Spelling spelling : spellings) {
             String words = spelling.meaning().words();

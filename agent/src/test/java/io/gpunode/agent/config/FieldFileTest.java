@@ -116,10 +116,12 @@ class FieldFileTest {
         List<FieldChoice> choices = read("A, gauge, One.\nB, gauge, Two.\nA, counter, Three.\n");
 
         // Then
-        assertThat(choices).containsExactly(new FieldChoice("A", "gauge", "One."), new FieldChoice("B", "gauge", "Two."));
+        assertThat(choices)
+                .containsExactly(new FieldChoice("A", "gauge", "One."), new FieldChoice("B", "gauge", "Two."));
         assertThat(report.notices().stream().map(Problem::toString))
-                .containsExactly("counters.csv:3:1: \"A\" is listed twice, first at counters.csv:1:1; the first row counts;"
-                        + " remove one of the two");
+                .containsExactly(
+                        "counters.csv:3:1: \"A\" is listed twice, first at counters.csv:1:1; the first row counts;"
+                                + " remove one of the two");
     }
 
     @Test
@@ -137,6 +139,8 @@ class FieldFileTest {
         read("# nothing\n\n");
 
         // Then
-        assertThat(problems()).hasSize(1).allSatisfy(text -> assertThat(text).startsWith("counters.csv: holds no field; "));
+        assertThat(problems())
+                .hasSize(1)
+                .allSatisfy(text -> assertThat(text).startsWith("counters.csv: holds no field; "));
     }
 }

@@ -91,22 +91,29 @@ final class Loading {
     }
 
     LoadedConfig load() throws ConfigException {
-        return loader().load(flags, file, new ClusterSources(new NodeLabels() {
-            @Override
-            public Answer label(String name) {
-                return name.equals("nvidia.com/device-plugin.config") ? label : new Answer.NotSet();
-            }
+        return loader().load(
+                        flags,
+                        file,
+                        new ClusterSources(
+                                new NodeLabels() {
+                                    @Override
+                                    public Answer label(String name) {
+                                        return name.equals("nvidia.com/device-plugin.config")
+                                                ? label
+                                                : new Answer.NotSet();
+                                    }
 
-            @Override
-            public boolean pending() {
-                return pending;
-            }
+                                    @Override
+                                    public boolean pending() {
+                                        return pending;
+                                    }
 
-            @Override
-            public void onChange(Runnable changed) {
-                throw new UnsupportedOperationException("a load does not wait for changes");
-            }
-        }, configMaps));
+                                    @Override
+                                    public void onChange(Runnable changed) {
+                                        throw new UnsupportedOperationException("a load does not wait for changes");
+                                    }
+                                },
+                                configMaps));
     }
 
     /** The problems, with the directory left out of their places. */
@@ -158,10 +165,6 @@ final class Loading {
     }
 
     ConfigLoader loader() {
-        return new ConfigLoader(
-                environment,
-                () -> "node-a",
-                directory.resolve("default.yaml"),
-                fields);
+        return new ConfigLoader(environment, () -> "node-a", directory.resolve("default.yaml"), fields);
     }
 }

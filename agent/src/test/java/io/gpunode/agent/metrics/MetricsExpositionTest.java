@@ -303,7 +303,8 @@ class MetricsExpositionTest {
         Snapshots node = Snapshots.h100x8();
         FakeSnapshotSource source = new FakeSnapshotSource(node.build());
         MetricsExposition exposition = new MetricsExposition(
-                new AgentConfig.Metrics(Pages.named(List.of("DCGM_FI_DEV_GPU_TEMP")), "", EntitySelector.FLEXIBLE, false),
+                new AgentConfig.Metrics(
+                        Pages.named(List.of("DCGM_FI_DEV_GPU_TEMP")), "", EntitySelector.FLEXIBLE, false),
                 "node-a",
                 "0.1.0",
                 Long::toString,
@@ -332,7 +333,8 @@ class MetricsExpositionTest {
         MetricsExposition exposition = Pages.of(h100x8WithNumbers().build()).exposition();
 
         // When
-        exposition.reconfigure(new AgentConfig.Metrics(Pages.named(List.of("DCGM_FI_DEV_FAN_SPEED")), "", EntitySelector.FLEXIBLE, true));
+        exposition.reconfigure(new AgentConfig.Metrics(
+                Pages.named(List.of("DCGM_FI_DEV_FAN_SPEED")), "", EntitySelector.FLEXIBLE, true));
 
         // Then
         assertThat(Pages.text(exposition).lines().filter(line -> line.startsWith("# TYPE DCGM")))

@@ -31,7 +31,8 @@ public final class Configs {
     /** The defaults with these environment variables. */
     public static AgentConfig withEnvironment(Map<String, String> environment) {
         try {
-            return new ConfigLoader(environment, () -> "node-a", Path.of("/nonexistent/config.yaml"), _ -> Optional.empty())
+            return new ConfigLoader(
+                            environment, () -> "node-a", Path.of("/nonexistent/config.yaml"), _ -> Optional.empty())
                     .load(List.of(), Optional.empty())
                     .config();
         } catch (ConfigException e) {
