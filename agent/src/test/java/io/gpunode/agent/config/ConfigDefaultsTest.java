@@ -77,7 +77,8 @@ class ConfigDefaultsTest {
                         false,
                         ""));
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
-        assertThat(config.metrics()).isEqualTo(new AgentConfig.Metrics(DefaultFields.choices(), "", EntitySelector.FLEXIBLE, true));
+        assertThat(config.metrics())
+                .isEqualTo(new AgentConfig.Metrics(DefaultFields.choices(), "", EntitySelector.FLEXIBLE, true));
         assertThat(config.attribution())
                 .isEqualTo(new AgentConfig.Attribution(
                         true,
