@@ -11,6 +11,7 @@ import static io.gpunode.agent.metrics.MetricType.GAUGE;
 import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.WantedReadings;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumSet;
 import java.util.HashMap;
