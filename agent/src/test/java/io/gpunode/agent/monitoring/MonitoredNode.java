@@ -2,9 +2,10 @@ package io.gpunode.agent.monitoring;
 
 import io.gpunode.agent.assembly.AgentAssembly;
 import io.gpunode.agent.assembly.AgentDaemon;
+import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.LoadedConfig;
-import io.gpunode.agent.config.NodeLabels;
+import io.gpunode.agent.metrics.FieldChoices;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.SystemdNotifier;
 import io.gpunode.agent.process.Eventually;
@@ -61,9 +62,9 @@ final class MonitoredNode implements AutoCloseable {
                 http: {listen: '127.0.0.1:0'}
                 """.formatted(
                         yaml, node.hostRoot(), node.devicePluginDirectory(), node.podResourcesSocket()));
-        AgentDaemon.Reload load = labels ->
-                new ConfigLoader(Map.of(), () -> "node-a", file, List::of).load(List.of(), Optional.empty(), labels);
-        LoadedConfig config = load.load(NodeLabels.NOT_ASKED);
+        AgentDaemon.Reload load = cluster ->
+                new ConfigLoader(Map.of(), () -> "node-a", file, FieldChoices::judge).load(List.of(), Optional.empty(), cluster);
+        LoadedConfig config = load.load(ClusterSources.NOT_ASKED);
         BlockingQueue<AgentAssembly> started = new LinkedBlockingQueue<>();
         run = new FutureTask<>(() -> daemon.run(config, load, started::add));
         Thread.ofPlatform().daemon().name("agent").start(run);
