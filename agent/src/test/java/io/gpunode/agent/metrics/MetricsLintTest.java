@@ -35,7 +35,15 @@ class MetricsLintTest {
                 "mig.txt",
                 "hostile-names.txt",
                 "unresponsive.txt",
-                "waiting.txt"
+                "waiting.txt",
+                "profiles/1xt4.txt",
+                "profiles/4xgb200.txt",
+                "profiles/4xl4.txt",
+                "profiles/8xa100-40gb.txt",
+                "profiles/8xa100-80gb-mig.txt",
+                "profiles/8xh100.txt",
+                "profiles/old-driver-470.txt",
+                "profiles/no-driver.txt"
             })
     void complainsAboutNamesOfDcgmOnly(String golden, @TempDir Path directory) throws Exception {
         // Given
