@@ -62,8 +62,8 @@ final class MonitoredNode implements AutoCloseable {
                 http: {listen: '127.0.0.1:0'}
                 """.formatted(
                         yaml, node.hostRoot(), node.devicePluginDirectory(), node.podResourcesSocket()));
-        AgentDaemon.Reload load = cluster ->
-                new ConfigLoader(Map.of(), () -> "node-a", file, FieldChoices::judge).load(List.of(), Optional.empty(), cluster);
+        AgentDaemon.Reload load = cluster -> new ConfigLoader(Map.of(), () -> "node-a", file, FieldChoices::judge)
+                .load(List.of(), Optional.empty(), cluster);
         LoadedConfig config = load.load(ClusterSources.NOT_ASKED);
         BlockingQueue<AgentAssembly> started = new LinkedBlockingQueue<>();
         run = new FutureTask<>(() -> daemon.run(config, load, started::add));
