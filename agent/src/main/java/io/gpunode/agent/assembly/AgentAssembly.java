@@ -3,6 +3,7 @@ package io.gpunode.agent.assembly;
 import io.gpunode.agent.admin.AdminServer;
 import io.gpunode.agent.admin.AdminState;
 import io.gpunode.agent.admin.ReadinessCheck;
+import io.gpunode.agent.attribution.Attribution;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
 import io.gpunode.agent.config.AgentConfig;
@@ -54,6 +55,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -80,6 +82,7 @@ public final class AgentAssembly {
     private final ApiConnection kubernetes;
     private final LabelPublisher featureLabels;
     private final Optional<MigManager> mig;
+    private final Attribution attribution;
     private final MetricsExposition exposition;
     private final AdminServer admin;
     private final List<ReadinessCheck> readiness;
@@ -178,6 +181,8 @@ public final class AgentAssembly {
                         heartbeats,
                         meters))
                 : Optional.empty();
+        this.attribution = new Attribution(
+                config.attribution(), inventory::current, pods, Map::of, own, host, clock, wall, heartbeats, meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -223,6 +228,8 @@ public final class AgentAssembly {
                 new Subscribed("meters", inventory, _ -> meters.refresh()),
                 cdi,
                 pods,
+                attribution,
+                new Subscribed("attribution", inventory, _ -> attribution.wake()),
                 new FirstScrape(admin),
                 kubernetes));
         mig.ifPresent(inOrder::add);
@@ -241,6 +248,8 @@ public final class AgentAssembly {
         access.want(
                 exposition.wanted().withProcessUtilization(config.attribution().processes()));
         pods.resourceNames(config.attribution().resourceNames());
+        attribution.configure(config.attribution());
+        exposition.attribute(config.attribution(), attribution);
     }
 
     /** Resources of which the kubelet may give a device away; none before it has taken all that are offered. */

@@ -452,6 +452,10 @@ public record AgentConfig(
             String jobDirectory,
             boolean containers,
             Path containerSocket) {
+        /** Nothing beyond the kubelet's answer. */
+        public static final Attribution NONE = new Attribution(
+                false, false, false, false, List.of(), false, Set.of(), "", false, Path.of("/var/run/docker.sock"));
+
         public Attribution {
             podLabelAllowlist = List.copyOf(podLabelAllowlist);
             resourceNames = Set.copyOf(resourceNames);

@@ -53,7 +53,7 @@ final class DeviceCollector implements Collector {
 
     @Override
     public void collect(Scrape scrape, ExpositionWriter out) {
-        labels.update(scrape.snapshot(), scrape.pods());
+        labels.update(scrape);
         List<DeviceSeries> series = labels.series();
         gatherSamples(scrape.snapshot(), series);
         for (Row row : rows) {

@@ -1,5 +1,6 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.attribution.AttributionPicture;
 import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.metrics.DeviceSeries.PodLabel;
 import io.gpunode.agent.model.Gpu;
@@ -7,27 +8,26 @@ import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.podresources.DeviceHolders;
-import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodUse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The devices that series are shown for and their labels, in the exporter's order: {@code gpu}, {@code UUID}, {@code pci_bus_id}, {@code device},
  * {@code modelName}, for GPU instances {@code GPU_I_PROFILE} and {@code GPU_I_ID}, {@code hostname}, the label fields by name, then
  * {@code container}, {@code namespace} and {@code pod}; of NVLinks {@code nvlink}, {@code gpu}, {@code gpu_uuid}, {@code pci_bus_id},
- * {@code device}, {@code model_name}, {@code hostname} and the rest as of their GPU. Rebuilt only when the picture's structure or the kubelet's answer changes. Owned by one
- * {@link MetricsExposition}; not thread-safe.
+ * {@code device}, {@code model_name}, {@code hostname} and the rest as of their GPU. Rebuilt only when the picture's structure, the kubelet's answer or what else is known of users changes. Owned by
+ * one {@link MetricsExposition}; not thread-safe.
  *
- * <p>A device has one set of series however many containers hold it, so that a sum over GPUs is always right: it carries the pod labels on which
- * all holders agree, and {@code gpu_node_agent_device_pod_info} names them all.
+ * <p>A device has one set of series however many containers hold it, so that a sum over GPUs is always right, unless {@link OwnerLabels} is told
+ * otherwise: it carries the pod labels on which all holders agree, and {@code gpu_node_agent_device_pod_info} names them all.
  */
 final class DeviceLabels {
     /** {@code 1c.3g.40gb}: the compute instance's part, which the GPU instance's profile does not have. */
@@ -39,7 +39,9 @@ final class DeviceLabels {
     private final List<ChosenField> labelFields;
     private final EntitySelector devices;
     private final String hostname;
+    private final OwnerLabels owners;
     private long structureVersion = -1;
+    private long ownersVersion = -1;
     private Map<String, List<PodUse>> byDevice = Map.of();
     private List<DeviceSeries> series = List.of();
     private DeviceHolders attribution = new DeviceHolders(List.of(), Map.of());
@@ -48,23 +50,31 @@ final class DeviceLabels {
      * @param fields of these the label fields count
      * @param devices which of them have series
      * @param hostname the value of label {@code hostname}
+     * @param owners the labels that say who uses a device
      */
-    DeviceLabels(List<ChosenField> fields, EntitySelector devices, String hostname) {
+    DeviceLabels(List<ChosenField> fields, EntitySelector devices, String hostname, OwnerLabels owners) {
         this.devices = devices;
+        this.owners = owners;
         this.labelFields = fields.stream()
                 .filter(chosen -> chosen.field().source() instanceof Field.Label)
                 .toList();
         this.hostname = hostname;
     }
 
-    /** Brings itself up to date with the picture and the kubelet's answer, when there is one. */
-    void update(NodeSnapshot snapshot, @Nullable PodResourcesPicture pods) {
-        Map<String, List<PodUse>> newByDevice = pods == null ? Map.of() : pods.byDevice();
-        if (snapshot.structureVersion() == structureVersion && newByDevice.equals(byDevice)) {
+    /** Brings itself up to date with what all collectors of the scrape look at. */
+    void update(Scrape scrape) {
+        NodeSnapshot snapshot = scrape.snapshot();
+        AttributionPicture known = scrape.attribution();
+        Map<String, List<PodUse>> newByDevice =
+                scrape.pods() == null ? Map.of() : scrape.pods().byDevice();
+        if (snapshot.structureVersion() == structureVersion
+                && known.labelsVersion() == ownersVersion
+                && newByDevice.equals(byDevice)) {
             return;
         }
-        DeviceHolders newAttribution = new DeviceHolders(snapshot.gpus(), newByDevice);
-        series = build(snapshot, newAttribution);
+        DeviceHolders newAttribution = new DeviceHolders(snapshot.gpus(), withOutside(newByDevice, known));
+        series = build(snapshot, newAttribution, known);
+        ownersVersion = known.labelsVersion();
         attribution = newAttribution;
         byDevice = newByDevice;
         structureVersion = snapshot.structureVersion();
@@ -80,7 +90,22 @@ final class DeviceLabels {
         return attribution;
     }
 
-    private List<DeviceSeries> build(NodeSnapshot snapshot, DeviceHolders pods) {
+    /** With containers outside of Kubernetes. */
+    private static Map<String, List<PodUse>> withOutside(Map<String, List<PodUse>> pods, AttributionPicture known) {
+        if (known.outside().isEmpty()) {
+            return pods;
+        }
+        Map<String, List<PodUse>> all = new HashMap<>(pods);
+        known.outside()
+                .forEach((device, uses) -> all.merge(device, uses, (one, other) -> {
+                    List<PodUse> both = new ArrayList<>(one);
+                    both.addAll(other);
+                    return both;
+                }));
+        return all;
+    }
+
+    private List<DeviceSeries> build(NodeSnapshot snapshot, DeviceHolders pods, AttributionPicture known) {
         List<DeviceSeries> built = new ArrayList<>();
         for (int place = 0; place < snapshot.gpus().size(); place++) {
             Gpu gpu = snapshot.gpus().get(place);
@@ -91,19 +116,44 @@ final class DeviceLabels {
                 int number = gpu.index() * INSTANCE_NUMBERS_OF_A_GPU + instances.size();
                 if (instances.add(instance)
                         && (devices.flexible() || devices.minor().has(number))) {
-                    ofInstances.add(series(snapshot, gpu, place, mig, false, pods.holders(place, instance)));
+                    addSeries(ofInstances, snapshot, place, mig, false, pods.shares(place, instance), known);
                 }
             }
             if (devices.flexible() || devices.major().has(gpu.index())) {
-                built.add(series(snapshot, gpu, place, -1, !ofInstances.isEmpty(), pods.holders(place)));
+                addSeries(built, snapshot, place, -1, !ofInstances.isEmpty(), pods.shares(place, -1), known);
             }
             built.addAll(ofInstances);
         }
         return List.copyOf(built);
     }
 
+    private void addSeries(
+            List<DeviceSeries> built,
+            NodeSnapshot snapshot,
+            int place,
+            int migPlace,
+            boolean split,
+            List<DeviceHolders.Share> shares,
+            AttributionPicture known) {
+        Gpu gpu = snapshot.gpus().get(place);
+        MigDevice mig = migPlace < 0 ? null : gpu.migDevices().get(migPlace);
+        String device = mig == null ? String.valueOf(gpu.index()) : gpu.index() + "." + mig.gpuInstanceId();
+        List<PodUse> holders = OwnerLabels.holders(shares, known);
+        for (List<PodLabel> labels : owners.of(shares, device, mig, known)) {
+            built.add(series(snapshot, gpu, place, migPlace, split, labels, holders));
+            // The first of them tells who holds the device.
+            holders = List.of();
+        }
+    }
+
     private DeviceSeries series(
-            NodeSnapshot snapshot, Gpu gpu, int place, int migPlace, boolean split, List<PodUse> holders) {
+            NodeSnapshot snapshot,
+            Gpu gpu,
+            int place,
+            int migPlace,
+            boolean split,
+            List<PodLabel> podLabels,
+            List<PodUse> holders) {
         String index = String.valueOf(gpu.index());
         StringBuilder text = new StringBuilder(320);
         text.append('{');
@@ -138,7 +188,6 @@ final class DeviceLabels {
             }
         }
         String deviceLabels = text.toString();
-        List<PodLabel> podLabels = agreed(holders);
         for (PodLabel label : podLabels) {
             append(text, label.name(), label.value());
             append(link, label.name(), label.value());
@@ -154,7 +203,7 @@ final class DeviceLabels {
                 link.append('}').toString().getBytes(StandardCharsets.UTF_8),
                 deviceLabels,
                 podLabels,
-                List.copyOf(holders));
+                holders);
     }
 
     private static Optional<String> labelText(NodeSnapshot snapshot, Gpu gpu, Field.LabelText text) {
@@ -165,31 +214,6 @@ final class DeviceLabels {
             case SERIAL -> gpu.serial().asOptional();
             case VBIOS_VERSION -> gpu.vbiosVersion().asOptional();
         };
-    }
-
-    /** The labels on which all holders agree: a pod only in the same namespace, a container only in the same pod. */
-    private static List<PodLabel> agreed(List<PodUse> holders) {
-        if (holders.isEmpty()) {
-            return List.of();
-        }
-        PodUse first = holders.getFirst();
-        boolean sameNamespace = true;
-        boolean samePod = true;
-        for (PodUse holder : holders) {
-            sameNamespace &= holder.namespace().equals(first.namespace());
-            samePod &= sameNamespace && holder.pod().equals(first.pod());
-        }
-        List<PodLabel> labels = new ArrayList<>(3);
-        if (holders.size() == 1) {
-            labels.add(new PodLabel("container", first.container()));
-        }
-        if (sameNamespace) {
-            labels.add(new PodLabel("namespace", first.namespace()));
-        }
-        if (samePod) {
-            labels.add(new PodLabel("pod", first.pod()));
-        }
-        return labels;
     }
 
     private static void append(StringBuilder text, String name, String value) {

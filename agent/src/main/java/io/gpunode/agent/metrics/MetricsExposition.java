@@ -1,5 +1,6 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.attribution.AttributionSource;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.inventory.SnapshotSource;
@@ -42,6 +43,9 @@ public final class MetricsExposition {
     private final MicrometerMeters meters;
     private String leftOutBefore = "";
     private boolean podAttribution;
+    private AgentConfig.Metrics config;
+    private AgentConfig.Attribution attribution = AgentConfig.Attribution.NONE;
+    private AttributionSource users = AttributionSource.NONE;
     private WantedReadings wanted = WantedReadings.ALWAYS;
     private Guarded[] collectors;
 
@@ -71,6 +75,7 @@ public final class MetricsExposition {
         this.clock = clock;
         this.wall = wall;
         this.podAttribution = config.podAttribution();
+        this.config = config;
         this.collectors = collectors(config);
     }
 
@@ -101,7 +106,15 @@ public final class MetricsExposition {
      */
     public synchronized void reconfigure(AgentConfig.Metrics config) {
         collectors = collectors(config);
+        this.config = config;
         podAttribution = config.podAttribution();
+    }
+
+    /** Shows who uses the GPUs, as a configuration asks for and a source knows, from the next page on. Before it only the kubelet's answer is shown. */
+    public synchronized void attribute(AgentConfig.Attribution wanted, AttributionSource source) {
+        attribution = wanted;
+        users = source;
+        collectors = collectors(config);
     }
 
     /** What has to be read for what is shown now. */
@@ -112,7 +125,7 @@ public final class MetricsExposition {
     /** Renders a page and hands it to the sink before it returns. */
     public synchronized void render(ExpositionFormat format, Sink sink) {
         PodResourcesPicture picture = podAttribution ? pods.current().orElse(null) : null;
-        Scrape scrape = new Scrape(snapshots.current(), picture, clock.now(), wall.millis());
+        Scrape scrape = new Scrape(snapshots.current(), picture, users.current(), clock.now(), wall.millis());
         out.begin(format);
         for (Guarded collector : collectors) {
             collector.run(scrape);
@@ -130,14 +143,23 @@ public final class MetricsExposition {
     private Guarded[] collectors(AgentConfig.Metrics config) {
         List<ChosenField> fields = FieldChoices.rows(config.fields());
         wanted = FieldCatalogue.wanted(fields);
-        DeviceLabels labels = new DeviceLabels(fields, config.devices(), hostname);
+        DeviceLabels labels =
+                new DeviceLabels(fields, config.devices(), hostname, new OwnerLabels(attribution, labelFields(fields)));
         return new Guarded[] {
             new Guarded(new DeviceCollector(fields, labels, xidText)),
+            new Guarded(new ContainerCollector(attribution.podUid())),
             new Guarded(new HealthCollector()),
             new Guarded(new NodeCollector(agentVersion)),
             new Guarded(new PodCollector(labels)),
             new Guarded(new MetersCollector(meters))
         };
+    }
+
+    private static List<String> labelFields(List<ChosenField> fields) {
+        return fields.stream()
+                .filter(chosen -> chosen.field().source() instanceof Field.Label)
+                .map(ChosenField::name)
+                .toList();
     }
 
     private void reportCollectors() {

@@ -17,6 +17,36 @@ enum OwnMetric {
             MetricType.GAUGE,
             "1 when the collector worked in this scrape, 0 when it failed and its series are missing.",
             "collector"),
+    CONTAINER_DECODER_UTILIZATION(
+            "gpu_node_agent_container_decoder_utilization_ratio",
+            MetricType.GAUGE,
+            "Part of the time for which the processes of the container kept the video decoders busy; those of all owners add up.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
+    CONTAINER_ENCODER_UTILIZATION(
+            "gpu_node_agent_container_encoder_utilization_ratio",
+            MetricType.GAUGE,
+            "Part of the time for which the processes of the container kept the video encoders busy; those of all owners add up.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
+    CONTAINER_MEMORY_USED_BYTES(
+            "gpu_node_agent_container_memory_used_bytes",
+            MetricType.GAUGE,
+            "GPU memory that the processes of the container use; owner is pod, container (outside of Kubernetes), host or unknown.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
+    CONTAINER_MEMORY_UTILIZATION(
+            "gpu_node_agent_container_memory_utilization_ratio",
+            MetricType.GAUGE,
+            "Part of the time for which the processes of the container read or wrote GPU memory; those of all owners add up.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
+    CONTAINER_PROCESSES(
+            "gpu_node_agent_container_processes",
+            MetricType.GAUGE,
+            "Processes of the container on the GPU or GPU instance; 0 for a container that holds it and does not use it.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
+    CONTAINER_SM_UTILIZATION(
+            "gpu_node_agent_container_sm_utilization_ratio",
+            MetricType.GAUGE,
+            "Part of the time for which the processes of the container kept the multiprocessors busy; those of all owners add up. Not under MIG, where the driver does not tell.",
+            "gpu, UUID, GPU_I_ID, owner, container, namespace, pod, pod_uid"),
     DEVICE_POD_INFO(
             "gpu_node_agent_device_pod_info",
             MetricType.GAUGE,

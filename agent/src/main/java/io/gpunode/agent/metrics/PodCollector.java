@@ -19,7 +19,7 @@ final class PodCollector implements Collector {
 
     @Override
     public void collect(Scrape scrape, ExpositionWriter out) {
-        labels.update(scrape.snapshot(), scrape.pods());
+        labels.update(scrape);
         boolean begun = false;
         for (DeviceSeries device : labels.series()) {
             for (PodUse holder : device.holders()) {
@@ -53,10 +53,10 @@ final class PodCollector implements Collector {
         if (!device.gpuInstanceId().isEmpty()) {
             out.label("GPU_I_ID", device.gpuInstanceId());
         }
-        out.label("container", holder.container())
-                .label("namespace", holder.namespace())
-                .label("pod", holder.pod())
-                .endLabels()
-                .value(1);
+        out.label("container", holder.container());
+        if (!holder.pod().isEmpty()) {
+            out.label("namespace", holder.namespace()).label("pod", holder.pod());
+        }
+        out.endLabels().value(1);
     }
 }

@@ -1,5 +1,6 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.attribution.AttributionPicture;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.time.Tick;
@@ -10,7 +11,13 @@ import org.jspecify.annotations.Nullable;
  *
  * @param snapshot the picture of the node
  * @param pods the kubelet's last good answer; {@code null} until there was one, or when attribution is off
+ * @param attribution who uses the GPUs beyond that
  * @param now when the scrape began
  * @param wallMillis the same on the wall, in ms since 1970
  */
-record Scrape(NodeSnapshot snapshot, @Nullable PodResourcesPicture pods, Tick now, long wallMillis) {}
+record Scrape(
+        NodeSnapshot snapshot,
+        @Nullable PodResourcesPicture pods,
+        AttributionPicture attribution,
+        Tick now,
+        long wallMillis) {}

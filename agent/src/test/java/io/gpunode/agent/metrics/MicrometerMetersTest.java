@@ -3,6 +3,7 @@ package io.gpunode.agent.metrics;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gpunode.agent.attribution.AttributionPicture;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.Tick;
@@ -197,6 +198,6 @@ class MicrometerMetersTest {
     }
 
     private Scrape scrape() {
-        return new Scrape(Snapshots.t4().build(), null, now, 0);
+        return new Scrape(Snapshots.t4().build(), null, AttributionPicture.EMPTY, now, 0);
     }
 }

@@ -121,7 +121,7 @@ public final class Chromium implements AutoCloseable {
         loads.add(loaded);
         command("Page.navigate", json -> json.member("url", url));
         loaded.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-        loads.clear();
+        loads.remove(loaded);
     }
 
     /** Gives the window another size; a narrow one is a phone's. */
@@ -215,20 +215,18 @@ public final class Chromium implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws Exception {
         socket.abort();
         client.shutdownNow();
         List<ProcessHandle> children = process.descendants().toList();
         process.destroy();
-        process.onExit()
-                .completeOnTimeout(process, 5, TimeUnit.SECONDS)
-                .thenCompose(ended -> ended.destroyForcibly().onExit())
-                .orTimeout(5, TimeUnit.SECONDS)
-                .join();
+        if (!process.waitFor(5, TimeUnit.SECONDS)) {
+            process.destroyForcibly().waitFor();
+        }
         // They write into the profile folder until they end.
         for (ProcessHandle child : children) {
             child.destroyForcibly();
-            child.onExit().orTimeout(5, TimeUnit.SECONDS).join();
+            child.onExit().get(5, TimeUnit.SECONDS);
         }
     }
 
