@@ -72,6 +72,14 @@ unsigned events_open_sets(void)
     return count;
 }
 
+bool events_watched(unsigned gpu)
+{
+    for (int i = 0; i < MAX_EVENT_SETS; i++)
+        if (sets[i].open && sets[i].mask[gpu])
+            return true;
+    return false;
+}
+
 static void discard(struct event_set *set)
 {
     set->open = false;

@@ -32,6 +32,7 @@ static nvmlReturn_t initialize(enum function_id function)
     if (first) {
         generation++;
         ever_initialized = true;
+        session_began();
     }
     gate_leave(&call, result);
     if (first)
@@ -81,6 +82,7 @@ nvmlReturn_t nvmlShutdown(void)
             violation("%u calls were running at the last shutdown", in_flight - 1);
         events_forget_all();
         samples_forget_all();
+        session_ended();
         generation++;
     }
     gate_leave(&call, result);

@@ -42,6 +42,35 @@ static struct timespec known_time;
 static ino_t known_file;
 static int lock_fd = -1;
 
+/* ---- sessions: each process that has NVML open shares a lock, which the kernel takes back from one that was killed */
+
+static int session_fd = -1;
+
+void session_began(void)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/nvmlsim.sessions", library_directory());
+    session_fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (session_fd >= 0)
+        flock(session_fd, LOCK_SH);
+}
+
+void session_ended(void)
+{
+    if (session_fd >= 0)
+        close(session_fd); /* which unlocks */
+    session_fd = -1;
+}
+
+bool session_elsewhere(void)
+{
+    if (session_fd < 0)
+        return false;
+    bool alone = flock(session_fd, LOCK_EX | LOCK_NB) == 0;
+    flock(session_fd, LOCK_SH); /* also after a refusal, which costs the lock that there was */
+    return !alone;
+}
+
 /* ---- between processes */
 
 static size_t kept_bytes(void)

@@ -226,7 +226,7 @@ nvmlReturn_t mig_set_mode(struct gpu *g, bool enabled)
     g->number[P_MIG_PENDING] = enabled;
     if (g->number[P_MIG_MODE] == (long long) enabled)
         return NVML_SUCCESS;
-    if (mig_process_on(g, -1))
+    if (mig_process_on(g, -1) || (g->number[P_MIG_HELD] == 1 && (events_watched(gpu_slot(g)) || session_elsewhere())))
         return NVML_ERROR_IN_USE;
     if (g->number[P_MIG_RESET] == 1)
         return NVML_ERROR_RESET_REQUIRED;

@@ -248,6 +248,9 @@ void driver_state_begin(void);                /* takes the other processes' chan
 /* changed: bit n for GPU n, whose layout or mode is another one, to be kept and told; by rules of this generation of the control file, or 0. */
 void driver_state_end(unsigned changed, unsigned long long control_generation);
 bool driver_state_done(unsigned long long control_generation); /* its rules about MIG have been done before, perhaps by another process */
+void session_began(void);                     /* NVML is open in this process, which others can find out until session_ended or the process's end */
+void session_ended(void);
+bool session_elsewhere(void);                 /* whether NVML is open in another process */
 void driver_state_load(void);                 /* what another process has kept since */
 
 unsigned gpu_instance_capability(unsigned minor_number, unsigned gpu_instance); /* the N of nvidia-capN; those of compute instances follow */
@@ -333,6 +336,7 @@ struct event {
 void events_deliver(const struct event *event);
 void events_wake_all(void);
 unsigned events_open_sets(void);
+bool events_watched(unsigned gpu);             /* whether an event set of this process has registered for the GPU */
 void events_forget_all(void);
 unsigned samples_open(void);
 void samples_forget_all(void);

@@ -4,9 +4,11 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -782,6 +784,32 @@ static void the_mode_changes_when_nobody_holds_the_gpu(void)
     apply("reset gpu=0");
     OK(nvmlDeviceGetMigMode(gpu(0), &current, &pending));
     CHECK(current == 1 && pending == 1 && mig_devices(gpu(0)) == 0);
+    nvmlEventSet_t set;
+    apply("set gpu=0 mig-reset=off mig-held=on");
+    OK(nvmlEventSetCreate(&set));
+    OK(nvmlDeviceRegisterEvents(gpu(0), 8, set));
+    OK(nvmlDeviceSetMigMode(gpu(0), 0, &activation));
+    CHECK(activation == NVML_ERROR_IN_USE);
+    OK(nvmlEventSetFree(set));
+    int from_child[2], to_child[2];
+    char byte = 0;
+    CHECK(pipe(from_child) == 0 && pipe(to_child) == 0);
+    pid_t other = fork();
+    if (other == 0) { /* a lock of its own, as a process that opens NVML has it */
+        session_ended();
+        session_began();
+        _exit(write(from_child[1], &byte, 1) == 1 && read(to_child[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    CHECK(read(from_child[0], &byte, 1) == 1);
+    OK(nvmlDeviceSetMigMode(gpu(0), 0, &activation));
+    CHECK(activation == NVML_ERROR_IN_USE);
+    CHECK(kill(other, SIGKILL) == 0 && waitpid(other, NULL, 0) == other);
+    OK(nvmlDeviceSetMigMode(gpu(0), 0, &activation));
+    CHECK(activation == NVML_SUCCESS);
+    for (int i = 0; i < 2; i++) {
+        close(from_child[i]);
+        close(to_child[i]);
+    }
     OK(nvmlShutdown());
     no_violations();
 }

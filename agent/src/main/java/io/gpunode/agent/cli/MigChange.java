@@ -32,6 +32,12 @@ import java.util.Optional;
 
 /** What the commands that change MIG geometry do once they know what is wanted: plan, show, and carry out. */
 final class MigChange {
+    private static final String WHO_HOLDS =
+            ". A reset needs the GPU to itself: programs that only watch it are in the way, too, and NVML does not name"
+                    + " them. The agent itself is one where it runs: systemctl stop gpu-node-agent, apply, systemctl start"
+                    + " gpu-node-agent; or have it make the change (mig.manage), for which it lets go of the GPUs by itself."
+                    + " Others are nvidia-persistenced, nv-hostengine, dcgm-exporter and display servers";
+
     private final Shell shell;
     private final MigNode node;
     private final boolean json;
@@ -106,7 +112,9 @@ final class MigChange {
             return true;
         }
         Optional<MigOutcome> ended = transaction.recover();
-        ended.ifPresent(outcome -> tell("a change that was interrupted: " + outcome.message()));
+        ended.ifPresent(
+                outcome -> tell((outcome instanceof MigOutcome.Untouched ? "" : "a change that was interrupted: ")
+                        + outcome.message()));
         // What is left of a GPU that cannot be reached holds up no change of the others.
         return ended.isEmpty() || !(ended.get() instanceof MigOutcome.Untouched) || !transaction.isInterrupted();
     }
@@ -277,17 +285,20 @@ final class MigChange {
 
     private int carriedOut(MigPlan plan, MigTransaction transaction) throws InterruptedException {
         MigOutcome outcome = transaction.apply(plan);
+        boolean modeRefused =
+                outcome instanceof MigOutcome.RolledBack back && back.why() == MigOutcome.Why.MODE_REFUSED;
+        String message = outcome.message() + (modeRefused ? WHO_HOLDS : "");
         boolean ok = outcome instanceof MigOutcome.Done done && !done.restartNeeded();
         if (json) {
             JsonWriter out = JsonWriter.pretty()
                     .beginObject()
                     .member("ok", ok)
                     .member("outcome", word(outcome))
-                    .member("message", outcome.message());
+                    .member("message", message);
             gpus(out, plan);
             shell.out().println(out.endObject());
         } else {
-            (ok ? shell.out() : shell.err()).println(Text.printable(outcome.message()));
+            (ok ? shell.out() : shell.err()).println(Text.printable(message));
         }
         return (ok ? ExitCode.OK : ExitCode.FAILURE).code();
     }

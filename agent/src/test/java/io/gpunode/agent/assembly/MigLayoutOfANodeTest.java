@@ -180,6 +180,25 @@ class MigLayoutOfANodeTest {
     }
 
     @Test
+    void aModeThatOurOwnWatchIsInTheWayOfIsSwitchedWhileTheAgentIsAwayFromTheGpus() throws Exception {
+        // Given
+        node.simulator().apply("set gpu=all mig-held=on");
+        start("auto", "");
+        awaitHealthy(SMALL, 32);
+        long opened = node.simulator().calls("nvmlInit_v2");
+
+        // When
+        server.labels(Map.of(LABEL, "all-disabled"));
+
+        // Then
+        awaitHealthy(GPU, 8);
+        awaitState("success");
+        assertThat(node.simulator().calls("nvmlInit_v2") - opened)
+                .as("a session for the change alone, and the agent's next one")
+                .isEqualTo(2);
+    }
+
+    @Test
     void theLayoutThatALabelChoseIsThereAgainBeforeAnythingIsOfferedWithoutAnApiServer() throws Exception {
         // Given
         start("auto", "");

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -38,10 +39,16 @@ final class AgentProcess implements AutoCloseable {
     }
 
     static AgentProcess start(List<String> arguments) throws IOException {
+        return start(arguments, Map.of());
+    }
+
+    /** The same with variables beside those of this process. */
+    static AgentProcess start(List<String> arguments, Map<String, String> environment) throws IOException {
         List<String> command = new ArrayList<>(command());
         command.addAll(arguments);
-        return new AgentProcess(
-                new ProcessBuilder(command).redirectErrorStream(true).start());
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().putAll(environment);
+        return new AgentProcess(builder.start());
     }
 
     private static List<String> command() throws IOException {
