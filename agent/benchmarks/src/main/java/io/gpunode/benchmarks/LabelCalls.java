@@ -21,6 +21,7 @@ import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.model.XidCounts;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -126,6 +127,7 @@ public class LabelCalls {
                 GpuHealth.Healthy.CLEAN,
                 LaneState.Responsive.INSTANCE,
                 new Reading.NotRead<>(),
+                XidCounts.NONE,
                 GpuSample.EMPTY,
                 Reading.of(List.of()));
     }

@@ -114,7 +114,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     // Written by any thread under the mailbox's lock.
     private final Object mailbox = new Object();
     private Map<GpuId, HealthVerdict> reportedHealth = new HashMap<>();
-    private Map<GpuId, XidEvent> reportedXids = new HashMap<>();
+    private Map<GpuId, Roster.Xids> reportedXids = new HashMap<>();
     private List<Finding> reportedFindings = List.of();
     private @Nullable Suspension suspension;
     /** What those who suspend wait for; it outlives {@link #resume()} until it is answered. */
@@ -232,7 +232,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     @Override
     public void xid(XidEvent event, HealthVerdict verdict) {
         synchronized (mailbox) {
-            reportedXids.put(event.gpu(), event);
+            reportedXids.merge(event.gpu(), Roster.Xids.of(event), Roster.Xids::then);
             reportedHealth.put(verdict.gpu(), verdict);
         }
         cycle.wake();
@@ -346,7 +346,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private void takeReports() {
         Map<GpuId, HealthVerdict> verdicts;
-        Map<GpuId, XidEvent> xids;
+        Map<GpuId, Roster.Xids> xids;
         synchronized (mailbox) {
             if (lookWanted) {
                 lookWanted = false;
@@ -375,8 +375,8 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         for (HealthVerdict verdict : verdicts.values()) {
             changed |= roster.health(verdict);
         }
-        for (XidEvent event : xids.values()) {
-            changed |= roster.xid(event);
+        for (Map.Entry<GpuId, Roster.Xids> each : xids.entrySet()) {
+            changed |= roster.xids(each.getKey(), each.getValue());
         }
     }
 

@@ -9,6 +9,7 @@ import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidCounts;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
@@ -36,12 +37,26 @@ final class Roster {
     private final HostFiles hostFiles;
     private final Map<GpuId, KnownGpu> known = new HashMap<>();
     private final Map<GpuId, HealthVerdict> verdicts = new HashMap<>();
-    private final Map<GpuId, Reading<XidEvent>> xids = new HashMap<>();
+    private final Map<GpuId, Xids> xids = new HashMap<>();
     private List<KnownGpu> order = List.of();
     private Map<Integer, String> refusedNow = Map.of();
     private Map<Integer, String> unidentified = Map.of();
     private @Nullable MigMinors minorsOfRound;
     private Set<GpuId> held = Set.of();
+
+    /** XIDs of one GPU: how many of which, and the last. */
+    record Xids(Reading<XidEvent> last, XidCounts counts) {
+        static final Xids NONE = new Xids(new Reading.NotRead<>(), XidCounts.NONE);
+
+        static Xids of(XidEvent event) {
+            return new Xids(Reading.of(event), XidCounts.NONE.plus(event));
+        }
+
+        /** Both together, the other ones later. */
+        Xids then(Xids later) {
+            return new Xids(later.last, counts.plus(later.counts));
+        }
+    }
 
     Roster(HostFiles hostFiles) {
         this.hostFiles = hostFiles;
@@ -79,15 +94,15 @@ final class Roster {
         return true;
     }
 
-    /** Keeps an XID; false when the GPU is not known. */
-    boolean xid(XidEvent event) {
-        KnownGpu gpu = known.get(event.gpu());
+    /** Adds XIDs; false when the GPU is not known. */
+    boolean xids(GpuId id, Xids added) {
+        KnownGpu gpu = known.get(id);
         if (gpu == null) {
             return false;
         }
-        Reading<XidEvent> last = Reading.of(event);
-        xids.put(event.gpu(), last);
-        gpu.lastXid(last);
+        Xids now = gpu.xids().then(added);
+        xids.put(id, now);
+        gpu.xids(now);
         return true;
     }
 
@@ -142,7 +157,7 @@ final class Roster {
         KnownGpu gpu = new KnownGpu(identity, pciClass(identity.pci()), numaNode(identity.pci()));
         gpu.held(held.contains(identity.id()));
         gpu.verdict(verdicts.computeIfAbsent(identity.id(), HealthVerdict::clean));
-        gpu.lastXid(xids.getOrDefault(identity.id(), new Reading.NotRead<>()));
+        gpu.xids(xids.getOrDefault(identity.id(), Xids.NONE));
         LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());
         return gpu;
     }

@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param health whether containers may be given it
  * @param lane whether NVML still answers for it
  * @param lastXid the last XID seen since the agent started
+ * @param xidCounts how many of which XIDs were seen since the agent started
  * @param sample its last sampling
  * @param processes processes on it when that was last read
  */
@@ -52,6 +53,7 @@ public record Gpu(
         GpuHealth health,
         LaneState lane,
         Reading<XidEvent> lastXid,
+        XidCounts xidCounts,
         GpuSample sample,
         Reading<List<ProcessUse>> processes) {
     /** Drive monitors of a DGX Station, and are no compute devices. */

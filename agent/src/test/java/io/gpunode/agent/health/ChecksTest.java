@@ -368,6 +368,7 @@ class ChecksTest {
                 gpu.health(),
                 gpu.lane(),
                 gpu.lastXid(),
+                gpu.xidCounts(),
                 gpu.sample(),
                 gpu.processes());
     }

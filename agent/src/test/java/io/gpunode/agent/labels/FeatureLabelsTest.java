@@ -754,6 +754,7 @@ class FeatureLabelsTest {
                 gpu.health(),
                 gpu.lane(),
                 gpu.lastXid(),
+                gpu.xidCounts(),
                 gpu.sample(),
                 gpu.processes());
     }

@@ -440,6 +440,7 @@ class MetricsExpositionTest {
                 health,
                 lane,
                 lastXid,
+                gpu.xidCounts(),
                 sample,
                 gpu.processes());
     }

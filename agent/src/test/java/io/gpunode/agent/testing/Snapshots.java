@@ -14,6 +14,7 @@ import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.model.XidCounts;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -163,6 +164,7 @@ public final class Snapshots {
                 gpu.health(),
                 gpu.lane(),
                 gpu.lastXid(),
+                gpu.xidCounts(),
                 gpu.sample(),
                 gpu.processes());
     }
@@ -178,18 +180,18 @@ public final class Snapshots {
 
     /** Gives GPU {@code index} a verdict. */
     public Snapshots health(int index, GpuHealth health) {
-        return gpu(index, gpu -> with(gpu, health, gpu.lane(), gpu.lastXid(), gpu.sample()));
+        return gpu(index, gpu -> with(gpu, health, gpu.lane(), gpu.lastXid(), gpu.xidCounts(), gpu.sample()));
     }
 
     /** Gives GPU {@code index} a state of its lane. */
     public Snapshots lane(int index, LaneState lane) {
-        return gpu(index, gpu -> with(gpu, gpu.health(), lane, gpu.lastXid(), gpu.sample()));
+        return gpu(index, gpu -> with(gpu, gpu.health(), lane, gpu.lastXid(), gpu.xidCounts(), gpu.sample()));
     }
 
     /** Gives GPU {@code index} a sample as it is; not a change of structure. */
     public Snapshots sample(int index, GpuSample sample) {
         Gpu gpu = gpus.get(index);
-        gpus.set(index, with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), sample));
+        gpus.set(index, with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), gpu.xidCounts(), sample));
         return this;
     }
 
@@ -214,7 +216,7 @@ public final class Snapshots {
     /** Gives GPU {@code index} a sample; not a change of structure. */
     public Snapshots sample(int index, Map<Quantity, ? extends Number> numbers) {
         Gpu gpu = gpus.get(index);
-        gpus.set(index, with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), sampleOf(numbers)));
+        gpus.set(index, with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), gpu.xidCounts(), sampleOf(numbers)));
         return this;
     }
 
@@ -226,6 +228,12 @@ public final class Snapshots {
     /** What GPU {@code index} answered when it was asked for its MIG mode; it has no MIG devices unless it is on. */
     public Snapshots migMode(int index, Reading<Boolean> mode) {
         return mig(index, mode);
+    }
+
+    /** Which XIDs of GPU {@code index} were seen. */
+    public Snapshots xidCounts(int index, XidCounts counts) {
+        return gpu(
+                index, gpu -> with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), counts, gpu.sample()));
     }
 
     /** How many GPUs more NVML lists, which have not said who they are. */
@@ -258,6 +266,7 @@ public final class Snapshots {
                         gpu.health(),
                         gpu.lane(),
                         gpu.lastXid(),
+                gpu.xidCounts(),
                         gpu.sample(),
                         gpu.processes()));
     }
@@ -443,6 +452,7 @@ public final class Snapshots {
                 GpuHealth.Healthy.CLEAN,
                 LaneState.Responsive.INSTANCE,
                 new Reading.NotRead<>(),
+                XidCounts.NONE,
                 sampleOf(Map.of(
                         Quantity.GPU_TEMPERATURE_CELSIUS,
                         40 + index,
@@ -460,6 +470,7 @@ public final class Snapshots {
             GpuHealth health,
             LaneState lane,
             Reading<io.gpunode.agent.model.XidEvent> lastXid,
+            XidCounts xidCounts,
             GpuSample sample) {
         return new Gpu(
                 gpu.id(),
@@ -481,6 +492,7 @@ public final class Snapshots {
                 health,
                 lane,
                 lastXid,
+                xidCounts,
                 sample,
                 gpu.processes());
     }
