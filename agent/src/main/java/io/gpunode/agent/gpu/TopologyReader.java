@@ -21,6 +21,8 @@ final class TopologyReader {
 
     private static final int UNKNOWN = -1;
     private static final int REMOTE_IS_SWITCH = 2;
+    /** {@code NVML_P2P_CAPS_INDEX_NVLINK}. */
+    private static final int OVER_NVLINK = 2;
 
     private final Nvml nvml;
     private final Lane lane;
@@ -38,10 +40,12 @@ final class TopologyReader {
         int[][] ancestor = new int[count][count];
         int[][] links = new int[count][count];
         boolean[] toSwitch = new boolean[count];
+        int[][] peers = new int[count][count];
         Map<Long, Integer> rowOf = new HashMap<>();
         List<GpuId> ids = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
             Arrays.fill(ancestor[i], UNKNOWN);
+            Arrays.fill(peers[i], UNKNOWN);
             rowOf.put(busAddress(members.get(i).pci()), i);
             ids.add(members.get(i).id());
         }
@@ -50,10 +54,12 @@ final class TopologyReader {
                 int level = ancestor(members.get(i).device(), members.get(j).device());
                 ancestor[i][j] = level;
                 ancestor[j][i] = level;
+                peers[i][j] = peerStatus(members.get(i).device(), members.get(j).device());
+                peers[j][i] = peerStatus(members.get(j).device(), members.get(i).device());
             }
             toSwitch[i] = readLinks(i, members.get(i).device(), rowOf, links);
         }
-        return new Topology(ids, ancestor, links, toSwitch);
+        return new Topology(ids, ancestor, links, toSwitch, peers);
     }
 
     /** Domain, bus and device as one number: a switch may give an address that a {@link PciAddress} would refuse. */
@@ -75,6 +81,17 @@ final class TopologyReader {
         }
         try {
             return call("nvmlDeviceGetTopologyCommonAncestor", () -> nvml.commonAncestor(first, second));
+        } catch (NvmlException e) {
+            return UNKNOWN;
+        }
+    }
+
+    private int peerStatus(@Nullable NvmlDevice from, @Nullable NvmlDevice to) {
+        if (from == null || to == null) {
+            return UNKNOWN;
+        }
+        try {
+            return call("nvmlDeviceGetP2PStatus", () -> nvml.p2pStatus(from, to, OVER_NVLINK));
         } catch (NvmlException e) {
             return UNKNOWN;
         }

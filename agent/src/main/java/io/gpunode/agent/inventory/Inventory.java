@@ -146,6 +146,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private boolean lookDue;
     private Set<GpuId> held = Set.of();
     private boolean structureRead;
+    private Set<Integer> splitWhenRead = Set.of();
     private boolean changed;
 
     /**
@@ -606,9 +607,10 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         }
         migLayout.follow(splitMinors);
         session.identified(probes);
-        if (structureRead && ids.equals(topology.gpus())) {
+        if (structureRead && ids.equals(topology.gpus()) && splitMinors.equals(splitWhenRead)) {
             return becomeOpen(session);
         }
+        splitWhenRead = splitMinors;
         return new Activity.Connecting(session, session.topology(probes), deadline());
     }
 
@@ -705,6 +707,11 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
             GpuReading reading = gpu.reading();
             // A change of condition is looked into once; a GPU that stays lost is looked at with all the others.
             lookDue |= answered != answers || (reading != null && reading.identityStale());
+            if (gpu.takeLinksChanged()) {
+                // Who is connected to whom is read again with the identities.
+                structureRead = false;
+                lookDue = true;
+            }
         }
         return any;
     }

@@ -11,6 +11,7 @@ import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.time.Tick;
 import java.time.Instant;
@@ -18,6 +19,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +49,7 @@ final class KnownGpu {
     private HealthVerdict verdict;
     private Roster.Xids xids = Roster.Xids.NONE;
     private @Nullable GpuReading reading;
+    private boolean linksChanged;
 
     KnownGpu(GpuIdentity identity, OptionalInt pciClass, OptionalInt numaNode) {
         this.identity = identity;
@@ -173,10 +176,24 @@ final class KnownGpu {
             return false;
         }
         newestRound = newest.round();
+        linksChanged |= reading != null && !activeLinks(reading).equals(activeLinks(newest));
         reading = newest;
         condition = newest.condition();
         conditionIsOfRoster = false;
         return true;
+    }
+
+    private static OptionalLong activeLinks(GpuReading reading) {
+        return reading.sample().has(Quantity.NVLINK_ACTIVE_LINKS)
+                ? OptionalLong.of(reading.sample().value(Quantity.NVLINK_ACTIVE_LINKS))
+                : OptionalLong.empty();
+    }
+
+    /** Whether NVLinks went down or came up since this was asked last. */
+    boolean takeLinksChanged() {
+        boolean changed = linksChanged;
+        linksChanged = false;
+        return changed;
     }
 
     /** The reading that was taken over last. */

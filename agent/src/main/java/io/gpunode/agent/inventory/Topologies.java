@@ -18,8 +18,10 @@ final class Topologies {
         int[][] ancestor = new int[count][count];
         int[][] links = new int[count][count];
         boolean[] toSwitch = new boolean[count];
+        int[][] peers = new int[count][count];
         for (int i = 0; i < count; i++) {
             Arrays.fill(ancestor[i], -1);
+            Arrays.fill(peers[i], -1);
             int row = read.gpus().indexOf(order.get(i));
             if (row < 0) {
                 continue;
@@ -30,9 +32,10 @@ final class Topologies {
                 if (column >= 0) {
                     ancestor[i][j] = read.ancestor()[row][column];
                     links[i][j] = read.nvLinks()[row][column];
+                    peers[i][j] = read.peerStatus()[row][column];
                 }
             }
         }
-        return new Topology(order, ancestor, links, toSwitch);
+        return new Topology(order, ancestor, links, toSwitch, peers);
     }
 }

@@ -780,6 +780,23 @@ class InventoryTest {
     }
 
     @Test
+    void whoReachesWhoseMemoryIsReadAgainWhenLinksGoDown() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
+            assertThat(node.inventory().current().topology().peerStatus()[2])
+                    .containsExactly(0, 0, -1, 0, 0, 0, 0, 0);
+
+            // When
+            node.simulator().apply("set gpu=2 links-down=0x3ffff");
+
+            // Then
+            NodeSnapshot picture = node.await(
+                    "GPU 2 reaches nobody", candidate -> candidate.topology().peerStatus()[2][0] > 0);
+            assertThat(picture.topology().peerStatus()[0][1]).isZero();
+        }
+    }
+
+    @Test
     void aMigLayoutChangedByOthersIsNoticedFromTheKernelsDirectories() throws Exception {
         // Given: no sampling that could notice it, and nobody who waits for events
         NvmlSimulator simulator = NvmlSimulator.install(directory, "8xa100-80gb-mig");
