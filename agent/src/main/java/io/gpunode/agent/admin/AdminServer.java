@@ -1,6 +1,7 @@
 package io.gpunode.agent.admin;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
@@ -26,12 +27,19 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -63,13 +71,20 @@ public final class AdminServer implements Service {
     private static final Duration BIND_LIMIT = Duration.ofSeconds(5);
     private static final Duration BEAT = Duration.ofSeconds(5);
     private static final Duration BEAT_BOUND = Duration.ofSeconds(20);
+    private static final Duration LOOK = Duration.ofSeconds(1);
+    private static final Duration WORKER_REST = Duration.ofSeconds(10);
+
+    /** No connection has more than one thing to be done. */
+    private static final int WORKER_QUEUE = 2_048;
+
     private static final int WARM_UP_MILLIS = 1_000;
 
     private final AgentConfig.Http http;
     private final AdminState state;
     private final Meters meters;
+    private final InstantSource wall;
     private final Map<String, Page> pages = new TreeMap<>();
-    private @Nullable Listening listening;
+    private volatile @Nullable Listening listening;
 
     /**
      * What is there between start and stop.
@@ -77,23 +92,29 @@ public final class AdminServer implements Service {
      * @param channels one for each address, in the order of the setting
      */
     private record Listening(
-            EventLoops loops, Connections connections, List<Channel> channels, Heartbeats.Beat heartbeat) {}
+            EventLoops loops,
+            Connections connections,
+            List<Channel> channels,
+            Heartbeats.Beat heartbeat,
+            Optional<WebConfigKeeper> web,
+            List<ThreadPoolExecutor> workers) {}
 
     /**
      * @param http where, and within which limits
      * @param state what its own pages look at
      * @param metrics answers {@code /metrics}
      */
-    public AdminServer(AgentConfig.Http http, AdminState state, Page metrics, Meters meters) {
+    public AdminServer(AgentConfig.Http http, AdminState state, Page metrics, Meters meters, InstantSource wall) {
         this.http = http;
         this.state = state;
         this.meters = meters;
+        this.wall = wall;
         pages.put("/", new StatusPage(state));
         pages.put("/metrics", metrics);
         pages.put("/healthz", new HealthPage(state.heartbeats()));
         pages.put("/health", new CompatibleHealthPage());
         pages.put("/readyz", new ReadyPage(state.readiness()));
-        pages.put("/state", new StatePage(state));
+        pages.put("/state", new StatePage(state.with(new HttpSection(() -> listening))));
     }
 
     @Override
@@ -113,8 +134,17 @@ public final class AdminServer implements Service {
     }
 
     void start(Connections.Limits limits) throws IOException {
+        Optional<WebConfigKeeper> web = http.webConfigFile().isEmpty()
+                ? Optional.empty()
+                : Optional.of(WebConfigKeeper.open(Path.of(http.webConfigFile()), state.clock(), wall, meters));
+        Supplier<WebConfig> config =
+                web.<Supplier<WebConfig>>map(keeper -> keeper::inForce).orElse(() -> WebConfig.NONE);
         EventLoops loops = EventLoops.open("http");
-        Connections connections = new Connections(loops.loop(), state.clock(), limits, meters);
+        Connections connections = new Connections(
+                loops.loop(), state.clock(), limits, () -> config.get().tls().isPresent(), meters);
+        ThreadPoolExecutor slow = worker("http-worker");
+        ThreadPoolExecutor handshakes = worker("http-tls");
+        Gate gate = new Gate(config, loops.loop(), state.clock(), slow);
         List<Channel> channels = new ArrayList<>();
         try {
             ServerBootstrap bootstrap = new ServerBootstrap()
@@ -127,7 +157,7 @@ public final class AdminServer implements Service {
                     .childOption(
                             ChannelOption.RECVBUF_ALLOCATOR,
                             new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
-                    .childHandler(new Pipeline(new Routes(pages), connections));
+                    .childHandler(new Pipeline(new Routes(pages), connections, gate, handshakes));
             for (String each : http.listen()) {
                 channels.add(bind(bootstrap, ListenAddress.parse(each)));
             }
@@ -138,7 +168,32 @@ public final class AdminServer implements Service {
         Heartbeats.Beat heartbeat = state.heartbeats().register("http", BEAT_BOUND);
         var _ = loops.loop()
                 .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
-        listening = new Listening(loops, connections, List.copyOf(channels), heartbeat);
+        web.ifPresent(keeper -> {
+            var _ = loops.loop()
+                    .scheduleWithFixedDelay(
+                            () -> lookAt(keeper, slow), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
+        });
+        listening = new Listening(loops, connections, List.copyOf(channels), heartbeat, web, List.of(slow, handshakes));
+    }
+
+    /** A thread that is there while it is needed. */
+    private static ThreadPoolExecutor worker(String name) {
+        ThreadPoolExecutor worker = new ThreadPoolExecutor(
+                1,
+                1,
+                WORKER_REST.toSeconds(),
+                TimeUnit.SECONDS,
+                new ArrayBlockingQueue<>(WORKER_QUEUE),
+                task -> Thread.ofPlatform().daemon().name(name).unstarted(task));
+        worker.allowCoreThreadTimeOut(true);
+        return worker;
+    }
+
+    private static void lookAt(WebConfigKeeper keeper, ThreadPoolExecutor worker) {
+        // Passwords that are being checked go first; the next look comes soon.
+        if (worker.getQueue().isEmpty()) {
+            worker.execute(keeper::look);
+        }
     }
 
     private static Channel bind(ServerBootstrap bootstrap, ListenAddress address) throws IOException {
@@ -187,10 +242,16 @@ public final class AdminServer implements Service {
     }
 
     /**
-     * Asks itself for {@code /metrics} over a real connection, so that the first scrape finds all code loaded. Takes a second at most; that it fails is not
-     * important.
+     * Asks itself for {@code /metrics} over a real connection, so that the first scrape finds all code loaded; where a client needs TLS or a password,
+     * only the page is made. Takes a second at most; that it fails is not important.
      */
     public void warmUp() {
+        Listening now = started();
+        if (now.web.isPresent()) {
+            Page metrics = pages.getOrDefault("/metrics", new CompatibleHealthPage());
+            now.loops.loop().submit(() -> metrics.write((_, _, _) -> {})).awaitUninterruptibly(WARM_UP_MILLIS);
+            return;
+        }
         InetSocketAddress address = address();
         InetAddress host =
                 address.getAddress().isAnyLocalAddress() ? InetAddress.getLoopbackAddress() : address.getAddress();
@@ -220,6 +281,7 @@ public final class AdminServer implements Service {
         }
         listening = null;
         now.heartbeat.close();
+        now.workers.forEach(ThreadPoolExecutor::shutdownNow);
         for (Channel channel : now.channels) {
             channel.close().awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
         }
@@ -257,6 +319,32 @@ public final class AdminServer implements Service {
         return new IOException(text, cause);
     }
 
+    /** What {@code /state} shows of the server itself. */
+    private record HttpSection(Supplier<@Nullable Listening> listening) implements StateSection {
+        @Override
+        public String name() {
+            return "http";
+        }
+
+        @Override
+        public void write(JsonWriter json) {
+            Listening now = listening.get();
+            json.beginObject().name("listen").beginArray();
+            if (now != null) {
+                for (Channel channel : now.channels) {
+                    json.value(String.valueOf(channel.localAddress()));
+                }
+            }
+            json.endArray().name("webConfig");
+            if (now != null && now.web.isPresent()) {
+                now.web.get().write(json);
+            } else {
+                json.nullValue();
+            }
+            json.endObject();
+        }
+    }
+
     /** Puts the handlers of a connection together. */
     private static final class Pipeline extends ChannelInitializer<Channel> {
         private final HttpDecoderConfig limits = new HttpDecoderConfig()
@@ -268,15 +356,21 @@ public final class AdminServer implements Service {
 
         private final Routes routes;
         private final Connections connections;
+        private final Gate gate;
+        private final Executor handshakes;
 
-        Pipeline(Routes routes, Connections connections) {
+        Pipeline(Routes routes, Connections connections, Gate gate, Executor handshakes) {
             this.routes = routes;
             this.connections = connections;
+            this.gate = gate;
+            this.handshakes = handshakes;
         }
 
         @Override
         protected void initChannel(Channel channel) {
-            HttpConnection connection = new HttpConnection(routes, connections);
+            WebConfig web = gate.config();
+            HttpConnection connection = new HttpConnection(routes, connections, gate, web);
+            web.tls().ifPresent(tls -> channel.pipeline().addLast(new TlsDoor(tls, handshakes)));
             channel.pipeline()
                     .addLast(new ByteWatch(connection))
                     .addLast(new HttpServerCodec(limits))

@@ -4,6 +4,7 @@ import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -30,5 +31,12 @@ public record AdminState(
     public AdminState {
         readiness = List.copyOf(readiness);
         sections = List.copyOf(sections);
+    }
+
+    /** The same with a section more. */
+    AdminState with(StateSection section) {
+        List<StateSection> all = new ArrayList<>(sections);
+        all.add(section);
+        return new AdminState(version, node, snapshots, pods, heartbeats, readiness, all, clock);
     }
 }

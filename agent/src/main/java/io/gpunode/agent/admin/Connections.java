@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,8 +52,8 @@ final class Connections {
     private final EventLoop loop;
     private final MonotonicClock clock;
     private final Meters.Counter refusedScrapes;
+    private final BooleanSupplier encrypted;
     private Limits limits;
-    private boolean encrypted;
 
     /** In the order of their last complete request. */
     private final Set<HttpConnection> open = new LinkedHashSet<>();
@@ -61,7 +62,9 @@ final class Connections {
     private int scrapes;
     private @Nullable ScheduledFuture<?> sweeping;
 
-    Connections(EventLoop loop, MonotonicClock clock, Limits limits, Meters meters) {
+    /** @param encrypted whether connections that are opened now are encrypted */
+    Connections(EventLoop loop, MonotonicClock clock, Limits limits, BooleanSupplier encrypted, Meters meters) {
+        this.encrypted = encrypted;
         this.loop = loop;
         this.clock = clock;
         this.limits = limits;
@@ -81,7 +84,7 @@ final class Connections {
     /** How many may be open. */
     private int limit() {
         // However many scrapes are allowed, a probe and a person still find a place.
-        return Math.max(encrypted ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
+        return Math.max(encrypted.getAsBoolean() ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
     }
 
     MonotonicClock clock() {

@@ -36,9 +36,15 @@ final class HttpConnection extends ChannelDuplexHandler {
 
     private final Routes routes;
     private final Connections connections;
+    private final Gate gate;
+    private final WebConfig opened;
     private @Nullable ChannelHandlerContext context;
     private @Nullable HttpRequest request;
     private boolean answering;
+
+    /** Whether it is being found out who asks. */
+    private boolean checking;
+
     private boolean served;
     private Tick deadline;
     private boolean requestBegun;
@@ -52,9 +58,12 @@ final class HttpConnection extends ChannelDuplexHandler {
     /** What is still discarded of a refused client's bytes; negative when nothing was refused. */
     private long discarding = -1;
 
-    HttpConnection(Routes routes, Connections connections) {
+    /** @param web the configuration when it was opened: what it was asked for there holds for it */
+    HttpConnection(Routes routes, Connections connections, Gate gate, WebConfig web) {
         this.routes = routes;
         this.connections = connections;
+        this.gate = gate;
+        this.opened = web;
         this.deadline = connections.clock().now().plus(connections.limits().request());
     }
 
@@ -97,7 +106,7 @@ final class HttpConnection extends ChannelDuplexHandler {
             }
             return false;
         }
-        if (!requestBegun && !answering) {
+        if (!requestBegun && !answering && !checking) {
             requestBegun = true;
             deadline = connections.clock().now().plus(connections.limits().request());
         }
@@ -211,9 +220,49 @@ final class HttpConnection extends ChannelDuplexHandler {
                     problem);
             return;
         }
+        WebConfig web = gate.config();
+        if (!gate.withinRate(web)) {
+            FullHttpResponse refusal = text(HttpResponseStatus.TOO_MANY_REQUESTS, "too many requests; see rate_limit");
+            refusal.headers().set(HttpHeaderNames.RETRY_AFTER, "1");
+            send(channel, refusal, !HttpUtil.isKeepAlive(whole));
+            return;
+        }
+        if (web.users().isEmpty()) {
+            serve(channel, whole);
+            return;
+        }
+        // Nothing more is read of this connection until the answer is known; the deadline is that of an answer.
+        requestBegun = false;
+        checking = true;
+        deadline = connections.clock().now().plus(connections.limits().answer());
+        gate.admit(web, whole.headers().get(HttpHeaderNames.AUTHORIZATION, ""), verdict -> {
+            checking = false;
+            if (!channel.channel().isActive()) {
+                return;
+            }
+            switch (verdict) {
+                case RIGHT -> serve(channel, whole);
+                case WRONG -> {
+                    FullHttpResponse refusal = text(HttpResponseStatus.UNAUTHORIZED, "Unauthorized");
+                    refusal.headers().set(HttpHeaderNames.WWW_AUTHENTICATE, "Basic realm=\"gpu-node-agent\"");
+                    send(channel, refusal, !HttpUtil.isKeepAlive(whole));
+                }
+                case BUSY -> {
+                    FullHttpResponse refusal =
+                            text(HttpResponseStatus.SERVICE_UNAVAILABLE, "too many passwords wait to be checked");
+                    refusal.headers().set(HttpHeaderNames.RETRY_AFTER, "1");
+                    send(channel, refusal, !HttpUtil.isKeepAlive(whole));
+                }
+            }
+        });
+    }
+
+    /** Answers somebody who may ask. */
+    private void serve(ChannelHandlerContext channel, HttpRequest whole) {
         served = true;
         connections.served(this);
-        boolean last = !HttpUtil.isKeepAlive(whole);
+        // What encrypts a connection was agreed on when it was opened; a change of that reaches it by its end.
+        boolean last = !HttpUtil.isKeepAlive(whole) || !gate.config().tls().equals(opened.tls());
         if (routes.has(whole.uri()) && !isRead(whole.method())) {
             send(channel, refusalOfMethod(), last);
             return;
@@ -278,6 +327,7 @@ final class HttpConnection extends ChannelDuplexHandler {
         if (!response.headers().contains(HttpHeaderNames.CONTENT_SECURITY_POLICY)) {
             response.headers().set(HttpHeaderNames.CONTENT_SECURITY_POLICY, Page.RUNS_NOTHING);
         }
+        gate.config().headers().forEach(response.headers()::set);
         if (last) {
             response.headers().set(HttpHeaderNames.CONNECTION, "close");
         }
@@ -286,7 +336,11 @@ final class HttpConnection extends ChannelDuplexHandler {
             ended();
             answering = false;
             if (done.isSuccess() && discarding >= 0 && channel.channel() instanceof DuplexChannel duplex) {
-                duplex.shutdownOutput();
+                if (opened.tls().isPresent()) {
+                    ServerTls.sayGoodbye(channel.pipeline());
+                } else {
+                    duplex.shutdownOutput();
+                }
                 channel.channel().read();
                 return;
             }

@@ -219,7 +219,8 @@ public final class AgentAssembly {
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
                 new MetricsPage(exposition),
-                meters);
+                meters,
+                wall);
         List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));
         if (config.health().kernelLog()) {
             inOrder.add(new KernelLogWatcher(() -> KmsgKernelLog.open(host), health, clock, heartbeats));

@@ -28,7 +28,7 @@ public record FileStamps(Map<Path, String> stamps) {
     }
 
     /** The stamp of one path. */
-    static String of(Path path) {
+    public static String of(Path path) {
         try {
             Map<String, Object> attributes = Files.readAttributes(path, "unix:dev,ino,size,ctime");
             return attributes.get("dev") + " " + attributes.get("ino") + " " + attributes.get("size") + " "

@@ -1,5 +1,6 @@
 package io.gpunode.agent.kubernetes;
 
+import io.gpunode.agent.net.Pem;
 import java.io.IOException;
 import java.net.Socket;
 import java.security.GeneralSecurityException;

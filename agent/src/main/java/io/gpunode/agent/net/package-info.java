@@ -1,4 +1,4 @@
-/** The one Netty event loop of the process, and gRPC over unix domain sockets on it. A side room that any package above {@code model} may use. */
+/** Netty event loops, gRPC over unix domain sockets on them, and PEM. A side room that any package above {@code model} may use. */
 @NullMarked
 package io.gpunode.agent.net;
 

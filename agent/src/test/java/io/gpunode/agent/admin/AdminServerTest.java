@@ -334,7 +334,11 @@ class AdminServerTest {
 
     private AdminServer server(String listen, Page metrics) {
         return new AdminServer(
-                new AgentConfig.Http(List.of(listen), false, "", LIMIT, LIMIT, 16), state, metrics, Meters.NONE);
+                new AgentConfig.Http(List.of(listen), false, "", LIMIT, LIMIT, 16),
+                state,
+                metrics,
+                Meters.NONE,
+                SystemTime.wall());
     }
 
     private void restart(Page metrics, Duration request, Duration answer) throws IOException {

@@ -232,7 +232,8 @@ class StatusPageIT {
                 new AgentConfig.Http(List.of("127.0.0.1:0"), false, "", LIMIT, LIMIT, 16),
                 states.build(SystemTime.monotonic()),
                 Page.of(AdminServer.PLAIN_TEXT, body -> body.write("")),
-                Meters.NONE);
+                Meters.NONE,
+                SystemTime.wall());
         server.start();
         states.now = SystemTime.monotonic().now();
         return "http://127.0.0.1:" + server.address().getPort() + "/";

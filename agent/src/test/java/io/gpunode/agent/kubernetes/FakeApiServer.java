@@ -9,6 +9,7 @@ import com.sun.net.httpserver.HttpsServer;
 import io.gpunode.agent.json.JsonException;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.net.Pem;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

@@ -3,6 +3,7 @@ package io.gpunode.agent.kubernetes;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import io.gpunode.agent.net.Pem;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 

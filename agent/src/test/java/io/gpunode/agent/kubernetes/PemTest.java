@@ -3,6 +3,7 @@ package io.gpunode.agent.kubernetes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gpunode.agent.net.Pem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.security.PrivateKey;

@@ -56,6 +56,8 @@ final class MetricsDocument {
             | Meter | Type | Labels | Meaning |
             |---|---|---|---|
             | `gpu_node_agent_config_last_read_good` | gauge | | 1 while the configuration that was read last is in force, 0 when it was refused; `status` says why. |
+            | `gpu_node_agent_http_config_last_read_good` | gauge | | With `http.webConfigFile`: 1 while the web configuration that was read last is in force, 0 when it was refused; `/state` says why. |
+            | `gpu_node_agent_http_certificate_expiry_timestamp_seconds` | gauge | | With `http.webConfigFile`: when the server's certificate ends; `NaN` without TLS. |
             | `gpu_node_agent_http_refused_scrapes_total` | counter | | Scrapes answered with 503, since `http.maxConcurrentScrapes` answers were on their way. |
             | `gpu_node_agent_device_plugin_request_seconds` | timer | resource, method | How long calls of the kubelet to the device plugin took. |
             | `gpu_node_agent_device_plugin_requests_total` | counter | resource, method, code | The same calls by how they ended. |

@@ -1,4 +1,4 @@
-package io.gpunode.agent.kubernetes;
+package io.gpunode.agent.net;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -19,7 +19,7 @@ import java.util.List;
  * Certificates and private keys in PEM (RFC 7468): keys as PKCS #8, and in the two older forms that kubeadm (RSA, PKCS #1) and the kubelet (elliptic
  * curve, SEC 1) write, which the Java runtime reads only after they are wrapped as PKCS #8. What else stands in the text is passed over.
  */
-final class Pem {
+public final class Pem {
     private static final byte[] RSA_ENCRYPTION = {
         0x30, 0x0d, 0x06, 0x09, 0x2a, (byte) 0x86, 0x48, (byte) 0x86, (byte) 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00
     };
@@ -36,7 +36,7 @@ final class Pem {
      *
      * @throws IOException when there is none, or one cannot be read
      */
-    static List<X509Certificate> certificates(String pem, String where) throws IOException {
+    public static List<X509Certificate> certificates(String pem, String where) throws IOException {
         List<X509Certificate> found = new ArrayList<>();
         try {
             CertificateFactory factory = CertificateFactory.getInstance("X.509");
@@ -60,7 +60,7 @@ final class Pem {
      *
      * @throws IOException when there is none, or it cannot be read
      */
-    static PrivateKey privateKey(String pem, String where) throws IOException {
+    public static PrivateKey privateKey(String pem, String where) throws IOException {
         for (Block block : blocks(pem, where)) {
             try {
                 switch (block.label) {
