@@ -38,17 +38,35 @@ final class ConfigFile {
         }
     }
 
+    /**
+     * What a file says.
+     *
+     * @param values one for each setting that it mentions
+     * @param exporters the file, when it is dcgm-exporter's own
+     */
+    record Content(Map<Setting<?>, RawValue> values, Optional<ExporterFile> exporters) {}
+
     /** The values of the file; an empty file has none. What is wrong with the file itself or its keys is reported. */
-    static Map<Setting<?>, RawValue> read(Path file, Report report) {
+    static Content read(Path file, Report report) {
+        Optional<RawValue> root = root(file, report);
+        if (root.isPresent() && ExporterFile.is(root.get())) {
+            ExporterFile exporters = ExporterFile.read(root.get(), report);
+            return new Content(exporters.values(), Optional.of(exporters));
+        }
         ConfigFile reader = new ConfigFile(report);
-        String name = file.toString();
+        root.ifPresent(block -> reader.block(block, ""));
+        return new Content(reader.values, Optional.empty());
+    }
+
+    /** The block of the file's keys; empty when there is none. */
+    private static Optional<RawValue> root(Path file, Report report) {
         Optional<String> text = TextFile.read(file, report);
         if (text.isEmpty() || text.get().isBlank()) {
-            return reader.values;
+            return Optional.empty();
         }
-        Optional<RawValue> root = YamlFile.read(name, text.get(), NEXT_STEP, report);
+        Optional<RawValue> root = YamlFile.read(file.toString(), text.get(), NEXT_STEP, report);
         if (root.isEmpty() || root.get().is(Kind.NULL)) {
-            return reader.values;
+            return Optional.empty();
         }
         if (!root.get().is(Kind.BLOCK)) {
             report.problem(
@@ -59,10 +77,9 @@ final class ConfigFile {
                                     ? "a list"
                                     : "only " + root.get().shown()),
                     "write keys with values, such as log.level, as blocks");
-            return reader.values;
+            return Optional.empty();
         }
-        reader.block(root.get(), "");
-        return reader.values;
+        return root;
     }
 
     private void block(RawValue block, String prefix) {

@@ -70,10 +70,12 @@ public final class ConfigLoader {
         Report report = new Report(strict(flags));
         Map<Path, String> stamps = new LinkedHashMap<>();
         Optional<Path> file = file(fileFlag, stamps, report);
-        Map<Setting<?>, RawValue> inFile = new HashMap<>();
+        Map<Setting<?>, Written> inFile = new HashMap<>();
+        List<ExporterFile> exporters = new ArrayList<>();
         if (file.isPresent()) {
-            inFile.putAll(ConfigFile.read(file.get(), report));
+            take(ConfigFile.read(file.get(), report), inFile, exporters);
         }
+        exportersFile(flags, inFile, exporters, stamps, report);
         Optional<ChosenConfiguration> named = named(flags, inFile, cluster.labels(), stamps, report);
         Values values = new Values();
         for (Setting<?> setting : ConfigSchema.ALL) {
@@ -82,6 +84,9 @@ public final class ConfigLoader {
         misspeltVariables(report);
         fillIn(values);
         new ChosenFields(values, fieldRules, cluster.configMaps(), stamps, report).choose();
+        for (ExporterFile exporter : exporters) {
+            exporter.check(values.get(ConfigSchema.METRICS_FIELDS));
+        }
         checkTogether(values, report);
         if (!report.problems().isEmpty()) {
             throw new ConfigException(report.problems(), new FileStamps(stamps));
@@ -129,10 +134,61 @@ public final class ConfigLoader {
         return new FlagValue(setting, setting.flags().getFirst(), text);
     }
 
+    /** A value of a file, and how strong the file is. */
+    private record Written(RawValue value, int rank) {}
+
+    /** Takes what a file says, where no file before it has said something. */
+    private static void take(
+            ConfigFile.Content content, Map<Setting<?>, Written> inFile, List<ExporterFile> exporters) {
+        int rank = content.exporters().isPresent() ? Values.IN_EXPORTERS_FILE : Values.IN_FILE;
+        for (Map.Entry<Setting<?>, RawValue> value : content.values().entrySet()) {
+            inFile.putIfAbsent(value.getKey(), new Written(value.getValue(), rank));
+        }
+        content.exporters().ifPresent(exporters::add);
+    }
+
+    /** Takes what the exporter's file says that a setting names. */
+    private void exportersFile(
+            List<FlagValue> flags,
+            Map<Setting<?>, Written> inFile,
+            List<ExporterFile> exporters,
+            Map<Path, String> stamps,
+            Report report) {
+        Values values = new Values();
+        // What is wrong with it is told when every setting has its turn.
+        decide(ConfigSchema.METRICS_EXPORTER_FILE, flags, inFile, values, new Report(true));
+        String name = values.get(ConfigSchema.METRICS_EXPORTER_FILE);
+        if (name.isEmpty()) {
+            return;
+        }
+        Place place = values.place(ConfigSchema.METRICS_EXPORTER_FILE);
+        if (!exporters.isEmpty()) {
+            report.notice(
+                    place,
+                    ConfigSchema.METRICS_EXPORTER_FILE.path(),
+                    "has no effect",
+                    "the configuration file is such a file itself");
+            return;
+        }
+        Path file = Path.of(name);
+        stamps.put(file, FileStamps.of(file));
+        int before = report.problems().size();
+        ConfigFile.Content content = ConfigFile.read(file, report);
+        if (content.exporters().isPresent()) {
+            take(content, inFile, exporters);
+        } else if (report.problems().size() == before) {
+            report.problem(
+                    Place.file(name),
+                    "version",
+                    "the file has no version, so it is not dcgm-exporter's",
+                    "write version: 1 or version: 2; name the agent's own file with --config");
+        }
+    }
+
     /** Puts what the chosen configuration of the directory says over what the file says. */
     private Optional<ChosenConfiguration> named(
             List<FlagValue> flags,
-            Map<Setting<?>, RawValue> inFile,
+            Map<Setting<?>, Written> inFile,
             NodeLabels labels,
             Map<Path, String> stamps,
             Report report) {
@@ -190,9 +246,9 @@ public final class ConfigLoader {
         };
     }
 
-    private static void readNamed(Path file, Map<Setting<?>, RawValue> inFile, Report report) {
+    private static void readNamed(Path file, Map<Setting<?>, Written> inFile, Report report) {
         for (Map.Entry<Setting<?>, RawValue> value :
-                ConfigFile.read(file, report).entrySet()) {
+                ConfigFile.read(file, report).values().entrySet()) {
             String path = value.getKey().path();
             if (path.startsWith(ConfigSchema.CONFIG_BLOCK)) {
                 report.problem(
@@ -201,7 +257,7 @@ public final class ConfigLoader {
                         "is not set in a named configuration",
                         "set it in the file of --config, or by flag or variable");
             } else {
-                inFile.put(value.getKey(), value.getValue());
+                inFile.put(value.getKey(), new Written(value.getValue(), Values.IN_FILE));
             }
         }
     }
@@ -263,10 +319,10 @@ public final class ConfigLoader {
     }
 
     private <T> void decide(
-            Setting<T> setting, List<FlagValue> flags, Map<Setting<?>, RawValue> inFile, Values values, Report report) {
-        RawValue written = inFile.get(setting);
+            Setting<T> setting, List<FlagValue> flags, Map<Setting<?>, Written> inFile, Values values, Report report) {
+        Written written = inFile.get(setting);
         if (written != null) {
-            take(setting, written, Values.IN_FILE, values, report);
+            take(setting, written.value(), written.rank(), values, report);
         }
         for (int i = setting.environment().size() - 1; i >= 0; i--) {
             Spelling variable = setting.environment().get(i);

@@ -595,6 +595,13 @@ public final class ConfigSchema {
                     "Whether chosen fields that exist in DCGM and that NVML cannot give are left out with a notice, instead of"
                             + " being refused.");
 
+    static final Setting<String> METRICS_EXPORTER_FILE = own("metrics.exporterFile", PATH_OR_EMPTY, "")
+            .environment("DCGM_EXPORTER_CONFIG_FILE")
+            .live()
+            .describedAs(
+                    "dcgm-exporter's own YAML file, version 1 or 2. What the agent's file says wins over it. `--config` takes such a file as"
+                            + " well, in the place of the agent's.");
+
     static final Setting<EntitySelector> METRICS_DEVICES = own(
                     "metrics.devices", new EntitySelector.Type(), EntitySelector.FLEXIBLE)
             .flag("devices", "-d")
@@ -732,6 +739,35 @@ public final class ConfigSchema {
             .live()
             .describedAs("The least bad level that is written to standard error.");
 
+    static final Setting<String> EXPORTER_KEEP_AGE = ofExporter(
+                    "watch-max-keep-age", TEXT, "", "DCGM_EXPORTER_WATCH_MAX_KEEP_AGE")
+            .support(new NoEffect(ONE_SAMPLE))
+            .describedAs("How long DCGM keeps samples.");
+
+    static final Setting<Integer> EXPORTER_KEEP_SAMPLES = ofExporter(
+                    "watch-max-keep-samples",
+                    new WholeNumber(0, Integer.MAX_VALUE),
+                    0,
+                    "DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES")
+            .support(new NoEffect(ONE_SAMPLE))
+            .describedAs("How many samples DCGM keeps.");
+
+    static final Setting<Boolean> EXPORTER_METRICS = ofExporter(
+                    "enable-exporter-metrics", SWITCH, false, "DCGM_EXPORTER_ENABLE_EXPORTER_METRICS")
+            .support(new NoEffect(
+                    "the agent always shows its own metrics, which have other names than those of a Go program"))
+            .describedAs("Whether the exporter shows metrics of its own process.");
+
+    static final Setting<Boolean> EXPORTER_BIND_WATCH = ofExporter(
+                    "enable-gpu-bind-unbind-watch", SWITCH, false, "DCGM_EXPORTER_ENABLE_GPU_BIND_UNBIND_WATCH")
+            .support(new NoEffect(GPUS_ARE_FOLLOWED))
+            .describedAs("Whether GPUs that come and go are followed.");
+
+    static final Setting<String> EXPORTER_BIND_INTERVAL = ofExporter(
+                    "gpu-bind-unbind-poll-interval", TEXT, "", "DCGM_EXPORTER_GPU_BIND_UNBIND_POLL_INTERVAL")
+            .support(new NoEffect(GPUS_ARE_FOLLOWED))
+            .describedAs("How often is looked for GPUs that came and went.");
+
     /** Every setting, in the order of the reference. */
     public static final List<Setting<?>> ALL = List.of(
             VERSION,
@@ -809,6 +845,7 @@ public final class ConfigSchema {
             METRICS_FIELDS_FILE,
             METRICS_CONFIG_MAP,
             METRICS_LEAVE_OUT_UNAVAILABLE,
+            METRICS_EXPORTER_FILE,
             METRICS_DEVICES,
             POD_ATTRIBUTION,
             ATTRIBUTION_PROCESSES,
@@ -918,23 +955,11 @@ public final class ConfigSchema {
                     .flag("-p")
                     .support(new NoEffect("NVML knows no CPUs; node-exporter shows them"))
                     .describedAs("Which CPUs have series."),
-            ofExporter("watch-max-keep-age", TEXT, "", "DCGM_EXPORTER_WATCH_MAX_KEEP_AGE")
-                    .support(new NoEffect(ONE_SAMPLE))
-                    .describedAs("How long DCGM keeps samples."),
-            ofExporter("watch-max-keep-samples", TEXT, "", "DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES")
-                    .support(new NoEffect(ONE_SAMPLE))
-                    .describedAs("How many samples DCGM keeps."),
-            ofExporter("enable-exporter-metrics", SWITCH, false, "DCGM_EXPORTER_ENABLE_EXPORTER_METRICS")
-                    .support(
-                            new NoEffect(
-                                    "the agent always shows its own metrics, which have other names than those of a Go program"))
-                    .describedAs("Whether the exporter shows metrics of its own process."),
-            ofExporter("enable-gpu-bind-unbind-watch", SWITCH, false, "DCGM_EXPORTER_ENABLE_GPU_BIND_UNBIND_WATCH")
-                    .support(new NoEffect(GPUS_ARE_FOLLOWED))
-                    .describedAs("Whether GPUs that come and go are followed."),
-            ofExporter("gpu-bind-unbind-poll-interval", TEXT, "", "DCGM_EXPORTER_GPU_BIND_UNBIND_POLL_INTERVAL")
-                    .support(new NoEffect(GPUS_ARE_FOLLOWED))
-                    .describedAs("How often is looked for GPUs that came and went."),
+            EXPORTER_KEEP_AGE,
+            EXPORTER_KEEP_SAMPLES,
+            EXPORTER_METRICS,
+            EXPORTER_BIND_WATCH,
+            EXPORTER_BIND_INTERVAL,
             ofExporter("log-format", words("text", "json"), "text", "DCGM_EXPORTER_LOG_FORMAT")
                     .support(new NoEffect("the log is lines of text with key=value pairs"))
                     .describedAs("The form of the log."),
