@@ -421,12 +421,37 @@ public record AgentConfig(
      * @param fields {@code metrics.fields}, or what the field file or the ConfigMap says: what is shown, each name once
      * @param configMap {@code metrics.configMap}: its namespace and name with a colon between them; empty for none
      * @param devices {@code metrics.devices}: which devices have series
+     * @param labels {@code metrics.labels}: how their labels are spelled
      * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
      */
-    public record Metrics(List<FieldChoice> fields, String configMap, EntitySelector devices, boolean podAttribution) {
+    public record Metrics(
+            List<FieldChoice> fields,
+            String configMap,
+            EntitySelector devices,
+            MetricLabels labels,
+            boolean podAttribution) {
         public Metrics {
             fields = List.copyOf(fields);
         }
+    }
+
+    /**
+     * @param hostname {@code metrics.labels.hostname}
+     * @param oldNamespace {@code metrics.labels.oldNamespace}: whether labels have the names that the exporter's releases 1.x gave them
+     * @param replaceBlanks {@code metrics.labels.replaceBlanksInModelName}: whether blanks in names of models become dashes
+     */
+    public record MetricLabels(HostnameLabel hostname, boolean oldNamespace, boolean replaceBlanks) {
+        /** The spelling of the newest exporter. */
+        public static final MetricLabels NEWEST = new MetricLabels(HostnameLabel.HOSTNAME, false, false);
+    }
+
+    /** Under which names series carry the node's name; the texts are {@code hostname}, {@code Hostname}, {@code both} and {@code none}. */
+    public enum HostnameLabel {
+        HOSTNAME,
+        /** As up to release 4.8.2. */
+        CAPITAL,
+        BOTH,
+        NONE
     }
 
     /**

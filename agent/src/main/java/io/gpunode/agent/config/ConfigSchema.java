@@ -8,6 +8,7 @@ import io.gpunode.agent.config.AgentConfig.ApiServer;
 import io.gpunode.agent.config.AgentConfig.CdiHooks;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.HostnameLabel;
 import io.gpunode.agent.config.AgentConfig.LabelOutput;
 import io.gpunode.agent.config.AgentConfig.MigStrategy;
 import io.gpunode.agent.config.AgentConfig.MigWhileInUse;
@@ -612,6 +613,30 @@ public final class ConfigSchema {
                             + " instances, each alone or with numbers (`g:0,2-4`), both with `+` between them. A GPU's number is its index; a GPU"
                             + " instance's is DCGM's, eight times the index of its GPU and its place on that.");
 
+    static final Setting<HostnameLabel> METRICS_HOSTNAME = own(
+                    "metrics.labels.hostname", new Choice<>(hostnameLabels(), Map.of()), HostnameLabel.HOSTNAME)
+            .flag("no-hostname", Meaning.TRUE_IS_NONE)
+            .flag("-n", Meaning.TRUE_IS_NONE)
+            .environment("DCGM_EXPORTER_NO_HOSTNAME", Meaning.TRUE_IS_NONE)
+            .live()
+            .describedAs(
+                    "The label of device metrics with the node's name. dcgm-exporter calls it `Hostname` up to release 4.8.2 and"
+                            + " `hostname` since; `both` serves queries for either while they are changed.");
+
+    static final Setting<Boolean> METRICS_OLD_NAMESPACE = own("metrics.labels.oldNamespace", SWITCH, false)
+            .flag("use-old-namespace", "-o")
+            .environment("DCGM_EXPORTER_USE_OLD_NAMESPACE")
+            .live()
+            .describedAs(
+                    "Whether labels of device metrics have the names of dcgm-exporter's releases 1.x: `uuid`, `container_name`,"
+                            + " `pod_namespace` and `pod_name`.");
+
+    static final Setting<Boolean> METRICS_REPLACE_BLANKS = own("metrics.labels.replaceBlanksInModelName", SWITCH, false)
+            .flag("replace-blanks-in-model-name", "-rbmn")
+            .environment("DCGM_EXPORTER_REPLACE_BLANKS_IN_MODEL_NAME")
+            .live()
+            .describedAs("Whether blanks in the label `modelName` become dashes: `NVIDIA-H100-80GB-HBM3`.");
+
     static final Setting<Boolean> POD_ATTRIBUTION = own("metrics.podAttribution", SWITCH, true)
             .flag("kubernetes", "-k")
             .environment("DCGM_EXPORTER_KUBERNETES")
@@ -847,6 +872,9 @@ public final class ConfigSchema {
             METRICS_LEAVE_OUT_UNAVAILABLE,
             METRICS_EXPORTER_FILE,
             METRICS_DEVICES,
+            METRICS_HOSTNAME,
+            METRICS_OLD_NAMESPACE,
+            METRICS_REPLACE_BLANKS,
             POD_ATTRIBUTION,
             ATTRIBUTION_PROCESSES,
             VIRTUAL_GPUS,
@@ -1032,6 +1060,13 @@ public final class ConfigSchema {
         Map<String, T> map = ordered(firstWord, first, secondWord, second);
         map.put(thirdWord, third);
         return map;
+    }
+
+    private static Map<String, HostnameLabel> hostnameLabels() {
+        Map<String, HostnameLabel> words = ordered(
+                "hostname", HostnameLabel.HOSTNAME, "Hostname", HostnameLabel.CAPITAL, "both", HostnameLabel.BOTH);
+        words.put("none", HostnameLabel.NONE);
+        return words;
     }
 
     private static Map<String, LabelOutput> labelOutputs() {

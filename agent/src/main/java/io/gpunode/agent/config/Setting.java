@@ -91,7 +91,9 @@ public final class Setting<T> {
 
     /** Whether one of its flags means true when it stands without a value. */
     public boolean isSwitch(Spelling flag) {
-        return flag.meaning() == Meaning.TRUE_IS_DEBUG || type instanceof SettingTypes.TrueOrFalse;
+        return flag.meaning() == Meaning.TRUE_IS_DEBUG
+                || flag.meaning() == Meaning.TRUE_IS_NONE
+                || type instanceof SettingTypes.TrueOrFalse;
     }
 
     /** Whether repeating a flag adds to a list. */

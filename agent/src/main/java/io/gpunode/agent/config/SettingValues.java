@@ -118,6 +118,10 @@ class SettingValues {
                         get(ConfigSchema.METRICS_FIELDS),
                         get(ConfigSchema.METRICS_CONFIG_MAP),
                         get(ConfigSchema.METRICS_DEVICES),
+                        new AgentConfig.MetricLabels(
+                                get(ConfigSchema.METRICS_HOSTNAME),
+                                get(ConfigSchema.METRICS_OLD_NAMESPACE),
+                                get(ConfigSchema.METRICS_REPLACE_BLANKS)),
                         get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Attribution(
                         get(ConfigSchema.ATTRIBUTION_PROCESSES),

@@ -20,6 +20,8 @@ public record Spelling(String name, Meaning meaning) {
         MILLISECONDS("a number of milliseconds"),
         /** True means {@code debug}; false says nothing. */
         TRUE_IS_DEBUG("`true` means `debug`"),
+        /** True means {@code none}; false says nothing. */
+        TRUE_IS_NONE("`true` means `none`"),
         /** The path of {@code kubelet.sock}; the setting is its directory. */
         SOCKET_IN_DIRECTORY("path of `kubelet.sock` in that directory"),
         /** {@code all} or {@code xids} in a list means false. */
@@ -57,13 +59,8 @@ public record Spelling(String name, Meaning meaning) {
         return switch (meaning) {
             case AS_IS -> Optional.of(RawValue.untyped(text, place));
             case MILLISECONDS -> Optional.of(RawValue.untyped(endsWithDigit(text) ? text.strip() + "ms" : text, place));
-            case TRUE_IS_DEBUG -> {
-                Optional<Boolean> debug =
-                        new SettingTypes.TrueOrFalse().read(RawValue.untyped(text, place), setting, report);
-                yield debug.isPresent() && debug.get()
-                        ? Optional.of(RawValue.untyped("debug", place))
-                        : Optional.empty();
-            }
+            case TRUE_IS_DEBUG -> ifTrue(text, "debug", place, setting, report);
+            case TRUE_IS_NONE -> ifTrue(text, "none", place, setting, report);
             case SOCKET_IN_DIRECTORY -> directory(text, place, setting, report);
             case ALL_IS_FALSE -> saysAll(text) ? Optional.of(RawValue.untyped("false", place)) : Optional.empty();
             case ALL_IS_TRUE -> saysAll(text) ? Optional.of(RawValue.untyped("true", place)) : Optional.empty();
@@ -71,6 +68,13 @@ public record Spelling(String name, Meaning meaning) {
                 says(text, "all") ? Optional.of(RawValue.untyped("all", place)) : Optional.empty();
             case NUMBERS -> numbers(text, place, setting, report);
         };
+    }
+
+    private static Optional<RawValue> ifTrue(String text, String meant, Place place, String setting, Report report) {
+        return new SettingTypes.TrueOrFalse()
+                .read(RawValue.untyped(text, place), setting, report)
+                .filter(truth -> truth)
+                .map(_ -> RawValue.untyped(meant, place));
     }
 
     private static boolean endsWithDigit(String text) {

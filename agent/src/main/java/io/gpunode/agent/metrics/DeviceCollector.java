@@ -21,6 +21,7 @@ final class DeviceCollector implements Collector {
     /** A row with its lines prepared. */
     private record Row(Field field, MetricFamily family) {}
 
+    private static final String ERROR_CODE = "err_code";
     private static final byte[] LINK_NUMBER = "{nvlink=\"".getBytes(StandardCharsets.UTF_8);
 
     private final DeviceLabels labels;
@@ -160,10 +161,7 @@ final class DeviceCollector implements Collector {
                     begun = true;
                 }
                 out.series(row.family).text(device.deviceLabels());
-                podLabel(device, "container", out);
-                out.label("err_code", Long.toString(event.xid())).label("err_msg", xidText.apply(event.xid()));
-                podLabel(device, "namespace", out);
-                podLabel(device, "pod", out);
+                labels(event, device.podLabels(), out);
                 out.endLabels().value(event.xid());
             }
         }
@@ -188,11 +186,22 @@ final class DeviceCollector implements Collector {
         return true;
     }
 
-    private static void podLabel(DeviceSeries device, String name, ExpositionWriter out) {
-        for (PodLabel label : device.podLabels()) {
-            if (label.name().equals(name)) {
-                out.label(label.name(), label.value());
+    /** The event's own labels among those of the holder, by name. */
+    private void labels(XidEvent event, List<PodLabel> ofHolder, ExpositionWriter out) {
+        boolean own = false;
+        for (PodLabel label : ofHolder) {
+            if (!own && label.name().compareTo(ERROR_CODE) > 0) {
+                ownLabels(event, out);
+                own = true;
             }
+            out.label(labels.spelling().ofHolder(label.name()), label.value());
         }
+        if (!own) {
+            ownLabels(event, out);
+        }
+    }
+
+    private void ownLabels(XidEvent event, ExpositionWriter out) {
+        out.label(ERROR_CODE, Long.toString(event.xid())).label("err_msg", xidText.apply(event.xid()));
     }
 }

@@ -20,7 +20,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * The devices that series are shown for and their labels, in the exporter's order: {@code gpu}, {@code UUID}, {@code pci_bus_id}, {@code device},
+ * The devices that series are shown for and their labels, {@linkplain LabelSpelling spelled} as wanted, in the exporter's order: {@code gpu}, {@code UUID}, {@code pci_bus_id}, {@code device},
  * {@code modelName}, for GPU instances {@code GPU_I_PROFILE} and {@code GPU_I_ID}, {@code hostname}, the label fields by name, then
  * {@code container}, {@code namespace} and {@code pod}; of NVLinks {@code nvlink}, {@code gpu}, {@code gpu_uuid}, {@code pci_bus_id},
  * {@code device}, {@code model_name}, {@code hostname} and the rest as of their GPU. Rebuilt only when the picture's structure, the kubelet's answer or what else is known of users changes. Owned by
@@ -40,6 +40,7 @@ final class DeviceLabels {
     private final EntitySelector devices;
     private final String hostname;
     private final OwnerLabels owners;
+    private final LabelSpelling spelling;
     private long structureVersion = -1;
     private long ownersVersion = -1;
     private Map<String, List<PodUse>> byDevice = Map.of();
@@ -51,8 +52,15 @@ final class DeviceLabels {
      * @param devices which of them have series
      * @param hostname the value of label {@code hostname}
      * @param owners the labels that say who uses a device
+     * @param spelling how labels are spelled
      */
-    DeviceLabels(List<ChosenField> fields, EntitySelector devices, String hostname, OwnerLabels owners) {
+    DeviceLabels(
+            List<ChosenField> fields,
+            EntitySelector devices,
+            String hostname,
+            OwnerLabels owners,
+            LabelSpelling spelling) {
+        this.spelling = spelling;
         this.devices = devices;
         this.owners = owners;
         this.labelFields = fields.stream()
@@ -78,6 +86,11 @@ final class DeviceLabels {
         attribution = newAttribution;
         byDevice = newByDevice;
         structureVersion = snapshot.structureVersion();
+    }
+
+    /** How labels are spelled. */
+    LabelSpelling spelling() {
+        return spelling;
     }
 
     /** The devices, in the picture's order; GPU instances follow their GPU. */
@@ -158,10 +171,10 @@ final class DeviceLabels {
         StringBuilder text = new StringBuilder(320);
         text.append('{');
         append(text, "gpu", index);
-        append(text, "UUID", gpu.id().uuid());
+        append(text, spelling.uuid(), gpu.id().uuid());
         append(text, "pci_bus_id", gpu.pci().nvmlName());
         append(text, "device", "nvidia" + index);
-        append(text, "modelName", gpu.name());
+        append(text, "modelName", spelling.modelName(gpu.name()));
         String instance = "";
         if (migPlace >= 0) {
             MigDevice mig = gpu.migDevices().get(migPlace);
@@ -169,7 +182,7 @@ final class DeviceLabels {
             append(text, "GPU_I_PROFILE", COMPUTE_PART.matcher(mig.profile()).replaceFirst(""));
             append(text, "GPU_I_ID", instance);
         }
-        append(text, "hostname", hostname);
+        spelling.hostnames().forEach(name -> append(text, name, hostname));
         // dcgm-exporter spells two labels of links otherwise than those of GPUs.
         StringBuilder link = new StringBuilder(320);
         link.append("\"");
@@ -177,8 +190,8 @@ final class DeviceLabels {
         append(link, "gpu_uuid", gpu.id().uuid());
         append(link, "pci_bus_id", gpu.pci().nvmlName());
         append(link, "device", "nvidia" + index);
-        append(link, "model_name", gpu.name());
-        append(link, "hostname", hostname);
+        append(link, "model_name", spelling.modelName(gpu.name()));
+        spelling.hostnames().forEach(name -> append(link, name, hostname));
         for (ChosenField chosen : labelFields) {
             if (chosen.field().source() instanceof Field.Label(Field.LabelText label)) {
                 labelText(snapshot, gpu, label).ifPresent(value -> {
@@ -189,8 +202,8 @@ final class DeviceLabels {
         }
         String deviceLabels = text.toString();
         for (PodLabel label : podLabels) {
-            append(text, label.name(), label.value());
-            append(link, label.name(), label.value());
+            append(text, spelling.ofHolder(label.name()), label.value());
+            append(link, spelling.ofHolder(label.name()), label.value());
         }
         return new DeviceSeries(
                 place,

@@ -2,6 +2,7 @@ package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.attribution.AttributionSource;
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.MetricLabels;
 import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.log.Log;
@@ -87,7 +88,7 @@ public final class MetricsExposition {
             MonotonicClock clock,
             InstantSource wall) {
         this(
-                new AgentConfig.Metrics(List.of(), "", EntitySelector.FLEXIBLE, true),
+                new AgentConfig.Metrics(List.of(), "", EntitySelector.FLEXIBLE, MetricLabels.NEWEST, true),
                 "",
                 "",
                 Long::toString,
@@ -143,8 +144,12 @@ public final class MetricsExposition {
     private Guarded[] collectors(AgentConfig.Metrics config) {
         List<ChosenField> fields = FieldChoices.rows(config.fields());
         wanted = FieldCatalogue.wanted(fields);
-        DeviceLabels labels =
-                new DeviceLabels(fields, config.devices(), hostname, new OwnerLabels(attribution, labelFields(fields)));
+        DeviceLabels labels = new DeviceLabels(
+                fields,
+                config.devices(),
+                hostname,
+                new OwnerLabels(attribution, labelFields(fields)),
+                LabelSpelling.of(config.labels()));
         return new Guarded[] {
             new Guarded(new DeviceCollector(fields, labels, xidText)),
             new Guarded(new ContainerCollector(attribution.podUid())),

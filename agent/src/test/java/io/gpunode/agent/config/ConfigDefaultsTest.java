@@ -78,7 +78,8 @@ class ConfigDefaultsTest {
                         ""));
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
         assertThat(config.metrics())
-                .isEqualTo(new AgentConfig.Metrics(DefaultFields.choices(), "", EntitySelector.FLEXIBLE, true));
+                .isEqualTo(new AgentConfig.Metrics(
+                        DefaultFields.choices(), "", EntitySelector.FLEXIBLE, AgentConfig.MetricLabels.NEWEST, true));
         assertThat(config.attribution())
                 .isEqualTo(new AgentConfig.Attribution(
                         true,

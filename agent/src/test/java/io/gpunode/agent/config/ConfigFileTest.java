@@ -89,6 +89,10 @@ class ConfigFileTest {
                     - DCGM_FI_DEV_POWER_USAGE
                   configMap: monitoring:fields
                   devices: g+i:0-2
+                  labels:
+                    hostname: both
+                    oldNamespace: true
+                    replaceBlanksInModelName: true
                   podAttribution: false
                 attribution:
                   processes: false
@@ -183,6 +187,7 @@ class ConfigFileTest {
                                         false,
                                         new EntitySelector.Chosen(true, List.of()),
                                         new EntitySelector.Chosen(false, List.of(new EntitySelector.Range(0, 2)))),
+                                new AgentConfig.MetricLabels(AgentConfig.HostnameLabel.BOTH, true, true),
                                 false),
                         new AgentConfig.Attribution(
                                 false,

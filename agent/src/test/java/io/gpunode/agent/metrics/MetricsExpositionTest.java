@@ -304,7 +304,11 @@ class MetricsExpositionTest {
         FakeSnapshotSource source = new FakeSnapshotSource(node.build());
         MetricsExposition exposition = new MetricsExposition(
                 new AgentConfig.Metrics(
-                        Pages.named(List.of("DCGM_FI_DEV_GPU_TEMP")), "", EntitySelector.FLEXIBLE, false),
+                        Pages.named(List.of("DCGM_FI_DEV_GPU_TEMP")),
+                        "",
+                        EntitySelector.FLEXIBLE,
+                        AgentConfig.MetricLabels.NEWEST,
+                        false),
                 "node-a",
                 "0.1.0",
                 Long::toString,
@@ -334,7 +338,11 @@ class MetricsExpositionTest {
 
         // When
         exposition.reconfigure(new AgentConfig.Metrics(
-                Pages.named(List.of("DCGM_FI_DEV_FAN_SPEED")), "", EntitySelector.FLEXIBLE, true));
+                Pages.named(List.of("DCGM_FI_DEV_FAN_SPEED")),
+                "",
+                EntitySelector.FLEXIBLE,
+                AgentConfig.MetricLabels.NEWEST,
+                true));
 
         // Then
         assertThat(Pages.text(exposition).lines().filter(line -> line.startsWith("# TYPE DCGM")))

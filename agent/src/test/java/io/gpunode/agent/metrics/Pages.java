@@ -33,6 +33,7 @@ final class Pages {
     private List<FieldChoice> fields = named(FieldCatalogue.defaultNames());
     private Map<String, List<PodUse>> holders = new LinkedHashMap<>();
     private @Nullable String podError = "";
+    private AgentConfig.MetricLabels labels = AgentConfig.MetricLabels.NEWEST;
 
     private Pages(NodeSnapshot snapshot) {
         this.snapshot = snapshot;
@@ -53,6 +54,11 @@ final class Pages {
 
     static List<FieldChoice> named(List<String> names) {
         return names.stream().map(FieldChoice::named).toList();
+    }
+
+    Pages labels(AgentConfig.HostnameLabel hostname, boolean oldNamespace, boolean replaceBlanks) {
+        labels = new AgentConfig.MetricLabels(hostname, oldNamespace, replaceBlanks);
+        return this;
     }
 
     /** Pairs with the holders of {@code device} so far. */
@@ -80,7 +86,7 @@ final class Pages {
                 ? Optional.empty()
                 : Optional.of(new PodResourcesPicture(holders, new Tick(NOW.nanos() - 2_500_000_000L), podError));
         return new MetricsExposition(
-                new AgentConfig.Metrics(fields, "", EntitySelector.FLEXIBLE, true),
+                new AgentConfig.Metrics(fields, "", EntitySelector.FLEXIBLE, labels, true),
                 "node-a",
                 "0.1.0",
                 xid -> xid == 48 ? "Double Bit ECC Error" : "Unknown Error",
