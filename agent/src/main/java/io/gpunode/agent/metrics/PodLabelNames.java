@@ -48,7 +48,9 @@ final class PodLabelNames {
             name.append((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || digit ? c : '_');
         }
         String text = name.toString();
-        // Two underscores in front are Prometheus's own.
-        return taken.contains(text) || text.startsWith("__") || text.isEmpty() ? PREFIX + text : text;
+        // Two underscores in front are Prometheus's own, and a number follows the one.
+        return taken.contains(text) || text.startsWith("__") || text.equals("_") || text.isEmpty()
+                ? PREFIX + text
+                : text;
     }
 }

@@ -2,6 +2,10 @@ package io.gpunode.agent.metrics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gpunode.agent.attribution.AttributionPicture;
+import io.gpunode.agent.attribution.GpuShare;
+import io.gpunode.agent.attribution.GpuUser;
+import io.gpunode.agent.attribution.PodFacts;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.EntitySelector;
 import io.gpunode.agent.model.Finding;
@@ -14,6 +18,8 @@ import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.XidEvent;
+import io.gpunode.agent.podresources.PodUse;
+import io.gpunode.agent.testing.Configs;
 import io.gpunode.agent.testing.FakeSnapshotSource;
 import io.gpunode.agent.testing.Golden;
 import io.gpunode.agent.testing.Snapshots;
@@ -23,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -80,6 +87,43 @@ class MetricsExpositionTest {
 
         // Then
         Golden.check("metrics/mig.txt", page);
+        assertIsWellFormed(page);
+    }
+
+    @Test
+    void showsWhatEachContainerTakesOfAGpuAndRepeatsSeriesForSharesAndJobs() {
+        // Given
+        Snapshots node = Snapshots.pcie(2);
+        node.sample(0, Pages.numbers(0)).sample(1, Pages.numbers(1));
+        GpuUser train = new GpuUser(GpuUser.Kind.POD, "ml", "train-0", "main", "uid-1");
+        GpuUser idle = new GpuUser(GpuUser.Kind.POD, "ml", "idle", "main", "");
+        AttributionPicture known = new AttributionPicture(
+                1,
+                List.of(
+                        new GpuShare(
+                                Snapshots.id(0),
+                                -1,
+                                train,
+                                2,
+                                OptionalLong.of(1L << 30),
+                                new Gpu.ProcessUtilization(63, 7, 1, 0)),
+                        new GpuShare(Snapshots.id(0), -1, idle, 0, OptionalLong.of(0), Gpu.ProcessUtilization.IDLE),
+                        new GpuShare(Snapshots.id(1), 3, GpuUser.HOST, 1, OptionalLong.empty(), null)),
+                Map.of("ml/train-0", new PodFacts("uid-1", Map.of("app", "train"), false)),
+                Map.of("1", List.of("1001", "1002")),
+                Map.of("1", List.of(new PodUse("", "", "jupyter"))));
+        MetricsExposition exposition = Pages.of(node.build())
+                .fields(List.of("DCGM_FI_DEV_GPU_UTIL"))
+                .holder(Snapshots.uuid(0) + "::0", "ml", "train-0", "main")
+                .holder(Snapshots.uuid(0) + "::1", "ml", "idle", "main")
+                .exposition();
+
+        // When
+        exposition.attribute(Configs.of("KUBERNETES_VIRTUAL_GPUS=true").attribution(), () -> known);
+        String page = Pages.text(exposition);
+
+        // Then
+        Golden.check("metrics/attribution.txt", page);
         assertIsWellFormed(page);
     }
 

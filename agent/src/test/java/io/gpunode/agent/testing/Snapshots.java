@@ -220,6 +220,41 @@ public final class Snapshots {
         return this;
     }
 
+    /** Gives GPU {@code index} processes; not a change of structure. */
+    public Snapshots processes(int index, Gpu.ProcessUse... uses) {
+        return processes(index, Reading.of(List.of(uses)));
+    }
+
+    /** What was answered when GPU {@code index} was asked for its processes; not a change of structure. */
+    public Snapshots processes(int index, Reading<List<Gpu.ProcessUse>> uses) {
+        Gpu gpu = gpus.get(index);
+        gpus.set(
+                index,
+                new Gpu(
+                        gpu.id(),
+                        gpu.index(),
+                        gpu.minor(),
+                        gpu.pci(),
+                        gpu.name(),
+                        gpu.serial(),
+                        gpu.vbiosVersion(),
+                        gpu.computeCapability(),
+                        gpu.architecture(),
+                        gpu.memoryBytes(),
+                        gpu.persistenceMode(),
+                        gpu.pciClass(),
+                        gpu.numaNode(),
+                        gpu.migMode(),
+                        gpu.migDevices(),
+                        gpu.fabric(),
+                        gpu.health(),
+                        gpu.lane(),
+                        gpu.lastXid(),
+                        gpu.sample(),
+                        uses));
+        return this;
+    }
+
     /** Puts GPU {@code index} into MIG mode with these devices. */
     public Snapshots mig(int index, MigDevice... devices) {
         return mig(index, Reading.of(true), devices);
