@@ -250,6 +250,7 @@ public final class Snapshots {
                         gpu.health(),
                         gpu.lane(),
                         gpu.lastXid(),
+                        gpu.xidCounts(),
                         gpu.sample(),
                         uses));
         return this;
