@@ -42,7 +42,7 @@ final class Connections {
      * @param scrapes answers of {@code /metrics} on their way to all clients
      */
     record Limits(Duration request, Duration answer, Duration idle, int scrapes) {
-        private static final Duration IDLE = Duration.ofSeconds(120);
+        private static final Duration IDLE = Duration.ofMinutes(2);
 
         static Limits of(AgentConfig.Http http) {
             return new Limits(http.readTimeout(), http.writeTimeout(), IDLE, http.maxConcurrentScrapes());

@@ -121,9 +121,9 @@ final class ProcessSplit {
         GpuUser user = share.user();
         return share.gpuInstanceId() == instance
                 && user.kind() == holder.kind()
-                && (user.pod().isEmpty() && !holder.pod().isEmpty()
-                        || user.namespace().equals(holder.namespace())
+                && ((user.pod().isEmpty() && !holder.pod().isEmpty())
+                        || (user.namespace().equals(holder.namespace())
                                 && user.pod().equals(holder.pod())
-                                && user.container().equals(holder.container()));
+                                && user.container().equals(holder.container())));
     }
 }

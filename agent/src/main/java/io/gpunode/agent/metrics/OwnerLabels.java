@@ -67,7 +67,7 @@ final class OwnerLabels {
                     (DeviceHolders.Share share) -> share.use().namespace())
             .thenComparing(share -> share.use().pod())
             .thenComparing(share -> share.use().container())
-            .thenComparing(share -> share.replica().length())
+            .thenComparingInt(share -> share.replica().length())
             .thenComparing(DeviceHolders.Share::replica);
 
     private final AgentConfig.Attribution config;

@@ -24,7 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
@@ -38,7 +38,7 @@ final class MonitoredNode implements AutoCloseable {
     private final HttpClient client = HttpClient.newHttpClient();
     private final SimulatedNode node;
     private final AgentDaemon daemon;
-    private final FutureTask<Boolean> run;
+    private final CompletableFuture<Boolean> run = new CompletableFuture<>();
     private final AgentAssembly assembly;
 
     /**
@@ -66,8 +66,13 @@ final class MonitoredNode implements AutoCloseable {
                 .load(List.of(), Optional.empty(), cluster);
         LoadedConfig config = load.load(ClusterSources.NOT_ASKED);
         BlockingQueue<AgentAssembly> started = new LinkedBlockingQueue<>();
-        run = new FutureTask<>(() -> daemon.run(config, load, started::add));
-        Thread.ofPlatform().daemon().name("agent").start(run);
+        Thread.ofPlatform().daemon().name("agent").start(() -> {
+            try {
+                run.complete(daemon.run(config, load, started::add));
+            } catch (Exception e) {
+                run.completeExceptionally(e);
+            }
+        });
         AgentAssembly first = started.poll(SOON.toSeconds(), TimeUnit.SECONDS);
         if (first == null) {
             throw new AssertionError("the agent did not start within " + SOON);
@@ -101,10 +106,10 @@ final class MonitoredNode implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() {
         try {
             daemon.stop();
-            run.get(10, TimeUnit.SECONDS);
+            run.orTimeout(10, TimeUnit.SECONDS).join();
         } finally {
             client.shutdownNow();
             node.close();

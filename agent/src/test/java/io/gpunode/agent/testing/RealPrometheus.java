@@ -140,12 +140,14 @@ public final class RealPrometheus implements AutoCloseable {
     }
 
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
         client.shutdownNow();
         process.destroy();
-        if (!process.waitFor(5, TimeUnit.SECONDS)) {
-            process.destroyForcibly().waitFor();
-        }
+        process.onExit()
+                .completeOnTimeout(process, 5, TimeUnit.SECONDS)
+                .thenCompose(ended -> ended.destroyForcibly().onExit())
+                .orTimeout(5, TimeUnit.SECONDS)
+                .join();
     }
 
     private void read() {
