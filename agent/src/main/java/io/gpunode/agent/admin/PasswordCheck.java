@@ -88,7 +88,8 @@ final class PasswordCheck {
         waiting.put(key, new ArrayList<>(List.of(then)));
         try {
             worker.execute(() -> {
-                boolean good = matches(credentials.password(), hash) & own != null;
+                boolean matches = matches(credentials.password(), hash);
+                boolean good = matches && own != null;
                 if (!loop.isShuttingDown()) {
                     loop.execute(() -> checked(key, good));
                 }
