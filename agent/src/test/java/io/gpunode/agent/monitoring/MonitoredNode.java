@@ -106,7 +106,7 @@ final class MonitoredNode implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
         try {
             daemon.stop();
             run.orTimeout(10, TimeUnit.SECONDS).join();
