@@ -103,9 +103,10 @@ final class WebConfigReader {
         if (!report.problems().isEmpty()) {
             return Optional.empty();
         }
-        if (tls.isEmpty() && !users.isEmpty()) {
+        RawValue usersBlock = blocks.get("basic_auth_users");
+        if (tls.isEmpty() && usersBlock != null && !users.isEmpty()) {
             report.notice(
-                    blocks.get("basic_auth_users").place(),
+                    usersBlock.place(),
                     "basic_auth_users",
                     "passwords cross the network unencrypted without tls_server_config",
                     "add tls_server_config, or let nobody else into that network");

@@ -109,7 +109,7 @@ final class ExporterFile {
                     }
                     any = true;
                     Group other = owners.putIfAbsent(field.name(), group);
-                    if (other != null && other != group) {
+                    if (other != null && !other.equals(group)) {
                         report.problem(
                                 pattern.place(),
                                 "",
