@@ -215,18 +215,20 @@ public final class Chromium implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() {
         socket.abort();
         client.shutdownNow();
         List<ProcessHandle> children = process.descendants().toList();
         process.destroy();
-        if (!process.waitFor(5, TimeUnit.SECONDS)) {
-            process.destroyForcibly().waitFor();
-        }
+        process.onExit()
+                .completeOnTimeout(process, 5, TimeUnit.SECONDS)
+                .thenCompose(ended -> ended.destroyForcibly().onExit())
+                .orTimeout(5, TimeUnit.SECONDS)
+                .join();
         // They write into the profile folder until they end.
         for (ProcessHandle child : children) {
             child.destroyForcibly();
-            child.onExit().get(5, TimeUnit.SECONDS);
+            child.onExit().orTimeout(5, TimeUnit.SECONDS).join();
         }
     }
 
