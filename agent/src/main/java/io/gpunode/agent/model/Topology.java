@@ -13,8 +13,7 @@ import java.util.List;
  * @param peerStatus NVML's word ({@code nvmlGpuP2PStatus_t}) on whether the row's GPU reaches the column's memory over NVLink: 0 when it does; -1
  *     where it could not be read, and on the diagonal
  */
-public record Topology(
-        List<GpuId> gpus, int[][] ancestor, int[][] nvLinks, boolean[] nvSwitch, int[][] peerStatus) {
+public record Topology(List<GpuId> gpus, int[][] ancestor, int[][] nvLinks, boolean[] nvSwitch, int[][] peerStatus) {
     /** No GPUs, no pairs. */
     public static final Topology EMPTY = new Topology(List.of(), new int[0][0], new int[0][0], new boolean[0]);
 

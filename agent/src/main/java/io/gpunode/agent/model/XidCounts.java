@@ -37,8 +37,8 @@ public record XidCounts(List<Entry> entries) {
 
     /** With one more. */
     public XidCounts plus(XidEvent event) {
-        return plus(new XidCounts(
-                List.of(new Entry(event.xid(), event.gpuInstanceId(), event.computeInstanceId(), 1))));
+        return plus(
+                new XidCounts(List.of(new Entry(event.xid(), event.gpuInstanceId(), event.computeInstanceId(), 1))));
     }
 
     /** Both together. */

@@ -783,8 +783,7 @@ class InventoryTest {
     void whoReachesWhoseMemoryIsReadAgainWhenLinksGoDown() throws Exception {
         // Given
         try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
-            assertThat(node.inventory().current().topology().peerStatus()[2])
-                    .containsExactly(0, 0, -1, 0, 0, 0, 0, 0);
+            assertThat(node.inventory().current().topology().peerStatus()[2]).containsExactly(0, 0, -1, 0, 0, 0, 0, 0);
 
             // When
             node.simulator().apply("set gpu=2 links-down=0x3ffff");

@@ -44,9 +44,7 @@ class XidCountsOnNodeTest {
             report(node, gpu, 13, OptionalInt.of(9));
             report(node, gpu, 43, OptionalInt.empty());
             node.awaitGpu(
-                    0,
-                    "both",
-                    candidate -> candidate.xidCounts().entries().size() == 2);
+                    0, "both", candidate -> candidate.xidCounts().entries().size() == 2);
 
             // When
             node.simulator().apply("mig gpu=0 destroy=9");

@@ -20,8 +20,7 @@ class XidCountsTest {
         // Then
         assertThat(counts.entries())
                 .extracting(XidCounts.Entry::xid, XidCounts.Entry::count)
-                .containsExactly(
-                        tuple(31L, 2L), tuple(43L, 1L));
+                .containsExactly(tuple(31L, 2L), tuple(43L, 1L));
     }
 
     @Test

@@ -268,8 +268,7 @@ public final class Snapshots {
 
     /** Which XIDs of GPU {@code index} were seen. */
     public Snapshots xidCounts(int index, XidCounts counts) {
-        return gpu(
-                index, gpu -> with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), counts, gpu.sample()));
+        return gpu(index, gpu -> with(gpu, gpu.health(), gpu.lane(), gpu.lastXid(), counts, gpu.sample()));
     }
 
     /** How many GPUs more NVML lists, which have not said who they are. */
@@ -302,7 +301,7 @@ public final class Snapshots {
                         gpu.health(),
                         gpu.lane(),
                         gpu.lastXid(),
-                gpu.xidCounts(),
+                        gpu.xidCounts(),
                         gpu.sample(),
                         gpu.processes()));
     }
