@@ -42,11 +42,11 @@ public final class FieldChoices {
         if (asked.isEmpty() || asked.equals(shown == null ? LABEL : shown.text()) || asked.equals("untyped")) {
             return Optional.empty();
         }
-        String because = own == null
-                ? "its value is a text"
-                : asked.equals(LABEL)
-                        ? "its value is a number that changes"
-                        : own == MetricType.GAUGE ? "its value can fall" : "it is one number";
+        String because = switch (asked) {
+            case LABEL -> "its value is a number that changes";
+            case "counter" -> own == null ? "its value is a text" : "its value can fall";
+            default -> own == null ? "its value is a text" : "it is one number";
+        };
         return Optional.of(new Remark(
                 Gravity.SHOWN,
                 "\"" + choice.name() + "\" is no " + asked + ": " + because,

@@ -65,6 +65,11 @@ final class Harness implements AutoCloseable {
         return new Harness(root, node);
     }
 
+    /** The same, and the ConfigMap of the metric fields is read. */
+    static Harness withFields(String map, FakeApiServer server, Path root) throws IOException {
+        return new Harness(root, NODE, false, CALL_LIMIT, map).to(server);
+    }
+
     /** With a token in a file of a kubelet's kubeconfig. */
     static Harness connectedTo(FakeApiServer server, Path root) throws IOException {
         return on(root).to(server);

@@ -31,6 +31,7 @@ final class Pages {
 
     private final NodeSnapshot snapshot;
     private List<FieldChoice> fields = named(FieldCatalogue.defaultNames());
+    private EntitySelector devices = EntitySelector.FLEXIBLE;
     private Map<String, List<PodUse>> holders = new LinkedHashMap<>();
     private @Nullable String podError = "";
     private AgentConfig.MetricLabels labels = AgentConfig.MetricLabels.NEWEST;
@@ -61,6 +62,11 @@ final class Pages {
         return this;
     }
 
+    Pages devices(EntitySelector chosen) {
+        devices = chosen;
+        return this;
+    }
+
     /** Pairs with the holders of {@code device} so far. */
     Pages holder(String device, String namespace, String pod, String container) {
         List<PodUse> uses = new ArrayList<>(holders.getOrDefault(device, List.of()));
@@ -86,7 +92,7 @@ final class Pages {
                 ? Optional.empty()
                 : Optional.of(new PodResourcesPicture(holders, new Tick(NOW.nanos() - 2_500_000_000L), podError));
         return new MetricsExposition(
-                new AgentConfig.Metrics(fields, "", EntitySelector.FLEXIBLE, labels, true),
+                new AgentConfig.Metrics(fields, "", devices, labels, true),
                 "node-a",
                 "0.1.0",
                 xid -> xid == 48 ? "Double Bit ECC Error" : "Unknown Error",
