@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -90,6 +91,8 @@ public final class ApiConnection implements Service {
 
     private final DutyCycle cycle;
     private final Duration callLimit;
+    private final Meters meters;
+    private @Nullable OwnPods ownPods;
     private boolean waited;
     private @Nullable ApiClient api;
     private volatile String node;
@@ -161,6 +164,7 @@ public final class ApiConnection implements Service {
         this.userAgent = "gpu-node-agent/" + version;
         this.search = search;
         this.callLimit = callLimit;
+        this.meters = meters;
         this.clock = clock;
         this.random = random;
         this.backoff = new Backoff(FIRST_PAUSE, LONGEST_PAUSE, random);
@@ -277,6 +281,24 @@ public final class ApiConnection implements Service {
     /** What takes the start-up taint off the Node object; empty when there is none to take off. */
     public Optional<StartupTaint> startupTaint() {
         return startupTaint;
+    }
+
+    /**
+     * Watches the node's pods, too, from the start on. Before {@link #start}, once.
+     *
+     * @param labels names of the labels that are wanted of them
+     */
+    public OwnPods watchPods(Predicate<String> labels) {
+        OwnPods made = new OwnPods(labels, clock, random, requests, cycle::wake);
+        if (enabled) {
+            ownPods = made;
+            errands.add(new Waiting(made));
+            meters.gauge(
+                    "gpu_node_agent_kubernetes_pod_watch_up",
+                    "1 while the watch of the own node's pods at the API server is open, else 0.",
+                    () -> made.watching() ? 1 : 0);
+        }
+        return made;
     }
 
     /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */
@@ -446,6 +468,9 @@ public final class ApiConnection implements Service {
 
     private void disconnect() {
         ownNode.disconnected();
+        if (ownPods != null) {
+            ownPods.disconnected();
+        }
         ApiClient open = api;
         api = null;
         if (open != null) {

@@ -89,7 +89,7 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private DrainedNode node = DrainedNode.UNSEEN;
 
-    private final PodPages pages = new PodPages();
+    private final PodPages<GpuPod> pages = new PodPages<>();
     private final Evictions evictions = new Evictions();
     private boolean listed;
     /** Whether the pods that were there when the node was cordoned are known. */
@@ -407,9 +407,9 @@ public final class NodeDrain implements Errand, NodeDraining {
             return;
         }
         switch (pages.next(api, nodeName, pod -> GpuPod.of(pod, resources, holding, leaving.keySet(), mayLose))) {
-            case PodPages.Page.More _ -> {}
-            case PodPages.Page.Last(List<GpuPod> all) -> judge(all, goal, now);
-            case PodPages.Page.Refused(ApiAnswer answer) -> accepted(answer, "list", "pods", now);
+            case PodPages.Page.More<GpuPod> _ -> {}
+            case PodPages.Page.Last<GpuPod>(List<GpuPod> all, String _) -> judge(all, goal, now);
+            case PodPages.Page.Refused<GpuPod>(ApiAnswer answer) -> accepted(answer, "list", "pods", now);
         }
     }
 

@@ -1,6 +1,10 @@
 package io.gpunode.agent.kubernetes;
 
+import io.gpunode.agent.json.JsonValue;
+import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * A pod of the own node, as the API server has it.
@@ -21,5 +25,53 @@ public record NodePod(
     public NodePod {
         labels = Map.copyOf(labels);
         containers = Map.copyOf(containers);
+    }
+
+    private static final int MOST_LABELS = 64;
+    private static final int MOST_CONTAINERS = 256;
+    /** On the object that stands for a static pod: what the kubelet made of its manifest, and calls it by. */
+    private static final String STATIC_UID = "kubernetes.io/config.hash";
+
+    /**
+     * Reads a pod of the API.
+     *
+     * @param wanted names of the labels that are kept
+     * @return empty when it has no name or UID
+     */
+    static Optional<NodePod> of(JsonValue pod, Predicate<String> wanted) {
+        JsonValue metadata = pod.member("metadata");
+        String name = metadata.member("name").textOr("");
+        String uid = metadata.member("uid").textOr("");
+        if (name.isEmpty() || uid.isEmpty()) {
+            return Optional.empty();
+        }
+        Map<String, String> labels = new HashMap<>();
+        metadata.member("labels").members().forEach((key, value) -> {
+            if (labels.size() < MOST_LABELS && wanted.test(key)) {
+                value.text().ifPresent(text -> labels.put(key, text));
+            }
+        });
+        JsonValue status = pod.member("status");
+        Map<String, String> containers = new HashMap<>();
+        for (String kind : new String[] {"containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"}) {
+            for (JsonValue container : status.member(kind).elements()) {
+                String id = container.member("containerID").textOr("");
+                if (!id.isEmpty() && containers.size() < MOST_CONTAINERS) {
+                    // containerd://4f4f…
+                    containers.put(
+                            id.substring(id.lastIndexOf('/') + 1),
+                            container.member("name").textOr(""));
+                }
+            }
+        }
+        String phase = status.member("phase").textOr("");
+        return Optional.of(new NodePod(
+                metadata.member("namespace").textOr(""),
+                name,
+                uid,
+                metadata.member("annotations").member(STATIC_UID).textOr(uid),
+                phase.equals("Succeeded") || phase.equals("Failed"),
+                labels,
+                containers));
     }
 }

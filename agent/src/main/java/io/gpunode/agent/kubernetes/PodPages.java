@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /** The pods of a node, listed a page a request, so that an answer fits what one may have. Keeps of each pod what is wanted. For one thread. */
-final class PodPages {
+final class PodPages<T> {
     /** Some 50 KiB for each pod. */
     private static final int PODS_PER_PAGE = 20;
 
@@ -20,18 +20,22 @@ final class PodPages {
 
     private int page = PODS_PER_PAGE;
     private String next = "";
-    private List<GpuPod> kept = new ArrayList<>();
+    private List<T> kept = new ArrayList<>();
 
     /** How a page came. */
-    sealed interface Page {
+    sealed interface Page<T> {
         /** There are more. */
-        record More() implements Page {}
+        record More<T>() implements Page<T> {}
 
-        /** It was the last. */
-        record Last(List<GpuPod> pods) implements Page {}
+        /**
+         * It was the last.
+         *
+         * @param resourceVersion of the list, from which a watch goes on
+         */
+        record Last<T>(List<T> pods, String resourceVersion) implements Page<T> {}
 
         /** The server refused. */
-        record Refused(ApiAnswer answer) implements Page {}
+        record Refused<T>(ApiAnswer answer) implements Page<T> {}
     }
 
     /** Begins a new list. */
@@ -45,7 +49,7 @@ final class PodPages {
      *
      * @param wanted what is kept of a pod
      */
-    Page next(ApiClient api, String node, Function<JsonValue, Optional<GpuPod>> wanted)
+    Page<T> next(ApiClient api, String node, Function<JsonValue, Optional<T>> wanted)
             throws IOException, InterruptedException {
         JsonValue list;
         try {
@@ -55,10 +59,10 @@ final class PodPages {
                     "application/json");
             if (answer.status() == ApiAnswer.GONE && !next.isEmpty()) {
                 restart();
-                return new Page.More();
+                return new Page.More<>();
             }
             if (!answer.ok()) {
-                return new Page.Refused(answer);
+                return new Page.Refused<>(answer);
             }
             list = answer.object();
         } catch (UnreachableException | HttpTimeoutException e) {
@@ -70,7 +74,7 @@ final class PodPages {
             // The pods may be large ones; fewer at once may fit.
             page = Math.max(1, page / 4);
             restart();
-            return new Page.More();
+            return new Page.More<>();
         }
         for (JsonValue pod : list.member("items").elements()) {
             if (kept.size() < MOST_KEPT) {
@@ -79,11 +83,12 @@ final class PodPages {
         }
         next = list.member("metadata").member("continue").textOr("");
         if (!next.isEmpty()) {
-            return new Page.More();
+            return new Page.More<>();
         }
-        List<GpuPod> all = kept;
+        List<T> all = kept;
         restart();
-        return new Page.Last(all);
+        return new Page.Last<>(
+                all, list.member("metadata").member("resourceVersion").textOr(""));
     }
 
     private static String encoded(String text) {
