@@ -7,6 +7,7 @@ import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.SystemdSockets;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
@@ -16,7 +17,9 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.FixedRecvByteBufAllocator;
+import io.netty.channel.epoll.EpollServerDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.unix.DomainSocketAddress;
 import io.netty.channel.unix.Errors;
 import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpServerCodec;
@@ -27,7 +30,9 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -147,19 +152,24 @@ public final class AdminServer implements Service {
         Gate gate = new Gate(config, loops.loop(), state.clock(), slow);
         List<Channel> channels = new ArrayList<>();
         try {
-            ServerBootstrap bootstrap = new ServerBootstrap()
-                    .group(loops.group())
-                    .channel(EpollServerSocketChannel.class)
-                    .option(ChannelOption.SO_REUSEADDR, true)
-                    .option(ChannelOption.SO_BACKLOG, BACKLOG)
-                    .childOption(ChannelOption.AUTO_READ, false)
-                    .childOption(ChannelOption.TCP_NODELAY, true)
-                    .childOption(
-                            ChannelOption.RECVBUF_ALLOCATOR,
-                            new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
-                    .childHandler(new Pipeline(new Routes(pages), connections, gate, handshakes));
-            for (String each : http.listen()) {
-                channels.add(bind(bootstrap, ListenAddress.parse(each)));
+            Routes routes = new Routes(pages);
+            Pipeline handlers = new Pipeline(routes, connections, gate, handshakes);
+            if (http.systemdSocket()) {
+                for (SystemdSockets.Passed passed : SystemdSockets.ofProcess()) {
+                    channels.add(adopt(bootstrap(loops, handlers), passed));
+                }
+            } else {
+                if (SystemdSockets.arePassed()) {
+                    LOG.warn("systemd passes sockets that are not served; set http.systemdSocket");
+                }
+                for (String each : http.listen()) {
+                    channels.add(bind(bootstrap(loops, handlers), ListenAddress.parse(each)));
+                }
+            }
+            if (http.asksLocally()) {
+                Gate open = new Gate(() -> WebConfig.NONE, loops.loop(), state.clock(), slow);
+                channels.addAll(local(
+                        bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket()));
             }
         } catch (IOException | RuntimeException e) {
             loops.close();
@@ -196,18 +206,77 @@ public final class AdminServer implements Service {
         }
     }
 
+    private static ServerBootstrap bootstrap(EventLoops loops, Pipeline handlers) {
+        return new ServerBootstrap()
+                .group(loops.group())
+                .childOption(ChannelOption.AUTO_READ, false)
+                .childOption(
+                        ChannelOption.RECVBUF_ALLOCATOR,
+                        new FixedRecvByteBufAllocator(READ_BYTES).maxMessagesPerRead(1))
+                .childHandler(handlers);
+    }
+
     private static Channel bind(ServerBootstrap bootstrap, ListenAddress address) throws IOException {
-        ChannelFuture bound = bootstrap.bind(address.toSocketAddress());
-        if (!bound.awaitUninterruptibly(BIND_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
-            bound.cancel(false);
-            throw new IOException(
-                    "http.listen: listening on " + address + " took longer than " + BIND_LIMIT.toSeconds() + " s");
+        Throwable refused = null;
+        for (InetSocketAddress each : address.toSocketAddresses()) {
+            ChannelFuture bound = bootstrap
+                    .clone()
+                    .channel(EpollServerSocketChannel.class)
+                    .option(ChannelOption.SO_REUSEADDR, true)
+                    .option(ChannelOption.SO_BACKLOG, BACKLOG)
+                    .childOption(ChannelOption.TCP_NODELAY, true)
+                    .bind(each);
+            if (finished(bound)) {
+                LOG.info("listening", "address", address);
+                return bound.channel();
+            }
+            refused = refused == null ? bound.cause() : refused;
         }
-        if (!bound.isSuccess()) {
-            throw refusal(address, bound.cause());
+        throw refusal(address, refused);
+    }
+
+    /** Serves a socket that listens already; it is as its unit wants it, and goes on when this process ends. */
+    private static Channel adopt(ServerBootstrap bootstrap, SystemdSockets.Passed passed) throws IOException {
+        ChannelFuture adopted = bootstrap
+                .channelFactory(() -> passed.unix()
+                        ? new EpollServerDomainSocketChannel(passed.descriptor(), true)
+                        : new EpollServerSocketChannel(passed.descriptor()))
+                .register();
+        if (!finished(adopted)) {
+            throw new IOException("a socket that systemd passes cannot be served: " + passed, adopted.cause());
         }
-        LOG.info("listening", "address", address);
-        return bound.channel();
+        LOG.info("listening", "address", adopted.channel().localAddress(), "socket", passed.name());
+        return adopted.channel();
+    }
+
+    /** The socket for commands on this machine; that it cannot be had is no reason not to serve the others. */
+    private static List<Channel> local(ServerBootstrap bootstrap, String path) {
+        Path socket = Path.of(path);
+        try {
+            Path folder = socket.getParent();
+            if (folder != null && !Files.isDirectory(folder)) {
+                Files.createDirectories(
+                        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            }
+            Files.deleteIfExists(socket);
+            ChannelFuture bound =
+                    bootstrap.channel(EpollServerDomainSocketChannel.class).bind(new DomainSocketAddress(path));
+            if (!finished(bound)) {
+                throw new IOException(bound.cause());
+            }
+            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
+            return List.of(bound.channel());
+        } catch (IOException e) {
+            LOG.warn("commands on this machine cannot ask the agent; see http.localSocket", "socket", path, "error", e);
+            return List.of();
+        }
+    }
+
+    private static boolean finished(ChannelFuture future) {
+        if (!future.awaitUninterruptibly(BIND_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
+            future.cancel(false);
+        }
+        return future.isSuccess();
     }
 
     /** Applies other limits; addresses and the web configuration's file stay as they were at the start. Any thread. */
@@ -219,16 +288,19 @@ public final class AdminServer implements Service {
         }
     }
 
-    /** Where it listens first, with the port that the kernel chose for port 0. */
+    /** Where it listens for IPv4 or IPv6 first, with the port that the kernel chose for port 0; unresolved when it does not. */
     public InetSocketAddress address() {
-        return addresses().getFirst();
+        List<InetSocketAddress> all = addresses();
+        return all.isEmpty() ? InetSocketAddress.createUnresolved("unix", 0) : all.getFirst();
     }
 
-    /** Where it listens, with the ports that the kernel chose for port 0. */
+    /** Where it listens for IPv4 or IPv6. */
     List<InetSocketAddress> addresses() {
         List<InetSocketAddress> addresses = new ArrayList<>();
         for (Channel channel : started().channels) {
-            addresses.add((InetSocketAddress) channel.localAddress());
+            if (channel.localAddress() instanceof InetSocketAddress address) {
+                addresses.add(address);
+            }
         }
         return addresses;
     }
@@ -247,7 +319,7 @@ public final class AdminServer implements Service {
      */
     public void warmUp() {
         Listening now = started();
-        if (now.web.isPresent()) {
+        if (now.web.isPresent() || http.systemdSocket()) {
             Page metrics = pages.getOrDefault("/metrics", new CompatibleHealthPage());
             now.loops.loop().submit(() -> metrics.write((_, _, _) -> {})).awaitUninterruptibly(WARM_UP_MILLIS);
             return;
@@ -302,7 +374,7 @@ public final class AdminServer implements Service {
                 .getNow();
     }
 
-    private static IOException refusal(ListenAddress address, Throwable cause) {
+    private static IOException refusal(ListenAddress address, @Nullable Throwable cause) {
         int error = cause instanceof Errors.NativeIoException refused ? -refused.expectedErr() : 0;
         String text = switch (error) {
             case EADDRINUSE ->
@@ -314,7 +386,9 @@ public final class AdminServer implements Service {
             case EACCES ->
                 "cannot listen on " + address + ": user " + System.getProperty("user.name")
                         + " may not take this port; set http.listen to one of 1024 and more";
-            default -> "cannot listen on " + address + ": " + cause.getMessage() + "; set http.listen";
+            default ->
+                "cannot listen on " + address + ": " + (cause == null ? "no answer of the kernel" : cause.getMessage())
+                        + "; set http.listen";
         };
         return new IOException(text, cause);
     }
@@ -332,7 +406,9 @@ public final class AdminServer implements Service {
             json.beginObject().name("listen").beginArray();
             if (now != null) {
                 for (Channel channel : now.channels) {
-                    json.value(String.valueOf(channel.localAddress()));
+                    if (channel.localAddress() instanceof InetSocketAddress address) {
+                        json.value(ListenAddress.text(address));
+                    }
                 }
             }
             json.endArray().name("webConfig");

@@ -1,6 +1,9 @@
 package io.gpunode.agent.admin;
 
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.util.List;
 
 /**
  * Where to listen.
@@ -37,19 +40,39 @@ record ListenAddress(String host, int port) {
         return new ListenAddress(host, port);
     }
 
-    /** For the socket; resolves a host name, which may take as long as the machine's resolver. */
-    InetSocketAddress toSocketAddress() {
-        InetSocketAddress address = host.isEmpty() ? new InetSocketAddress(port) : new InetSocketAddress(host, port);
-        if (address.isUnresolved()) {
-            throw wrong(toString(), "its host name is not known on this machine");
+    /**
+     * For the socket, to be tried in this order; resolves a host name, which may take as long as the machine's resolver. Every address is tried as IPv6 first,
+     * which takes IPv4 along, and as IPv4 on a machine without it.
+     */
+    List<InetSocketAddress> toSocketAddresses() {
+        if (!host.isEmpty()) {
+            InetSocketAddress address = new InetSocketAddress(host, port);
+            if (address.isUnresolved()) {
+                throw wrong(
+                        toString(),
+                        host.indexOf('%') >= 0
+                                ? "this machine has no such network interface"
+                                : "its host name is not known on this machine");
+            }
+            return List.of(address);
         }
-        return address;
+        try {
+            return List.of(
+                    new InetSocketAddress(InetAddress.getByAddress(new byte[16]), port),
+                    new InetSocketAddress(InetAddress.getByAddress(new byte[4]), port));
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException("an address of zeros is one", e);
+        }
     }
 
     @Override
     public String toString() {
-        String shown = host.isEmpty() ? "0.0.0.0" : host.indexOf(':') >= 0 ? "[" + host + "]" : host;
-        return shown + ":" + port;
+        return (host.isEmpty() ? "[::]" : host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
+    }
+
+    /** An address as this record would be written. */
+    static String text(InetSocketAddress address) {
+        return new ListenAddress(address.getAddress().getHostAddress(), address.getPort()).toString();
     }
 
     private static IllegalArgumentException wrong(String text, String why) {

@@ -15,6 +15,7 @@ import io.gpunode.agent.os.SystemdNotifier;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
 import io.gpunode.agent.time.Tick;
+import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -293,7 +294,10 @@ public final class AgentDaemon {
     }
 
     private static String text(AgentAssembly assembly) {
-        var address = assembly.httpAddress();
+        InetSocketAddress address = assembly.httpAddress();
+        if (address.isUnresolved()) {
+            return address.getHostString();
+        }
         String host = address.getAddress().isAnyLocalAddress()
                 ? "localhost"
                 : address.getAddress().getHostAddress();

@@ -25,7 +25,8 @@ final class AgentAddress {
     @Option(
             names = "--address",
             paramLabel = "HOST:PORT",
-            description = "Where the agent listens. Default: http.listen of its configuration.")
+            description = "Where the agent listens; the path of its local socket, too. Default: http.listen of its"
+                    + " configuration, or http.localSocket where a client has to be known.")
     private @Nullable String address;
 
     @Option(
@@ -77,12 +78,19 @@ final class AgentAddress {
         return shell.loader().load(List.of(), Optional.ofNullable(config)).config();
     }
 
+    /** Where an agent of this machine that runs with a configuration can be asked. */
+    static String of(AgentConfig config) {
+        return config.http().asksLocally()
+                ? config.http().localSocket()
+                : config.http().listen().getFirst();
+    }
+
     private String listening(Shell shell) {
         if (address != null) {
             return address;
         }
         try {
-            return configuration(shell).http().listen().getFirst();
+            return of(configuration(shell));
         } catch (ConfigException e) {
             shell.err()
                     .println("the configuration cannot be used (" + e.problems().getFirst() + "); asking " + DEFAULT);

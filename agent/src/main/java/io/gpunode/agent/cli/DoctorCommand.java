@@ -80,8 +80,7 @@ final class DoctorCommand implements Callable<Integer> {
 
     private static Optional<JsonValue> state(AgentConfig config) {
         try {
-            return Optional.of(
-                    new StateClient(config.http().listen().getFirst(), STATE_LIMIT, SystemTime.monotonic()).state());
+            return Optional.of(new StateClient(AgentAddress.of(config), STATE_LIMIT, SystemTime.monotonic()).state());
         } catch (IOException e) {
             return Optional.empty();
         }

@@ -10,26 +10,40 @@ import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 
 /**
- * Asks the running agent for {@code /state}: one HTTP/1.0 request over a plain socket, bounded in time and size. The JDK's HTTP client would
+ * Asks the running agent for {@code /state}: one HTTP/1.0 request over a plain or a unix socket, bounded in time and size. The JDK's HTTP client would
  * take longer to load than the answer takes.
  */
 final class StateClient {
     private static final int MOST_BYTES = 16 << 20;
 
     private final String host;
+    /** 0 when the host is the path of a unix socket. */
     private final int port;
+
     private final Duration limit;
     private final MonotonicClock clock;
 
     /**
-     * @param address {@code host:port} as the agent listens; every address means this machine
+     * @param address {@code host:port} as the agent listens, where every address means this machine, or the path of its local socket
      * @param limit how long the whole exchange may take
      */
     StateClient(String address, Duration limit, MonotonicClock clock) {
+        this.limit = limit;
+        this.clock = clock;
+        if (address.startsWith("/")) {
+            this.host = address;
+            this.port = 0;
+            return;
+        }
         int colon = address.lastIndexOf(':');
         if (colon < 0) {
             throw new IllegalArgumentException(
@@ -42,8 +56,6 @@ final class StateClient {
             default -> name.startsWith("[") && name.endsWith("]") ? name.substring(1, name.length() - 1) : name;
         };
         this.port = port(address, address.substring(colon + 1));
-        this.limit = limit;
-        this.clock = clock;
     }
 
     private static int port(String address, String text) {
@@ -61,7 +73,9 @@ final class StateClient {
 
     /** Where it asks. */
     String url() {
-        return "http://" + (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port + "/state";
+        return port == 0
+                ? host
+                : "http://" + (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port + "/state";
     }
 
     /**
@@ -90,6 +104,9 @@ final class StateClient {
 
     private String exchange() throws IOException {
         Tick deadline = clock.now().plus(limit);
+        if (port == 0) {
+            return exchangeLocally(deadline);
+        }
         try (Socket socket = new Socket()) {
             socket.connect(new InetSocketAddress(host, port), Math.toIntExact(limit.toMillis()));
             socket.getOutputStream()
@@ -117,6 +134,35 @@ final class StateClient {
             throw new IOException("no answer within " + limit.toSeconds() + " s", e);
         } catch (java.net.UnknownHostException e) {
             throw new IOException("the host " + host + " is not known", e);
+        }
+    }
+
+    /** Over a unix socket, which the runtime has as a channel only. */
+    private String exchangeLocally(Tick deadline) throws IOException {
+        try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(host));
+                Selector selector = Selector.open()) {
+            channel.write(ByteBuffer.wrap(
+                    "GET /state HTTP/1.0\r\nAccept: application/json\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
+            channel.configureBlocking(false);
+            channel.register(selector, SelectionKey.OP_READ);
+            ByteArrayOutputStream all = new ByteArrayOutputStream();
+            ByteBuffer buffer = ByteBuffer.allocate(16 << 10);
+            while (true) {
+                long left = deadline.since(clock.now()).toMillis();
+                if (left <= 0) {
+                    throw new IOException("no answer within " + limit.toSeconds() + " s");
+                }
+                selector.select(left);
+                selector.selectedKeys().clear();
+                int count = channel.read(buffer.clear());
+                if (count < 0) {
+                    return all.toString(StandardCharsets.UTF_8);
+                }
+                all.write(buffer.array(), 0, count);
+                if (all.size() > MOST_BYTES) {
+                    throw new IOException("the answer is larger than " + (MOST_BYTES >> 20) + " MiB");
+                }
+            }
         }
     }
 }

@@ -490,6 +490,7 @@ public record AgentConfig(
     /**
      * @param listen {@code http.listen}: each {@code host:port}; an empty host is every address
      * @param systemdSocket {@code http.systemdSocket}: whether the sockets that systemd passes are served, and no others
+     * @param localSocket {@code http.localSocket}: where commands of this machine ask; absolute path, or empty
      * @param webConfigFile {@code http.webConfigFile}: of exporter-toolkit, absolute path as the agent sees it; empty for none
      * @param readTimeout {@code http.readTimeout}: for a whole request, and for a TLS handshake
      * @param writeTimeout {@code http.writeTimeout}: until the client has taken the answer
@@ -498,12 +499,18 @@ public record AgentConfig(
     public record Http(
             List<String> listen,
             boolean systemdSocket,
+            String localSocket,
             String webConfigFile,
             Duration readTimeout,
             Duration writeTimeout,
             int maxConcurrentScrapes) {
         public Http {
             listen = List.copyOf(listen);
+        }
+
+        /** Whether commands of this machine ask through the local socket, because elsewhere they might need to be known. */
+        public boolean asksLocally() {
+            return !localSocket.isEmpty() && (systemdSocket || !webConfigFile.isEmpty());
         }
     }
 

@@ -726,6 +726,12 @@ public final class ConfigSchema {
             .describedAs(
                     "Whether the sockets that systemd passes (`gpu-node-agent.socket`) are served instead of `http.listen`.");
 
+    static final Setting<String> HTTP_LOCAL_SOCKET = own(
+                    "http.localSocket", PATH_OR_EMPTY, "/run/gpu-node-agent/http.sock")
+            .describedAs(
+                    "Where `gpu-node-agent status` and other commands of this machine ask the agent when"
+                            + " `http.webConfigFile` or `http.systemdSocket` is set: a unix socket that only the agent's user may use.");
+
     static final Setting<String> HTTP_WEB_CONFIG_FILE = own("http.webConfigFile", PATH_OR_EMPTY, "")
             .flag("web-config-file")
             .environment("DCGM_EXPORTER_WEB_CONFIG_FILE")
@@ -888,6 +894,7 @@ public final class ConfigSchema {
             CONTAINER_SOCKET,
             HTTP_LISTEN,
             HTTP_SYSTEMD_SOCKET,
+            HTTP_LOCAL_SOCKET,
             HTTP_WEB_CONFIG_FILE,
             HTTP_READ_TIMEOUT,
             HTTP_WRITE_TIMEOUT,

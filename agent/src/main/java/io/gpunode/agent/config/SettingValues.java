@@ -137,6 +137,7 @@ class SettingValues {
                 new AgentConfig.Http(
                         get(ConfigSchema.HTTP_LISTEN),
                         get(ConfigSchema.HTTP_SYSTEMD_SOCKET),
+                        get(ConfigSchema.HTTP_LOCAL_SOCKET),
                         get(ConfigSchema.HTTP_WEB_CONFIG_FILE),
                         get(ConfigSchema.HTTP_READ_TIMEOUT),
                         get(ConfigSchema.HTTP_WRITE_TIMEOUT),

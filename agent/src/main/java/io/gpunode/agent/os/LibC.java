@@ -22,6 +22,19 @@ final class LibC {
     static final int EFD_NONBLOCK = 0x800;
     static final int EFD_CLOEXEC = 0x80000;
 
+    static final int SOL_SOCKET = 1;
+    static final int SO_TYPE = 3;
+    static final int SO_ACCEPTCONN = 30;
+    static final int SO_DOMAIN = 39;
+    static final int SOCK_STREAM = 1;
+    static final int AF_INET = 2;
+    static final int AF_INET6 = 10;
+
+    static final int F_SETFD = 2;
+    static final int F_GETFL = 3;
+    static final int F_SETFL = 4;
+    static final int FD_CLOEXEC = 1;
+
     static final int EPERM = 1;
     static final int ENOENT = 2;
     static final int EINTR = 4;
@@ -42,6 +55,11 @@ final class LibC {
 
     static native long sendto(int descriptor, byte[] message, long length, int flags, byte[] address, int addressLength)
             throws LastErrorException;
+
+    static native int getsockopt(int descriptor, int level, int option, int[] value, int[] valueLength)
+            throws LastErrorException;
+
+    static native int fcntl(int descriptor, int command, int argument) throws LastErrorException;
 
     static native int bind(int descriptor, byte[] address, int addressLength) throws LastErrorException;
 

@@ -334,7 +334,7 @@ class AdminServerTest {
 
     private AdminServer server(String listen, Page metrics) {
         return new AdminServer(
-                new AgentConfig.Http(List.of(listen), false, "", LIMIT, LIMIT, 16),
+                new AgentConfig.Http(List.of(listen), false, "", "", LIMIT, LIMIT, 16),
                 state,
                 metrics,
                 Meters.NONE,

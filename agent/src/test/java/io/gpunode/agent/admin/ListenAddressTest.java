@@ -12,7 +12,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ListenAddressTest {
     @ParameterizedTest
     @CsvSource({
-        ":9400, 0.0.0.0:9400",
+        ":9400, [::]:9400",
+        "0.0.0.0:9400, 0.0.0.0:9400",
+        "[fe80::1%eth0]:9400, [fe80::1%eth0]:9400",
         "127.0.0.1:0, 127.0.0.1:0",
         "[::1]:9400, [::1]:9400",
         "localhost:65535, localhost:65535"

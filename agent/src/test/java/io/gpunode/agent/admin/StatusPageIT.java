@@ -229,7 +229,7 @@ class StatusPageIT {
 
     private String serve(AdminStates states) throws IOException {
         server = new AdminServer(
-                new AgentConfig.Http(List.of("127.0.0.1:0"), false, "", LIMIT, LIMIT, 16),
+                new AgentConfig.Http(List.of("127.0.0.1:0"), false, "", "", LIMIT, LIMIT, 16),
                 states.build(SystemTime.monotonic()),
                 Page.of(AdminServer.PLAIN_TEXT, body -> body.write("")),
                 Meters.NONE,

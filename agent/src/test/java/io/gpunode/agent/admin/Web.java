@@ -75,7 +75,14 @@ final class Web implements AutoCloseable {
 
     Web start(Page metrics, Duration request) throws IOException {
         AdminServer made = new AdminServer(
-                new AgentConfig.Http(List.of("127.0.0.1:0"), false, file().toString(), LIMIT, LIMIT, 16),
+                new AgentConfig.Http(
+                        List.of("127.0.0.1:0"),
+                        false,
+                        folder.resolve("local.sock").toString(),
+                        file().toString(),
+                        LIMIT,
+                        LIMIT,
+                        16),
                 new AdminStates(Snapshots.t4().build()).build(SystemTime.monotonic()),
                 metrics,
                 Meters.NONE,

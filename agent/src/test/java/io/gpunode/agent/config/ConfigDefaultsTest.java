@@ -94,7 +94,13 @@ class ConfigDefaultsTest {
                         Path.of("/var/run/docker.sock")));
         assertThat(config.http())
                 .isEqualTo(new AgentConfig.Http(
-                        List.of(":9400"), false, "", Duration.ofSeconds(10), Duration.ofSeconds(30), 16));
+                        List.of(":9400"),
+                        false,
+                        "/run/gpu-node-agent/http.sock",
+                        "",
+                        Duration.ofSeconds(10),
+                        Duration.ofSeconds(30),
+                        16));
         assertThat(config.log()).isEqualTo(new AgentConfig.Log("info"));
         assertThat(loaded.file()).isEmpty();
         assertThat(loaded.notices()).isEmpty();

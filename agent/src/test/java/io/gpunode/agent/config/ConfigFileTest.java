@@ -108,6 +108,7 @@ class ConfigFileTest {
                 http:
                   listen: ["[::1]:9500", "127.0.0.1:9500"]
                   systemdSocket: true
+                  localSocket: /run/agent.sock
                   webConfigFile: /etc/web.yaml
                   readTimeout: 5s
                   writeTimeout: 1m
@@ -203,6 +204,7 @@ class ConfigFileTest {
                         new AgentConfig.Http(
                                 List.of("[::1]:9500", "127.0.0.1:9500"),
                                 true,
+                                "/run/agent.sock",
                                 "/etc/web.yaml",
                                 Duration.ofSeconds(5),
                                 Duration.ofMinutes(1),
