@@ -62,7 +62,7 @@ final class MigBenchmark implements Benchmark {
 
     @Override
     public String describe() {
-        return "MIG plans of eight GPUs, and of every wish of every chip";
+        return "MIG plans of eight GPUs, and of every wish of every chip; a node's label to the new resources at the kubelet";
     }
 
     @Override
@@ -82,6 +82,7 @@ final class MigBenchmark implements Benchmark {
             everyWish(report, chip);
         }
         report.end();
+        MigLabel.run(settings, report);
     }
 
     private static List<MigGpu> chips() throws Exception {

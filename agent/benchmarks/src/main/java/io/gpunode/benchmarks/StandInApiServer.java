@@ -48,6 +48,9 @@ final class StandInApiServer implements AutoCloseable {
     /** What was applied to a node, label by label. */
     private final Map<String, Map<String, String>> applied = new ConcurrentHashMap<>();
 
+    /** What others made of a node's labels. */
+    private final Map<String, Map<String, String>> set = new ConcurrentHashMap<>();
+
     private final Map<Watch, Watch> watches = new ConcurrentHashMap<>();
     private final Set<Socket> open = ConcurrentHashMap.newKeySet();
     private final AtomicLong version = new AtomicLong(1_000_000);
@@ -94,6 +97,12 @@ final class StandInApiServer implements AutoCloseable {
         for (String node : versions.keySet()) {
             changed(node);
         }
+    }
+
+    /** What somebody else makes of a label of a node, told on its watch. */
+    void label(String node, String key, String value) {
+        set.computeIfAbsent(node, _ -> new ConcurrentHashMap<>()).put(key, value);
+        changed(node);
     }
 
     /** Ends as a killed process does, with every connection. */
@@ -341,6 +350,12 @@ final class StandInApiServer implements AutoCloseable {
                     .append(i)
                     .append('"');
         }
+        set.getOrDefault(node, Map.of())
+                .forEach((key, value) -> json.append(",\"")
+                        .append(key)
+                        .append("\":\"")
+                        .append(value)
+                        .append('"'));
         Map<String, String> own = applied.getOrDefault(node, Map.of());
         StringBuilder fields = new StringBuilder();
         own.forEach((key, value) -> {

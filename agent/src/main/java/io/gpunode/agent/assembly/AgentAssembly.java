@@ -40,6 +40,7 @@ import io.gpunode.agent.metrics.MetricsExposition;
 import io.gpunode.agent.metrics.MicrometerMeters;
 import io.gpunode.agent.metrics.ProcessMeters;
 import io.gpunode.agent.mig.MigManager;
+import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.HostFiles;
@@ -173,7 +174,7 @@ public final class AgentAssembly {
                         access,
                         pods,
                         kubernetes,
-                        devicePlugin::withhold,
+                        this::beingSplit,
                         host,
                         clock,
                         wall,
@@ -381,6 +382,14 @@ public final class AgentAssembly {
     /** The loops of the process, for the watchdog. */
     public Heartbeats heartbeats() {
         return heartbeats;
+    }
+
+    /** No container is given these GPUs; when there are none any more, the picture shows what they have become. */
+    private void beingSplit(Set<GpuId> gpus) {
+        devicePlugin.withhold(gpus);
+        if (gpus.isEmpty()) {
+            featureLabels.layoutIsWhole();
+        }
     }
 
     /** What stands in the way of readiness, one sentence; empty when the node is ready. */

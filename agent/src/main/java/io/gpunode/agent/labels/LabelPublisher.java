@@ -79,6 +79,8 @@ public final class LabelPublisher implements Service {
     /** Of the picture that was last looked at. */
     private volatile long structureSeen = -1;
 
+    private volatile boolean whole;
+
     private volatile Outcome outcome = new Outcome("undecided", Optional.empty(), "");
     private volatile SortedMap<String, String> labels = NONE;
     /** Whether {@link #labels} are those of a picture. */
@@ -265,6 +267,12 @@ public final class LabelPublisher implements Service {
         };
     }
 
+    /** What the picture shows is how somebody wanted the GPUs split and no step on the way there: it needs no rest. Any thread. */
+    public void layoutIsWhole() {
+        whole = true;
+        loop.wake();
+    }
+
     /** One look at everything. Only the loop's thread, or a test's before {@link #start}. */
     Duration turn() {
         Tick now = clock.now();
@@ -312,7 +320,9 @@ public final class LabelPublisher implements Service {
         }
         NewLayout before = newLayout;
         boolean otherGpus = !seen.keySet().equals(labelledLayout.keySet());
-        if (!computed || otherGpus || seen.equals(labelledLayout)) {
+        boolean needsNoRest = whole;
+        whole = false;
+        if (!computed || otherGpus || needsNoRest || seen.equals(labelledLayout)) {
             labelledLayout = seen;
             newLayout = null;
             return Duration.ZERO;

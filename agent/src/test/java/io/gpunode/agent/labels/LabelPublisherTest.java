@@ -124,6 +124,26 @@ class LabelPublisherTest {
     }
 
     @Test
+    void aLayoutThatSomebodyKnowsToBeWholeIsLabelledAtOnce() {
+        // Given
+        LabelPublisher publisher = publisher("MIG_STRATEGY=single");
+        publisher.turn();
+        for (int gpu = 0; gpu < 8; gpu++) {
+            node.partition(gpu, "3g.40gb", "3g.40gb");
+        }
+        source.publish(node.build());
+        publisher.turn();
+        assertThat(file).content().contains(COUNT + "=8\n");
+
+        // When
+        publisher.layoutIsWhole();
+        publisher.turn();
+
+        // Then
+        assertThat(file).content().contains(COUNT + "=16\n");
+    }
+
+    @Test
     void aLayoutThatIsBeingMadeIsNotLabelled() {
         // Given
         LabelPublisher publisher = publisher("MIG_STRATEGY=single");

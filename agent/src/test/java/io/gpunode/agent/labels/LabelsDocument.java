@@ -20,7 +20,7 @@ final class LabelsDocument {
 
             | The node | Labels |
             |---|---|
-            | NVML is open | follow the picture at once, a GPU that is split anew when its layout has stood for 3 s. A GPU that is sick or lost is still counted, as in the capacity of the node |
+            | NVML is open | follow the picture at once, a GPU that others split anew when its layout has stood for 3 s. A GPU that is sick or lost is still counted, as in the capacity of the node |
             | NVML is open, and a GPU that it lists has not said who it is, whether it is in MIG mode or what it can compute, or the PCI bus has a GPU and NVML lists none | stay as they are, and follow after 10 minutes |
             | the agent let go of the GPUs, for a reload of the driver or its own end | stay as they are |
             | the driver does not answer, was just taken away or does not fit its library | stay as they are |

@@ -714,6 +714,32 @@ class MigManagerTest {
         assertThat(door.held).isEmpty();
     }
 
+    /** The clock stands still from the last step on: nothing on the way to the new devices is a wait of the manager's. */
+    @Test
+    void thePictureIsAskedForWithTheLastStepAndWhatItShowsIsOfferedAtOnce() throws Exception {
+        // Given
+        List<Integer> asked = new ArrayList<>();
+        operations.beforeStep(() -> asked.add(door.changes));
+        labels.set("all-1g.10gb");
+        MigManager manager = manager();
+        manager.watch();
+
+        // When
+        manager.turn();
+        int askedAfterwards = door.changes;
+        List<Set<GpuId>> before = List.copyOf(withheld);
+        snapshots.publish(
+                node.partition(0, sevenSmall()).partition(1, sevenSmall()).build());
+        manager.turn();
+
+        // Then
+        assertThat(asked).hasSize(28).containsOnly(0);
+        assertThat(askedAfterwards).isOne();
+        assertThat(before).containsExactly(Set.of(FIRST, SECOND));
+        assertThat(withheld.getLast()).isEmpty();
+        assertThat(states).containsExactly("pending", "success");
+    }
+
     @Test
     void aGpuThatCouldNotBeBroughtBackIsNotOfferedAndDoesNotHoldUpTheOthers() throws Exception {
         // Given
