@@ -32,7 +32,8 @@ final class MigApplyCommand implements Callable<Integer> {
     @Option(
             names = {"-s", "--skip-reset"},
             description =
-                    "Has no effect: no GPU is reset but by the change of its own mode. Variable: MIG_PARTED_SKIP_RESET.")
+                    "Where the driver cannot reset a GPU for its new mode, leaves the mode pending for somebody else to do so, and does"
+                            + " not take it back. Variable: MIG_PARTED_SKIP_RESET.")
     private boolean skipReset;
 
     @Option(names = "--dry-run", description = "Prints the steps, or who is in the way, and changes nothing.")
@@ -58,6 +59,7 @@ final class MigApplyCommand implements Callable<Integer> {
                 output.json(),
                 hooksName,
                 Map.of("MIG_PARTED_HOOKS_FILE", hooksName, "MIG_PARTED_SKIP_RESET", String.valueOf(skip)),
-                dryRun);
+                dryRun,
+                skip);
     }
 }

@@ -43,6 +43,7 @@ final class MigChange {
     private final boolean json;
     private final boolean modeOnly;
     private final boolean dryRun;
+    private final boolean skipReset;
 
     /** Finds out what is wanted of each GPU; empty when that is impossible, which is then reported. */
     @FunctionalInterface
@@ -53,13 +54,15 @@ final class MigChange {
     /**
      * @param modeOnly whether instances are left as they are where the mode stays
      * @param dryRun whether nothing is carried out
+     * @param skipReset whether a mode may be left pending where NVML cannot bring it into force
      */
-    MigChange(Shell shell, MigNode node, boolean json, boolean modeOnly, boolean dryRun) {
+    MigChange(Shell shell, MigNode node, boolean json, boolean modeOnly, boolean dryRun, boolean skipReset) {
         this.shell = shell;
         this.node = node;
         this.json = json;
         this.modeOnly = modeOnly;
         this.dryRun = dryRun;
+        this.skipReset = skipReset;
     }
 
     /** The hooks of a file; empty, with what is wrong reported, when it is of no use. */
@@ -93,7 +96,7 @@ final class MigChange {
             }
             report.notices().forEach(shell.err()::println);
             if (dryRun || hooks.hooks().isEmpty()) {
-                return planned(wanted.get(), operations, transaction);
+                return planned(wanted.get(), operations, transaction, () -> wishes.of(reader.read(), report));
             }
             // Hooks stop those who use the GPUs, so they count only afterwards.
             MigDecision decision = plan(wanted.get(), operations, false);
@@ -101,8 +104,15 @@ final class MigChange {
                 return decided(decision, transaction);
             }
             MigHooks runner = new MigHooks(hooks, new SystemCommandRunner(), variables, shell.err()::println);
-            return withHooks(runner, plan, wanted.get(), operations, transaction);
+            return withHooks(
+                    runner, plan, wanted.get(), operations, transaction, () -> wishes.of(reader.read(), report));
         }
+    }
+
+    /** What is wanted of the GPUs as they are by now; empty when that is impossible, which is then reported. */
+    @FunctionalInterface
+    private interface Anew {
+        Optional<List<Wanted>> wanted() throws MigReader.UnreadableException, InterruptedException;
     }
 
     /** Ends a change that was interrupted, unless this is a dry run; whether the way is free. */
@@ -120,7 +130,12 @@ final class MigChange {
     }
 
     private int withHooks(
-            MigHooks hooks, MigPlan plan, List<Wanted> wanted, MigOperations operations, MigTransaction transaction)
+            MigHooks hooks,
+            MigPlan plan,
+            List<Wanted> wanted,
+            MigOperations operations,
+            MigTransaction transaction,
+            Anew anew)
             throws Exception {
         int code = ExitCode.FAILURE.code();
         try {
@@ -131,7 +146,7 @@ final class MigChange {
             if (has(plan, false)) {
                 hooks.run(HooksFile.Point.PRE_APPLY_CONFIG);
             }
-            code = planned(wanted, operations, transaction);
+            code = planned(wanted, operations, transaction, anew);
         } catch (MigHooks.FailedException e) {
             shell.err().println(e.getMessage() + ": nothing was changed");
         } finally {
@@ -156,8 +171,8 @@ final class MigChange {
                 .anyMatch(step -> (step instanceof MigStep.SetMode) == modes);
     }
 
-    private int planned(List<Wanted> wanted, MigOperations operations, MigTransaction transaction)
-            throws MigOperationException, InterruptedException {
+    private int planned(List<Wanted> wanted, MigOperations operations, MigTransaction transaction, Anew anew)
+            throws MigOperationException, MigReader.UnreadableException, InterruptedException {
         MigDecision decision;
         try {
             decision = plan(wanted, operations, true);
@@ -171,7 +186,16 @@ final class MigChange {
             boolean inUse = reasons.stream().allMatch(MigRefusal.InUse.class::isInstance);
             return refused(reasons, "", inUse ? plan(wanted, operations, false) : decision);
         }
-        return decided(decision, transaction);
+        int code = decided(decision, transaction);
+        boolean more = skipReset
+                && !modeOnly
+                && !dryRun
+                && code == ExitCode.OK.code()
+                && decision instanceof MigDecision.Planned(MigPlan plan)
+                && plan.needsRestart();
+        // A mode that might have stayed pending has come into force.
+        Optional<List<Wanted>> rest = more ? anew.wanted() : Optional.empty();
+        return rest.isEmpty() ? code : planned(rest.get(), operations, transaction, anew);
     }
 
     private MigDecision plan(List<Wanted> wanted, MigOperations operations, boolean withUse)
@@ -185,7 +209,10 @@ final class MigChange {
             MigUse use =
                     withUse && each.gpu().capable() ? operations.use(each.gpu().id()) : MigUse.NOBODY;
             requests.add(new MigRequest(
-                    each.gpu(), modeOnly && !(wish instanceof MigWish.Disabled) ? new MigWish.ModeOnly() : wish, use));
+                    each.gpu(),
+                    modeOnly && !(wish instanceof MigWish.Disabled) ? new MigWish.ModeOnly() : wish,
+                    use,
+                    skipReset));
         }
         return MigPlanner.plan(requests);
     }
@@ -288,7 +315,7 @@ final class MigChange {
         boolean modeRefused =
                 outcome instanceof MigOutcome.RolledBack back && back.why() == MigOutcome.Why.MODE_REFUSED;
         String message = outcome.message() + (modeRefused ? WHO_HOLDS : "");
-        boolean ok = outcome instanceof MigOutcome.Done done && !done.restartNeeded();
+        boolean ok = outcome instanceof MigOutcome.Done done && (!done.restartNeeded() || (skipReset && modeOnly));
         if (json) {
             JsonWriter out = JsonWriter.pretty()
                     .beginObject()

@@ -36,8 +36,16 @@ final class MigLayoutOptions {
      *
      * @param hooksName of the hooks file; empty for none
      * @param variables for hooks, beside those that say which layout it is
+     * @param skipReset whether a mode may be left pending
      */
-    int change(Shell shell, MigNode node, boolean json, String hooksName, Map<String, String> variables, boolean dryRun)
+    int change(
+            Shell shell,
+            MigNode node,
+            boolean json,
+            String hooksName,
+            Map<String, String> variables,
+            boolean dryRun,
+            boolean skipReset)
             throws Exception {
         String name = node.required(file, "--config-file", "MIG_PARTED_CONFIG_FILE", shell);
         String label = MigNode.text(selected, "MIG_PARTED_SELECTED_CONFIG", shell);
@@ -46,7 +54,7 @@ final class MigLayoutOptions {
         Optional<MigConfigFile> config = MigAssertCommand.read(name, shell, report);
         Optional<String> layout = config.flatMap(found -> MigConfigWishes.select(name, found, label, report));
         Optional<HooksFile> hooks = MigChange.hooks(hooksName, report);
-        MigChange change = new MigChange(shell, node, json, modes, dryRun);
+        MigChange change = new MigChange(shell, node, json, modes, dryRun, skipReset);
         if (config.isEmpty() || layout.isEmpty() || hooks.isEmpty()) {
             return change.problems(report);
         }

@@ -30,6 +30,6 @@ final class MigPlanCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        return layout.change(shell, node, output.json(), "", Map.of(), true);
+        return layout.change(shell, node, output.json(), "", Map.of(), true, false);
     }
 }

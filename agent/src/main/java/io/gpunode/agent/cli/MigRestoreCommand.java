@@ -67,7 +67,7 @@ final class MigRestoreCommand implements Callable<Integer> {
         Report report = new Report(true);
         Optional<CheckpointFile> checkpoint = read(name, report);
         Optional<HooksFile> hooks = MigChange.hooks(hooksName, report);
-        MigChange change = new MigChange(shell, node, output.json(), modes, dryRun);
+        MigChange change = new MigChange(shell, node, output.json(), modes, dryRun, false);
         if (checkpoint.isEmpty() || hooks.isEmpty()) {
             return change.problems(report);
         }

@@ -263,8 +263,8 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
      */
     public void hold(Set<GpuId> gpus) {
         synchronized (mailbox) {
+            lookWanted |= gpus.isEmpty() || !gpus.containsAll(holdWanted);
             holdWanted = Set.copyOf(gpus);
-            lookWanted = true;
         }
         cycle.wake();
     }
@@ -360,6 +360,10 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
                 both.addAll(holdWanted);
                 held = Set.copyOf(both);
                 roster.hold(held);
+            }
+            if (!holdWanted.containsAll(held)) {
+                // What they have become is waited for.
+                nextLook = clock.now();
             }
             if (!reportedFindings.equals(findings)) {
                 findings = reportedFindings;

@@ -25,7 +25,7 @@ public sealed interface MigOutcome {
         public String message() {
             return (steps == 0 ? "nothing to do" : steps + (steps == 1 ? " step" : " steps") + " done")
                     + (restartNeeded
-                            ? "; MIG mode comes into force when the machine was restarted: restart it, then apply again"
+                            ? "; MIG mode comes into force when the machine was restarted, or the GPU reset: do so, then apply again"
                             : "")
                     + after(note);
         }

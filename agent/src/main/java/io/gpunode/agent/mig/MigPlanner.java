@@ -142,7 +142,7 @@ public final class MigPlanner {
         }
         boolean restart = modeChanges
                 && gpu.modeNeedsReset()
-                && gpu.passThrough().asOptional().orElse(false);
+                && (request.mayPend() || gpu.passThrough().asOptional().orElse(false));
         // A virtual machine's reset is often withheld from it: the mode comes with its next start, and the rest is
         // planned then.
         MigLayout end = restart ? new MigLayout(current.enabled(), wanted.enabled(), List.of()) : wanted;

@@ -20,7 +20,7 @@ public sealed interface MigStep {
         @Override
         public String text() {
             return "turn MIG mode " + (enabled ? "on" : "off") + (reset ? ", which resets the GPU" : "")
-                    + (inForce ? "" : "; it comes into force when the machine was restarted");
+                    + (inForce ? "" : "; it may come into force only when the GPU was reset or the machine restarted");
         }
     }
 

@@ -94,8 +94,10 @@ public final class NvmlMigOperations implements MigOperations {
         try {
             tell(gpu, control -> control.setMode(mode.enabled()));
         } catch (MigOperationException e) {
-            // It is pending, as was planned.
-            if (mode.inForce() || e.kind() != MigOperationException.Kind.RESTART_NEEDED) {
+            // It is pending, as was planned: by one who cannot reset the GPU, or does not want to.
+            if (mode.inForce()
+                    || (e.kind() != MigOperationException.Kind.RESTART_NEEDED
+                            && e.kind() != MigOperationException.Kind.IN_USE)) {
                 throw e;
             }
         }

@@ -321,6 +321,37 @@ class MigChangeCommandsTest {
     }
 
     @Test
+    void aResetThatIsSkippedLeavesTheModePendingAndTheRestForAfterIt() throws Exception {
+        try (SimulatedMigNode node =
+                SimulatedMigNode.of(root, Chip.A100_80, Chip.H100).apply("set gpu=0 mig-reset=on")) {
+            assertThat(code("apply", "-c", "mixed", "-m")).isEqualTo(ExitCode.FAILURE);
+
+            // When
+            Terminal terminal = terminal();
+            ExitCode code =
+                    terminal.execute(words("apply", "-c", "mixed", "-m", "-s").toArray(new String[0]));
+
+            // Then
+            assertThat(code).isEqualTo(ExitCode.OK);
+            assertThat(terminal.out()).contains("2 steps done; MIG mode comes into force when");
+            node.apply("reset gpu=0");
+            assertThat(code("apply", "-c", "mixed")).isEqualTo(ExitCode.OK);
+        }
+    }
+
+    @Test
+    void aResetThatIsSkippedAndNotNeededIsNoObstacle() throws Exception {
+        try (SimulatedMigNode _ = SimulatedMigNode.of(root, Chip.A100_80, Chip.H100)) {
+            // When
+            ExitCode code = code("apply", "-c", "mixed", "-s");
+
+            // Then
+            assertThat(code).isEqualTo(ExitCode.OK);
+            assertThat(code("assert", "-c", "mixed")).isEqualTo(ExitCode.OK);
+        }
+    }
+
+    @Test
     void aCheckpointIsRestoredWithEveryInstanceAtItsPlace() throws Exception {
         try (SimulatedMigNode node = node()) {
             // Given

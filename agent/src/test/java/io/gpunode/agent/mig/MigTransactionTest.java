@@ -702,7 +702,7 @@ class MigTransactionTest {
 
         // Then
         assertThat(outcome).isEqualTo(new MigOutcome.Done(1, true));
-        assertThat(outcome.message()).contains("restart it, then apply again");
+        assertThat(outcome.message()).contains("then apply again");
         MigGpu pending = model.read(FIRST);
         assertThat(planned(new MigRequest(pending, wish, MigUse.NOBODY)).isEmpty())
                 .as("asking again does not help")
