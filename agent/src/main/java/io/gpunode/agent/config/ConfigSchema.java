@@ -699,7 +699,7 @@ public final class ConfigSchema {
             .environment("DCGM_HPC_JOB_MAPPING_DIR")
             .live()
             .describedAs(
-                    "A directory with a file for each GPU (`0`) or GPU instance (`0.3`) that holds a batch job's name a line;"
+                    "A directory, as the agent sees it, with a file for each GPU (`0`) or GPU instance (`0.3`) that holds a batch job's name a line;"
                             + " the series of the device are repeated for each with the label `hpc_job`.");
 
     static final Setting<Boolean> CONTAINERS = own("attribution.containers", SWITCH, false)

@@ -21,7 +21,9 @@ final class MetricsDocument {
             - While MIG is on, fields of scope *board* have one series per physical GPU and fields of scope *instance* one per GPU instance
               (`GPU_I_PROFILE`, `GPU_I_ID`). Sums are right in both cases.
             - A GPU or GPU instance has one set of series, however many containers share it. The series carries those of the labels
-              `container`, `namespace` and `pod` on which all holders agree; `gpu_node_agent_device_pod_info` has one series for each holder.
+              `container`, `namespace` and `pod` on which all holders agree; `gpu_node_agent_device_pod_info` has one series for each holder, and
+              `gpu_node_agent_container_…` what each takes. [attribution.md](attribution.md) has the rules, and the switches for other labels and for
+              series that are repeated.
               To show a value for each of them:
 
               ```
@@ -59,12 +61,16 @@ final class MetricsDocument {
             | `gpu_node_agent_http_config_last_read_good` | gauge | | With `http.webConfigFile`: 1 while the web configuration that was read last is in force, 0 when it was refused; `/state` says why. |
             | `gpu_node_agent_http_certificate_expiry_timestamp_seconds` | gauge | | With `http.webConfigFile`: when the server's certificate ends; `NaN` without TLS. |
             | `gpu_node_agent_http_refused_scrapes_total` | counter | | Scrapes answered with 503, since `http.maxConcurrentScrapes` answers were on their way. |
+            | `gpu_node_agent_container_runtime_age_seconds` | gauge | | How long ago the API of `attribution.containers` last answered. |
+            | `gpu_node_agent_container_runtime_up` | gauge | | 1 while it answers, else 0 and the last good answer is used; no number while it is not asked. |
             | `gpu_node_agent_device_plugin_request_seconds` | timer | resource, method | How long calls of the kubelet to the device plugin took. |
             | `gpu_node_agent_device_plugin_requests_total` | counter | resource, method, code | The same calls by how they ended. |
             | `gpu_node_agent_device_plugin_registered` | gauge | resource | 1 while the kubelet has taken the registration. |
             | `gpu_node_agent_device_plugin_registrations_total` | counter | resource, result | Registrations with the kubelet, `registered` or `failed`. |
             | `gpu_node_agent_device_plugin_lists_sent_total` | counter | resource | Device lists sent to the kubelet. |
             | `gpu_node_agent_device_plugin_unoffered_devices` | gauge | | GPUs and MIG devices that no resource offers; `gpu-node-agent status` says why. |
+            | `gpu_node_agent_job_files_skipped` | gauge | | Files and lines of `attribution.jobDirectory` that were passed over the last time. |
+            | `gpu_node_agent_kubernetes_pod_watch_up` | gauge | | With `attribution.podLabels`: 1 while the watch of the node's pods is open, else 0. |
             | `gpu_node_agent_labels` | gauge | | Feature labels that the node is to have. |
             | `gpu_node_agent_labels_current` | gauge | | 1 while they are written where they belong, else 0 and the reason is in `/state`; no number while `labels.sink` is `off`. |
             | `gpu_node_agent_labels_file_failures_total` | counter | | Times that the file of feature labels could not be written or removed. |
@@ -74,6 +80,7 @@ final class MetricsDocument {
             | `gpu_node_agent_nvml_errors_total` | counter | group, return | NVML calls that failed, without those that are not supported. |
             | `gpu_node_agent_pod_resources_call_seconds` | timer | | How long calls of the kubelet's PodResources API took. |
             | `gpu_node_agent_pod_resources_calls_total` | counter | result | The same calls by how they ended, `ok` or `error`. |
+            | `gpu_node_agent_processes_all_seen` | gauge | | 1 while the agent sees all processes on the GPUs, 0 in a PID namespace of its own; no number before the first look. |
             | `gpu_node_agent_sampling_seconds` | timer | | From asking all GPUs for a sampling to having it. |
             | `gpu_node_agent_snapshot_consumer_failures_total` | counter | consumer | Times that a consumer of the node's picture failed. |
             """;
