@@ -22,6 +22,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -30,6 +31,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.jspecify.annotations.Nullable;
 
 /** The status page in a real browser. Leaves a picture of each node in {@code target/status-page}. */
 @Timeout(60)
@@ -71,7 +73,7 @@ class StatusPageIT {
 
     private static Chromium browser;
 
-    private AdminServer server;
+    private @Nullable AdminServer server;
 
     /** What the page is looked at with. */
     enum Node {
@@ -180,7 +182,7 @@ class StatusPageIT {
         browser.open(serve(states(Node.WELL)), DESK, 900);
 
         // When
-        server.stop(LIMIT);
+        Objects.requireNonNull(server).stop(LIMIT);
         server = null;
 
         // Then
@@ -228,15 +230,16 @@ class StatusPageIT {
     }
 
     private String serve(AdminStates states) throws IOException {
-        server = new AdminServer(
+        AdminServer started = new AdminServer(
                 new AgentConfig.Http(List.of("127.0.0.1:0"), false, "", "", LIMIT, LIMIT, 16),
                 states.build(SystemTime.monotonic()),
                 Page.of(AdminServer.PLAIN_TEXT, body -> body.write("")),
                 Meters.NONE,
                 SystemTime.wall());
-        server.start();
+        started.start();
+        server = started;
         states.now = SystemTime.monotonic().now();
-        return "http://127.0.0.1:" + server.address().getPort() + "/";
+        return "http://127.0.0.1:" + started.address().getPort() + "/";
     }
 
     private static double ratio(String text) {
@@ -301,7 +304,7 @@ class StatusPageIT {
             numbers.put(Quantity.GPU_UTILIZATION_PERCENT, gpu * 13L % 101);
             numbers.put(Quantity.MEMORY_USED_BYTES, gpu * 11_000_000_000L % 85_520_809_984L);
             numbers.put(Quantity.MEMORY_TOTAL_BYTES, 85_520_809_984L);
-            numbers.put(Quantity.GPU_TEMPERATURE_CELSIUS, 40L + 3 * gpu);
+            numbers.put(Quantity.GPU_TEMPERATURE_CELSIUS, 40L + 3L * gpu);
             numbers.put(Quantity.POWER_MILLIWATTS, 120_000L + 70_000L * gpu);
             numbers.put(Quantity.ENFORCED_POWER_LIMIT_MILLIWATTS, 700_000L);
             node.sample(gpu, gpu == 6 ? GpuSample.EMPTY : Snapshots.sampleOf(numbers));

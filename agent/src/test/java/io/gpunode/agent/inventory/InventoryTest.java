@@ -24,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -1017,8 +1018,9 @@ class InventoryTest {
             assertThat(uses).extracting(Gpu.ProcessUse::pid).containsExactlyInAnyOrder(4711, 4712, 4713);
             int sum = 0;
             for (Gpu.ProcessUse use : uses) {
-                sum += use.utilization().sm();
-                assertThat(use.utilization().sm() > 0).isEqualTo(use.pid() != 4713);
+                int sm = Objects.requireNonNull(use.utilization()).sm();
+                sum += sm;
+                assertThat(sm > 0).isEqualTo(use.pid() != 4713);
             }
             assertThat(sum).isBetween(50, 100);
             // A reading is two calls: how many there are, and which.

@@ -25,7 +25,6 @@ class OldDashboardIT {
 
     @BeforeAll
     static void scrape(@TempDir Path folder) throws Exception {
-        prometheus = null;
         node = new MonitoredNode(folder, "8xh100", "");
         node.await("profiling", page -> page.contains("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{"));
         prometheus = RealPrometheus.scraping(folder, node.address());

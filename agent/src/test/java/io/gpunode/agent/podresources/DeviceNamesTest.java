@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.testing.Snapshots;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -47,10 +48,9 @@ class DeviceNamesTest {
                 id.replace("$MIG", Snapshots.migDevice(2, 1, "1g.10gb").id().uuid());
 
         // When
-        DeviceNames.Device device = new DeviceNames(gpus).find(text);
+        DeviceNames.Device device = Objects.requireNonNull(new DeviceNames(gpus).find(text));
 
         // Then
-        assertThat(device).isNotNull();
         assertThat(device.gpuPlace()).isEqualTo(2);
         assertThat(device.mig() == null ? -1 : device.mig().gpuInstanceId()).isEqualTo(gpuInstance);
         assertThat(device.replica()).isEqualTo(replica);

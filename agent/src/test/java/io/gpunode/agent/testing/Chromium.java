@@ -121,7 +121,7 @@ public final class Chromium implements AutoCloseable {
         loads.add(loaded);
         command("Page.navigate", json -> json.member("url", url));
         loaded.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-        loads.remove(loaded);
+        loads.clear();
     }
 
     /** Gives the window another size; a narrow one is a phone's. */
