@@ -304,26 +304,26 @@ public final class OwnPods implements Errand {
             JsonValue object = event.member("object");
             String type = event.member("type").textOr("");
             String version = object.member("metadata").member("resourceVersion").textOr("");
-            switch (type) {
+            return switch (type) {
                 case "ADDED", "MODIFIED", "DELETED", "BOOKMARK" -> {
                     Optional<NodePod> pod =
                             type.equals("BOOKMARK") ? Optional.empty() : NodePod.of(object, wantedLabels);
                     if (!seen(this, pod, type.equals("DELETED"), version)) {
                         why = "the server went back to version " + Texts.shortened(version, 40);
                         stale = true;
-                        return false;
+                        yield false;
                     }
-                    return true;
+                    yield true;
                 }
                 case "ERROR" -> {
                     long code = object.member("code").wholeNumber().orElse(0);
                     expired = code == ApiAnswer.GONE;
                     stale = true;
                     why = code + ": " + Texts.shortened(object.member("message").textOr("no message"), 300);
-                    return false;
+                    yield false;
                 }
                 default -> throw new IOException("an unknown type \"" + Texts.shortened(type, 40) + "\"");
-            }
+            };
         }
 
         @Override
