@@ -128,6 +128,13 @@ final class BenchmarkNode implements AutoCloseable {
         return agent;
     }
 
+    /** Starts the agent and waits until the kubelet has devices of so many resources. */
+    PackagedAgent startServing(Settings benchmark, int resources, Map<String, String> environment) throws Exception {
+        PackagedAgent agent = startAgent(benchmark, "", environment);
+        awaitResources(agent, resources);
+        return agent;
+    }
+
     /** Waits for a registration that was asked for before the agent was started. */
     Registration awaitRegistered(PackagedAgent agent, CompletableFuture<Registration> registered) throws Exception {
         agent.onExit(() -> registered.completeExceptionally(new IllegalStateException("the agent ended")));

@@ -28,18 +28,20 @@ public final class Benchmarks {
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());
         ALL.put("mig", new MigBenchmark());
+        ALL.put("soak", new SoakBenchmark());
         ALL.put("flags", new FlagsBenchmark());
     }
 
     private static final String USAGE = """
-            usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--agent FILE] [--java-options TEXT] [NAME...]
+            usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--soak-minutes N] [--agent FILE] [--java-options TEXT] [NAME...]
 
               --quick           a tenth of the samples and a short idle time: shows that everything works
               --idle-minutes N  how long the agent is left alone in `memory` (default 10)
+              --soak-minutes N  how long the agent is scraped in `soak` (default 60)
               --agent FILE      the packaged agent's launcher
               --java-options T  options of the agent's JVM, after the launcher's own
 
-            Without a name all but `flags` are run:
+            Without a name all but `soak` and `flags` are run:
             """;
 
     private Benchmarks() {}
@@ -48,6 +50,7 @@ public final class Benchmarks {
     public static void main(String[] arguments) throws Exception {
         Path launcher = Path.of("packaging/target/gpu-node-agent/bin/gpu-node-agent");
         Duration idle = Duration.ofMinutes(10);
+        Duration soak = Duration.ofMinutes(60);
         boolean quick = false;
         String javaOptions = "";
         List<String> names = new ArrayList<>();
@@ -56,8 +59,10 @@ public final class Benchmarks {
                 case "--quick" -> {
                     quick = true;
                     idle = Duration.ofSeconds(20);
+                    soak = Duration.ofSeconds(60);
                 }
                 case "--idle-minutes" -> idle = Duration.ofMinutes(Long.parseLong(value(arguments, ++i)));
+                case "--soak-minutes" -> soak = Duration.ofMinutes(Long.parseLong(value(arguments, ++i)));
                 case "--agent" -> launcher = Path.of(value(arguments, ++i));
                 case "--java-options" -> javaOptions = value(arguments, ++i);
                 case "--help" -> {
@@ -75,9 +80,10 @@ public final class Benchmarks {
         }
         if (names.isEmpty()) {
             names.addAll(ALL.keySet());
+            names.remove("soak");
             names.remove("flags");
         }
-        run(new Settings(launcher, idle, quick, javaOptions), names);
+        run(new Settings(launcher, idle, soak, quick, javaOptions), names);
     }
 
     private static void run(Settings settings, List<String> names) throws Exception {

@@ -23,6 +23,19 @@ final class Latencies {
         nanos[count++] = duration;
     }
 
+    /** Adds those that are durations to others, and tells how many are none (negative). */
+    int addAnsweredTo(Latencies others) {
+        int none = 0;
+        for (int i = 0; i < count; i++) {
+            if (nanos[i] < 0) {
+                none++;
+            } else {
+                others.add(nanos[i]);
+            }
+        }
+        return none;
+    }
+
     int count() {
         return count;
     }

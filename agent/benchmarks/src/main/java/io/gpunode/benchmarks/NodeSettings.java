@@ -91,6 +91,12 @@ record NodeSettings(
                 Profiles.doubled(profile), samplingInterval, callDeadline, recoveryInterval, fields, shares);
     }
 
+    /** The same with each GPU as seven slices. */
+    NodeSettings withSevenSlices(String slice) {
+        return new NodeSettings(
+                Profiles.sevenfold(profile, slice), samplingInterval, callDeadline, recoveryInterval, fields, shares);
+    }
+
     /** Each GPU in so many shares. */
     NodeSettings withShares(int changed) {
         return new NodeSettings(profile, samplingInterval, callDeadline, recoveryInterval, fields, changed);

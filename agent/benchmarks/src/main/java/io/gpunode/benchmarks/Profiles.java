@@ -12,6 +12,8 @@ final class Profiles {
     private static final Pattern PLACE =
             Pattern.compile("pci=0000:|pcie-switch=(\\d+)|module=(\\d+)|uuid=GPU-(.)|serial=(\\d)");
 
+    private static final int SLICES = 7;
+
     private Profiles() {}
 
     /** The profile with each GPU once more, in PCI domain 1 and with identities of their own. */
@@ -25,6 +27,24 @@ final class Profiles {
             }
         }
         return SimulatedProfile.parse(2 * gpus + " GPUs", profile.text() + "\n" + String.join("\n", more) + "\n");
+    }
+
+    /** The profile with each GPU as seven slices. */
+    static SimulatedProfile sevenfold(SimulatedProfile profile, String slice) {
+        StringBuilder text = new StringBuilder(profile.text()).append('\n');
+        for (int gpu = 0; gpu < profile.gpus().size(); gpu++) {
+            text.append("set gpu=").append(gpu).append(" mig-mode=on mig-pending=on\n");
+            for (int place = 0; place < SLICES; place++) {
+                text.append("mig gpu=")
+                        .append(gpu)
+                        .append(" profile=")
+                        .append(slice)
+                        .append(" start=")
+                        .append(place)
+                        .append('\n');
+            }
+        }
+        return SimulatedProfile.parse(profile.gpus().size() + " GPUs in seven slices each", text.toString());
     }
 
     private static String moved(String properties, int by) {

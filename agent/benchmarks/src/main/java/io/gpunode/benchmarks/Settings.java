@@ -9,10 +9,11 @@ import java.time.Duration;
  *
  * @param launcher the packaged agent's {@code bin/gpu-node-agent}
  * @param idle how long the agent is left alone before its memory and processor time are taken
+ * @param soak how long {@code soak} scrapes
  * @param quick whether to take a tenth of the samples, to see that everything works; such figures are not for publication
  * @param javaOptions of the agent's JVM, added after the launcher's own
  */
-record Settings(Path launcher, Duration idle, boolean quick, String javaOptions) {
+record Settings(Path launcher, Duration idle, Duration soak, boolean quick, String javaOptions) {
     Settings {
         if (!Files.isExecutable(launcher)) {
             throw new IllegalArgumentException("there is no packaged agent at " + launcher
