@@ -74,6 +74,7 @@ final class PicturePublisher {
                 && before.fabric().equals(after.fabric())
                 && before.health().equals(after.health())
                 && before.lane().equals(after.lane())
+                && before.texts().equals(after.texts())
                 && sameLayout(before.migDevices(), after.migDevices());
     }
 

@@ -62,6 +62,7 @@ final class DeviceCollector implements Collector {
                 case Field.Sampled sampled -> writeSampled(row, sampled, series, out);
                 case Field.LastXid _ -> writeLastXid(row, scrape.snapshot(), series, out);
                 case Field.PerLink perLink -> writePerLink(row, perLink, series, out);
+                case Field.OfLink ofLink -> writeOfLink(row, ofLink, series, out);
                 case Field.Label _, Field.Refused _ ->
                     throw new IllegalStateException("this is no row: " + row.field.name());
             }
@@ -130,8 +131,27 @@ final class DeviceCollector implements Collector {
                     begun = true;
                 }
                 out.series(row.family).raw(LINK_NUMBER).number(link).raw(device.linkLabels());
-                writeValue(source.conversion(), sample.value(source.quantity(), link), out);
+                out.value(sample.value(source.quantity(), link));
             }
+        }
+    }
+
+    private void writeOfLink(Row row, Field.OfLink source, List<DeviceSeries> series, ExpositionWriter out) {
+        boolean begun = false;
+        for (int i = 0; i < samples.length; i++) {
+            DeviceSeries device = series.get(i);
+            GpuSample sample = samples[i];
+            if (sample == null
+                    || device.migPlace() >= 0
+                    || source.link() >= sample.links()
+                    || !sample.has(source.quantity(), source.link())) {
+                continue;
+            }
+            if (!begun) {
+                out.family(row.family);
+                begun = true;
+            }
+            out.series(row.family).raw(device.labels()).value(sample.value(source.quantity(), source.link()));
         }
     }
 
@@ -148,7 +168,13 @@ final class DeviceCollector implements Collector {
             case AS_IS -> out.value(value);
             case THOUSANDTHS -> out.thousandths(value);
             case MEBIBYTES -> out.value(value >> 20);
+            case ERROR_RATIO -> out.value(errorRatio(value));
         }
+    }
+
+    /** NVML's code: a mantissa in bits 8 to 11, and in bits 0 to 7 how many places behind the point it stands. */
+    static double errorRatio(long code) {
+        return (code >> 8 & 0xf) * Math.pow(10, -(code & 0xff));
     }
 
     private void writeLastXid(Row row, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {

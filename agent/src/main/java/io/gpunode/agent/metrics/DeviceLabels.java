@@ -224,9 +224,27 @@ final class DeviceLabels {
             case DRIVER_VERSION -> snapshot.driverVersion();
             case NVML_VERSION ->
                 snapshot.nvml() instanceof NvmlState.Open open ? Optional.of(open.nvmlVersion()) : Optional.empty();
+            case CUDA_DRIVER_VERSION ->
+                snapshot.nvml() instanceof NvmlState.Open open
+                        ? Optional.of(cudaVersion(open.cudaDriverVersion()))
+                        : Optional.empty();
+            case NAME -> Optional.of(gpu.name());
+            case INDEX -> Optional.of(Integer.toString(gpu.index()));
             case SERIAL -> gpu.serial().asOptional();
+            case UUID -> Optional.of(gpu.id().uuid());
+            case MINOR_NUMBER -> Optional.of(Integer.toString(gpu.minor()));
+            case PCI_BUS_ID -> Optional.of(gpu.pci().nvmlName());
+            case COMPUTE_CAPABILITY -> gpu.computeCapability().asOptional();
             case VBIOS_VERSION -> gpu.vbiosVersion().asOptional();
+            case FABRIC_CLUSTER -> gpu.fabric().asOptional().map(Gpu.FabricState::clusterUuid);
+            case BRAND, INFOROM_IMAGE_VERSION, INFOROM_OEM_VERSION, INFOROM_ECC_VERSION, INFOROM_POWER_VERSION ->
+                Optional.ofNullable(gpu.texts().get(text.boardText()));
         };
+    }
+
+    /** {@code 12040} is 12.4. */
+    private static String cudaVersion(int number) {
+        return number / 1000 + "." + number % 1000 / 10;
     }
 
     private static void append(StringBuilder text, String name, String value) {

@@ -1,5 +1,6 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.model.BoardText;
 import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
 import java.util.List;
@@ -49,7 +50,10 @@ record Field(
             implements Source {}
 
     /** A sampled number of each NVLink: one series per link, with the labels of a link. */
-    record PerLink(MetricType type, LinkQuantity quantity, Conversion conversion) implements Source {}
+    record PerLink(MetricType type, LinkQuantity quantity) implements Source {}
+
+    /** A sampled number of the NVLink with this number, shown as one of its GPU. */
+    record OfLink(MetricType type, LinkQuantity quantity, int link) implements Source {}
 
     /** The number of the last XID, with its labels. */
     record LastXid() implements Source {}
@@ -70,15 +74,45 @@ record Field(
         /** Milliwatts as watts. */
         THOUSANDTHS,
         /** Bytes as whole MiB, rounded down. */
-        MEBIBYTES
+        MEBIBYTES,
+        /** NVML's code of a bit error ratio (exponent in bits 0 to 7, mantissa in bits 8 to 11) as that ratio. */
+        ERROR_RATIO
     }
 
     /** Which text a label field shows. */
     enum LabelText {
         DRIVER_VERSION,
         NVML_VERSION,
+        CUDA_DRIVER_VERSION,
+        NAME,
+        INDEX,
         SERIAL,
-        VBIOS_VERSION
+        UUID,
+        MINOR_NUMBER,
+        PCI_BUS_ID,
+        COMPUTE_CAPABILITY,
+        VBIOS_VERSION,
+        FABRIC_CLUSTER,
+        BRAND(BoardText.BRAND),
+        INFOROM_IMAGE_VERSION(BoardText.INFOROM_IMAGE_VERSION),
+        INFOROM_OEM_VERSION(BoardText.INFOROM_OEM_VERSION),
+        INFOROM_ECC_VERSION(BoardText.INFOROM_ECC_VERSION),
+        INFOROM_POWER_VERSION(BoardText.INFOROM_POWER_VERSION);
+
+        private final @Nullable BoardText boardText;
+
+        LabelText() {
+            this(null);
+        }
+
+        LabelText(@Nullable BoardText boardText) {
+            this.boardText = boardText;
+        }
+
+        /** What has to be read for it; null when it is in every picture. */
+        @Nullable BoardText boardText() {
+            return boardText;
+        }
     }
 
     /** For the TYPE line; null for what is no metric. */
@@ -86,6 +120,7 @@ record Field(
         return switch (source) {
             case Sampled sampled -> sampled.type();
             case PerLink perLink -> perLink.type();
+            case OfLink ofLink -> ofLink.type();
             case LastXid _ -> MetricType.GAUGE;
             case Label _, Refused _ -> null;
         };

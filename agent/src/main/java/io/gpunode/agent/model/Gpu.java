@@ -1,6 +1,7 @@
 package io.gpunode.agent.model;
 
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -32,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param xidCounts how many of which XIDs were seen since the agent started
  * @param sample its last sampling
  * @param processes processes on it when that was last read
+ * @param texts those of its board that were wanted and that it has
  */
 public record Gpu(
         GpuId id,
@@ -55,12 +57,62 @@ public record Gpu(
         Reading<XidEvent> lastXid,
         XidCounts xidCounts,
         GpuSample sample,
-        Reading<List<ProcessUse>> processes) {
+        Reading<List<ProcessUse>> processes,
+        Map<BoardText, String> texts) {
     /** Drive monitors of a DGX Station, and are no compute devices. */
     private static final Set<String> DISPLAY_ONLY = Set.of("DGX Display", "NVIDIA DGX Display");
 
     public Gpu {
         migDevices = List.copyOf(migDevices);
+        texts = Map.copyOf(texts);
+    }
+
+    /** A GPU of whose board no text was wanted. */
+    public Gpu(
+            GpuId id,
+            int index,
+            int minor,
+            PciAddress pci,
+            String name,
+            Reading<String> serial,
+            Reading<String> vbiosVersion,
+            Reading<String> computeCapability,
+            OptionalInt architecture,
+            OptionalLong memoryBytes,
+            Reading<Boolean> persistenceMode,
+            OptionalInt pciClass,
+            OptionalInt numaNode,
+            Reading<Boolean> migMode,
+            List<MigDevice> migDevices,
+            Reading<FabricState> fabric,
+            GpuHealth health,
+            LaneState lane,
+            Reading<XidEvent> lastXid,
+            GpuSample sample,
+            Reading<List<ProcessUse>> processes) {
+        this(
+                id,
+                index,
+                minor,
+                pci,
+                name,
+                serial,
+                vbiosVersion,
+                computeCapability,
+                architecture,
+                memoryBytes,
+                persistenceMode,
+                pciClass,
+                numaNode,
+                migMode,
+                migDevices,
+                fabric,
+                health,
+                lane,
+                lastXid,
+                sample,
+                processes,
+                Map.of());
     }
 
     /** Whether containers may be given it. */

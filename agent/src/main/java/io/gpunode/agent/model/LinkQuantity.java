@@ -5,6 +5,8 @@ package io.gpunode.agent.model;
  * and may change between versions: it is never written anywhere.
  */
 public enum LinkQuantity {
+    /** 0 inactive, 1 active, 2 asleep. */
+    STATE,
     /** Cumulative payload, KiB. */
     SENT_KIBIBYTES,
     /** Cumulative payload, KiB. */
@@ -14,11 +16,17 @@ public enum LinkQuantity {
     /** Payload rate, MB/s; needs two samples. Computed, not read. */
     RECEIVED_MEGABYTES_PER_SECOND,
     /** Payload rate both ways, MB/s; needs two samples. Computed, not read. */
-    BANDWIDTH_MEGABYTES_PER_SECOND,
+    MEGABYTES_PER_SECOND,
+    CRC_FLIT_ERRORS,
+    CRC_DATA_ERRORS,
     REPLAY_ERRORS,
     RECOVERY_ERRORS,
-    CRC_FLIT_ERRORS,
-    CRC_DATA_ERRORS;
+    /** Hopper's counter. */
+    DATA_LINK_CRC_ERRORS,
+    /** Hopper's counter. */
+    DATA_LINK_RECOVERIES,
+    /** Hopper's counter. */
+    DATA_LINK_REPLAYS;
 
     private static final int COUNT = values().length;
 
