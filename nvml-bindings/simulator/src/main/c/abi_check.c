@@ -33,6 +33,7 @@ SIZE(nvmlSample_t, 16);
 SIZE(nvmlViolationTime_t, 16);
 SIZE(nvmlTemperature_v1_t, 12);
 SIZE(nvmlMarginTemperature_v1_t, 8);
+SIZE(nvmlConfComputeSystemState_t, 12);
 SIZE(nvmlUUID_v1_t, 52);
 SIZE(nvmlPdi_v1_t, 16);
 SIZE(nvmlEccErrorCounts_t, 32);
@@ -177,6 +178,10 @@ int main(void)
     FIELD(nvmlTemperature_v1_t, version);
     FIELD(nvmlTemperature_v1_t, sensorType);
     FIELD(nvmlTemperature_v1_t, temperature);
+    STRUCTURE(nvmlConfComputeSystemState_t);
+    FIELD(nvmlConfComputeSystemState_t, environment);
+    FIELD(nvmlConfComputeSystemState_t, ccFeature);
+    FIELD(nvmlConfComputeSystemState_t, devToolsMode);
     STRUCTURE(nvmlMarginTemperature_v1_t);
     FIELD(nvmlMarginTemperature_v1_t, version);
     FIELD(nvmlMarginTemperature_v1_t, marginTemperature);

@@ -266,6 +266,13 @@ static void read_field(nvmlFieldValue_t *entry, const struct gpu *g)
     case 230:
         set_u32(entry, number[P_RECOVERY_ACTION]);
         return;
+    case 231: case 232: case 233: case 234:
+        set_u32(entry, number[P_C2C] == 1 ? 0 : UNSUPPORTED);
+        return;
+    case 235: case 236: case 237: case 238: case 239: case 240: case 241: case 242: case 243: case 244: case 245: case 246: case 247:
+    case 248: case 249: case 250:
+        set_u64(entry, number[P_LINK_VERSION] >= 5 && (scope == ALL_LINKS || link_exists(g, scope)) ? 0 : UNSUPPORTED);
+        return;
     case 269:
         set_u64(entry, number[P_VIOLATION_THERMAL]);
         return;

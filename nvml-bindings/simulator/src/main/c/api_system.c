@@ -154,6 +154,20 @@ nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *cudaDriverVersion)
     return cuda_version(FN_nvmlSystemGetCudaDriverVersion_v2, cudaDriverVersion);
 }
 
+/* Off: what a simulated machine computes is nobody's secret. */
+nvmlReturn_t nvmlSystemGetConfComputeState(nvmlConfComputeSystemState_t *state)
+{
+    ENTER(nvmlSystemGetConfComputeState);
+    if (!state)
+        LEAVE(NVML_ERROR_INVALID_ARGUMENT);
+    if (world.gpus == 0 || world.gpu[0].number[P_ARCHITECTURE] < NVML_ARCH_HOPPER)
+        LEAVE(NVML_ERROR_NOT_SUPPORTED);
+    state->environment = 0;
+    state->ccFeature = 0;
+    state->devToolsMode = 0;
+    LEAVE(NVML_SUCCESS);
+}
+
 nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_v1_t *branchInfo, unsigned length)
 {
     ENTER(nvmlSystemGetDriverBranch);

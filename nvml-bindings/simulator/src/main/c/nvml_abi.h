@@ -241,6 +241,12 @@ typedef struct {
 } nvmlMarginTemperature_v1_t;
 
 typedef struct {
+    unsigned int environment;
+    unsigned int ccFeature;
+    unsigned int devToolsMode;
+} nvmlConfComputeSystemState_t;
+
+typedef struct {
     unsigned int version;
     unsigned int type;
     union {

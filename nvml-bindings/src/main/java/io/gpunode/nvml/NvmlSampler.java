@@ -23,6 +23,9 @@ public interface NvmlSampler extends AutoCloseable {
     /** Whether the last {@link #read} gave this query as a {@code double}. */
     boolean isDouble(int query);
 
+    /** Whether the last {@link #read} gave this field as an {@code unsigned int}: a counter of that width begins again after 2³². */
+    boolean isNarrow(int query);
+
     /**
      * The query whose call is in flight, the first of its batch; -1 when no {@link #read} is running. For whoever watches a read that does not
      * return, on any thread.

@@ -20,6 +20,7 @@ final class Queries {
         for (int type = 0; type < 4; type++) {
             queries.add(new NvmlQuery.Clock(type));
             queries.add(new NvmlQuery.MaxClock(type));
+            queries.add(new NvmlQuery.ApplicationsClock(type));
             queries.add(new NvmlQuery.TemperatureThreshold(type));
         }
         for (NvmlQuery.MemoryPart part : NvmlQuery.MemoryPart.values()) {
@@ -29,7 +30,30 @@ final class Queries {
         for (NvmlQuery.RemappedRowsPart part : NvmlQuery.RemappedRowsPart.values()) {
             queries.add(new NvmlQuery.RemappedRows(part));
         }
+        for (NvmlQuery.RemapAvailability left : NvmlQuery.RemapAvailability.values()) {
+            queries.add(new NvmlQuery.RemapBanks(left));
+        }
+        for (NvmlQuery.FabricPart part : NvmlQuery.FabricPart.values()) {
+            queries.add(new NvmlQuery.Fabric(part));
+        }
+        for (int location = 0; location < 8; location++) {
+            queries.add(new NvmlQuery.MemoryErrors(false, false, location));
+            queries.add(new NvmlQuery.MemoryErrors(true, true, location));
+        }
         queries.addAll(List.of(
+                new NvmlQuery.MarginTemperature(),
+                new NvmlQuery.PowerLimitConstraint(false),
+                new NvmlQuery.PowerLimitConstraint(true),
+                new NvmlQuery.DefaultPowerLimit(),
+                new NvmlQuery.PcieThroughput(false),
+                new NvmlQuery.PcieThroughput(true),
+                new NvmlQuery.ComputeMode(),
+                new NvmlQuery.PersistenceMode(),
+                new NvmlQuery.MigMode(),
+                new NvmlQuery.ConfidentialCompute(),
+                new NvmlQuery.SramThresholdExceeded(),
+                new NvmlQuery.UnrepairableMemory(),
+                new NvmlQuery.NvLinkErrors(0, 0),
                 new NvmlQuery.Temperature(),
                 new NvmlQuery.Power(),
                 new NvmlQuery.PowerLimit(),

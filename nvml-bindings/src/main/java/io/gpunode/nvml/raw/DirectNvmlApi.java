@@ -250,6 +250,9 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceGetMaxClockInfo(long device, int type, long clock);
 
     @Override
+    public native int nvmlDeviceGetApplicationsClock(long device, int type, long clock);
+
+    @Override
     public native int nvmlDeviceGetTemperature(long device, int sensorType, long temp);
 
     @Override
@@ -260,6 +263,36 @@ final class DirectNvmlApi implements NvmlApi {
 
     @Override
     public native int nvmlDeviceGetPowerUsage(long device, long power);
+
+    @Override
+    public native int nvmlDeviceGetMarginTemperature(long device, long margin);
+
+    @Override
+    public native int nvmlDeviceGetPowerManagementLimitConstraints(long device, long minLimit, long maxLimit);
+
+    @Override
+    public native int nvmlDeviceGetPowerManagementDefaultLimit(long device, long defaultLimit);
+
+    @Override
+    public native int nvmlDeviceGetPcieThroughput(long device, int counter, long value);
+
+    @Override
+    public native int nvmlDeviceGetRowRemapperHistogram(long device, long values);
+
+    @Override
+    public native int nvmlDeviceGetMemoryErrorCounter(long device, int errorType, int counterType, int locationType, long count);
+
+    @Override
+    public native int nvmlDeviceGetSramEccErrorStatus(long device, long status);
+
+    @Override
+    public native int nvmlDeviceGetUnrepairableMemoryFlag(long device, long status);
+
+    @Override
+    public native int nvmlDeviceGetNvLinkErrorCounter(long device, int link, int counter, long counterValue);
+
+    @Override
+    public native int nvmlSystemGetConfComputeState(long state);
 
     @Override
     public native int nvmlDeviceGetPowerManagementLimit(long device, long limit);

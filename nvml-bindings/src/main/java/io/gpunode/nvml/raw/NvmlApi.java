@@ -165,6 +165,8 @@ public interface NvmlApi {
 
     int nvmlDeviceGetMaxClockInfo(long device, int type, long clock);
 
+    int nvmlDeviceGetApplicationsClock(long device, int type, long clock);
+
     int nvmlDeviceGetTemperature(long device, int sensorType, long temp);
 
     int nvmlDeviceGetTemperatureV(long device, long temperature);
@@ -172,6 +174,26 @@ public interface NvmlApi {
     int nvmlDeviceGetTemperatureThreshold(long device, int thresholdType, long temp);
 
     int nvmlDeviceGetPowerUsage(long device, long power);
+
+    int nvmlDeviceGetMarginTemperature(long device, long margin);
+
+    int nvmlDeviceGetPowerManagementLimitConstraints(long device, long minLimit, long maxLimit);
+
+    int nvmlDeviceGetPowerManagementDefaultLimit(long device, long defaultLimit);
+
+    int nvmlDeviceGetPcieThroughput(long device, int counter, long value);
+
+    int nvmlDeviceGetRowRemapperHistogram(long device, long values);
+
+    int nvmlDeviceGetMemoryErrorCounter(long device, int errorType, int counterType, int locationType, long count);
+
+    int nvmlDeviceGetSramEccErrorStatus(long device, long status);
+
+    int nvmlDeviceGetUnrepairableMemoryFlag(long device, long status);
+
+    int nvmlDeviceGetNvLinkErrorCounter(long device, int link, int counter, long counterValue);
+
+    int nvmlSystemGetConfComputeState(long state);
 
     int nvmlDeviceGetPowerManagementLimit(long device, long limit);
 

@@ -323,6 +323,50 @@ public final class NvmlStructs {
         private nvmlTemperature_v1_t() {}
     }
 
+    /** {@code nvmlMarginTemperature_v1_t}. */
+    public static final class nvmlMarginTemperature_v1_t {
+        public static final int sizeof = 8;
+        public static final int version = 0;
+        public static final int marginTemperature = 4;
+        /** The value of {@link #version}. */
+        public static final int VERSION = version(sizeof, 1);
+
+        private nvmlMarginTemperature_v1_t() {}
+    }
+
+    /** {@code nvmlEccSramErrorStatus_v1_t}; the members that the binding reads. */
+    public static final class nvmlEccSramErrorStatus_v1_t {
+        public static final int sizeof = 104;
+        public static final int version = 0;
+        public static final int bThresholdExceeded = 96;
+        /** The value of {@link #version}. */
+        public static final int VERSION = version(sizeof, 1);
+
+        private nvmlEccSramErrorStatus_v1_t() {}
+    }
+
+    /** {@code nvmlRowRemapperHistogramValues_t}. */
+    public static final class nvmlRowRemapperHistogramValues_t {
+        public static final int sizeof = 20;
+        public static final int max = 0;
+        public static final int high = 4;
+        public static final int partial = 8;
+        public static final int low = 12;
+        public static final int none = 16;
+
+        private nvmlRowRemapperHistogramValues_t() {}
+    }
+
+    /** {@code nvmlConfComputeSystemState_t}. */
+    public static final class nvmlConfComputeSystemState_t {
+        public static final int sizeof = 12;
+        public static final int environment = 0;
+        public static final int ccFeature = 4;
+        public static final int devToolsMode = 8;
+
+        private nvmlConfComputeSystemState_t() {}
+    }
+
     /** {@code nvmlGpmSupport_t}; its version is a plain 1. */
     public static final class nvmlGpmSupport_t {
         public static final int sizeof = 8;

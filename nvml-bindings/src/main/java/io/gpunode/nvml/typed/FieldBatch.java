@@ -19,6 +19,9 @@ final class FieldBatch implements AutoCloseable {
     private static final int TYPE_SIGNED_INT = 5;
     private static final int TYPE_UNSIGNED_SHORT = 6;
 
+    /** Fields of one call: fewer than there are ids, which is what libraries are known to take at once. */
+    private static final int MOST_OF_A_CALL = 256;
+
     /** {@code NVML_FI_DEV_MEMORY_TEMP}: some R545 drivers fill in an {@code unsigned int} and name another type. */
     private static final int MEMORY_TEMPERATURE = 82;
 
@@ -27,6 +30,7 @@ final class FieldBatch implements AutoCloseable {
 
     private final int[] fieldIds;
     private final boolean[] doubles;
+    private final boolean[] narrow;
     private final @Nullable NativeBlock batch;
     /** What the batch holds before each call: nothing that an earlier call left can be taken for an answer. */
     private final @Nullable NativeBlock template;
@@ -39,6 +43,7 @@ final class FieldBatch implements AutoCloseable {
         places = new int[count];
         fieldIds = new int[count];
         doubles = new boolean[queries.size()];
+        narrow = new boolean[queries.size()];
         batch = count == 0 ? null : new NativeBlock(count * nvmlFieldValue_t.sizeof);
         template = count == 0 ? null : new NativeBlock(count * nvmlFieldValue_t.sizeof);
         int entry = 0;
@@ -60,10 +65,19 @@ final class FieldBatch implements AutoCloseable {
             return;
         }
         batch.copyFrom(template);
+        for (int from = 0; from < places.length; from += MOST_OF_A_CALL) {
+            read(batch, from, Math.min(places.length, from + MOST_OF_A_CALL), session, device, values, codes);
+        }
+    }
+
+    private void read(
+            NativeBlock batch, int from, int to, NvmlSession session, long device, long[] values, int[] codes) {
         int code = session.has(NvmlFunction.nvmlDeviceGetFieldValues)
-                ? session.api().nvmlDeviceGetFieldValues(device, places.length, batch.address())
+                ? session.api()
+                        .nvmlDeviceGetFieldValues(
+                                device, to - from, batch.address() + (long) from * nvmlFieldValue_t.sizeof)
                 : NvmlReturn.FUNCTION_NOT_FOUND.code();
-        for (int entry = 0; entry < places.length; entry++) {
+        for (int entry = from; entry < to; entry++) {
             int place = places[entry];
             int at = entry * nvmlFieldValue_t.sizeof;
             codes[place] = code == 0 ? batch.getInt(at + nvmlFieldValue_t.nvmlReturn) : code;
@@ -79,6 +93,7 @@ final class FieldBatch implements AutoCloseable {
                 ? TYPE_UNSIGNED_INT
                 : entries.getInt(at + nvmlFieldValue_t.valueType);
         doubles[place] = type == TYPE_DOUBLE;
+        narrow[place] = type == TYPE_UNSIGNED_INT;
         switch (type) {
             case TYPE_DOUBLE, TYPE_UNSIGNED_LONG, TYPE_UNSIGNED_LONG_LONG, TYPE_SIGNED_LONG_LONG ->
                 values[place] = entries.getLong(value);
@@ -92,6 +107,10 @@ final class FieldBatch implements AutoCloseable {
 
     boolean isDouble(int place) {
         return doubles[place];
+    }
+
+    boolean isNarrow(int place) {
+        return narrow[place];
     }
 
     @Override

@@ -77,6 +77,11 @@ final class OpenSampler implements NvmlSampler {
     }
 
     @Override
+    public boolean isNarrow(int query) {
+        return fields.isNarrow(query);
+    }
+
+    @Override
     public int inFlight() {
         return inFlight;
     }

@@ -6,13 +6,19 @@ import io.gpunode.nvml.raw.NativeBlock;
 import io.gpunode.nvml.raw.NvmlApi;
 import io.gpunode.nvml.raw.NvmlFunction;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlBAR1Memory_t;
+import io.gpunode.nvml.raw.NvmlStructs.nvmlConfComputeSystemState_t;
+import io.gpunode.nvml.raw.NvmlStructs.nvmlEccSramErrorStatus_v1_t;
+import io.gpunode.nvml.raw.NvmlStructs.nvmlGpuFabricInfo_v3_t;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlGridLicensableFeature_t;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlGridLicensableFeatures_t;
+import io.gpunode.nvml.raw.NvmlStructs.nvmlMarginTemperature_v1_t;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlMemory_v2_t;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlTemperature_v1_t;
 import io.gpunode.nvml.raw.NvmlStructs.nvmlUtilization_t;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** One NVML call of a sampler and the queries that it answers. */
 abstract sealed class SamplingStep {
@@ -76,6 +82,9 @@ abstract sealed class SamplingStep {
         Parts memory = new Parts();
         Parts bar1 = new Parts();
         Parts rows = new Parts();
+        Parts powerLimits = new Parts();
+        Parts banks = new Parts();
+        Parts fabric = new Parts();
         for (int place = 0; place < queries.size(); place++) {
             switch (queries.get(place)) {
                 case NvmlQuery.Field _ -> {}
@@ -84,6 +93,10 @@ abstract sealed class SamplingStep {
                 case NvmlQuery.Memory(NvmlQuery.MemoryPart part) -> memory.add(place, memoryOffset(part));
                 case NvmlQuery.Bar1Memory(NvmlQuery.MemoryPart part) -> bar1.add(place, bar1Offset(part));
                 case NvmlQuery.RemappedRows(NvmlQuery.RemappedRowsPart part) -> rows.add(place, part.ordinal() * SLOT);
+                case NvmlQuery.PowerLimitConstraint(boolean highest) -> powerLimits.add(place, highest ? SLOT : 0);
+                case NvmlQuery.RemapBanks(NvmlQuery.RemapAvailability left) ->
+                    banks.add(place, left.ordinal() * Integer.BYTES);
+                case NvmlQuery.Fabric(NvmlQuery.FabricPart part) -> fabric.add(place, part.ordinal());
                 case NvmlQuery single -> steps.add(single(single, place));
             }
         }
@@ -104,6 +117,22 @@ abstract sealed class SamplingStep {
                     NvmlFunction.nvmlDeviceGetRemappedRows,
                     (api, device, out) ->
                             api.nvmlDeviceGetRemappedRows(device, out, out + SLOT, out + 2 * SLOT, out + 3 * SLOT)));
+        }
+        if (powerLimits.any()) {
+            steps.add(new Words(
+                    powerLimits,
+                    NvmlFunction.nvmlDeviceGetPowerManagementLimitConstraints,
+                    (api, device, out) ->
+                            api.nvmlDeviceGetPowerManagementLimitConstraints(device, out, out + SLOT)));
+        }
+        if (banks.any()) {
+            steps.add(new Words(
+                    banks,
+                    NvmlFunction.nvmlDeviceGetRowRemapperHistogram,
+                    NvmlApi::nvmlDeviceGetRowRemapperHistogram));
+        }
+        if (fabric.any()) {
+            steps.add(new FabricStep(fabric));
         }
         return steps.toArray(SamplingStep[]::new);
     }
@@ -134,6 +163,71 @@ abstract sealed class SamplingStep {
                 new IndexedWord(one, NvmlFunction.nvmlDeviceGetClockInfo, type, NvmlApi::nvmlDeviceGetClockInfo);
             case NvmlQuery.MaxClock(int type) ->
                 new IndexedWord(one, NvmlFunction.nvmlDeviceGetMaxClockInfo, type, NvmlApi::nvmlDeviceGetMaxClockInfo);
+            case NvmlQuery.ApplicationsClock(int type) ->
+                new IndexedWord(
+                        one, NvmlFunction.nvmlDeviceGetApplicationsClock, type, NvmlApi::nvmlDeviceGetApplicationsClock);
+            case NvmlQuery.MarginTemperature _ -> {
+                Parts margin = new Parts();
+                margin.add(place, nvmlMarginTemperature_v1_t.marginTemperature);
+                yield new VersionedWord(
+                        margin,
+                        NvmlFunction.nvmlDeviceGetMarginTemperature,
+                        nvmlMarginTemperature_v1_t.VERSION,
+                        NvmlApi::nvmlDeviceGetMarginTemperature);
+            }
+            case NvmlQuery.SramThresholdExceeded _ -> {
+                Parts exceeded = new Parts();
+                exceeded.add(place, nvmlEccSramErrorStatus_v1_t.bThresholdExceeded);
+                yield new VersionedWord(
+                        exceeded,
+                        NvmlFunction.nvmlDeviceGetSramEccErrorStatus,
+                        nvmlEccSramErrorStatus_v1_t.VERSION,
+                        NvmlApi::nvmlDeviceGetSramEccErrorStatus);
+            }
+            case NvmlQuery.DefaultPowerLimit _ ->
+                new Words(
+                        one,
+                        NvmlFunction.nvmlDeviceGetPowerManagementDefaultLimit,
+                        NvmlApi::nvmlDeviceGetPowerManagementDefaultLimit);
+            case NvmlQuery.PcieThroughput(boolean received) ->
+                new IndexedWord(
+                        one,
+                        NvmlFunction.nvmlDeviceGetPcieThroughput,
+                        received ? 1 : 0,
+                        NvmlApi::nvmlDeviceGetPcieThroughput);
+            case NvmlQuery.ComputeMode _ ->
+                new Words(one, NvmlFunction.nvmlDeviceGetComputeMode, NvmlApi::nvmlDeviceGetComputeMode);
+            case NvmlQuery.PersistenceMode _ ->
+                new Words(one, NvmlFunction.nvmlDeviceGetPersistenceMode, NvmlApi::nvmlDeviceGetPersistenceMode);
+            case NvmlQuery.MigMode _ ->
+                new Words(
+                        one,
+                        NvmlFunction.nvmlDeviceGetMigMode,
+                        (api, device, out) -> api.nvmlDeviceGetMigMode(device, out, out + SLOT));
+            case NvmlQuery.ConfidentialCompute _ -> {
+                Parts feature = new Parts();
+                feature.add(place, nvmlConfComputeSystemState_t.ccFeature);
+                yield new Words(
+                        feature,
+                        NvmlFunction.nvmlSystemGetConfComputeState,
+                        (api, _, out) -> api.nvmlSystemGetConfComputeState(out));
+            }
+            case NvmlQuery.MemoryErrors(boolean uncorrected, boolean aggregate, int location) ->
+                new LongWords(
+                        one,
+                        NvmlFunction.nvmlDeviceGetMemoryErrorCounter,
+                        (api, device, out) -> api.nvmlDeviceGetMemoryErrorCounter(
+                                device, uncorrected ? 1 : 0, aggregate ? 1 : 0, location, out));
+            case NvmlQuery.UnrepairableMemory _ ->
+                new Words(
+                        one,
+                        NvmlFunction.nvmlDeviceGetUnrepairableMemoryFlag,
+                        NvmlApi::nvmlDeviceGetUnrepairableMemoryFlag);
+            case NvmlQuery.NvLinkErrors(int link, int counter) ->
+                new LongWords(
+                        one,
+                        NvmlFunction.nvmlDeviceGetNvLinkErrorCounter,
+                        (api, device, out) -> api.nvmlDeviceGetNvLinkErrorCounter(device, link, counter, out));
             case NvmlQuery.TemperatureThreshold(int type) ->
                 new IndexedWord(
                         one,
@@ -199,7 +293,10 @@ abstract sealed class SamplingStep {
                     NvmlQuery.Utilization _,
                     NvmlQuery.Memory _,
                     NvmlQuery.Bar1Memory _,
-                    NvmlQuery.RemappedRows _ ->
+                    NvmlQuery.RemappedRows _,
+                    NvmlQuery.PowerLimitConstraint _,
+                    NvmlQuery.RemapBanks _,
+                    NvmlQuery.Fabric _ ->
                 throw new IllegalArgumentException(query + " shares its call with others");
         };
     }
@@ -298,6 +395,73 @@ abstract sealed class SamplingStep {
         @Override
         long number(NativeBlock memory, int offset) {
             return Integer.toUnsignedLong(memory.getInt(offset));
+        }
+    }
+
+    /** A call with a structure that says its own version, which gives an {@code int}. */
+    private static final class VersionedWord extends SamplingStep {
+        private final NvmlFunction function;
+        private final int version;
+        private final NvmlCalls.DeviceCall call;
+
+        VersionedWord(Parts parts, NvmlFunction function, int version, NvmlCalls.DeviceCall call) {
+            super(parts.places(), parts.offsets());
+            this.function = function;
+            this.version = version;
+            this.call = call;
+        }
+
+        @Override
+        int call(OpenNvml nvml, long device, NativeBlock memory) {
+            if (!nvml.session().has(function)) {
+                return missing();
+            }
+            memory.putInt(0, version);
+            return call.call(nvml.session().api(), device, memory.address());
+        }
+
+        @Override
+        long number(NativeBlock memory, int offset) {
+            return memory.getInt(offset);
+        }
+    }
+
+    /** The fabric, whose earlier versions cannot tell its health. */
+    private static final class FabricStep extends SamplingStep {
+        private static final NvmlQuery.FabricPart[] PARTS = NvmlQuery.FabricPart.values();
+
+        private @Nullable OpenNvml answered;
+
+        FabricStep(Parts parts) {
+            super(parts.places(), parts.offsets());
+        }
+
+        @Override
+        int call(OpenNvml nvml, long device, NativeBlock memory) {
+            answered = nvml;
+            return nvml.calls().fabric(device, memory);
+        }
+
+        /** Offsets are parts here: where a part lies depends on the version that answered. */
+        @Override
+        long number(NativeBlock memory, int part) {
+            return switch (PARTS[part]) {
+                case STATE -> memory.getByte(nvmlGpuFabricInfo_v3_t.state);
+                case STATUS -> Integer.toUnsignedLong(memory.getInt(nvmlGpuFabricInfo_v3_t.status));
+                case CLIQUE -> Integer.toUnsignedLong(memory.getInt(nvmlGpuFabricInfo_v3_t.cliqueId));
+                case HEALTH_MASK -> Objects.requireNonNull(answered).calls().fabricHealthMask(memory);
+                case HEALTH_SUMMARY -> Objects.requireNonNull(answered).calls().fabricHealthSummary(memory);
+            };
+        }
+
+        @Override
+        void accept(NativeBlock memory, int part, int place, long[] values, int[] codes) {
+            long value = number(memory, part);
+            if (value < 0 && PARTS[part].compareTo(NvmlQuery.FabricPart.HEALTH_MASK) >= 0) {
+                codes[place] = NvmlReturn.NOT_SUPPORTED.code();
+            } else {
+                values[place] = value;
+            }
         }
     }
 
