@@ -309,6 +309,8 @@ public final class AgentAssembly {
         AgentConfig config = diff.inForce().config();
         exposition.reconfigure(config.metrics());
         want(config);
+        // Texts of the boards are read with their identity.
+        inventory.lookAgain();
         configuration = new ConfigurationState(diff.inForce(), diff.needRestart(), List.of());
         Log.level(Log.Level.parse(config.log().level()));
         health.configure(config.health());

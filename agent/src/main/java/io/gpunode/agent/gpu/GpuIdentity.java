@@ -1,11 +1,13 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.agent.model.BoardText;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigAttributes;
 import io.gpunode.agent.model.PciAddress;
 import io.gpunode.agent.model.Reading;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
@@ -24,9 +26,11 @@ public record GpuIdentity(
         Reading<Boolean> persistenceMode,
         Reading<Boolean> migMode,
         List<Mig> migDevices,
-        Reading<Gpu.FabricState> fabric) {
+        Reading<Gpu.FabricState> fabric,
+        Map<BoardText, String> texts) {
     public GpuIdentity {
         migDevices = List.copyOf(migDevices);
+        texts = Map.copyOf(texts);
     }
 
     /** Whether MIG mode is in force, as far as it was told. */

@@ -156,7 +156,7 @@ public final class GpuProbe {
         try {
             NvmlDevice handle =
                     lane.call(CallGroup.IDENTITY, "nvmlDeviceGetHandleByIndex", () -> nvml.deviceByIndex(index));
-            IdentityReader.Identified found = reader.read(index, handle);
+            IdentityReader.Identified found = reader.read(index, handle, wanted.get().texts());
             boolean another = sampler == null || !found.device().equals(device);
             if (another) {
                 openSampler(found.device());
@@ -195,7 +195,7 @@ public final class GpuProbe {
 
     private void openSampler(NvmlDevice found) {
         closeSampler();
-        sampler = new DeviceSampler(lane, record, wall, nvml, found, Quantities.OF_GPU, links(found));
+        sampler = new DeviceSampler(lane, record, wall, nvml, found, true, links(found));
         presentBefore = 0;
     }
 
@@ -203,7 +203,7 @@ public final class GpuProbe {
         migSamplers.forEach(DeviceSampler::close);
         List<DeviceSampler> opened = new ArrayList<>(found.migDevices().size());
         for (NvmlDevice mig : found.migDevices()) {
-            opened.add(new DeviceSampler(lane, record, wall, nvml, mig, Quantities.OF_MIG_DEVICE, 0));
+            opened.add(new DeviceSampler(lane, record, wall, nvml, mig, false, 0));
         }
         migSamplers = opened;
         migDevices = found.migDevices();

@@ -1,5 +1,6 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.agent.model.BoardText;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigAttributes;
@@ -11,9 +12,12 @@ import io.gpunode.nvml.NvmlException;
 import io.gpunode.nvml.NvmlMig.GpuInstanceProfile;
 import io.gpunode.nvml.NvmlReturn;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +30,26 @@ final class IdentityReader {
     private static final int NAME_LIMIT = 96;
     /** More compute instances than any GPU has. */
     private static final int MIG_DEVICE_LIMIT = 64;
+
+    /** By the number of {@code nvmlBrandType_t}, as nvidia-smi writes them. */
+    private static final List<String> BRANDS = List.of(
+            "Unknown",
+            "Quadro",
+            "Tesla",
+            "NVS",
+            "GRID",
+            "GeForce",
+            "Titan",
+            "NVIDIA vApps",
+            "NVIDIA vPC",
+            "NVIDIA vCS",
+            "NVIDIA RTX vWS",
+            "NVIDIA Cloud Gaming",
+            "Quadro RTX",
+            "NVIDIA RTX",
+            "NVIDIA",
+            "GeForce RTX",
+            "Titan RTX");
 
     private final Nvml nvml;
     private final Lane lane;
@@ -51,8 +75,11 @@ final class IdentityReader {
      */
     record Identified(GpuIdentity identity, NvmlDevice device, List<NvmlDevice> migDevices, int migPlaces) {}
 
-    /** @throws IdentityRefused when the GPU answers something that cannot be its identity */
-    Identified read(int index, NvmlDevice handle) throws NvmlException, IdentityRefused {
+    /**
+     * @param texts those of the board that are wanted
+     * @throws IdentityRefused when the GPU answers something that cannot be its identity
+     */
+    Identified read(int index, NvmlDevice handle, Set<BoardText> texts) throws NvmlException, IdentityRefused {
         GpuId id = id(call("nvmlDeviceGetUUID", () -> nvml.uuid(handle)));
         NvmlDevice device = handle.named(id.uuid());
         PciAddress pci = address(call("nvmlDeviceGetPciInfo", () -> nvml.pciInfo(device)));
@@ -93,7 +120,8 @@ final class IdentityReader {
                 reading("nvmlDeviceGetPersistenceMode", () -> nvml.persistenceMode(device)),
                 migMode,
                 migDevices,
-                fabric(device));
+                fabric(device),
+                texts(device, texts));
         return new Identified(identity, device, List.copyOf(migHandles), migPlaces);
     }
 
@@ -152,6 +180,38 @@ final class IdentityReader {
             profilesOf = read instanceof Reading.Value ? owner : null;
         }
         return profiles;
+    }
+
+    /** The wanted texts that the board has. */
+    private Map<BoardText, String> texts(NvmlDevice device, Set<BoardText> wanted) {
+        if (wanted.isEmpty()) {
+            return Map.of();
+        }
+        Map<BoardText, String> texts = new EnumMap<>(BoardText.class);
+        for (BoardText text : wanted) {
+            text(device, text).asOptional().ifPresent(value -> texts.put(text, value));
+        }
+        return texts;
+    }
+
+    private Reading<String> text(NvmlDevice device, BoardText text) {
+        return switch (text) {
+            case BRAND -> reading("nvmlDeviceGetBrand", () -> BRANDS.get(brand(nvml.brand(device))));
+            case INFOROM_IMAGE_VERSION ->
+                reading("nvmlDeviceGetInforomImageVersion", () -> printable(nvml.inforomImageVersion(device)));
+            case INFOROM_OEM_VERSION -> inforom(device, 0);
+            case INFOROM_ECC_VERSION -> inforom(device, 1);
+            case INFOROM_POWER_VERSION -> inforom(device, 2);
+        };
+    }
+
+    /** A number behind the known ones is of a brand that is not known yet. */
+    private static int brand(int number) {
+        return number > 0 && number < BRANDS.size() ? number : 0;
+    }
+
+    private Reading<String> inforom(NvmlDevice device, int object) {
+        return reading("nvmlDeviceGetInforomVersion", () -> printable(nvml.inforomVersion(device, object)));
     }
 
     private Reading<Gpu.FabricState> fabric(NvmlDevice device) {

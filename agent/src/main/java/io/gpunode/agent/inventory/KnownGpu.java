@@ -260,7 +260,8 @@ final class KnownGpu {
                 xids.last(),
                 xids.counts(),
                 newest == null ? GpuSample.EMPTY : newest.sample(),
-                newest == null ? new Reading.NotRead<>() : newest.processes());
+                newest == null ? new Reading.NotRead<>() : newest.processes(),
+                identity.texts());
     }
 
     private List<MigDevice> migDevices(@Nullable GpuReading newest) {

@@ -18,6 +18,7 @@ public record WantedReadings(
             EnumSet.of(
                     // Shown by the status page
                     Quantity.GPU_UTILIZATION_PERCENT,
+                    Quantity.GRAPHICS_ENGINE_ACTIVE,
                     Quantity.POWER_MILLIWATTS,
                     Quantity.ENFORCED_POWER_LIMIT_MILLIWATTS,
                     Quantity.MEMORY_TOTAL_BYTES,

@@ -122,9 +122,9 @@ final class Pages {
         Map<Quantity, Number> numbers = new EnumMap<>(Quantity.class);
         for (Quantity quantity : Quantity.values()) {
             if (quantity.isFraction()) {
-                numbers.put(quantity, (quantity.ordinal() * 13 % 97 + gpu) / 128.0);
+                numbers.put(quantity, (Math.floorMod(quantity.name().hashCode(), 97) + gpu) / 128.0);
             } else {
-                numbers.put(quantity, quantity.ordinal() + 10L * gpu);
+                numbers.put(quantity, Math.floorMod(quantity.name().hashCode(), 90) + 10L * gpu);
             }
         }
         numbers.put(Quantity.SM_CLOCK_MHZ, 1980 - 15L * gpu);
