@@ -275,6 +275,7 @@ final class StatePage implements Page {
         }
     }
 
+    /** What is on none of the lists was not read: nobody wants it. */
     private static void writeSample(JsonWriter json, GpuSample sample) {
         json.name("sample").beginObject();
         if (sample.sampledAtEpochMillis() > 0) {
@@ -297,7 +298,6 @@ final class StatePage implements Page {
         json.endObject();
         without(json, "unsupported", sample, GpuSample.UNSUPPORTED);
         without(json, "failed", sample, GpuSample.FAILED);
-        without(json, "notRead", sample, GpuSample.NOT_READ);
         json.endObject();
     }
 

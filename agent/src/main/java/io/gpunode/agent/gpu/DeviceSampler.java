@@ -59,13 +59,7 @@ final class DeviceSampler implements AutoCloseable {
      * @param links how many NVLinks it has; 0 for a MIG device
      */
     DeviceSampler(
-            Lane lane,
-            CallRecord record,
-            InstantSource wall,
-            Nvml nvml,
-            NvmlDevice device,
-            boolean ofGpu,
-            int links) {
+            Lane lane, CallRecord record, InstantSource wall, Nvml nvml, NvmlDevice device, boolean ofGpu, int links) {
         this.lane = lane;
         this.record = record;
         this.wall = wall;

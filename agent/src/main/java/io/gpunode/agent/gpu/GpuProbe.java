@@ -156,7 +156,8 @@ public final class GpuProbe {
         try {
             NvmlDevice handle =
                     lane.call(CallGroup.IDENTITY, "nvmlDeviceGetHandleByIndex", () -> nvml.deviceByIndex(index));
-            IdentityReader.Identified found = reader.read(index, handle, wanted.get().texts());
+            IdentityReader.Identified found =
+                    reader.read(index, handle, wanted.get().texts());
             boolean another = sampler == null || !found.device().equals(device);
             if (another) {
                 openSampler(found.device());

@@ -94,7 +94,8 @@ final class FieldRow {
             return new Field.PerLink(metricType, LinkQuantity.valueOf(text));
         }
         if (text.startsWith("link ")) {
-            return new Field.OfLink(metricType, LinkQuantity.valueOf(text.substring(text.lastIndexOf(' ') + 1)), number);
+            return new Field.OfLink(
+                    metricType, LinkQuantity.valueOf(text.substring(text.lastIndexOf(' ') + 1)), number);
         }
         boolean orZero = text.endsWith(" or 0");
         String quantity = orZero ? text.substring(0, text.indexOf(' ')) : text;

@@ -21,7 +21,8 @@ final class RefusedFields {
         for (Family family : families()) {
             for (String name : family.names()) {
                 boolean matches = name.endsWith("*")
-                        ? upperCase.startsWith(name.substring(0, name.length() - 1)) && upperCase.length() >= name.length()
+                        ? upperCase.startsWith(name.substring(0, name.length() - 1))
+                                && upperCase.length() >= name.length()
                         : upperCase.equals(name);
                 if (matches) {
                     return Optional.of(field(upperCase, 0, family.why()));

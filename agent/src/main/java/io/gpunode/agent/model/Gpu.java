@@ -88,6 +88,7 @@ public record Gpu(
             GpuHealth health,
             LaneState lane,
             Reading<XidEvent> lastXid,
+            XidCounts xidCounts,
             GpuSample sample,
             Reading<List<ProcessUse>> processes) {
         this(
@@ -110,6 +111,7 @@ public record Gpu(
                 health,
                 lane,
                 lastXid,
+                xidCounts,
                 sample,
                 processes,
                 Map.of());

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.management.ThreadMXBean;
 import io.gpunode.agent.testing.Snapshots;
 import java.lang.management.ManagementFactory;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -23,7 +22,8 @@ class ExpositionAllocationTest {
         for (int i = 0; i < 8; i++) {
             node.sample(i, Pages.numbers(i));
         }
-        Pages pages = Pages.of(node.build()).fields(List.copyOf(FieldCatalogue.names()));
+        Pages pages = Pages.of(node.build())
+                .fields(FieldCatalogue.fields().stream().map(Field::name).toList());
         for (int i = 0; i < 8; i++) {
             pages.holder(Snapshots.uuid(i), "ml", "job-" + i, "train");
         }

@@ -1,5 +1,7 @@
 package io.gpunode.agent.metrics;
 
+import io.gpunode.agent.gpu.QuantitySources;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Writes {@code docs/metrics.md} from the catalogue and the list of own metrics. */
@@ -107,20 +109,86 @@ final class MetricsDocument {
     }
 
     private static void table(StringBuilder text, List<Field> fields) {
-        text.append("| Field | DCGM id | Type | Scope | Meaning |\n|---|---|---|---|---|\n");
-        for (Field field : fields) {
-            String scope = field.scope() == Field.Scope.BOARD ? "board" : "instance";
+        text.append("| Field | Other names | DCGM id | Type | Scope | Unit | From | Since | Meaning |\n");
+        text.append("|---|---|---|---|---|---|---|---|---|\n");
+        for (List<Field> family : families(fields)) {
+            Field field = family.getFirst();
+            Field last = family.getLast();
+            boolean alone = family.size() == 1;
             row(
                     text,
-                    "`" + field.name() + "`",
-                    field.id() == 0 ? "" : String.valueOf(field.id()),
+                    "`" + field.name() + "`" + (alone ? "" : " … `" + last.name() + "`"),
+                    alone
+                            ? code(field.aliases())
+                            : code(field.aliases()) + (field.aliases().isEmpty() ? "" : " …"),
+                    field.id() == 0 ? "" : alone ? String.valueOf(field.id()) : ids(family),
                     field.typeText(),
-                    scope,
-                    field.help());
+                    scope(field),
+                    field.unit(),
+                    from(field),
+                    field.since(),
+                    alone
+                            ? field.help()
+                            : field.help()
+                                    .replaceFirst("(?<=link |NVLink |decoder |encoder |engine |repaired )0", "n"));
         }
     }
 
-    private static void row(StringBuilder text, String... cells) {
+    /** Fields that follow each other and differ in a number only. */
+    private static List<List<Field>> families(List<Field> fields) {
+        List<List<Field>> families = new ArrayList<>();
+        String before = "";
+        for (Field field : fields) {
+            String pattern = field.name().replaceAll("\\d+(?=_TOTAL$|_ACTIVE$|_active_ratio$|$)", "*");
+            if (pattern.indexOf('*') >= 0 && pattern.equals(before)) {
+                families.getLast().add(field);
+            } else {
+                families.add(new ArrayList<>(List.of(field)));
+            }
+            before = pattern;
+        }
+        return families;
+    }
+
+    private static String ids(List<Field> family) {
+        StringBuilder ids = new StringBuilder();
+        for (int i = 0; i < family.size(); i++) {
+            int first = i;
+            while (i + 1 < family.size()
+                    && family.get(i + 1).id() == family.get(i).id() + 1) {
+                i++;
+            }
+            ids.append(ids.isEmpty() ? "" : ", ").append(family.get(first).id());
+            if (i > first) {
+                ids.append('–').append(family.get(i).id());
+            }
+        }
+        return ids.toString();
+    }
+
+    private static String scope(Field field) {
+        return switch (field.source()) {
+            case Field.PerLink _ -> "link";
+            default -> field.scope() == Field.Scope.BOARD ? "board" : "instance";
+        };
+    }
+
+    /** Where a field's value comes from. */
+    static String from(Field field) {
+        return switch (field.source()) {
+            case Field.Sampled sampled -> QuantitySources.of(sampled.quantity());
+            case Field.PerLink perLink -> QuantitySources.of(perLink.quantity());
+            case Field.OfLink ofLink -> QuantitySources.of(ofLink.quantity());
+            case Field.LastXid _ -> "XID events, the kernel's log";
+            case Field.Label _, Field.Refused _ -> "";
+        };
+    }
+
+    static String code(List<String> names) {
+        return names.isEmpty() ? "" : "`" + String.join("`, `", names) + "`";
+    }
+
+    static void row(StringBuilder text, String... cells) {
         for (String cell : cells) {
             text.append("| ").append(cell).append(cell.isEmpty() ? "" : " ");
         }

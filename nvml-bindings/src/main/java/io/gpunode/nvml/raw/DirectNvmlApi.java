@@ -280,7 +280,8 @@ final class DirectNvmlApi implements NvmlApi {
     public native int nvmlDeviceGetRowRemapperHistogram(long device, long values);
 
     @Override
-    public native int nvmlDeviceGetMemoryErrorCounter(long device, int errorType, int counterType, int locationType, long count);
+    public native int nvmlDeviceGetMemoryErrorCounter(
+            long device, int errorType, int counterType, int locationType, long count);
 
     @Override
     public native int nvmlDeviceGetSramEccErrorStatus(long device, long status);

@@ -122,14 +122,11 @@ abstract sealed class SamplingStep {
             steps.add(new Words(
                     powerLimits,
                     NvmlFunction.nvmlDeviceGetPowerManagementLimitConstraints,
-                    (api, device, out) ->
-                            api.nvmlDeviceGetPowerManagementLimitConstraints(device, out, out + SLOT)));
+                    (api, device, out) -> api.nvmlDeviceGetPowerManagementLimitConstraints(device, out, out + SLOT)));
         }
         if (banks.any()) {
             steps.add(new Words(
-                    banks,
-                    NvmlFunction.nvmlDeviceGetRowRemapperHistogram,
-                    NvmlApi::nvmlDeviceGetRowRemapperHistogram));
+                    banks, NvmlFunction.nvmlDeviceGetRowRemapperHistogram, NvmlApi::nvmlDeviceGetRowRemapperHistogram));
         }
         if (fabric.any()) {
             steps.add(new FabricStep(fabric));
@@ -165,7 +162,10 @@ abstract sealed class SamplingStep {
                 new IndexedWord(one, NvmlFunction.nvmlDeviceGetMaxClockInfo, type, NvmlApi::nvmlDeviceGetMaxClockInfo);
             case NvmlQuery.ApplicationsClock(int type) ->
                 new IndexedWord(
-                        one, NvmlFunction.nvmlDeviceGetApplicationsClock, type, NvmlApi::nvmlDeviceGetApplicationsClock);
+                        one,
+                        NvmlFunction.nvmlDeviceGetApplicationsClock,
+                        type,
+                        NvmlApi::nvmlDeviceGetApplicationsClock);
             case NvmlQuery.MarginTemperature _ -> {
                 Parts margin = new Parts();
                 margin.add(place, nvmlMarginTemperature_v1_t.marginTemperature);
@@ -296,8 +296,7 @@ abstract sealed class SamplingStep {
                     NvmlQuery.RemappedRows _,
                     NvmlQuery.PowerLimitConstraint _,
                     NvmlQuery.RemapBanks _,
-                    NvmlQuery.Fabric _ ->
-                throw new IllegalArgumentException(query + " shares its call with others");
+                    NvmlQuery.Fabric _ -> throw new IllegalArgumentException(query + " shares its call with others");
         };
     }
 
