@@ -25,7 +25,8 @@ class MetricsLintTest {
     private static final List<String> ALLOWED = List.of(
             "label names should be written in 'snake_case' not 'camelCase'",
             "counter metrics should have \"_total\" suffix",
-            "metric name should not include type 'counter'");
+            "metric name should not include type 'counter'",
+            "metric names should not contain abbreviated units");
 
     @ParameterizedTest
     @ValueSource(
