@@ -26,6 +26,7 @@ class MetricsLintTest {
             "label names should be written in 'snake_case' not 'camelCase'",
             "counter metrics should have \"_total\" suffix",
             "metric name should not include type 'counter'",
+            "metric name should not include type 'summary'",
             "metric names should not contain abbreviated units");
 
     @ParameterizedTest
