@@ -189,7 +189,7 @@ class ListeningTest {
 
     private static boolean hasIpv6() {
         try {
-            return NetworkInterface.getByInetAddress(InetAddress.getByName("::1")) != null;
+            return NetworkInterface.getByInetAddress(InetAddress.ofLiteral("::1")) != null;
         } catch (IOException e) {
             return false;
         }
