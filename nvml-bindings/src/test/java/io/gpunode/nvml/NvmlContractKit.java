@@ -227,6 +227,39 @@ abstract class NvmlContractKit {
     }
 
     @Test
+    void migProfilesHaveIdsAndPlacesOfTheirOwnAndInstancesLieAtThem() throws Exception {
+        for (NvmlDevice device : devices()) {
+            NvmlMig mig = nvml.mig();
+            boolean on = orIfRefused(new Nvml.Mode(false, false), () -> nvml.migMode(device))
+                    .current();
+            List<NvmlMig.GpuInstanceProfile> profiles =
+                    orIfRefused(List.<NvmlMig.GpuInstanceProfile>of(), () -> mig.gpuInstanceProfiles(device));
+            assertThat(profiles)
+                    .extracting(NvmlMig.GpuInstanceProfile::constant)
+                    .doesNotHaveDuplicates();
+            assertThat(profiles).extracting(NvmlMig.GpuInstanceProfile::id).doesNotHaveDuplicates();
+            for (NvmlMig.GpuInstanceProfile profile : profiles) {
+                List<NvmlMig.Placement> places =
+                        orIfRefused(List.<NvmlMig.Placement>of(), () -> mig.gpuInstancePlacements(device, profile.id()));
+                assertThat(places).doesNotHaveDuplicates().allMatch(place -> place.start() >= 0 && place.size() > 0);
+                assertThat(places.stream().map(NvmlMig.Placement::size).distinct())
+                        .as("sizes of %s", profile)
+                        .hasSizeLessThanOrEqualTo(1);
+                assertThat(profile.slices()).isPositive();
+                assertThat(profile.instances()).isPositive();
+                if (on) {
+                    assertThat(orIfRefused(0, () -> mig.gpuInstanceCapacity(device, profile.id())))
+                            .isBetween(0, profile.instances());
+                    assertThat(orIfRefused(
+                                    List.<NvmlMig.GpuInstance>of(), () -> mig.gpuInstances(device, profile.id())))
+                            .extracting(NvmlMig.GpuInstance::placement)
+                            .isSubsetOf(places);
+                }
+            }
+        }
+    }
+
+    @Test
     void anEmptyMigPlaceIsNotFound() throws Exception {
         NvmlDevice device = devices().getFirst();
         int beyond = nvml.maxMigDeviceCount(device);

@@ -114,12 +114,7 @@ final class MigLabel {
             server.label(NODE, LABEL, "large");
             awaited(node, agent, LARGE, GPUS);
         }
-        report.row(
-                "label changed → all new devices at the kubelet, " + what,
-                there.describe(),
-                there.count(),
-                devices == PER_GPU ? "≤ 1 s" : "–",
-                devices != PER_GPU || there.max() <= Duration.ofSeconds(1).toNanos());
+        report.row("label changed → all new devices at the kubelet, " + what, there);
         report.row("… NVML's calls meanwhile", nvml);
         report.row(
                 "… beyond them and the label's rest",

@@ -4,6 +4,7 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.config.Report;
 import io.gpunode.agent.config.TextFile;
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.os.HostFiles;
 import java.nio.file.Path;
@@ -18,9 +19,17 @@ import java.util.stream.Collectors;
 
 /** Brings a node to a layout by its name, once: reads the layouts and the GPUs, plans, and carries it out. One thread. */
 final class MigChanger {
+    private static final Log LOG = Log.of(MigManager.class);
+
     private final AgentConfig.Mig config;
     private final HostFiles files;
     private final MigTransaction.Listener listener;
+    /** What the layout that was looked into last is, and the file that says so. */
+    private List<String> definition = List.of();
+
+    private String fileText = "";
+    /** What the file has become, when it was seen once. */
+    private String newText = "";
 
     /** How it ended. */
     sealed interface Result {
@@ -95,6 +104,7 @@ final class MigChanger {
                 return failed("there is no layout \"" + layout + "\" in " + source() + "; set the label to one of: "
                         + String.join(", ", file.get().layouts().keySet()));
             }
+            definition = definition(entries);
             String inDoubt = unreadable.entrySet().stream()
                     .filter(gpu -> entries.stream().anyMatch(entry -> mayName(entry, gpu.getKey())))
                     .map(Map.Entry::getValue)
@@ -202,9 +212,52 @@ final class MigChanger {
     /** From the file, which may have been changed since; else those that the hardware can be split into. */
     private Optional<MigConfigFile> layouts(List<MigGpu> gpus, Report report) throws MigReader.UnreadableException {
         String name = config.configFile();
-        return name.isEmpty()
-                ? Optional.of(GeneratedConfig.of(gpus))
-                : TextFile.read(Path.of(name), report).flatMap(text -> MigConfigReader.read(name, text, report));
+        if (name.isEmpty()) {
+            return Optional.of(GeneratedConfig.of(gpus));
+        }
+        Optional<String> text = TextFile.read(Path.of(name), report);
+        fileText = text.orElse("");
+        return text.flatMap(found -> MigConfigReader.read(name, found, report));
+    }
+
+    /**
+     * Whether the layout that was looked into last is another one in the file by now. A file that changed is believed when it is seen for the second
+     * time, since it may be half written; one that is of no use changes nothing.
+     */
+    boolean redefined(String layout) {
+        if (config.configFile().isEmpty()) {
+            return false;
+        }
+        Report report = new Report(true);
+        String text = TextFile.read(Path.of(config.configFile()), report).orElse(fileText);
+        boolean seenTwice = text.equals(newText);
+        newText = text;
+        if (text.equals(fileText) || !seenTwice) {
+            return false;
+        }
+        fileText = text;
+        Optional<MigConfigFile> file = MigConfigReader.read(config.configFile(), text, report);
+        if (file.isEmpty()) {
+            LOG.warn("the file of MIG layouts has changed and is of no use; the layout stays", "error", text(report));
+            return false;
+        }
+        List<MigConfigFile.Entry> entries = file.get().layouts().get(layout);
+        return entries == null || !definition(entries).equals(definition);
+    }
+
+    /** What a layout wants, wherever it stands in its file. */
+    private static List<String> definition(List<MigConfigFile.Entry> entries) {
+        List<String> definition = new ArrayList<>(entries.size());
+        for (MigConfigFile.Entry entry : entries) {
+            StringBuilder text = new StringBuilder()
+                    .append(entry.filters())
+                    .append(entry.gpus())
+                    .append(entry.enabled());
+            entry.devices()
+                    .forEach(device -> text.append(' ').append(device.count()).append('x').append(device.profile()));
+            definition.add(text.toString());
+        }
+        return definition;
     }
 
     private String source() {

@@ -67,6 +67,9 @@ public final class MigManager implements Service {
     /** By then the inventory has looked again. */
     private static final Duration LOOKED_AGAIN = Duration.ofSeconds(1);
 
+    /** From one look at the file of layouts to the next while the layout is there. */
+    static final Duration FILE_LOOK = Duration.ofSeconds(10);
+
     private static final Duration NOTHING = Duration.ofMinutes(10);
 
     private final SnapshotSource snapshots;
@@ -379,7 +382,13 @@ public final class MigManager implements Service {
             whileInUse.reset();
         } else if (settled) {
             remember(wanted);
-            return journal.exists() ? finishWhatIsLeft(picture, now) : NOTHING;
+            if (!changer.redefined(wanted.layout)) {
+                Duration next = journal.exists() ? finishWhatIsLeft(picture, now) : NOTHING;
+                return config.configFile().isEmpty() || next.compareTo(FILE_LOOK) < 0 ? next : FILE_LOOK;
+            }
+            LOG.info("the MIG layout is another one in its file", "layout", wanted.layout, "file", config.configFile());
+            settled = false;
+            notBefore = now;
         }
         Duration left = notBefore.since(now);
         if (left.isPositive()) {

@@ -741,6 +741,58 @@ class MigManagerTest {
     }
 
     @Test
+    void aLayoutThatBecomesAnotherOneInItsFileIsApplied() throws Exception {
+        // Given
+        Path file = root.resolve("mig.yaml");
+        String text = """
+                version: v1
+                mig-configs:
+                  mine: [{devices: all, mig-enabled: true, mig-devices: {"%s": 1}}]
+                """;
+        Files.writeString(file, text.formatted("7g.80gb"));
+        labels.set("mine");
+        MigManager manager = manager(new AgentConfig.Mig(true, "", file.toString(), MigWhileInUse.FAILED));
+        manager.turn();
+        assertThat(model.layouts().getFirst().instances().getFirst().profileId())
+                .isEqualTo(CHIP.named("7g.80gb").id());
+
+        // When
+        Files.writeString(file, text.formatted("3g.40gb"));
+        pass(manager, MigManager.FILE_LOOK.multipliedBy(3));
+
+        // Then
+        assertThat(model.layouts().getFirst().instances().getFirst().profileId())
+                .isEqualTo(CHIP.named("3g.40gb").id());
+        assertThat(states).endsWith("pending", "success");
+    }
+
+    @Test
+    void aFileThatChangesElsewhereOrIsOfNoUseUndoesNothingThatWasDoneByHand() throws Exception {
+        // Given
+        Path file = root.resolve("mig.yaml");
+        String text = """
+                version: v1
+                mig-configs:
+                  mine: [{devices: all, mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                """;
+        Files.writeString(file, text);
+        labels.set("mine");
+        MigManager manager = manager(new AgentConfig.Mig(true, "", file.toString(), MigWhileInUse.FAILED));
+        manager.turn();
+        new MigManagerByHand().of("all-1g.10gb").turn();
+
+        // When
+        Files.writeString(file, "# a remark\n" + text + "  other: [{devices: all, mig-enabled: false}]\n");
+        pass(manager, MigManager.FILE_LOOK.multipliedBy(3));
+        Files.writeString(file, text.replace("version: v1", "version: v7"));
+        pass(manager, MigManager.FILE_LOOK.multipliedBy(3));
+
+        // Then
+        assertThat(instances()).containsExactly(7, 7);
+        assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
+    }
+
+    @Test
     void aGpuThatCouldNotBeBroughtBackIsNotOfferedAndDoesNotHoldUpTheOthers() throws Exception {
         // Given
         Path file = root.resolve("mig.yaml");

@@ -18,6 +18,8 @@ public final class SimulatedMigNode implements AutoCloseable {
         A100_40("NVIDIA A100-SXM4-40GB", "0x20B010DE", 40960, "ampere", "a100-40gb"),
         A100_80("NVIDIA A100-SXM4-80GB", "0x20B210DE", 81920, "ampere", "a100-80gb"),
         H100("NVIDIA H100 80GB HBM3", "0x233010DE", 81559, "hopper", "h100-80gb"),
+        H100_94("NVIDIA H100 NVL", "0x232110DE", 95830, "hopper", "h100-94gb"),
+        H100_96("NVIDIA GH200 480GB", "0x234210DE", 97871, "hopper", "h100-96gb"),
         H200("NVIDIA H200", "0x233510DE", 143771, "hopper", "h200"),
         B200("NVIDIA B200", "0x290110DE", 183359, "blackwell", "b200"),
         GB200("NVIDIA GB200", "0x294110DE", 189471, "blackwell", "gb200"),
