@@ -254,12 +254,13 @@ class HostileHttpTest {
     /** All that an attacker can reach only reads. */
     @ParameterizedTest
     @ValueSource(
-            strings = {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "LINK", "PROPFIND", "PURGE", "get", "Head"})
+            strings = {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "LINK", "PROPFIND", "PURGE", "get", "Head"
+            })
     void noMethodButGetAndHeadDoesAnything(String method) throws IOException {
         for (String path : PATHS) {
             // When
-            String answer = Web.exchange(
-                    connect(), method + " " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            String answer =
+                    Web.exchange(connect(), method + " " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             String withBody = Web.exchange(
                     connect(), method + " " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na=b\n");
 
@@ -278,7 +279,10 @@ class HostileHttpTest {
                     Web.exchange(connect(), "HEAD " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 
             // Then
-            assertThat(answer).startsWith("HTTP/1.1 200").contains("content-length: ").endsWith("\r\n\r\n");
+            assertThat(answer)
+                    .startsWith("HTTP/1.1 200")
+                    .contains("content-length: ")
+                    .endsWith("\r\n\r\n");
         }
     }
 
@@ -307,7 +311,8 @@ class HostileHttpTest {
     }
 
     private Socket connect() throws IOException {
-        Socket socket = new Socket(server.address().getAddress(), server.address().getPort());
+        Socket socket =
+                new Socket(server.address().getAddress(), server.address().getPort());
         socket.setSoTimeout(20_000);
         held.add(socket);
         return socket;
