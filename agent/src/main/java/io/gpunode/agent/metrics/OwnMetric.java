@@ -91,7 +91,7 @@ enum OwnMetric {
     METERS_AGE_SECONDS(
             "gpu_node_agent_meters_age_seconds",
             MetricType.GAUGE,
-            "How old the agent's own meters at the end of this page are, in seconds.",
+            "How old the agent's own meters on this page are, in seconds.",
             ""),
     NODE_FINDING(
             "gpu_node_agent_node_finding",

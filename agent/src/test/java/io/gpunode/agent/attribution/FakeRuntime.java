@@ -71,7 +71,8 @@ final class FakeRuntime implements AutoCloseable {
             try (SocketChannel channel = server.accept()) {
                 ByteBuffer request = ByteBuffer.allocate(4_096);
                 channel.read(request);
-                String path = new String(request.array(), 0, request.position(), StandardCharsets.UTF_8).split(" ", -1)[1];
+                String path =
+                        new String(request.array(), 0, request.position(), StandardCharsets.UTF_8).split(" ", -1)[1];
                 asked.add(path);
                 if (hanging) {
                     closed.await();

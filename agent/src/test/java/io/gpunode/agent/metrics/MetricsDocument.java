@@ -9,7 +9,7 @@ final class MetricsDocument {
     private static final String HEAD = """
             # Metrics
 
-            `GET /metrics` answers in the Prometheus text format, version 0.0.4. This page is made from the field catalogue by
+            `GET /metrics` answers in the Prometheus text format or in OpenMetrics ([formats](#formats)). This page is made from the field catalogue by
             `FieldCatalogueTest`; run it with `-Dgolden.update=true` after a change.
 
             Every page is rendered from the newest picture of the node. A scrape makes no NVML call and never waits for a GPU, the driver or
@@ -31,14 +31,39 @@ final class MetricsDocument {
               ```
               DCGM_FI_DEV_GPU_UTIL * on (UUID) group_right () gpu_node_agent_device_pod_info
               ```
+            - Families are sorted by name and each is there once; the series of one are in the order of the GPUs, GPU instances behind their GPU.
             - Numbers have the shortest form that reads back as the same number; from a million on they have an exponent.
+            - A series that would make readers refuse the whole page is left out, counted in `gpu_node_agent_series_left_out` and named in the
+              log: one that is there twice, one whose number is none, a counter below zero.
             - A collector that fails costs its own series of that scrape, sets its `gpu_node_agent_collector_success` to 0 and is logged once.
+
+            ## Formats
+
+            | Accepted | Answer |
+            |---|---|
+            | `application/openmetrics-text`, version 1.0.0, 0.0.1 or none | OpenMetrics of that version, 1.0.0 where none is named |
+            | `text/plain`, `*/*`, anything else, nothing | the Prometheus text format, version 0.0.4 |
+
+            The weights (`q`) of the request decide; between equal ones the first range. Prometheus asks for OpenMetrics first. Both formats have the same
+            series, names, labels and numbers. In OpenMetrics a counter must end in `_total`: the counters that do not, which are all of
+            DCGM's, are of type `unknown` there, under the same name, so that queries and dashboards find them. `_created` series, units and
+            exemplars are not written. Either format is compressed for a request that accepts `gzip`.
 
             ## Labels of device metrics
 
             In this order: `gpu`, `UUID`, `pci_bus_id`, `device`, `modelName`, for GPU instances `GPU_I_PROFILE` and `GPU_I_ID`, `hostname`,
             the label fields that are chosen, by name, then `container`, `namespace`, `pod`. `DCGM_FI_DEV_XID_ERRORS` also has `err_code` and
             `err_msg`. `UUID` and `gpu` are those of the physical GPU for GPU instances too.
+
+            For dashboards that were made for older releases of dcgm-exporter, device metrics can have the labels of those:
+
+            | Setting | Effect |
+            |---|---|
+            | `metrics.labels.hostname: Hostname` | the label's name up to release 4.8.2; `both` writes both, `none` neither |
+            | `metrics.labels.oldNamespace: true` | `uuid`, `container_name`, `pod_namespace` and `pod_name`, as in releases 1.x |
+            | `metrics.labels.replaceBlanksInModelName: true` | dashes instead of blanks in `modelName` and `model_name` |
+
+            Metrics of the agent's own keep their labels, so that joins with them are `on (gpu)` then.
 
             """;
 
@@ -52,10 +77,10 @@ final class MetricsDocument {
 
             ## The agent's own meters
 
-            At the end of the page stand the meters that the agent keeps about its own work (gRPC calls, NVML calls, sampling and others, all beginning with
+            Among the others by name stand the meters that the agent keeps about its own work (gRPC calls, NVML calls, sampling and others, all beginning with
             `gpu_node_agent_`) and those of its process and JVM (`process_…`, `jvm_…`). They are rendered ahead, at each sampling while somebody
             scrapes and once a minute otherwise; `gpu_node_agent_meters_age_seconds` says how old they are. A timer shows how many, their sum, and
-            as `…_max` the largest of the last one to two minutes. The first page after a start may come without them.
+            as `…_max` the largest of the last one to two minutes. A gauge without a number is left out. The first page after a start may come without them.
 
             | Meter | Type | Labels | Meaning |
             |---|---|---|---|
