@@ -174,7 +174,7 @@ final class DeviceCollector implements Collector {
 
     /** NVML's code: a mantissa in bits 8 to 11, and in bits 0 to 7 how many places behind the point it stands. */
     static double errorRatio(long code) {
-        return (code >> 8 & 0xf) * Math.pow(10, -(code & 0xff));
+        return (double) (code >> 8 & 0xf) * Math.pow(10, -(double) (code & 0xff));
     }
 
     private void writeLastXid(Row row, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {
