@@ -34,8 +34,20 @@ public final class Main {
         return switch (command) {
             case "run" -> new RunCommand(shell, agent).execute(arguments.subList(1, arguments.size()));
             case "simulate" -> new SimulateCommand(shell).execute(arguments.subList(1, arguments.size()));
-            default -> Commands.execute(shell, arguments);
+            case "--version", "-v" -> Commands.execute(shell, List.of("version"));
+            default ->
+                isFlagOfRun(command)
+                        ? new RunCommand(shell, agent).execute(arguments)
+                        : Commands.execute(shell, arguments);
         };
+    }
+
+    /** A command line of flags alone is that of a daemon: the components that the agent stands in for have no commands. */
+    private static boolean isFlagOfRun(String argument) {
+        return argument.startsWith("-")
+                && !argument.equals("--help")
+                && !argument.equals("-h")
+                && !argument.equals("--verbose");
     }
 
     private static ExitCode runAgent(LoadedConfig config, AgentRunner.Reload reload) throws Exception {
