@@ -995,6 +995,10 @@ public final class ConfigSchema {
             EXPORTER_METRICS,
             EXPORTER_BIND_WATCH,
             EXPORTER_BIND_INTERVAL,
+            ofExporter("health-require-gpus", SWITCH, false, "DCGM_EXPORTER_HEALTH_REQUIRE_GPUS")
+                    .support(new NoEffect(
+                            "GPUs that come later are found without a restart, and /readyz says whether NVML answers"))
+                    .describedAs("Whether /health fails where there are no GPUs."),
             ofExporter("log-format", words("text", "json"), "text", "DCGM_EXPORTER_LOG_FORMAT")
                     .support(new NoEffect("the log is lines of text with key=value pairs"))
                     .describedAs("The form of the log."),

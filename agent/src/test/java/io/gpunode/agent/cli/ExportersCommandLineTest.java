@@ -29,16 +29,35 @@ class ExportersCommandLineTest {
     @Test
     void shortFlagsMeanWhatTheyMeanToTheExporter() throws Exception {
         // Given
-        Path counters = Files.writeString(directory.resolve("counters.csv"), "dcgm_gpu_temp, gauge, Heat.\n");
+        Path counters = Files.writeString(directory.resolve("counters.csv"), "DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n");
 
         // When
         ExitCode code = terminal.execute(
-                "-f", counters.toString(), "-k", "-c", "1000", "-a=:9500", "-o", "-n", "-rbmn", "-d", "g:0-3", "-p", "f",
-                "-s", "g", "-m", "none", "-r", "localhost:5555", "--kubernetes-enable-pod-uid");
+                "-f",
+                counters.toString(),
+                "-k",
+                "-c",
+                "1000",
+                "-a=:9500",
+                "-o",
+                "-n",
+                "-rbmn",
+                "-d",
+                "g:0-3",
+                "-p",
+                "f",
+                "-s",
+                "g",
+                "-m",
+                "none",
+                "-r",
+                "localhost:5555",
+                "--kubernetes-enable-pod-uid");
 
         // Then
         assertThat(code).as(terminal.err()).isEqualTo(ExitCode.OK);
-        assertThat(config().metrics().fields()).containsExactly(new FieldChoice("dcgm_gpu_temp", "gauge", "Heat."));
+        assertThat(config().metrics().fields())
+                .containsExactly(new FieldChoice("DCGM_FI_DEV_GPU_TEMP", "gauge", "Heat."));
         assertThat(config().metrics().devices()).hasToString("g:0-3");
         assertThat(config().metrics().labels())
                 .isEqualTo(new AgentConfig.MetricLabels(AgentConfig.HostnameLabel.NONE, true, true));
@@ -95,6 +114,7 @@ class ExportersCommandLineTest {
                 "max-concurrent-scrapes, -, DCGM_EXPORTER_MAX_CONCURRENT_SCRAPES, 16",
                 "enable-exporter-metrics, -, DCGM_EXPORTER_ENABLE_EXPORTER_METRICS, true",
                 "watch-max-keep-age, -, DCGM_EXPORTER_WATCH_MAX_KEEP_AGE, 10m",
+                "health-require-gpus, -, DCGM_EXPORTER_HEALTH_REQUIRE_GPUS, true",
                 "watch-max-keep-samples, -, DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES, 0"
             })
     void everyFlagAndItsVariableAreTaken(String flag, String shortFlag, String variable, String value) {

@@ -69,10 +69,10 @@ class RunArgumentsTest {
                         "info",
                         "--log-level",
                         "warn",
-                        "--address",
-                        ":1",
-                        "--http-listen",
-                        ":2",
+                        "-f",
+                        "/a.csv",
+                        "--metrics-fields-file",
+                        "/b.csv",
                         "--frobnicate",
                         "--nod-name"),
                 List.of());
@@ -83,7 +83,7 @@ class RunArgumentsTest {
                         "unknown flag --samplng-interval; did you mean --sampling-interval?",
                         "unexpected argument \"extra\"; settings are written as --flag value",
                         "--log-level is given twice; keep one of the two",
-                        "--http-listen is given twice, first as --address; keep one of the two",
+                        "--metrics-fields-file is given twice, first as -f; keep one of the two",
                         "unknown flag --frobnicate; all flags are listed by --help",
                         "unknown flag --nod-name; did you mean --node-name?");
     }

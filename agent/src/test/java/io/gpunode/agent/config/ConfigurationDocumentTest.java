@@ -79,6 +79,41 @@ class ConfigurationDocumentTest {
                   `useNodeFeatureAPI` counts only where it is set, because `labels.sink` finds out by itself where labels can be written.
                 - Mount the host's root, and name it in `host.root`, where the device plugin wants the driver root at `containerDriverRoot`.
 
+                ## Coming from dcgm-exporter
+
+                Its command line, its variables, its field files and its own YAML file are taken as they are; what has no effect here is told
+                with the reason when the agent starts. [compatibility.md](compatibility.md#configuration-of-dcgm-exporter) has every flag.
+
+                - A command line of flags alone runs the agent: `gpu-node-agent -f /etc/dcgm-exporter/default-counters.csv -k`. Flags may have
+                  one dash or two.
+                - `-f`, `--collectors` or `DCGM_EXPORTER_COLLECTORS` names a field file, which is `metrics.fieldsFile`: rows of name, type and help
+                  text, comments with `#`, help texts with commas in double quotes. A name may be of either spelling that DCGM has, of exporter
+                  1.x, or a field's number; the metric keeps the name and the help text that are written. The type is kept, too, unless it is
+                  wrong: a value that can fall is no `counter`, a number is no `label` and a text is nothing else, and a notice says what is shown.
+                  A row that cannot be used keeps the file from being used; all such rows are told at once, with line and column.
+                - The three files that dcgm-exporter brings along need not be there: their fields are known.
+                - A field that DCGM has and NVML cannot give is refused with the reason. `metrics.leaveOutUnavailable: true` leaves such fields
+                  out with a notice.
+                - The file is read again when it changes, through the links of a mounted ConfigMap, too; a file with a mistake leaves what was
+                  shown. A file that is mounted with `subPath` never changes in a container, whoever reads it: mount the ConfigMap as a
+                  directory, as dcgm-exporter's chart does not, or name it in `metrics.configMap`.
+                - `-m` or `DCGM_EXPORTER_CONFIGMAP_DATA` names a ConfigMap, `namespace:name`, which is `metrics.configMap`. The agent reads it
+                  from the API server twice a minute. Until it has, and where it may not, the field file or the default counts; what was read
+                  last stays. It needs the verb `get` on it ([kubernetes.md](kubernetes.md)).
+                - `metrics.fields` lists fields in the agent's own file; beside names it takes blocks of `name`, `prometheusType` and `help`.
+                  Between `metrics.fields`, `metrics.fieldsFile` and `metrics.configMap` the one at the stronger place counts (command line over
+                  environment over file).
+                - `DCGM_EXPORTER_CONFIG_FILE` names dcgm-exporter's own YAML file, version 1 or 2; `--config-file` takes one as well and tells it
+                  from the agent's by its version, which is a number. What the agent's file says wins over it. `collection.interval`, or `every`
+                  of the collection of all fields, is `sampling.interval`. Of groups with an interval of their own, those of profiling fields
+                  are `sampling.profilingInterval`; all other fields are read together, so that the shortest interval that is asked for
+                  counts for all of them.
+                - `-c`, `--collect-interval` or `DCGM_EXPORTER_INTERVAL` is `sampling.interval`, in milliseconds. It is 5 s unless set, where
+                  dcgm-exporter takes 30 s.
+                - `-k` or `DCGM_EXPORTER_KUBERNETES` is `metrics.podAttribution`, which is on unless set.
+                - `-d` selects devices as there, with one difference: fields of the board are shown once, for the GPU, also while MIG is on, so
+                  that `i` alone shows the fields of GPU instances and no others. A number without a device is no error: GPUs come and go.
+
                 ## Settings
 
                 """);
