@@ -422,6 +422,7 @@ public record AgentConfig(
      * @param configMap {@code metrics.configMap}: its namespace and name with a colon between them; empty for none
      * @param devices {@code metrics.devices}: which devices have series
      * @param labels {@code metrics.labels}: how their labels are spelled
+     * @param boardValuesOnInstances {@code metrics.boardValuesOnInstances}: whether the GPU instances of a split GPU repeat its board's values
      * @param podAttribution {@code metrics.podAttribution}: whether container, namespace and pod labels are added
      */
     public record Metrics(
@@ -429,6 +430,7 @@ public record AgentConfig(
             String configMap,
             EntitySelector devices,
             MetricLabels labels,
+            boolean boardValuesOnInstances,
             boolean podAttribution) {
         public Metrics {
             fields = List.copyOf(fields);

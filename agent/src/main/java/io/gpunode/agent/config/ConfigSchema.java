@@ -637,6 +637,12 @@ public final class ConfigSchema {
             .live()
             .describedAs("Whether blanks in the label `modelName` become dashes: `NVIDIA-H100-80GB-HBM3`.");
 
+    static final Setting<Boolean> BOARD_VALUES_ON_INSTANCES = own("metrics.boardValuesOnInstances", SWITCH, false)
+            .live()
+            .describedAs(
+                    "Whether the GPU instances of a split GPU repeat the values of its board, as those of dcgm-exporter do, instead of the GPU"
+                            + " having them once. Sums over them are too high then.");
+
     static final Setting<Boolean> POD_ATTRIBUTION = own("metrics.podAttribution", SWITCH, true)
             .flag("kubernetes", "-k")
             .environment("DCGM_EXPORTER_KUBERNETES")
@@ -881,6 +887,7 @@ public final class ConfigSchema {
             METRICS_HOSTNAME,
             METRICS_OLD_NAMESPACE,
             METRICS_REPLACE_BLANKS,
+            BOARD_VALUES_ON_INSTANCES,
             POD_ATTRIBUTION,
             ATTRIBUTION_PROCESSES,
             VIRTUAL_GPUS,

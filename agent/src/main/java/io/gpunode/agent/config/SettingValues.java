@@ -122,6 +122,7 @@ class SettingValues {
                                 get(ConfigSchema.METRICS_HOSTNAME),
                                 get(ConfigSchema.METRICS_OLD_NAMESPACE),
                                 get(ConfigSchema.METRICS_REPLACE_BLANKS)),
+                        get(ConfigSchema.BOARD_VALUES_ON_INSTANCES),
                         get(ConfigSchema.POD_ATTRIBUTION)),
                 new AgentConfig.Attribution(
                         get(ConfigSchema.ATTRIBUTION_PROCESSES),

@@ -27,15 +27,23 @@ final class DeviceCollector implements Collector {
     private final DeviceLabels labels;
     private final LongFunction<String> xidText;
     private final Row[] rows;
+    private final boolean boardValuesOnInstances;
     private @Nullable GpuSample[] samples = new GpuSample[0];
+    private @Nullable GpuSample[] boards = new GpuSample[0];
 
     /**
      * @param fields sorted by name
      * @param labels whose series are written
+     * @param boardValuesOnInstances whether GPU instances repeat the values of their board, which the GPU then has not
      * @param xidText what an XID's number means, in a few words
      */
-    DeviceCollector(List<ChosenField> fields, DeviceLabels labels, LongFunction<String> xidText) {
+    DeviceCollector(
+            List<ChosenField> fields,
+            DeviceLabels labels,
+            boolean boardValuesOnInstances,
+            LongFunction<String> xidText) {
         this.labels = labels;
+        this.boardValuesOnInstances = boardValuesOnInstances;
         this.xidText = xidText;
         List<Row> prepared = new ArrayList<>();
         for (ChosenField chosen : fields) {
@@ -61,7 +69,7 @@ final class DeviceCollector implements Collector {
             switch (row.field.source()) {
                 case Field.Sampled sampled -> writeSampled(row, sampled, series, out);
                 case Field.LastXid _ -> writeLastXid(row, scrape.snapshot(), series, out);
-                case Field.PerLink perLink -> writePerLink(row, perLink, series, out);
+                case Field.PerLink perLink -> writePerLink(row, perLink, scrape.snapshot(), series, out);
                 case Field.OfLink ofLink -> writeOfLink(row, ofLink, series, out);
                 case Field.Label _, Field.Refused _ ->
                     throw new IllegalStateException("this is no row: " + row.field.name());
@@ -69,31 +77,38 @@ final class DeviceCollector implements Collector {
         }
     }
 
-    /** The sample of each series, {@code null} where its GPU does not answer. */
+    /** The sample of each series and that of its board, {@code null} where the GPU does not answer or the series has no such fields. */
     private void gatherSamples(NodeSnapshot snapshot, List<DeviceSeries> series) {
         if (samples.length != series.size()) {
             samples = new GpuSample[series.size()];
+            boards = new GpuSample[series.size()];
         }
         for (int i = 0; i < samples.length; i++) {
             DeviceSeries device = series.get(i);
             Gpu gpu = snapshot.gpus().get(device.gpuPlace());
+            samples[i] = null;
+            boards[i] = null;
             if (!(gpu.lane() instanceof LaneState.Responsive)) {
-                samples[i] = null;
-            } else if (device.migPlace() < 0) {
-                samples[i] = gpu.sample();
-            } else {
-                samples[i] = gpu.migDevices().get(device.migPlace()).sample();
+                continue;
+            }
+            if (!device.split()) {
+                samples[i] = device.migPlace() < 0
+                        ? gpu.sample()
+                        : gpu.migDevices().get(device.migPlace()).sample();
+            }
+            if (boardValuesOnInstances ? !device.split() : device.migPlace() < 0) {
+                boards[i] = gpu.sample();
             }
         }
     }
 
     private void writeSampled(Row row, Field.Sampled source, List<DeviceSeries> series, ExpositionWriter out) {
-        boolean instanceScope = row.field.scope() == Field.Scope.GPU_INSTANCE;
+        @Nullable GpuSample[] scope = row.field.scope() == Field.Scope.GPU_INSTANCE ? samples : boards;
         boolean begun = false;
-        for (int i = 0; i < samples.length; i++) {
+        for (int i = 0; i < scope.length; i++) {
             DeviceSeries device = series.get(i);
-            GpuSample sample = samples[i];
-            if (sample == null || (instanceScope ? device.split() : device.migPlace() >= 0)) {
+            GpuSample sample = scope[i];
+            if (sample == null) {
                 continue;
             }
             byte status = sample.status(source.quantity());
@@ -114,14 +129,16 @@ final class DeviceCollector implements Collector {
         }
     }
 
-    private void writePerLink(Row row, Field.PerLink source, List<DeviceSeries> series, ExpositionWriter out) {
+    /** Links are the GPU's, split or not. */
+    private static void writePerLink(
+            Row row, Field.PerLink source, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {
         boolean begun = false;
-        for (int i = 0; i < samples.length; i++) {
-            DeviceSeries device = series.get(i);
-            GpuSample sample = samples[i];
-            if (sample == null || device.migPlace() >= 0) {
+        for (DeviceSeries device : series) {
+            Gpu gpu = snapshot.gpus().get(device.gpuPlace());
+            if (device.migPlace() >= 0 || !(gpu.lane() instanceof LaneState.Responsive)) {
                 continue;
             }
+            GpuSample sample = gpu.sample();
             for (int link = 0; link < sample.links(); link++) {
                 if (!sample.has(source.quantity(), link)) {
                     continue;
@@ -138,11 +155,10 @@ final class DeviceCollector implements Collector {
 
     private void writeOfLink(Row row, Field.OfLink source, List<DeviceSeries> series, ExpositionWriter out) {
         boolean begun = false;
-        for (int i = 0; i < samples.length; i++) {
+        for (int i = 0; i < boards.length; i++) {
             DeviceSeries device = series.get(i);
-            GpuSample sample = samples[i];
+            GpuSample sample = boards[i];
             if (sample == null
-                    || device.migPlace() >= 0
                     || source.link() >= sample.links()
                     || !sample.has(source.quantity(), source.link())) {
                 continue;
@@ -174,7 +190,7 @@ final class DeviceCollector implements Collector {
 
     /** NVML's code: a mantissa in bits 8 to 11, and in bits 0 to 7 how many places behind the point it stands. */
     static double errorRatio(long code) {
-        return (double) (code >> 8 & 0xf) * Math.pow(10, -(double) (code & 0xff));
+        return (double) (code >> 8 & 0xf) / Math.pow(10, (double) (code & 0xff));
     }
 
     private void writeLastXid(Row row, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {

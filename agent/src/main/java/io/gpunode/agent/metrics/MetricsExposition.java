@@ -88,7 +88,7 @@ public final class MetricsExposition {
             MonotonicClock clock,
             InstantSource wall) {
         this(
-                new AgentConfig.Metrics(List.of(), "", EntitySelector.FLEXIBLE, MetricLabels.NEWEST, true),
+                new AgentConfig.Metrics(List.of(), "", EntitySelector.FLEXIBLE, MetricLabels.NEWEST, false, true),
                 "",
                 "",
                 Long::toString,
@@ -151,7 +151,7 @@ public final class MetricsExposition {
                 new OwnerLabels(attribution, labelFields(fields)),
                 LabelSpelling.of(config.labels()));
         return new Guarded[] {
-            new Guarded(new DeviceCollector(fields, labels, xidText)),
+            new Guarded(new DeviceCollector(fields, labels, config.boardValuesOnInstances(), xidText)),
             new Guarded(new ContainerCollector(attribution.podUid())),
             new Guarded(new HealthCollector()),
             new Guarded(new NodeCollector(agentVersion)),

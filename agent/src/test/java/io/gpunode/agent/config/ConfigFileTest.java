@@ -93,6 +93,7 @@ class ConfigFileTest {
                     hostname: both
                     oldNamespace: true
                     replaceBlanksInModelName: true
+                  boardValuesOnInstances: true
                   podAttribution: false
                 attribution:
                   processes: false
@@ -189,6 +190,7 @@ class ConfigFileTest {
                                         new EntitySelector.Chosen(true, List.of()),
                                         new EntitySelector.Chosen(false, List.of(new EntitySelector.Range(0, 2)))),
                                 new AgentConfig.MetricLabels(AgentConfig.HostnameLabel.BOTH, true, true),
+                                true,
                                 false),
                         new AgentConfig.Attribution(
                                 false,

@@ -353,6 +353,7 @@ class MetricsExpositionTest {
                         "",
                         EntitySelector.FLEXIBLE,
                         AgentConfig.MetricLabels.NEWEST,
+                        false,
                         false),
                 "node-a",
                 "0.1.0",
@@ -387,6 +388,7 @@ class MetricsExpositionTest {
                 "",
                 EntitySelector.FLEXIBLE,
                 AgentConfig.MetricLabels.NEWEST,
+                false,
                 true));
 
         // Then

@@ -36,6 +36,8 @@ final class Pages {
     private @Nullable String podError = "";
     private AgentConfig.MetricLabels labels = AgentConfig.MetricLabels.NEWEST;
 
+    private boolean boardValuesOnInstances;
+
     private Pages(NodeSnapshot snapshot) {
         this.snapshot = snapshot;
     }
@@ -87,12 +89,18 @@ final class Pages {
         return this;
     }
 
+    /** As dcgm-exporter does it. */
+    Pages boardValuesOnInstances() {
+        boardValuesOnInstances = true;
+        return this;
+    }
+
     MetricsExposition exposition() {
         Optional<PodResourcesPicture> pods = podError == null
                 ? Optional.empty()
                 : Optional.of(new PodResourcesPicture(holders, new Tick(NOW.nanos() - 2_500_000_000L), podError));
         return new MetricsExposition(
-                new AgentConfig.Metrics(fields, "", devices, labels, true),
+                new AgentConfig.Metrics(fields, "", devices, labels, boardValuesOnInstances, true),
                 "node-a",
                 "0.1.0",
                 xid -> xid == 48 ? "Double Bit ECC Error" : "Unknown Error",
