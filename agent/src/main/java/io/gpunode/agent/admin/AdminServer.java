@@ -314,7 +314,7 @@ public final class AdminServer implements Service {
     }
 
     /**
-     * Asks itself for {@code /metrics} over a real connection, so that the first scrape finds all code loaded; where a client needs TLS or a password,
+     * Asks itself for {@code /metrics} over a real connection as Prometheus does, so that the first scrape finds all code loaded; where a client needs TLS or a password,
      * only the page is made. Takes a second at most; that it fails is not important.
      */
     public void warmUp() {
@@ -331,7 +331,8 @@ public final class AdminServer implements Service {
             socket.setSoTimeout(WARM_UP_MILLIS);
             socket.connect(new InetSocketAddress(host, address.getPort()), WARM_UP_MILLIS);
             socket.getOutputStream()
-                    .write("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                    .write(("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n"
+                                    + "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n")
                             .getBytes(StandardCharsets.US_ASCII));
             InputStream answer = socket.getInputStream();
             byte[] buffer = new byte[8_192];

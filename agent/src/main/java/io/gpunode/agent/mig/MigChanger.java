@@ -254,7 +254,8 @@ final class MigChanger {
                     .append(entry.gpus())
                     .append(entry.enabled());
             entry.devices()
-                    .forEach(device -> text.append(' ').append(device.count()).append('x').append(device.profile()));
+                    .forEach(device ->
+                            text.append(' ').append(device.count()).append('x').append(device.profile()));
             definition.add(text.toString());
         }
         return definition;
