@@ -4,6 +4,7 @@ import io.gpunode.agent.admin.AdminServer;
 import io.gpunode.agent.admin.AdminState;
 import io.gpunode.agent.admin.ReadinessCheck;
 import io.gpunode.agent.attribution.Attribution;
+import io.gpunode.agent.attribution.PodLabelFilter;
 import io.gpunode.agent.cdi.CdiPublisher;
 import io.gpunode.agent.cdi.CdiStatus;
 import io.gpunode.agent.config.AgentConfig;
@@ -31,6 +32,7 @@ import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.NodeEvent;
+import io.gpunode.agent.kubernetes.NodePod;
 import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
@@ -61,6 +63,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * The agent, put together: every service is made here, and their order is the list in the constructor. They start from the top and stop from the
@@ -183,7 +186,7 @@ public final class AgentAssembly {
                         meters))
                 : Optional.empty();
         this.attribution = new Attribution(
-                config.attribution(), inventory::current, pods, Map::of, own, host, clock, wall, heartbeats, meters);
+                config.attribution(), inventory::current, pods, nodePods(config.attribution()), own, host, clock, wall, heartbeats, meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),
@@ -252,6 +255,13 @@ public final class AgentAssembly {
         pods.resourceNames(config.attribution().resourceNames());
         attribution.configure(config.attribution());
         exposition.attribute(config.attribution(), attribution);
+    }
+
+    /** The node's pods as the API server has them, where their labels are wanted; else none. */
+    private Supplier<Map<String, NodePod>> nodePods(AgentConfig.Attribution wanted) {
+        return wanted.podLabels()
+                ? kubernetes.watchPods(PodLabelFilter.of(wanted.podLabelAllowlist()))::current
+                : Map::of;
     }
 
     /** Resources of which the kubelet may give a device away; none before it has taken all that are offered. */

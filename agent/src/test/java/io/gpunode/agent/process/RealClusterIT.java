@@ -186,6 +186,82 @@ class RealClusterIT {
     }
 
     @Test
+    void aPodIsToldWithItsLabelsAndWhatItsProcessesTake() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node(
+                        "8xh100",
+                        text -> text.replace("nodeName: node-under-test", "nodeName: " + KubeletBed.NODE)
+                                + "attribution:\n  podLabels: true\n  podUid: true\nlabels:\n  sink: \"off\"\nkubernetes:\n"
+                                + "  kubeconfig: " + bed.kubeconfig() + "\n");
+                AgentProcess agent = node.startAgent()) {
+            String address = agent.awaitAddress();
+            awaitAllocatable(bed, GPU, 8);
+            bed.apply(deployment("trains", 1, GPU, 1));
+            awaitReady(bed, "trains", 1);
+            String uuid = visible(bed, "trains").getFirst();
+            String pod = ofPod(bed, "trains", "metadata.name");
+            String uid = ofPod(bed, "trains", "metadata.uid");
+            String container = ofPod(bed, "trains", "status.containerStatuses[0].containerID");
+
+            // When
+            node.driver.apply("process gpu=" + placeOf(node, uuid) + " memory=1000 pid="
+                    + processOf(container.substring(container.lastIndexOf('/') + 1)));
+
+            // Then
+            String names = "container=\"main\",namespace=\"default\",pod=\"" + pod + "\",pod_uid=\"" + uid + "\"";
+            Eventually.within(SOON, () -> {
+                List<String> page =
+                        AgentProcess.get(address, "/metrics").body().lines().toList();
+                boolean labelled = page.stream()
+                        .anyMatch(line -> line.startsWith("DCGM_FI_DEV_GPU_TEMP{")
+                                && line.contains(uuid)
+                                && line.contains(names + ",app=\"trains\""));
+                boolean told = page.stream()
+                        .anyMatch(line -> line.startsWith("gpu_node_agent_container_memory_used_bytes{")
+                                && line.contains(uuid)
+                                && line.endsWith("owner=\"pod\"," + names + "} 1.048576e+09"));
+                return labelled && told
+                        ? ""
+                        : "labelled: " + labelled + ", processes told: " + told + ", of\n"
+                                + String.join(
+                                        "\n",
+                                        page.stream()
+                                                .filter(line -> line.contains(uuid) && line.contains("namespace=")
+                                                        || line.startsWith("gpu_node_agent_container_m"))
+                                                .toList());
+            });
+        }
+    }
+
+    private static int placeOf(NodeUnderTest node, String uuid) {
+        int place = 0;
+        while (!node.id(place).equals(uuid)) {
+            place++;
+        }
+        return place;
+    }
+
+    private static String ofPod(KubeletBed bed, String app, String path) throws Exception {
+        return bed.kubectl("get", "pods", "-l", "app=" + app, "-o", "jsonpath={.items[0]." + path + "}");
+    }
+
+    /** A process of a container, as the kernel knows it. */
+    private static long processOf(String containerId) throws IOException {
+        for (ProcessHandle process : ProcessHandle.allProcesses().toList()) {
+            Path cgroup = Path.of("/proc", Long.toString(process.pid()), "cgroup");
+            try {
+                if (Files.readString(cgroup).contains(containerId)) {
+                    return process.pid();
+                }
+            } catch (IOException e) {
+                // It has ended.
+            }
+        }
+        throw new AssertionError("no process in the control group of container " + containerId);
+    }
+
+    @Test
     void podsComeBackAfterARebootInTheWrongOrder() throws Exception {
         // Given
         KubeletBed bed = cluster();
