@@ -158,9 +158,7 @@ final class DeviceCollector implements Collector {
         for (int i = 0; i < boards.length; i++) {
             DeviceSeries device = series.get(i);
             GpuSample sample = boards[i];
-            if (sample == null
-                    || source.link() >= sample.links()
-                    || !sample.has(source.quantity(), source.link())) {
+            if (sample == null || source.link() >= sample.links() || !sample.has(source.quantity(), source.link())) {
                 continue;
             }
             if (!begun) {

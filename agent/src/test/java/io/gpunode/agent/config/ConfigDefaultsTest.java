@@ -79,7 +79,12 @@ class ConfigDefaultsTest {
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
         assertThat(config.metrics())
                 .isEqualTo(new AgentConfig.Metrics(
-                        DefaultFields.choices(), "", EntitySelector.FLEXIBLE, AgentConfig.MetricLabels.NEWEST, false, true));
+                        DefaultFields.choices(),
+                        "",
+                        EntitySelector.FLEXIBLE,
+                        AgentConfig.MetricLabels.NEWEST,
+                        false,
+                        true));
         assertThat(config.attribution())
                 .isEqualTo(new AgentConfig.Attribution(
                         true,

@@ -161,11 +161,7 @@ class DeviceScopeTest {
         set(values, statuses, LinkQuantity.SENT_KIBIBYTES, firstKib, secondKib);
         set(values, statuses, LinkQuantity.SENT_MEGABYTES_PER_SECOND, firstRate, secondRate);
         return GpuSample.copyOf(
-                new long[Quantity.count()],
-                new byte[Quantity.count()],
-                values,
-                statuses,
-                Snapshots.AT.toEpochMilli());
+                new long[Quantity.count()], new byte[Quantity.count()], values, statuses, Snapshots.AT.toEpochMilli());
     }
 
     private static void set(long[] values, byte[] statuses, LinkQuantity quantity, long... ofLinks) {
