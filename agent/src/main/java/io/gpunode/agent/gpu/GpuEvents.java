@@ -35,7 +35,9 @@ public final class GpuEvents implements AutoCloseable {
         /** The repair that it needs has changed: look again. */
         RECOVERY_ACTION_CHANGED,
         /** Its MIG layout changed: look again. */
-        LAYOUT_CHANGED;
+        LAYOUT_CHANGED,
+        /** A memory of the chip had an error that ECC could not correct. No event tells it: a MIG device's counter has grown. */
+        CHIP_MEMORY_ERROR;
 
         static Kind of(long type) {
             return switch ((int) type) {

@@ -254,7 +254,9 @@ final class Quantities {
                     MEMORY_USED_BYTES,
                     BAR1_TOTAL_BYTES,
                     BAR1_USED_BYTES,
-                    BAR1_FREE_BYTES -> ofGpu(quantity);
+                    BAR1_FREE_BYTES,
+                    // The one counter of errors that NVML keeps for each instance.
+                    ECC_UNCORRECTED_SRAM_VOLATILE -> ofGpu(quantity);
             default -> null;
         };
     }

@@ -31,6 +31,7 @@ final class CounterGrowth {
     private final long[] inWindow = new long[COUNTERS.size()];
 
     private final long[] inWindowBefore = new long[COUNTERS.size()];
+    private long ofInstances;
     private long linksEverActive;
     private long windowBegan;
     private boolean begun;
@@ -65,6 +66,16 @@ final class CounterGrowth {
                 last[i] = value;
             }
         }
+    }
+
+    /** How much of the growth of uncorrectable errors since the last reading its MIG devices have told of as theirs. */
+    void ofInstances(long errors) {
+        ofInstances = errors;
+    }
+
+    /** Uncorrectable errors since the reading before the last that are no MIG device's; 0 when it is not known. */
+    long uncorrectableOfNoInstance() {
+        return Math.max(0, sinceLast(Quantity.ECC_UNCORRECTED_VOLATILE) - ofInstances);
     }
 
     /** Bit n is set when link n was active in any reading: what can be missed. */

@@ -26,7 +26,7 @@ final class EccCheck implements Check {
 
     @Override
     public void look(Observation seen, Consumer<Symptom> symptoms) {
-        long grown = seen.growth().sinceLast(Quantity.ECC_UNCORRECTED_VOLATILE);
+        long grown = seen.growth().uncorrectableOfNoInstance();
         if (grown > 0) {
             long inDram = seen.growth().sinceLast(Quantity.ECC_UNCORRECTED_DRAM_VOLATILE);
             boolean told = seen.sample().has(Quantity.ECC_UNCORRECTED_DRAM_VOLATILE);

@@ -48,7 +48,12 @@ final class EventTable {
                     GpuEvents.Kind.UNAVAILABLE,
                     "the driver reports that the GPU cannot be used",
                     Severity.FATAL,
-                    Repair.DRAIN_AND_RESET));
+                    Repair.DRAIN_AND_RESET),
+            new Row(
+                    GpuEvents.Kind.CHIP_MEMORY_ERROR,
+                    "the driver counts a new uncorrectable error in a memory of the chip (SRAM)",
+                    Severity.FATAL,
+                    Repair.RESET));
 
     private EventTable() {}
 

@@ -12,6 +12,7 @@ import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.PciAddress;
+import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
@@ -45,6 +46,9 @@ public final class HealthKeeper {
         private Evidence evidence;
         private final CounterGrowth growth = new CounterGrowth();
         private List<MigDevice> layout = List.of();
+        /** By MIG device: uncorrectable errors in the chip's memories since the driver was loaded. */
+        private final Map<GpuId, Long> chipErrors = new HashMap<>();
+
         private long sampledAt;
 
         Known(Evidence evidence) {
@@ -259,6 +263,9 @@ public final class HealthKeeper {
                 known.growth.take(gpu.sample(), now);
             }
             known.layout = gpu.migDevices();
+            if (newReading) {
+                takeChipErrors(known, gpu, wallNow, now);
+            }
             for (Incident incident : node.takeXids(gpu.pci())) {
                 // The log told of it before the GPU was listed.
                 known.evidence = known.evidence.with(incident, policy::weight);
@@ -278,6 +285,36 @@ public final class HealthKeeper {
         if (waitsForALook && now.reached(nextLook)) {
             nextLook = now.plus(LOOK_SPACING);
             lookAgain.run();
+        }
+    }
+
+    /** What NVML counts for each GPU instance is reported against its MIG devices alone. */
+    private void takeChipErrors(Known known, Gpu gpu, Instant wallNow, Tick now) {
+        long ofInstances = 0;
+        int lastInstance = -1;
+        for (MigDevice mig : gpu.migDevices()) {
+            if (!mig.sample().has(Quantity.ECC_UNCORRECTED_SRAM_VOLATILE)) {
+                continue;
+            }
+            long errors = mig.sample().value(Quantity.ECC_UNCORRECTED_SRAM_VOLATILE);
+            Long before = known.chipErrors.put(mig.id(), errors);
+            if (before == null || errors <= before) {
+                continue;
+            }
+            // Those in one GPU instance share its memories.
+            ofInstances += mig.gpuInstanceId() == lastInstance ? 0 : errors - before;
+            lastInstance = mig.gpuInstanceId();
+            DriverReport report = DriverReport.event(
+                    GpuEvents.Kind.CHIP_MEMORY_ERROR,
+                    OptionalInt.of(mig.gpuInstanceId()),
+                    OptionalInt.of(mig.computeInstanceId()));
+            take(known, gpu.id(), report, Incident.Witness.NVML, wallNow, now);
+        }
+        known.growth.ofInstances(ofInstances);
+        if (known.chipErrors.size() > gpu.migDevices().size()) {
+            known.chipErrors
+                    .keySet()
+                    .retainAll(gpu.migDevices().stream().map(MigDevice::id).toList());
         }
     }
 

@@ -175,7 +175,13 @@ public final class XidWatcher implements Service {
             case XID ->
                 keeper.xid(new XidEvent(
                         event.gpu(), event.data(), wall.instant(), event.gpuInstanceId(), event.computeInstanceId()));
-            case SINGLE_BIT_ECC_STORM, MEMORY_RETIRED, MEMORY_RETIREMENT_FAILED, POISON, FATAL_POISON, UNAVAILABLE -> {
+            case SINGLE_BIT_ECC_STORM,
+                    MEMORY_RETIRED,
+                    MEMORY_RETIREMENT_FAILED,
+                    POISON,
+                    FATAL_POISON,
+                    UNAVAILABLE,
+                    CHIP_MEMORY_ERROR -> {
                 keeper.event(event.gpu(), event.kind(), event.gpuInstanceId(), event.computeInstanceId());
                 lookAgain.run();
             }

@@ -35,6 +35,7 @@ public record WantedReadings(
                     Quantity.PCIE_REPLAYS,
                     Quantity.ECC_UNCORRECTED_VOLATILE,
                     Quantity.ECC_UNCORRECTED_DRAM_VOLATILE,
+                    Quantity.ECC_UNCORRECTED_SRAM_VOLATILE,
                     Quantity.ECC_UNCORRECTED_AGGREGATE,
                     Quantity.RETIRED_PAGES_SINGLE_BIT,
                     Quantity.RETIRED_PAGES_DOUBLE_BIT,

@@ -7,6 +7,7 @@ import io.gpunode.agent.model.Finding;
 import io.gpunode.agent.model.Finding.Severity;
 import io.gpunode.agent.model.GpuHealth;
 import io.gpunode.agent.model.GpuId;
+import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.PciAddress;
@@ -20,6 +21,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -347,6 +349,59 @@ class HealthKeeperTest {
 
         // Then
         assertThat(reports.withheld()).hasSize(8);
+    }
+
+    @Test
+    void anEccErrorThatNvmlCountsForAGpuInstanceWithholdsItsMigDeviceAlone() {
+        // Given
+        pictureOfErrors(1, 0, 0, 0);
+        assertThat(reports.verdicts).doesNotContainKey(Snapshots.id(0));
+
+        // When
+        pictureOfErrors(2, 1, 0, 1);
+
+        // Then
+        HealthVerdict verdict = Objects.requireNonNull(reports.verdicts.get(Snapshots.id(0)));
+        assertThat(verdict.health()).isInstanceOf(GpuHealth.Healthy.class);
+        assertThat(verdict.migDevice(Snapshots.migDevice(0, 0, "3g.40gb").id())).isInstanceOf(GpuHealth.Healthy.class);
+        assertThat(verdict.migDevice(Snapshots.migDevice(0, 1, "3g.40gb").id()))
+                .isInstanceOfSatisfying(GpuHealth.Unhealthy.class, health -> assertThat(
+                                health.findings().getFirst().reason())
+                        .contains("a memory of the chip (SRAM)"));
+    }
+
+    @Test
+    void anEccErrorOfNoInstanceWithholdsTheGpu() {
+        // Given
+        pictureOfErrors(1, 0, 0, 0);
+
+        // When
+        pictureOfErrors(2, 2, 0, 1);
+
+        // Then
+        assertThat(reports.withheld()).containsExactly(Snapshots.id(0));
+    }
+
+    /** GPU 0 is split in two; uncorrectable errors of the GPU as a whole, and those in the chip's memories of its first and second part. */
+    private void pictureOfErrors(long reading, long ofGpu, long first, long second) {
+        keeper.picture(node.mig(
+                        0,
+                        Snapshots.withSample(
+                                Snapshots.migDevice(0, 0, "3g.40gb"),
+                                errors(Quantity.ECC_UNCORRECTED_SRAM_VOLATILE, first, reading)),
+                        Snapshots.withSample(
+                                Snapshots.migDevice(0, 1, "3g.40gb"),
+                                errors(Quantity.ECC_UNCORRECTED_SRAM_VOLATILE, second, reading)))
+                .sample(0, errors(Quantity.ECC_UNCORRECTED_VOLATILE, ofGpu, reading))
+                .build());
+    }
+
+    private static GpuSample errors(Quantity counter, long count, long reading) {
+        long[] values = new long[Quantity.count()];
+        byte[] statuses = new byte[Quantity.count()];
+        values[counter.ordinal()] = count;
+        statuses[counter.ordinal()] = GpuSample.PRESENT;
+        return GpuSample.copyOf(values, statuses, reading);
     }
 
     @Test

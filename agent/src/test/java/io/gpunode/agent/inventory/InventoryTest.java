@@ -720,6 +720,20 @@ class InventoryTest {
     }
 
     @Test
+    void aMigDeviceIsReadTheErrorCounterThatNvmlKeepsForItsInstance() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
+            // When
+            MigDevice device =
+                    node.inventory().current().gpus().getFirst().migDevices().getFirst();
+
+            // Then
+            assertThat(device.sample().has(Quantity.ECC_UNCORRECTED_SRAM_VOLATILE))
+                    .isTrue();
+            assertThat(device.sample().has(Quantity.ECC_UNCORRECTED_AGGREGATE)).isFalse();
+        }
+    }
+
+    @Test
     void aChangedMigLayoutIsNoticed() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "8xa100-80gb-mig").started()) {
             // Given
