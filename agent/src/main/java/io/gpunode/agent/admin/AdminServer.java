@@ -331,8 +331,15 @@ public final class AdminServer implements Service {
             socket.setSoTimeout(WARM_UP_MILLIS);
             socket.connect(new InetSocketAddress(host, address.getPort()), WARM_UP_MILLIS);
             socket.getOutputStream()
-                    .write(("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n"
-                                    + "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n")
+                    .write(String.join(
+                                    "\r\n",
+                                    "GET /metrics HTTP/1.1",
+                                    "Host: localhost",
+                                    "Accept: application/openmetrics-text",
+                                    "Accept-Encoding: gzip",
+                                    "Connection: close",
+                                    "",
+                                    "")
                             .getBytes(StandardCharsets.US_ASCII));
             InputStream answer = socket.getInputStream();
             byte[] buffer = new byte[8_192];
