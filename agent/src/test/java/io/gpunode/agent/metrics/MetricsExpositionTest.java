@@ -343,6 +343,42 @@ class MetricsExpositionTest {
     }
 
     @Test
+    void countsTheSeriesThatReadersWouldRefuseThePageFor() {
+        // Given
+        MetricsExposition exposition = new MetricsExposition(
+                List.of(
+                        collector(
+                                "one",
+                                out -> out.family(OwnMetric.GPUS)
+                                        .series(OwnMetric.GPUS)
+                                        .value(1)
+                                        .family(OwnMetric.SNAPSHOT_VERSION)
+                                        .series(OwnMetric.SNAPSHOT_VERSION)
+                                        .value(Double.NaN)),
+                        collector(
+                                "two",
+                                out -> out.family(OwnMetric.GPUS)
+                                        .series(OwnMetric.GPUS)
+                                        .value(2))),
+                new FakeSnapshotSource(Snapshots.t4().build()),
+                Optional::empty,
+                () -> Pages.NOW,
+                Pages.WALL);
+
+        // When
+        String page = Pages.text(exposition);
+
+        // Then
+        assertThat(page)
+                .contains("gpu_node_agent_gpus 1\n")
+                .doesNotContain("gpu_node_agent_gpus 2")
+                .doesNotContain("gpu_node_agent_snapshot_version")
+                .contains("gpu_node_agent_series_left_out{reason=\"duplicate\"} 1\n")
+                .contains("gpu_node_agent_series_left_out{reason=\"not_a_number\"} 1\n");
+        assertIsWellFormed(page);
+    }
+
+    @Test
     void followsThePictureFromPageToPage() {
         // Given
         Snapshots node = Snapshots.h100x8();

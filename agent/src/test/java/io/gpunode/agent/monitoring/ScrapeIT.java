@@ -5,11 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.process.Eventually;
 import io.gpunode.agent.testing.RealPrometheus;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -20,12 +24,14 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A real Prometheus scrapes the agent on a node with GPU instances, with the negotiation and compression that it has by default, and knows afterwards what NVML said.
+ * A real Prometheus scrapes all fields of the agent on a node with GPU instances, with the negotiation and compression that it has by default, and knows afterwards what NVML said.
  * Simulated time stands still, so that two scrapes show the same.
  */
 @Timeout(60)
 class ScrapeIT {
     private static final Pattern LABEL = Pattern.compile("([A-Za-z0-9_]+)=\"((?:[^\"\\\\]|\\\\.)*)\",?");
+
+    private static final Pattern FIELD = Pattern.compile("^\\| `(DCGM_FI_\\w+)` \\|", Pattern.MULTILINE);
 
     private static MonitoredNode node;
     private static RealPrometheus prometheus;
@@ -33,7 +39,10 @@ class ScrapeIT {
     @BeforeAll
     static void scrape(@TempDir Path folder) throws Exception {
         prometheus = null;
-        node = new MonitoredNode(folder, "8xa100-80gb-mig", "");
+        node = new MonitoredNode(
+                folder,
+                "8xa100-80gb-mig",
+                "metrics: {leaveOutUnavailable: true, fields: [" + String.join(", ", fieldsOfTheReference()) + "]}");
         node.node().simulator().apply("set gpu=7 temperature=81 power=312337\ntime freeze");
         node.await("the values that were set", page -> page.contains("} 312.337"));
         prometheus = RealPrometheus.scraping(folder, node.address());
@@ -61,7 +70,7 @@ class ScrapeIT {
                 own.keySet().removeAll(List.of("instance", "job"));
                 known.put(own, Double.parseDouble(value));
             });
-            assertThat(shown).hasSizeGreaterThan(200);
+            assertThat(shown).hasSizeGreaterThan(1_000);
             return known.equals(shown) ? "" : difference(shown, known);
         });
     }
@@ -114,6 +123,16 @@ class ScrapeIT {
         // Then
         assertThat(left.values()).containsExactly("0");
         assertThat(target.member("lastError").textOr("")).isEmpty();
+    }
+
+    /** Those that NVML cannot give among them. */
+    private static Set<String> fieldsOfTheReference() throws IOException {
+        Matcher rows = FIELD.matcher(Files.readString(Path.of("..", "docs", "metrics.md")));
+        Set<String> fields = new TreeSet<>();
+        while (rows.find()) {
+            fields.add(rows.group(1));
+        }
+        return fields;
     }
 
     private static Map<Map<String, String>, Double> deviceSeries(String page) {
