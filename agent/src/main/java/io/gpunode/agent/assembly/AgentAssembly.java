@@ -186,7 +186,16 @@ public final class AgentAssembly {
                         meters))
                 : Optional.empty();
         this.attribution = new Attribution(
-                config.attribution(), inventory::current, pods, nodePods(config.attribution()), own, host, clock, wall, heartbeats, meters);
+                config.attribution(),
+                inventory::current,
+                pods,
+                nodePods(config.attribution()),
+                own,
+                host,
+                clock,
+                wall,
+                heartbeats,
+                meters);
         this.exposition = new MetricsExposition(
                 config.metrics(),
                 config.host().nodeName(),

@@ -6,6 +6,7 @@ import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.LoadedConfig;
+import io.gpunode.agent.kubernetes.FakeApiServer;
 import io.gpunode.agent.metrics.FieldChoices;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.SystemdNotifier;
@@ -21,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -50,6 +52,7 @@ class FieldFileOfANodeTest {
     private SimulatedNode node;
     private AgentDaemon daemon;
     private @Nullable FutureTask<Boolean> run;
+    private final Map<String, String> environment = new HashMap<>();
     private int versions;
 
     @BeforeEach
@@ -59,7 +62,8 @@ class FieldFileOfANodeTest {
         node.kubelet().start();
         daemon = new AgentDaemon(SystemdNotifier.of(Map.of(), 1, clock), "test");
         mount("DCGM_FI_DEV_GPU_TEMP, gauge, Heat of the chip.\n");
-        Files.createSymbolicLink(folder.resolve("counters.csv"), Path.of("..data", "counters.csv"));
+        Path counters = Files.createSymbolicLink(folder.resolve("counters.csv"), Path.of("..data", "counters.csv"));
+        environment.put("DCGM_EXPORTER_COLLECTORS", counters.toString());
     }
 
     @AfterEach
@@ -100,6 +104,46 @@ class FieldFileOfANodeTest {
         assertThat(get(agent, "/metrics")).contains("# HELP DCGM_FI_DEV_POWER_USAGE Power of the board.\n");
     }
 
+    @Test
+    void theTextOfAConfigMapIsShownWhenTheApiServerHasToldIt() throws Exception {
+        // Given
+        try (FakeApiServer server = FakeApiServer.plain("node-a")) {
+            server.knows(fields("DCGM_FI_DEV_SM_CLOCK, gauge, Clock of the SMs.\n"));
+            Files.writeString(folder.resolve("kubeconfig"), """
+                    clusters: [{name: a, cluster: {server: '%s'}}]
+                    users: [{name: a, user: {token: secret}}]
+                    contexts: [{name: a, context: {cluster: a, user: a}}]
+                    current-context: a
+                    """.formatted(server.url()));
+            environment.put("DCGM_EXPORTER_CONFIGMAP_DATA", "monitoring:fields");
+            environment.put("GPU_NODE_AGENT_KUBERNETES_API", "auto");
+            environment.put("KUBECONFIG", folder.resolve("kubeconfig").toString());
+
+            // When
+            AgentAssembly agent = start();
+
+            // Then
+            await(agent, "/metrics", page -> page.contains("# HELP DCGM_FI_DEV_SM_CLOCK Clock of the SMs.\n"));
+            assertThat(get(agent, "/metrics")).doesNotContain("DCGM_FI_DEV_GPU_TEMP");
+            daemon.stop();
+        }
+    }
+
+    private static FakeApiServer.More fields(String text) {
+        return new FakeApiServer.More() {
+            @Override
+            public String kind(String method, String path) {
+                return path.equals("/api/v1/namespaces/monitoring/configmaps/fields") ? "fields" : "";
+            }
+
+            @Override
+            public FakeApiServer.Fault answer(String kind, String path, String body) {
+                return FakeApiServer.Fault.answer(
+                        200, "{\"data\":{\"metrics\":\"" + text.replace("\n", "\\n") + "\"}}");
+            }
+        };
+    }
+
     /** As the kubelet updates a mounted ConfigMap: a new folder, and the link {@code ..data} swapped in one step. */
     private void mount(String text) throws IOException {
         String version = "..version" + ++versions;
@@ -128,13 +172,7 @@ class FieldFileOfANodeTest {
     }
 
     private LoadedConfig load(ClusterSources cluster) throws ConfigException {
-        return new ConfigLoader(
-                        Map.of(
-                                "DCGM_EXPORTER_COLLECTORS",
-                                folder.resolve("counters.csv").toString()),
-                        () -> "node-a",
-                        folder.resolve("config.yaml"),
-                        FieldChoices::judge)
+        return new ConfigLoader(environment, () -> "node-a", folder.resolve("config.yaml"), FieldChoices::judge)
                 .load(List.of(), Optional.empty(), cluster);
     }
 

@@ -63,7 +63,7 @@ public final class FakeApiServer implements AutoCloseable {
             String peer) {}
 
     /** An answer in the place of the real one. */
-    record Fault(int status, String body, Map<String, String> headers, boolean hangs, boolean stores) {
+    public record Fault(int status, String body, Map<String, String> headers, boolean hangs, boolean stores) {
         static Fault status(int status, String reason) {
             return new Fault(
                     status,
@@ -83,7 +83,7 @@ public final class FakeApiServer implements AutoCloseable {
             return new Fault(0, "", Map.of(), true, true);
         }
 
-        static Fault answer(int status, String body) {
+        public static Fault answer(int status, String body) {
             return new Fault(status, body, Map.of(), false, false);
         }
 
@@ -107,7 +107,7 @@ public final class FakeApiServer implements AutoCloseable {
     private static final String DRIP = "X-Drip";
 
     /** Something that the server knows beside what it knows by itself. */
-    interface More {
+    public interface More {
         /** What kind of request it is; empty when it is for others. */
         String kind(String method, String path);
 
@@ -189,7 +189,7 @@ public final class FakeApiServer implements AutoCloseable {
     }
 
     /** Knows something more from now on. */
-    void knows(More known) {
+    public void knows(More known) {
         more = known;
     }
 
