@@ -206,6 +206,7 @@ public final class AgentAssembly {
                 pods,
                 clock,
                 wall);
+        exposition.windows(config.sampling().xidWindow(), config.sampling().clockEventsWindow());
         want(config);
         meters.gauge(
                 "gpu_node_agent_config_last_read_good",
@@ -336,6 +337,7 @@ public final class AgentAssembly {
         admin.configure(config.http());
         inventory.samplingInterval(config.sampling().interval());
         inventory.profilingInterval(config.sampling().profilingInterval());
+        exposition.windows(config.sampling().xidWindow(), config.sampling().clockEventsWindow());
         pods.interval(config.sampling().interval());
         cdi.configured();
         featureLabels.configured();

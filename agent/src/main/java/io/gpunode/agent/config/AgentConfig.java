@@ -266,8 +266,11 @@ public record AgentConfig(
     /**
      * @param interval {@code sampling.interval}: from one sampling of all GPUs to the next
      * @param profilingInterval {@code sampling.profilingInterval}: the time over which profiling averages
+     * @param xidWindow {@code sampling.xidWindow}: the window in which XIDs are counted
+     * @param clockEventsWindow {@code sampling.clockEventsWindow}: the window in which clock events are counted
      */
-    public record Sampling(Duration interval, Duration profilingInterval) {}
+    public record Sampling(
+            Duration interval, Duration profilingInterval, Duration xidWindow, Duration clockEventsWindow) {}
 
     /**
      * @param xids {@code health.xids}: whether XIDs make a GPU unhealthy at all ({@code DP_DISABLE_HEALTHCHECKS=all|xids} turns it off)

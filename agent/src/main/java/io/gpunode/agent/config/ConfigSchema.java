@@ -334,6 +334,22 @@ public final class ConfigSchema {
                     "The time over which the profiling fields, `DCGM_FI_PROF_*`, are averages; as long as from one scrape"
                             + " to the next, they leave no time out. It ends with the sampling that is nearest to its end.");
 
+    static final Setting<Duration> XID_WINDOW = own(
+                    "sampling.xidWindow", interval(Duration.ofSeconds(1), Duration.ofDays(7)), Duration.ofMinutes(5))
+            .flag("xid-count-window-size", Meaning.MILLISECONDS)
+            .environment("DCGM_EXPORTER_XID_COUNT_WINDOW_SIZE", Meaning.MILLISECONDS)
+            .live()
+            .describedAs("The window of `DCGM_EXP_XID_ERRORS_COUNT`.");
+
+    static final Setting<Duration> CLOCK_EVENTS_WINDOW = own(
+                    "sampling.clockEventsWindow",
+                    interval(Duration.ofSeconds(1), Duration.ofDays(7)),
+                    Duration.ofMinutes(5))
+            .flag("clock-events-count-window-size", Meaning.MILLISECONDS)
+            .environment("DCGM_EXPORTER_CLOCK_EVENTS_COUNT_WINDOW_SIZE", Meaning.MILLISECONDS)
+            .live()
+            .describedAs("The window of `DCGM_EXP_CLOCK_EVENTS_COUNT`.");
+
     static final Setting<Boolean> HEALTH_XIDS = own("health.xids", SWITCH, true)
             .environment("DP_ENABLE_HEALTHCHECKS", Meaning.ALL_IS_TRUE)
             .environment("DP_DISABLE_HEALTHCHECKS", Meaning.ALL_IS_FALSE)
@@ -844,6 +860,8 @@ public final class ConfigSchema {
             RETRY_INTERVAL,
             SAMPLING_INTERVAL,
             PROFILING_INTERVAL,
+            XID_WINDOW,
+            CLOCK_EVENTS_WINDOW,
             HEALTH_XIDS,
             HEALTH_EVERY_XID,
             HEALTH_IGNORED_XIDS,

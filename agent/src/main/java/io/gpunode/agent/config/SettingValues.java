@@ -71,7 +71,11 @@ class SettingValues {
                         get(ConfigSchema.NVML_LIBRARY),
                         get(ConfigSchema.CALL_DEADLINE),
                         get(ConfigSchema.RETRY_INTERVAL)),
-                new AgentConfig.Sampling(get(ConfigSchema.SAMPLING_INTERVAL), get(ConfigSchema.PROFILING_INTERVAL)),
+                new AgentConfig.Sampling(
+                        get(ConfigSchema.SAMPLING_INTERVAL),
+                        get(ConfigSchema.PROFILING_INTERVAL),
+                        get(ConfigSchema.XID_WINDOW),
+                        get(ConfigSchema.CLOCK_EVENTS_WINDOW)),
                 new AgentConfig.Health(
                         get(ConfigSchema.HEALTH_XIDS),
                         get(ConfigSchema.HEALTH_EVERY_XID),

@@ -48,7 +48,7 @@ final class DeviceCollector implements Collector {
         List<Row> prepared = new ArrayList<>();
         for (ChosenField chosen : fields) {
             MetricType type = chosen.type();
-            if (type != null) {
+            if (type != null && !(chosen.field().source() instanceof Field.Derived)) {
                 prepared.add(new Row(chosen.field(), new MetricFamily(chosen.name(), type, chosen.help())));
             }
         }
@@ -71,7 +71,7 @@ final class DeviceCollector implements Collector {
                 case Field.LastXid _ -> writeLastXid(row, scrape.snapshot(), series, out);
                 case Field.PerLink perLink -> writePerLink(row, perLink, scrape.snapshot(), series, out);
                 case Field.OfLink ofLink -> writeOfLink(row, ofLink, series, out);
-                case Field.Label _, Field.Refused _ ->
+                case Field.Label _, Field.Refused _, Field.Derived _ ->
                     throw new IllegalStateException("this is no row: " + row.field.name());
             }
         }
@@ -195,7 +195,7 @@ final class DeviceCollector implements Collector {
         boolean begun = false;
         for (DeviceSeries device : series) {
             if (snapshot.gpus().get(device.gpuPlace()).lastXid() instanceof Reading.Value<XidEvent>(XidEvent event)
-                    && isAbout(event, device, series)) {
+                    && device.isHomeOf(event.gpuInstanceId(), series)) {
                 if (!begun) {
                     out.family(row.family);
                     begun = true;
@@ -205,25 +205,6 @@ final class DeviceCollector implements Collector {
                 out.endLabels().value(event.xid());
             }
         }
-    }
-
-    /** An XID that names a GPU instance in the picture belongs to that; any other to the GPU. */
-    private static boolean isAbout(XidEvent event, DeviceSeries device, List<DeviceSeries> series) {
-        String instance = event.gpuInstanceId().isPresent()
-                ? Integer.toString(event.gpuInstanceId().getAsInt())
-                : "";
-        if (device.gpuInstanceId().equals(instance)) {
-            return true;
-        }
-        if (device.migPlace() >= 0) {
-            return false;
-        }
-        for (DeviceSeries other : series) {
-            if (other.gpuPlace() == device.gpuPlace() && other.gpuInstanceId().equals(instance)) {
-                return false;
-            }
-        }
-        return true;
     }
 
     /** The event's own labels among those of the holder, by name. */

@@ -2,6 +2,7 @@ package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.podresources.PodUse;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * A GPU or GPU instance that device metrics are shown for, with its labels ready to copy.
@@ -31,6 +32,38 @@ record DeviceSeries(
         String deviceLabels,
         List<PodLabel> podLabels,
         List<PodUse> holders) {
+
+    /**
+     * Whether it is what an XID of a GPU instance belongs to: that instance, or its GPU when the driver named none, or one that has no series.
+     *
+     * @param all the series of the page
+     */
+    boolean isHomeOf(OptionalInt gpuInstance, List<DeviceSeries> all) {
+        String instance = gpuInstance.isPresent() ? Integer.toString(gpuInstance.getAsInt()) : "";
+        if (gpuInstanceId.equals(instance)) {
+            return true;
+        }
+        if (migPlace >= 0) {
+            return false;
+        }
+        for (DeviceSeries other : all) {
+            if (other.gpuPlace == gpuPlace && other.gpuInstanceId.equals(instance)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The labels up to those of the pod; of a compute instance with its number behind that of its GPU instance, as dcgm-exporter does it. */
+    String labelsOf(OptionalInt computeInstance) {
+        if (migPlace < 0 || computeInstance.isEmpty()) {
+            return deviceLabels;
+        }
+        String instance = "GPU_I_ID=\"" + gpuInstanceId + "\"";
+        int behind = deviceLabels.indexOf(instance) + instance.length();
+        return deviceLabels.substring(0, behind) + ",GPU_CI_ID=\"" + computeInstance.getAsInt() + "\""
+                + deviceLabels.substring(behind);
+    }
 
     /** A label's name and its value before escaping. */
     record PodLabel(String name, String value) {}

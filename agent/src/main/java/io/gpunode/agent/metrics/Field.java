@@ -4,6 +4,7 @@ import io.gpunode.agent.model.BoardText;
 import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,6 +58,18 @@ record Field(
 
     /** The number of the last XID, with its labels. */
     record LastXid() implements Source {}
+
+    /**
+     * What a collector of its own works out, often from several pictures.
+     *
+     * @param from what it is worked out from, in words
+     * @param reads what has to be read for it
+     */
+    record Derived(MetricType type, String from, Set<Quantity> reads) implements Source {
+        public Derived {
+            reads = Set.copyOf(reads);
+        }
+    }
 
     /** A text that becomes a label of every series of the device. */
     record Label(LabelText text) implements Source {}
@@ -121,6 +134,7 @@ record Field(
             case Sampled sampled -> sampled.type();
             case PerLink perLink -> perLink.type();
             case OfLink ofLink -> ofLink.type();
+            case Derived derived -> derived.type();
             case LastXid _ -> MetricType.GAUGE;
             case Label _, Refused _ -> null;
         };

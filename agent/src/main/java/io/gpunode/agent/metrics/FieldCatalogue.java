@@ -158,6 +158,7 @@ public final class FieldCatalogue {
                         texts.add(text.boardText());
                     }
                 }
+                case Field.Derived derived -> quantities.addAll(derived.reads());
                 case Field.LastXid _, Field.Refused _ -> {}
             }
         }

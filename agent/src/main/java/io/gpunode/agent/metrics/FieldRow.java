@@ -12,6 +12,7 @@ import java.util.List;
 final class FieldRow {
     private static final int COLUMNS = 8;
     private static final String SHOWN_BY_DEFAULT = "+";
+    private static final String DERIVED = "from ";
 
     private final String line;
 
@@ -90,6 +91,10 @@ final class FieldRow {
             return new Field.LastXid();
         }
         MetricType metricType = type.equals("counter") ? MetricType.COUNTER : MetricType.GAUGE;
+        if (text.startsWith(DERIVED)) {
+            String from = text.substring(DERIVED.length());
+            return new Field.Derived(metricType, from, DerivedFields.reads(from));
+        }
         if (scope.equals("link")) {
             return new Field.PerLink(metricType, LinkQuantity.valueOf(text));
         }

@@ -297,6 +297,7 @@ final class FieldTable {
             MODES_AND_ERRORS,
             NVLINK,
             FABRIC_AND_CHIP_TO_CHIP,
+            DerivedFields.ROWS,
             ProfilingFields.ROWS,
             LABELS);
 

@@ -10,7 +10,9 @@ import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
 import io.gpunode.agent.time.MonotonicClock;
+import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +44,7 @@ public final class MetricsExposition {
     private final String agentVersion;
     private final LongFunction<String> xidText;
     private final MicrometerMeters meters;
+    private final DeviceHistory history;
     private String leftOutBefore = "";
     private boolean podAttribution;
     private AgentConfig.Metrics config;
@@ -77,7 +80,11 @@ public final class MetricsExposition {
         this.wall = wall;
         this.podAttribution = config.podAttribution();
         this.config = config;
+        this.history = new DeviceHistory(clock);
         this.collectors = collectors(config);
+        // A picture from before the subscription is told to nobody.
+        snapshots.subscribe("metrics", history::picture);
+        history.picture(snapshots.current());
     }
 
     /** For tests of the guard: these collectors and no others. */
@@ -118,6 +125,11 @@ public final class MetricsExposition {
         collectors = collectors(config);
     }
 
+    /** Changes the windows in which XIDs and clock events are counted; what was counted within others is forgotten. */
+    public void windows(Duration xids, Duration clockEvents) {
+        history.windows(xids, clockEvents);
+    }
+
     /** What has to be read for what is shown now. */
     public synchronized WantedReadings wanted() {
         return wanted;
@@ -150,14 +162,28 @@ public final class MetricsExposition {
                 hostname,
                 new OwnerLabels(attribution, labelFields(fields)),
                 LabelSpelling.of(config.labels()));
-        return new Guarded[] {
-            new Guarded(new DeviceCollector(fields, labels, config.boardValuesOnInstances(), xidText)),
-            new Guarded(new ContainerCollector(attribution.podUid())),
-            new Guarded(new HealthCollector()),
-            new Guarded(new NodeCollector(agentVersion)),
-            new Guarded(new PodCollector(labels)),
-            new Guarded(new MetersCollector(meters))
-        };
+        DerivedFamilies derived = new DerivedFamilies(fields, labels);
+        history.want(!derived.isEmpty());
+        List<Collector> all = new ArrayList<>();
+        all.add(new DeviceCollector(fields, labels, config.boardValuesOnInstances(), xidText));
+        if (derived.shows(DerivedFields.XID_ERRORS_COUNT) || derived.shows(DerivedFields.XID_ERRORS_TOTAL)) {
+            all.add(new XidCollector(derived, history));
+        }
+        if (derived.shows(DerivedFields.CLOCK_EVENTS_COUNT) || derived.shows(DerivedFields.CLOCK_EVENTS_TOTAL)) {
+            all.add(new ClockEventsCollector(derived, history));
+        }
+        if (derived.shows(DerivedFields.GPU_HEALTH_STATUS)) {
+            all.add(new HealthStatusCollector(derived, history));
+        }
+        if (derived.shows(DerivedFields.P2P_STATUS)) {
+            all.add(new PeerStatusCollector(derived));
+        }
+        all.add(new ContainerCollector(attribution.podUid()));
+        all.add(new HealthCollector());
+        all.add(new NodeCollector(agentVersion));
+        all.add(new PodCollector(labels));
+        all.add(new MetersCollector(meters));
+        return all.stream().map(Guarded::new).toArray(Guarded[]::new);
     }
 
     private static List<String> labelFields(List<ChosenField> fields) {

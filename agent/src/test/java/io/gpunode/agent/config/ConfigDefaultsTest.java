@@ -41,7 +41,8 @@ class ConfigDefaultsTest {
         assertThat(config.host()).isEqualTo(new AgentConfig.Host(Path.of("/"), "node-a"));
         assertThat(config.nvml()).isEqualTo(new AgentConfig.Nvml("", Duration.ofSeconds(5), Duration.ofSeconds(2)));
         assertThat(config.sampling())
-                .isEqualTo(new AgentConfig.Sampling(Duration.ofSeconds(5), Duration.ofSeconds(15)));
+                .isEqualTo(new AgentConfig.Sampling(
+                        Duration.ofSeconds(5), Duration.ofSeconds(15), Duration.ofMinutes(5), Duration.ofMinutes(5)));
         assertThat(config.health())
                 .isEqualTo(
                         new AgentConfig.Health(true, false, Set.of(), Set.of(), Duration.ofMinutes(5), Set.of(), true));

@@ -151,7 +151,11 @@ class ConfigFileTest {
                         new AgentConfig.Host(Path.of("/host"), "node-b"),
                         new AgentConfig.Nvml(
                                 "/opt/nvidia/libnvidia-ml.so.1", Duration.ofSeconds(90), Duration.ofMillis(250)),
-                        new AgentConfig.Sampling(Duration.ofSeconds(1), Duration.ofSeconds(15)),
+                        new AgentConfig.Sampling(
+                                Duration.ofSeconds(1),
+                                Duration.ofSeconds(15),
+                                Duration.ofMinutes(5),
+                                Duration.ofMinutes(5)),
                         new AgentConfig.Health(
                                 false, true, Set.of(13L, 94L), Set.of(31L), Duration.ofMinutes(90), Set.of(), true),
                         new AgentConfig.Kubelet(

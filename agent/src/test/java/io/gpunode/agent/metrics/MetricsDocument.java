@@ -204,6 +204,7 @@ final class MetricsDocument {
             case Field.Sampled sampled -> QuantitySources.of(sampled.quantity());
             case Field.PerLink perLink -> QuantitySources.of(perLink.quantity());
             case Field.OfLink ofLink -> QuantitySources.of(ofLink.quantity());
+            case Field.Derived derived -> "worked out from " + derived.from();
             case Field.LastXid _ -> "XID events, the kernel's log";
             case Field.Label _, Field.Refused _ -> "";
         };
