@@ -9,6 +9,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.Gpu.ProcessUse;
+import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.os.ContainerCgroup;
 import io.gpunode.agent.os.HostFiles;
@@ -249,6 +250,10 @@ public final class Attribution implements Service, AttributionSource {
         List<GpuShare> shares = new ArrayList<>();
         for (int place = 0; place < snapshot.gpus().size(); place++) {
             Gpu gpu = snapshot.gpus().get(place);
+            if (!(gpu.lane() instanceof LaneState.Responsive)) {
+                // Its last processes would only look like news.
+                continue;
+            }
             int at = place;
             long listedMillisAgo = Math.max(0, wall.millis() - gpu.sample().sampledAtEpochMillis());
             shares.addAll(ProcessSplit.of(

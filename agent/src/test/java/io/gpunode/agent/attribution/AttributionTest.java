@@ -6,18 +6,22 @@ import static io.gpunode.agent.attribution.ProcFiles.uid;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.inventory.SimulatedNode;
 import io.gpunode.agent.kubernetes.NodePod;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.model.Gpu.ProcessUse;
 import io.gpunode.agent.model.Gpu.ProcessUtilization;
+import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.os.Processes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.ManualTime;
+import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -35,6 +39,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(10)
 class AttributionTest {
+    /** The kernel's ids end before it. */
+    private static final int NO_PID = 4_194_304;
+
     private static final GpuUser TRAIN = new GpuUser(GpuUser.Kind.POD, "ml", "train-0", "main", uid(1));
 
     @TempDir
@@ -156,6 +163,59 @@ class AttributionTest {
                         1,
                         OptionalLong.empty(),
                         null));
+    }
+
+    @Test
+    void aGpuThatDoesNotAnswerHasNoPartsAnyMore() throws IOException {
+        // Given
+        proc.process(71, 900, cgroup(uid(1), id(1)));
+        snapshot = Snapshots.pcie(2)
+                .processes(0, busy(71, 1000, 30))
+                .lane(0, new LaneState.Unresponsive("nvmlDeviceGetPowerUsage", Snapshots.AT))
+                .build();
+
+        // When
+        List<GpuShare> shares = turn(processes()).shares();
+
+        // Then
+        assertThat(shares).isEmpty();
+    }
+
+    @Test
+    @Timeout(60)
+    void processesOfASimulatedGpuAreLookedUpInTheRealProcfs(@TempDir Path directory) throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4")) {
+            // Given: this very process, and one that cannot be
+            int self = (int) ProcessHandle.current().pid();
+            node.simulator().apply("process gpu=0 pid=" + self + " memory=100");
+            node.simulator().apply("process gpu=0 pid=" + NO_PID + " memory=50");
+            node.started();
+            snapshot = node.inventory().current();
+            SystemHostFiles machine = new SystemHostFiles(Path.of("/"));
+            Attribution onMachine = new Attribution(
+                    processes(),
+                    () -> snapshot,
+                    Optional::empty,
+                    Map::of,
+                    machine,
+                    machine,
+                    SystemTime.monotonic(),
+                    SystemTime.wall(),
+                    new Heartbeats(time),
+                    Meters.NONE);
+
+            // When
+            onMachine.turn();
+
+            // Then
+            boolean inContainer = new Processes(machine).container(self).orElseThrow().isContainer();
+            List<GpuShare> shares = onMachine.current().shares();
+            assertThat(shares).hasSize(2);
+            assertThat(shares.get(0).user().kind() != GpuUser.Kind.HOST).isEqualTo(inContainer);
+            assertThat(shares.get(0).usedBytes()).hasValue(100L << 20);
+            assertThat(shares.get(1).user()).isEqualTo(GpuUser.UNKNOWN);
+            assertThat(shares.get(1).usedBytes()).hasValue(50L << 20);
+        }
     }
 
     @Test
