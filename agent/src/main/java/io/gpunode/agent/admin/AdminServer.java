@@ -139,14 +139,15 @@ public final class AdminServer implements Service {
     }
 
     void start(Connections.Limits limits) throws IOException {
-        Optional<WebConfigKeeper> web = http.webConfigFile().isEmpty()
-                ? Optional.empty()
-                : Optional.of(WebConfigKeeper.open(Path.of(http.webConfigFile()), state.clock(), wall, meters));
-        Supplier<WebConfig> config =
-                web.<Supplier<WebConfig>>map(keeper -> keeper::inForce).orElse(() -> WebConfig.NONE);
+        Optional<WebConfigKeeper> web = Optional.empty();
+        Supplier<WebConfig> config = () -> WebConfig.NONE;
+        if (!http.webConfigFile().isEmpty()) {
+            WebConfigKeeper keeper = WebConfigKeeper.open(Path.of(http.webConfigFile()), state.clock(), wall, meters);
+            web = Optional.of(keeper);
+            config = keeper::inForce;
+        }
         EventLoops loops = EventLoops.open("http");
-        Connections connections = new Connections(
-                loops.loop(), state.clock(), limits, () -> config.get().tls().isPresent(), meters);
+        Connections connections = new Connections(loops.loop(), state.clock(), limits, config, meters);
         ThreadPoolExecutor slow = worker("http-worker");
         ThreadPoolExecutor handshakes = worker("http-tls");
         Gate gate = new Gate(config, loops.loop(), state.clock(), slow);
@@ -178,11 +179,12 @@ public final class AdminServer implements Service {
         Heartbeats.Beat heartbeat = state.heartbeats().register("http", BEAT_BOUND);
         var _ = loops.loop()
                 .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
-        web.ifPresent(keeper -> {
+        if (web.isPresent()) {
+            WebConfigKeeper keeper = web.get();
             var _ = loops.loop()
                     .scheduleWithFixedDelay(
                             () -> lookAt(keeper, slow), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
-        });
+        }
         listening = new Listening(loops, connections, List.copyOf(channels), heartbeat, web, List.of(slow, handshakes));
     }
 
@@ -454,7 +456,9 @@ public final class AdminServer implements Service {
         protected void initChannel(Channel channel) {
             WebConfig web = gate.config();
             HttpConnection connection = new HttpConnection(routes, connections, gate, web);
-            web.tls().ifPresent(tls -> channel.pipeline().addLast(new TlsDoor(tls, handshakes)));
+            if (web.tls().isPresent()) {
+                channel.pipeline().addLast(new TlsDoor(web.tls().get(), handshakes));
+            }
             channel.pipeline()
                     .addLast(new ByteWatch(connection))
                     .addLast(new HttpServerCodec(limits))

@@ -11,7 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,7 +52,7 @@ final class Connections {
     private final EventLoop loop;
     private final MonotonicClock clock;
     private final Meters.Counter refusedScrapes;
-    private final BooleanSupplier encrypted;
+    private final Supplier<WebConfig> web;
     private Limits limits;
 
     /** In the order of their last complete request. */
@@ -62,9 +62,9 @@ final class Connections {
     private int scrapes;
     private @Nullable ScheduledFuture<?> sweeping;
 
-    /** @param encrypted whether connections that are opened now are encrypted */
-    Connections(EventLoop loop, MonotonicClock clock, Limits limits, BooleanSupplier encrypted, Meters meters) {
-        this.encrypted = encrypted;
+    /** @param web the newest web configuration */
+    Connections(EventLoop loop, MonotonicClock clock, Limits limits, Supplier<WebConfig> web, Meters meters) {
+        this.web = web;
         this.loop = loop;
         this.clock = clock;
         this.limits = limits;
@@ -84,7 +84,7 @@ final class Connections {
     /** How many may be open. */
     private int limit() {
         // However many scrapes are allowed, a probe and a person still find a place.
-        return Math.max(encrypted.getAsBoolean() ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
+        return Math.max(web.get().tls().isPresent() ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
     }
 
     MonotonicClock clock() {

@@ -72,13 +72,6 @@ final class WebConfigKeeper {
         return keeper;
     }
 
-    /** What is wrong with a file and what should be known about it, for {@code config check}. */
-    static Report check(Path file, Instant now) {
-        Report report = new Report(true);
-        new WebConfigReader(file, report, now).read(true);
-        return report;
-    }
-
     WebConfig inForce() {
         return state.inForce;
     }

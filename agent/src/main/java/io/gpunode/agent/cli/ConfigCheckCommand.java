@@ -1,15 +1,20 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.admin.WebConfigCheck;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.config.Problem;
+import io.gpunode.agent.config.Report;
 import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.time.SystemTime;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code config check}. */
@@ -28,6 +33,9 @@ final class ConfigCheckCommand implements Callable<Integer> {
                     "The file, or a directory of named configurations. Default: " + ConfigSchema.DEFAULT_FILE + ".")
     private @Nullable String file;
 
+    @Option(names = "--web", description = "The file is a web configuration, which http.webConfigFile names.")
+    private boolean web;
+
     @Mixin
     private Commands.OutputOption output = new Commands.OutputOption();
 
@@ -41,7 +49,14 @@ final class ConfigCheckCommand implements Callable<Integer> {
         List<Problem> problems = new ArrayList<>();
         List<Problem> notices = new ArrayList<>();
         try {
-            notices.addAll(shell.fileLoader().check(name));
+            if (web) {
+                Report report =
+                        WebConfigCheck.of(Path.of(name), SystemTime.wall().instant());
+                problems.addAll(report.problems());
+                notices.addAll(report.notices());
+            } else {
+                notices.addAll(shell.fileLoader().check(name));
+            }
         } catch (ConfigException e) {
             problems.addAll(e.problems());
         }

@@ -45,6 +45,13 @@ final class StateText {
             line(out, "Pods", podsError);
         }
         configuration(out, state.member("configuration"));
+        JsonValue web = state.member("http").member("webConfig");
+        for (JsonValue problem : web.member("refused").elements()) {
+            line(out, "HTTP", "NOT USED: " + problem.textOr(""));
+        }
+        for (JsonValue notice : web.member("notices").elements()) {
+            line(out, "HTTP", notice.textOr(""));
+        }
         JsonValue labels = state.member("labels");
         if (labels.member("state").textOr("").equals("failed")) {
             line(out, "Labels", "NOT WRITTEN: " + labels.member("reason").textOr(""));

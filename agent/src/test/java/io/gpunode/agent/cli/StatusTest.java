@@ -57,6 +57,7 @@ class StatusTest {
               "configuration": {"named": "/config/a (named by config.default)",
                                 "refused": ["/config/b:2:3: log.level: \\"loud\\" is not known; write one of error, warn"],
                                 "needRestart": [{"setting": "http.listen", "inForce": ":9400", "read": ":9500"}]},
+              "http": {"webConfig": {"refused": ["/config/web.yml:1:2: basic_auth_users: a user has no hash; write it"], "notices": []}},
               "nvml": {"state": "waiting", "kind": "driver-not-loaded", "reason": "the NVIDIA kernel module is not loaded",
                        "nextStep": "modprobe nvidia"},
               "gpus": []
