@@ -114,12 +114,13 @@ public final class AdminServer implements Service {
         this.state = state;
         this.meters = meters;
         this.wall = wall;
-        pages.put("/", new StatusPage(state));
+        AdminState withHttp = state.with(new HttpSection(() -> listening));
+        pages.put("/", new StatusPage(withHttp));
         pages.put("/metrics", metrics);
         pages.put("/healthz", new HealthPage(state.heartbeats()));
         pages.put("/health", new CompatibleHealthPage());
         pages.put("/readyz", new ReadyPage(state.readiness()));
-        pages.put("/state", new StatePage(state.with(new HttpSection(() -> listening))));
+        pages.put("/state", new StatePage(withHttp));
     }
 
     @Override
@@ -403,8 +404,10 @@ public final class AdminServer implements Service {
         return new IOException(text, cause);
     }
 
-    /** What {@code /state} shows of the server itself. */
+    /** What {@code /state} and the status page show of the server itself. */
     private record HttpSection(Supplier<@Nullable Listening> listening) implements StateSection {
+        private static final String SUBJECT = "HTTP";
+
         @Override
         public String name() {
             return "http";
@@ -428,6 +431,15 @@ public final class AdminServer implements Service {
                 json.nullValue();
             }
             json.endObject();
+        }
+
+        @Override
+        public List<StatusLine> lines() {
+            Listening now = listening.get();
+            return List.of(
+                    now != null && now.web.isPresent()
+                            ? now.web.get().line()
+                            : new StatusLine(SUBJECT, StatusLine.Tone.NEUTRAL, "plain", "Without TLS, for everybody."));
         }
     }
 

@@ -130,4 +130,28 @@ final class WebConfigKeeper {
                 .member("notices", now.notices.stream().map(Problem::toString).toList())
                 .endObject();
     }
+
+    /** The same for people. */
+    StatusLine line() {
+        State now = state;
+        String text = expires().map(end -> "Certificate until " + end + ". ").orElse("Without TLS. ")
+                + (now.inForce.users().isEmpty()
+                        ? "For everybody."
+                        : now.inForce.users().size() + " users.");
+        if (!now.refused.isEmpty()) {
+            return new StatusLine(
+                    "HTTP",
+                    StatusLine.Tone.BAD,
+                    "web configuration refused",
+                    text + " What was read last is not in force: " + now.refused.getFirst());
+        }
+        List<String> notices = now.notices.stream().map(Problem::toString).toList();
+        return new StatusLine(
+                "HTTP",
+                notices.isEmpty() ? StatusLine.Tone.GOOD : StatusLine.Tone.WARNING,
+                now.inForce.tls().isPresent() ? "TLS" : "plain",
+                text,
+                notices.size() == 1 ? "1 notice" : notices.size() + " notices",
+                notices);
+    }
 }

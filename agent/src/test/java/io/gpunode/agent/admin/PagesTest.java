@@ -10,9 +10,16 @@ import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.testing.Golden;
 import io.gpunode.agent.testing.Snapshots;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -89,6 +96,90 @@ class PagesTest {
         assertThat(html)
                 .doesNotContain("<script>alert")
                 .contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\uFFFD");
+    }
+
+    @Test
+    void namesItsStyleAndScriptInThePolicyAndNothingElse() throws Exception {
+        // Given
+        StatusPage page =
+                new StatusPage(new AdminStates(Snapshots.h100x8().unhealthy(3).build()).build());
+        Map<String, String> headers = new HashMap<>();
+        StringBuilder html = new StringBuilder();
+
+        // When
+        page.write(new Page.Body() {
+            @Override
+            public void write(byte[] bytes, int from, int count) {
+                html.append(new String(bytes, from, count, StandardCharsets.UTF_8));
+            }
+
+            @Override
+            public void header(String name, String value) {
+                headers.put(name, value);
+            }
+        });
+
+        // Then
+        assertThat(headers)
+                .containsEntry(
+                        "content-security-policy",
+                        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src"
+                                + " 'self'; img-src data:; style-src " + hashOf(html, "style") + "; script-src "
+                                + hashOf(html, "script"));
+        assertThat(html.toString())
+                .doesNotContainPattern(" style=| on[a-z]+=|src=|href=\"http|@import|url\\(")
+                .containsOnlyOnce("<script>")
+                .containsOnlyOnce("<style>");
+    }
+
+    private static String hashOf(StringBuilder html, String element) throws Exception {
+        int begin = html.indexOf("<" + element + ">") + element.length() + 2;
+        String content = html.substring(begin, html.indexOf("</" + element + ">"));
+        byte[] digest = MessageDigest.getInstance("SHA-256").digest(content.getBytes(StandardCharsets.UTF_8));
+        return "'sha256-" + Base64.getEncoder().encodeToString(digest) + "'";
+    }
+
+    @Test
+    void tellsWhatIsNotOfferedFromWhatFailedAndWhatWasNotRead() {
+        // Given
+        Snapshots node = Snapshots.pcie(3);
+        byte[] statuses = new byte[Quantity.count()];
+        for (int gpu = 0; gpu < 3; gpu++) {
+            Arrays.fill(statuses, new byte[] {GpuSample.NOT_READ, GpuSample.FAILED, GpuSample.UNSUPPORTED}[gpu]);
+            node.sample(gpu, GpuSample.copyOf(new long[Quantity.count()], statuses, Snapshots.AT.toEpochMilli()));
+        }
+
+        // When
+        String html = AdminStates.body(new StatusPage(new AdminStates(node.build()).build()));
+
+        // Then: utilisation, memory, temperature and power of each
+        assertThat(html.split("not read<", -1)).hasSize(5);
+        assertThat(html.split("failed<", -1)).hasSize(5);
+        assertThat(html.split("not offered<", -1)).hasSize(5);
+    }
+
+    @Test
+    void showsThePartsThatNeedSomebodyFirst() {
+        // Given
+        AdminStates states = new AdminStates(Snapshots.t4().build());
+        states.heartbeats.register("inventory", Duration.ofSeconds(10));
+        states.sections.add(section("broken", _ -> {}, () -> {
+            throw new IllegalStateException("a fault of the test");
+        }));
+        states.sections.add(section(
+                "labels",
+                _ -> {},
+                () -> List.of(new StatusLine("Feature labels", StatusLine.Tone.BAD, "failed", "the disk is full"))));
+        states.now = states.now.plus(Duration.ofSeconds(11));
+
+        // When
+        String html = AdminStates.body(new StatusPage(states.build()));
+
+        // Then
+        assertThat(html.substring(html.indexOf("class=\"attention\""), html.indexOf("</section>")))
+                .contains("<strong>broken: not known</strong><p>asking failed:", "a fault of the test")
+                .contains("<strong>Feature labels: failed</strong><p>the disk is full</p>")
+                .contains("<strong>Loops: late</strong><p>Late: inventory.");
     }
 
     @Test
@@ -179,7 +270,16 @@ class PagesTest {
     }
 
     private static StateSection section(String name, Consumer<JsonWriter> writer) {
+        return section(name, writer, List::of);
+    }
+
+    private static StateSection section(String name, Consumer<JsonWriter> writer, Supplier<List<StatusLine>> lines) {
         return new StateSection() {
+            @Override
+            public List<StatusLine> lines() {
+                return lines.get();
+            }
+
             @Override
             public String name() {
                 return name;

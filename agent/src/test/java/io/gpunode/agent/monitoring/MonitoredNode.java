@@ -92,8 +92,13 @@ final class MonitoredNode implements AutoCloseable {
 
     /** Its metrics at this moment. */
     String metrics() throws IOException, InterruptedException {
+        return get("/metrics");
+    }
+
+    /** One of its pages. */
+    String get(String path) throws IOException, InterruptedException {
         return client.send(
-                        HttpRequest.newBuilder(URI.create("http://" + address() + "/metrics"))
+                        HttpRequest.newBuilder(URI.create("http://" + address() + path))
                                 .build(),
                         HttpResponse.BodyHandlers.ofString())
                 .body();

@@ -71,12 +71,16 @@ class MonitoringIT {
         node.node().kubelet().awaitDevices(MIG_RESOURCE, list -> list.allocatable() == 1, MonitoredNode.SOON);
         node.node().kubelet().runPod("ml", "train-0", "main", 2);
         node.node().kubelet().runPod(MIG_RESOURCE, "lab", "notebook-0", "main", 1);
-        node.node().simulator().apply("event gpu=3 xid=48\nevent gpu=7 mig=0 xid=48");
+        node.node()
+                .simulator()
+                .apply(
+                        "workload gpu=0 kind=train\nworkload gpu=1 kind=train\nevent gpu=3 xid=48\nevent gpu=7 mig=0 xid=48");
         page = node.await(
                 "findings, holders and profiling",
                 text -> text.contains("gpu_node_agent_gpu_finding{")
                         && text.contains("gpu_node_agent_mig_device_finding{")
                         && text.contains("pod=\"notebook-0\"")
+                        && text.contains("gpu_node_agent_container_sm_utilization_ratio{")
                         && text.contains("DCGM_FI_PROF_GR_ENGINE_ACTIVE{")
                         && text.contains("gpu_node_agent_device_plugin_request_seconds_max{"));
         Path rules = Shipped.RULES.toAbsolutePath().normalize();
@@ -158,6 +162,21 @@ class MonitoringIT {
         assertThat(page.lines().filter(line -> line.startsWith("gpu_node_agent_series_left_out{")))
                 .isNotEmpty()
                 .allMatch(line -> line.endsWith(" 0"));
+    }
+
+    @Test
+    void theStatusPageTellsOfEveryPart() throws Exception {
+        // When
+        String html = node.get("/");
+
+        // Then
+        assertThat(html)
+                .contains("GPU 3 is withheld", "XID 48: a double-bit ECC error", "nvidia-smi --gpu-reset")
+                .contains("MIG device 7:0 is withheld", "MIG: 1 × 1g.10gb", "lab/notebook-0")
+                .contains(">NVML<", ">CDI<", ">Kubelet<", ">Pods<", ">nvidia.com/gpu<", ">nvidia.com/mig-1g.10gb<")
+                .contains(
+                        ">API server<", ">Feature labels<", "nvidia.com/gpu.count=8", ">Configuration<", "config.yaml")
+                .contains(">HTTP<", ">Loops<");
     }
 
     @Test
