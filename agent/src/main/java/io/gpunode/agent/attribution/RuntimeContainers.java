@@ -153,7 +153,7 @@ final class RuntimeContainers {
         return found;
     }
 
-    private static JsonValue json(String text) throws IOException {
+    static JsonValue json(String text) throws IOException {
         int values = 0;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
@@ -199,7 +199,7 @@ final class RuntimeContainers {
     }
 
     /** What it asked the runtime for; where it did not, what the runtime's hook was told by the environment. */
-    private static List<String> devices(JsonValue container) {
+    static List<String> devices(JsonValue container) {
         Set<String> devices = new LinkedHashSet<>();
         JsonValue host = container.member("HostConfig");
         for (JsonValue request : host.member("DeviceRequests").elements()) {

@@ -208,7 +208,8 @@ class AttributionTest {
             onMachine.turn();
 
             // Then
-            boolean inContainer = new Processes(machine).container(self).orElseThrow().isContainer();
+            boolean inContainer =
+                    new Processes(machine).container(self).orElseThrow().isContainer();
             List<GpuShare> shares = onMachine.current().shares();
             assertThat(shares).hasSize(2);
             assertThat(shares.get(0).user().kind() != GpuUser.Kind.HOST).isEqualTo(inContainer);

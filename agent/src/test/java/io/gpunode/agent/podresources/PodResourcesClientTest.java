@@ -42,6 +42,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class PodResourcesClientTest {
@@ -283,17 +285,22 @@ class PodResourcesClientTest {
                 .isBetween(Duration.ofMillis(4_900), Duration.ofSeconds(9));
     }
 
-    @Test
-    void anAnswerOfMoreThanEightMebibytesIsRefused() throws Exception {
+    @ParameterizedTest
+    @ValueSource(ints = {(8 << 20) + 1, 20 << 20})
+    void anAnswerOfMoreThanEightMebibytesIsRefusedAndTheLastOneStays(int bytes) throws Exception {
         // Given
         startKubelet(device("a", "Healthy"));
-        kubelet.podResourcesFault(new PodResourcesFault.Oversized((8 << 20) + 1));
+        kubelet.runPod("team", "train", "main", 1);
+        client.turn();
+        kubelet.podResourcesFault(new PodResourcesFault.Oversized(bytes));
 
         // When
         client.turn();
 
         // Then
         assertThat(client.error()).contains("RESOURCE_EXHAUSTED").contains("8388608");
+        assertThat(picture().error()).isEqualTo(client.error());
+        assertThat(picture().byDevice()).containsOnlyKeys("a");
     }
 
     @Test
