@@ -156,7 +156,7 @@ nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfo(nvmlDevice_t device, unsigned p
     if (!info || profile >= NVML_GPU_INSTANCE_PROFILE_COUNT)
         LEAVE(NVML_ERROR_INVALID_ARGUMENT);
     const struct mig_profile *p = profile_by(call.gpu, profile, false);
-    if (!p)
+    if (!p || (call.gpu->number[P_MIG_SILENT] == 1 && !mig_enabled(call.gpu)))
         LEAVE(NVML_ERROR_NOT_SUPPORTED);
     *info = (nvmlGpuInstanceProfileInfo_t){p->id, p2p_supported(call.gpu), p->slices, p->instances, p->multiprocessors, p->copy, p->decoders,
         p->encoders, p->jpeg, p->ofa, p->memory_mib};

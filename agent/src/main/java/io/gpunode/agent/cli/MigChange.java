@@ -22,6 +22,7 @@ import io.gpunode.agent.mig.MigStep;
 import io.gpunode.agent.mig.MigTransaction;
 import io.gpunode.agent.mig.MigUse;
 import io.gpunode.agent.mig.MigWish;
+import io.gpunode.agent.mig.ModeFirst;
 import io.gpunode.agent.mig.PodAwareOperations;
 import io.gpunode.agent.os.SystemCommandRunner;
 import java.nio.file.Path;
@@ -96,17 +97,25 @@ final class MigChange {
             }
             report.notices().forEach(shell.err()::println);
             if (dryRun || hooks.hooks().isEmpty()) {
-                return planned(wanted.get(), operations, transaction, () -> wishes.of(reader.read(), report));
+                return planned(wanted.get(), operations, transaction, () -> anew(wishes, reader, report));
             }
             // Hooks stop those who use the GPUs, so they count only afterwards.
             MigDecision decision = plan(wanted.get(), operations, false);
             if (!(decision instanceof MigDecision.Planned(MigPlan plan)) || plan.isEmpty()) {
-                return decided(decision, transaction);
+                return decided(decision, transaction, false);
             }
             MigHooks runner = new MigHooks(hooks, new SystemCommandRunner(), variables, shell.err()::println);
-            return withHooks(
-                    runner, plan, wanted.get(), operations, transaction, () -> wishes.of(reader.read(), report));
+            return withHooks(runner, plan, wanted.get(), operations, transaction, () -> anew(wishes, reader, report));
         }
+    }
+
+    private Optional<List<Wanted>> anew(Wishes wishes, MigReader reader, Report report)
+            throws MigReader.UnreadableException, InterruptedException {
+        Optional<List<Wanted>> wanted = wishes.of(reader.read(), report);
+        if (wanted.isEmpty()) {
+            problems(report);
+        }
+        return wanted;
     }
 
     /** What is wanted of the GPUs as they are by now; empty when that is impossible, which is then reported. */
@@ -186,16 +195,27 @@ final class MigChange {
             boolean inUse = reasons.stream().allMatch(MigRefusal.InUse.class::isInstance);
             return refused(reasons, "", inUse ? plan(wanted, operations, false) : decision);
         }
-        int code = decided(decision, transaction);
-        boolean more = skipReset
-                && !modeOnly
-                && !dryRun
-                && code == ExitCode.OK.code()
-                && decision instanceof MigDecision.Planned(MigPlan plan)
-                && plan.needsRestart();
+        List<MigGpu> modeFirst = ModeFirst.of(wanted);
+        if (dryRun) {
+            modeFirst.forEach(gpu -> tell("GPU " + gpu.index() + " (" + gpu.id()
+                    + ") tells what it can be split into when MIG is on; the rest is planned then"));
+        }
         // A mode that might have stayed pending has come into force.
-        Optional<List<Wanted>> rest = more ? anew.wanted() : Optional.empty();
-        return rest.isEmpty() ? code : planned(rest.get(), operations, transaction, anew);
+        boolean pended = skipReset && decision instanceof MigDecision.Planned(MigPlan plan) && plan.needsRestart();
+        boolean more = !modeOnly && !dryRun && (!modeFirst.isEmpty() || pended);
+        int code = decided(decision, transaction, more);
+        if (!more || code != ExitCode.OK.code()) {
+            return code;
+        }
+        Optional<List<Wanted>> rest = anew.wanted();
+        int next = rest.isEmpty() ? ExitCode.FAILURE.code() : planned(rest.get(), operations, transaction, anew);
+        if (next != ExitCode.OK.code() && !modeFirst.isEmpty()) {
+            tell("MIG is turned off again: "
+                    + ModeFirst.takeBack(modeFirst, operations, transaction)
+                            .map(MigOutcome::message)
+                            .orElse("not possible, a GPU is in use"));
+        }
+        return next;
     }
 
     private MigDecision plan(List<Wanted> wanted, MigOperations operations, boolean withUse)
@@ -217,10 +237,11 @@ final class MigChange {
         return MigPlanner.plan(requests);
     }
 
-    private int decided(MigDecision decision, MigTransaction transaction) throws InterruptedException {
+    /** @param more whether this is the first part of it: a program is told of the last one */
+    private int decided(MigDecision decision, MigTransaction transaction, boolean more) throws InterruptedException {
         return switch (decision) {
             case MigDecision.Refused refused -> refused(refused.reasons(), "", refused);
-            case MigDecision.Planned(MigPlan plan) -> dryRun ? shown(plan) : carriedOut(plan, transaction);
+            case MigDecision.Planned(MigPlan plan) -> dryRun ? shown(plan) : carriedOut(plan, transaction, more);
         };
     }
 
@@ -310,12 +331,15 @@ final class MigChange {
         out.endArray();
     }
 
-    private int carriedOut(MigPlan plan, MigTransaction transaction) throws InterruptedException {
+    private int carriedOut(MigPlan plan, MigTransaction transaction, boolean more) throws InterruptedException {
         MigOutcome outcome = transaction.apply(plan);
         boolean modeRefused =
                 outcome instanceof MigOutcome.RolledBack back && back.why() == MigOutcome.Why.MODE_REFUSED;
         String message = outcome.message() + (modeRefused ? WHO_HOLDS : "");
         boolean ok = outcome instanceof MigOutcome.Done done && (!done.restartNeeded() || (skipReset && modeOnly));
+        if (json && more && ok) {
+            return ExitCode.OK.code();
+        }
         if (json) {
             JsonWriter out = JsonWriter.pretty()
                     .beginObject()

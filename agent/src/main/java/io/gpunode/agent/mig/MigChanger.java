@@ -117,7 +117,20 @@ final class MigChanger {
                 return failed("the layout names GPUs by index, and " + uncounted);
             }
             Optional<MigConfigWishes> wishes = MigConfigWishes.of(entries, gpus, report);
-            return wishes.isEmpty() ? failed(text(report)) : apply(wishes.get(), operations, transaction, beginning);
+            if (wishes.isEmpty()) {
+                return failed(text(report));
+            }
+            Result result = apply(wishes.get(), operations, transaction, beginning);
+            List<MigGpu> modeFirst = ModeFirst.of(wishes.get().gpus());
+            if (modeFirst.isEmpty() || !(result instanceof Result.Done(int turnedOn, var _))) {
+                return result;
+            }
+            return rest(
+                    change(layout, order, uncounted, operations, beginning),
+                    turnedOn,
+                    modeFirst,
+                    operations,
+                    transaction);
         } catch (MigOperationException e) {
             if (e.kind() == MigOperationException.Kind.IN_USE) {
                 return new Result.InUse(e.text());
@@ -126,6 +139,25 @@ final class MigChanger {
         } catch (MigReader.UnreadableException e) {
             return failed(String.valueOf(e.getMessage()));
         }
+    }
+
+    /** What came of the rest of a change that had to turn MIG on first. */
+    private static Result rest(
+            Result rest, int turnedOn, List<MigGpu> modeFirst, MigOperations operations, MigTransaction transaction)
+            throws MigOperationException, InterruptedException {
+        return switch (rest) {
+            case Result.Done(int steps, Map<GpuId, Integer> devices) -> new Result.Done(turnedOn + steps, devices);
+            case Result.InUse _, Result.Failed _ -> {
+                Optional<MigOutcome> back = ModeFirst.takeBack(modeFirst, operations, transaction);
+                if (back.isEmpty() || !(back.get() instanceof MigOutcome.Done)) {
+                    LOG.warn(
+                            "MIG was turned on for a change that failed, and stays on",
+                            "reason",
+                            back.map(MigOutcome::message).orElse("a GPU is in use"));
+                }
+                yield rest;
+            }
+        };
     }
 
     /** Ends what an earlier change has left; why that is impossible, or empty. */

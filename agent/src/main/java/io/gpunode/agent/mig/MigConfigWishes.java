@@ -14,7 +14,8 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * What a layout of a configuration file wants of each GPU of a node.
+ * What a layout of a configuration file wants of each GPU of a node. Where that cannot be told before MIG is on, it is that for now: see
+ * {@link ModeFirst}.
  *
  * @param gpus every GPU, in PCI order
  */
@@ -109,6 +110,9 @@ public record MigConfigWishes(List<Wanted> gpus) {
                         gpu.label() + ", " + gpu.name() + ", has no MIG",
                         "leave it out with device-filter or devices");
                 return new MigWish.Devices(devices);
+            }
+            if (!entry.devices().isEmpty() && ModeFirst.isNeeded(gpu)) {
+                return new MigWish.ModeOnly();
             }
             for (MigConfigFile.Devices wanted : entry.devices()) {
                 kind(gpu, wanted).ifPresent(kind -> devices.merge(kind, wanted.count(), Integer::sum));

@@ -340,6 +340,42 @@ class MigChangeCommandsTest {
     }
 
     @Test
+    void aDriverThatTellsNoProfilesWhileMigIsOffIsToldToTurnItOnFirst() throws Exception {
+        try (SimulatedMigNode _ =
+                SimulatedMigNode.of(root, Chip.A100_80, Chip.H100).apply("set gpu=all mig-silent=on")) {
+            assertThat(run("plan", "-c", "mixed").err()).contains("tells what it can be split into when MIG is on");
+
+            // When
+            ExitCode code = code("apply", "-c", "mixed");
+
+            // Then
+            assertThat(code).isEqualTo(ExitCode.OK);
+            assertThat(code("assert", "-c", "mixed")).isEqualTo(ExitCode.OK);
+        }
+    }
+
+    @Test
+    void aModeThatWasTurnedOnFirstIsTurnedOffAgainWhenTheRestDoesNotFit() throws Exception {
+        try (SimulatedMigNode node =
+                SimulatedMigNode.of(root, Chip.A100_80, Chip.H100).apply("set gpu=all mig-silent=on")) {
+            // When
+            Terminal terminal = run("apply", "-c", "too-much");
+
+            // Then
+            assertThat(terminal.err())
+                    .contains("cannot be split into 2 x 3g.40gb, 1 x 1g.10gb")
+                    .contains("MIG is turned off again: 1 step done");
+            assertThat(node.read()
+                            .getFirst()
+                            .geometry()
+                            .asOptional()
+                            .orElseThrow()
+                            .enabled())
+                    .isFalse();
+        }
+    }
+
+    @Test
     void aResetThatIsSkippedAndNotNeededIsNoObstacle() throws Exception {
         try (SimulatedMigNode _ = SimulatedMigNode.of(root, Chip.A100_80, Chip.H100)) {
             // When

@@ -365,9 +365,10 @@ class HealthKeeperTest {
         assertThat(verdict.health()).isInstanceOf(GpuHealth.Healthy.class);
         assertThat(verdict.migDevice(Snapshots.migDevice(0, 0, "3g.40gb").id())).isInstanceOf(GpuHealth.Healthy.class);
         assertThat(verdict.migDevice(Snapshots.migDevice(0, 1, "3g.40gb").id()))
-                .isInstanceOfSatisfying(GpuHealth.Unhealthy.class, health -> assertThat(
-                                health.findings().getFirst().reason())
-                        .contains("a memory of the chip (SRAM)"));
+                .isInstanceOfSatisfying(
+                        GpuHealth.Unhealthy.class,
+                        health -> assertThat(health.findings().getFirst().reason())
+                                .contains("a memory of the chip (SRAM)"));
     }
 
     @Test

@@ -792,6 +792,35 @@ class MigManagerTest {
         assertThat(manager.status().state()).isEqualTo(State.SUCCESS);
     }
 
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whereProfilesAreToldOnlyWithMigOnItIsTurnedOnFirstAndOffAgainWhenTheRestFails(boolean fails) throws Exception {
+        // Given
+        Path file = root.resolve("mig.yaml");
+        Files.writeString(file, """
+                version: v1
+                mig-configs:
+                  off: [{devices: all, mig-enabled: false}]
+                  mine: [{devices: [0], mig-enabled: true, mig-devices: {"7g.80gb": 1}}]
+                """);
+        labels.set("off");
+        MigManager manager = manager(new AgentConfig.Mig(true, "", file.toString(), MigWhileInUse.FAILED));
+        manager.turn();
+        model.silent();
+        operations.fault(Fault.FAILS, fails ? 3 : 0);
+
+        // When
+        labels.set("mine");
+        manager.turn();
+        time.advance(MigManager.SETTLE);
+        manager.turn();
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(fails ? State.FAILED : State.SUCCESS);
+        assertThat(model.layouts().getFirst().enabled()).isEqualTo(!fails);
+        assertThat(model.layouts().getFirst().instances()).hasSize(fails ? 0 : 1);
+    }
+
     @Test
     void aGpuThatCouldNotBeBroughtBackIsNotOfferedAndDoesNotHoldUpTheOthers() throws Exception {
         // Given

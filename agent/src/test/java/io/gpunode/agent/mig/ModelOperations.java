@@ -13,6 +13,7 @@ import java.util.Objects;
 final class ModelOperations implements MigOperations {
     private final Map<GpuId, ModelGpu> boards = new LinkedHashMap<>();
     private final Map<GpuId, MigGpu> identities = new LinkedHashMap<>();
+    private boolean silent;
     private final Map<GpuId, MigUse> uses = new LinkedHashMap<>();
 
     ModelOperations(MigChips chip, MigGpu... gpus) {
@@ -20,6 +21,11 @@ final class ModelOperations implements MigOperations {
             boards.put(gpu.id(), new ModelGpu(chip, gpu.geometry().asOptional().orElseThrow()));
             identities.put(gpu.id(), gpu);
         }
+    }
+
+    /** The driver tells no profiles while MIG is off. */
+    void silent() {
+        silent = true;
     }
 
     void used(GpuId gpu, MigUse.Holder... holders) {
@@ -45,7 +51,7 @@ final class ModelOperations implements MigOperations {
         return Objects.requireNonNull(all.get(gpu), () -> "no board " + gpu);
     }
 
-    private static MigGpu with(MigGpu gpu, MigGeometry geometry) {
+    private MigGpu with(MigGpu gpu, MigGeometry geometry) {
         return new MigGpu(
                 gpu.id(),
                 gpu.index(),
@@ -56,7 +62,7 @@ final class ModelOperations implements MigOperations {
                 gpu.architecture(),
                 gpu.passThrough(),
                 Reading.of(geometry),
-                gpu.profiles());
+                silent && !geometry.enabled() ? new Reading.Failed<>("MIG is off") : gpu.profiles());
     }
 
     @Override
