@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
@@ -50,7 +51,7 @@ class OwnPodsTest {
 
         // When
         harness.turnUntil(() -> pods.current().size() == 3);
-        harness.turnUntil(() -> pods.current().get("u2").ended());
+        harness.turnUntil(() -> Objects.requireNonNull(pods.current().get("u2")).ended());
 
         // Then
         assertThat(pods.current().get("u1"))
@@ -89,7 +90,7 @@ class OwnPodsTest {
 
         // Then
         assertThat(pods.current()).containsOnlyKeys("0123abcd");
-        assertThat(pods.current().get("0123abcd").uid()).isEqualTo("u1");
+        assertThat(Objects.requireNonNull(pods.current().get("0123abcd")).uid()).isEqualTo("u1");
     }
 
     @Test

@@ -38,7 +38,6 @@ class ScrapeIT {
 
     @BeforeAll
     static void scrape(@TempDir Path folder) throws Exception {
-        prometheus = null;
         node = new MonitoredNode(
                 folder,
                 "8xa100-80gb-mig",

@@ -227,7 +227,7 @@ class RealClusterIT {
                                 + String.join(
                                         "\n",
                                         page.stream()
-                                                .filter(line -> line.contains(uuid) && line.contains("namespace=")
+                                                .filter(line -> (line.contains(uuid) && line.contains("namespace="))
                                                         || line.startsWith("gpu_node_agent_container_m"))
                                                 .toList());
             });
