@@ -184,7 +184,7 @@ final class HealthStatus {
     }
 
     private static double allowedReplays(GpuSample sample) {
-        int generation = (int) Math.clamp(number(sample, Quantity.PCIE_LINK_GENERATION), 1, GIGATRANSFERS.length);
+        int generation = Math.clamp(number(sample, Quantity.PCIE_LINK_GENERATION), 1, GIGATRANSFERS.length);
         long lanes = Math.max(1, number(sample, Quantity.PCIE_LINK_WIDTH));
         return Math.max(1, GIGATRANSFERS[generation - 1] * lanes * REPLAYS_IN_A_MINUTE);
     }

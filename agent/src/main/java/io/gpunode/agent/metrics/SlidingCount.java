@@ -47,6 +47,6 @@ final class SlidingCount {
     }
 
     private static int place(long slot) {
-        return (int) Math.floorMod(slot, SLOTS);
+        return Math.floorMod(slot, SLOTS);
     }
 }
