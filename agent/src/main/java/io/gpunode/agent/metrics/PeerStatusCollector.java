@@ -49,12 +49,7 @@ final class PeerStatusCollector implements Collector {
     }
 
     private void write(
-            MetricFamily shown,
-            DeviceSeries device,
-            Topology topology,
-            int row,
-            List<Gpu> gpus,
-            ExpositionWriter out) {
+            MetricFamily shown, DeviceSeries device, Topology topology, int row, List<Gpu> gpus, ExpositionWriter out) {
         for (int i = 0; i < gpus.size(); i++) {
             int column = topology.gpus().indexOf(gpus.get(i).id());
             int status = column < 0 || column == row ? -1 : topology.peerStatus()[row][column];
