@@ -337,6 +337,7 @@ public final class ConfigSchema {
     static final Setting<Duration> XID_WINDOW = own(
                     "sampling.xidWindow", interval(Duration.ofSeconds(1), Duration.ofDays(7)), Duration.ofMinutes(5))
             .flag("xid-count-window-size", Meaning.MILLISECONDS)
+            .flag("-x", Meaning.MILLISECONDS)
             .environment("DCGM_EXPORTER_XID_COUNT_WINDOW_SIZE", Meaning.MILLISECONDS)
             .live()
             .describedAs("The window of `DCGM_EXP_XID_ERRORS_COUNT`.");

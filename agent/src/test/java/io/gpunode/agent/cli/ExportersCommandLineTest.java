@@ -115,6 +115,8 @@ class ExportersCommandLineTest {
                 "enable-exporter-metrics, -, DCGM_EXPORTER_ENABLE_EXPORTER_METRICS, true",
                 "watch-max-keep-age, -, DCGM_EXPORTER_WATCH_MAX_KEEP_AGE, 10m",
                 "health-require-gpus, -, DCGM_EXPORTER_HEALTH_REQUIRE_GPUS, true",
+                "xid-count-window-size, x, DCGM_EXPORTER_XID_COUNT_WINDOW_SIZE, 300000",
+                "clock-events-count-window-size, -, DCGM_EXPORTER_CLOCK_EVENTS_COUNT_WINDOW_SIZE, 300000",
                 "watch-max-keep-samples, -, DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES, 0"
             })
     void everyFlagAndItsVariableAreTaken(String flag, String shortFlag, String variable, String value) {

@@ -209,9 +209,7 @@ class FieldSamplingTest {
             for (int link = 0; link < sample.links(); link++) {
                 sent += sample.value(LinkQuantity.SENT_KIBIBYTES, link);
             }
-            assertThat(sent)
-                    .isCloseTo(
-                            sample.value(Quantity.NVLINK_SENT_KIBIBYTES), within(18L));
+            assertThat(sent).isCloseTo(sample.value(Quantity.NVLINK_SENT_KIBIBYTES), within(18L));
         }
     }
 
@@ -267,7 +265,9 @@ class FieldSamplingTest {
 
             // Then
             assertThat(before.texts()).isEmpty();
-            assertThat(gpu.texts()).containsKeys(BoardText.INFOROM_IMAGE_VERSION).containsEntry(BoardText.BRAND, "NVIDIA RTX");
+            assertThat(gpu.texts())
+                    .containsKeys(BoardText.INFOROM_IMAGE_VERSION)
+                    .containsEntry(BoardText.BRAND, "NVIDIA RTX");
         }
     }
 }

@@ -127,13 +127,14 @@ class FieldChoicesTest {
     }
 
     @Test
-    void aFileWithProfilingIsTaken() throws Exception {
+    void aFileWithProfilingAndTheExportersOwnMetricsIsTaken() throws Exception {
         // When
         LoadedConfig loaded = load("dcp-metrics-included.csv");
 
         // Then
-        assertThat(loaded.config().metrics().fields()).hasSize(7);
-        assertThat(loaded.notices()).isEmpty();
+        assertThat(loaded.config().metrics().fields()).hasSize(9);
+        assertThat(loaded.notices().stream().map(Problem::what))
+                .containsExactly("\"DCGM_EXP_XID_ERRORS_COUNT\" is no counter: its value can fall");
     }
 
     @Test
