@@ -154,7 +154,9 @@ final class DeviceSampler implements AutoCloseable {
         }
         if (ofLinks.contains(LinkQuantity.MEGABYTES_PER_SECOND)
                 || ofLinks.contains(LinkQuantity.SENT_MEGABYTES_PER_SECOND)
-                || ofLinks.contains(LinkQuantity.RECEIVED_MEGABYTES_PER_SECOND)) {
+                || ofLinks.contains(LinkQuantity.RECEIVED_MEGABYTES_PER_SECOND)
+                || ofLinks.contains(LinkQuantity.SENT_BYTES_PER_SECOND)
+                || ofLinks.contains(LinkQuantity.RECEIVED_BYTES_PER_SECOND)) {
             ofLinks.add(LinkQuantity.SENT_KIBIBYTES);
             ofLinks.add(LinkQuantity.RECEIVED_KIBIBYTES);
         }
@@ -309,6 +311,8 @@ final class DeviceSampler implements AutoCloseable {
             byte none = absentOf(
                     linkStatuses[base + LinkQuantity.SENT_KIBIBYTES.ordinal()],
                     linkStatuses[base + LinkQuantity.RECEIVED_KIBIBYTES.ordinal()]);
+            setRate(link, LinkQuantity.SENT_BYTES_PER_SECOND, rates.bytesPerSecond(sent(link)), none);
+            setRate(link, LinkQuantity.RECEIVED_BYTES_PER_SECOND, rates.bytesPerSecond(received(link)), none);
             setRate(link, LinkQuantity.SENT_MEGABYTES_PER_SECOND, rates.megabytesPerSecond(sent(link)), none);
             setRate(link, LinkQuantity.RECEIVED_MEGABYTES_PER_SECOND, rates.megabytesPerSecond(received(link)), none);
             setRate(

@@ -57,6 +57,13 @@ final class LinkRates {
         return grown[one] == UNKNOWN || grown[other] == UNKNOWN ? UNKNOWN : rate(grown[one] + grown[other]);
     }
 
+    /** The rate of a counter of KiB in bytes, or {@link #UNKNOWN}. */
+    long bytesPerSecond(int counter) {
+        return grown[counter] == UNKNOWN || elapsedNanos <= 0
+                ? UNKNOWN
+                : (long) (grown[counter] * 1024.0 / (elapsedNanos / 1e9));
+    }
+
     private long rate(long kibibytes) {
         return kibibytes == UNKNOWN || elapsedNanos <= 0 ? UNKNOWN : rate(kibibytes, elapsedNanos);
     }

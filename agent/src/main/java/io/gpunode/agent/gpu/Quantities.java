@@ -275,7 +275,11 @@ final class Quantities {
             case DATA_LINK_REPLAYS -> new NvmlQuery.Field(161, link);
             case DATA_LINK_RECOVERIES -> new NvmlQuery.Field(162, link);
             case DATA_LINK_CRC_ERRORS -> new NvmlQuery.Field(163, link);
-            case SENT_MEGABYTES_PER_SECOND, RECEIVED_MEGABYTES_PER_SECOND, MEGABYTES_PER_SECOND -> null;
+            case SENT_MEGABYTES_PER_SECOND,
+                    RECEIVED_MEGABYTES_PER_SECOND,
+                    MEGABYTES_PER_SECOND,
+                    SENT_BYTES_PER_SECOND,
+                    RECEIVED_BYTES_PER_SECOND -> null;
         };
     }
 

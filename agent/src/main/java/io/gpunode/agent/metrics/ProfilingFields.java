@@ -2,7 +2,8 @@ package io.gpunode.agent.metrics;
 
 /**
  * The rows of the catalogue that profiling feeds: DCGM's, and under names of the agent's own what GPM knows and DCGM has no field for. Rates are
- * gauges, also those that a counters file may call counters. Columns as in {@link FieldTable}; the id 0 is of rows that DCGM has no number for.
+ * gauges, also those that a counters file may call counters. Those of single NVLinks are the growth of NVML's counters, which chips without
+ * profiling have, too. Columns as in {@link FieldTable}; the id 0 is of rows that DCGM has no number for.
  */
 final class ProfilingFields {
     static final String ROWS = """
@@ -50,6 +51,10 @@ final class ProfilingFields {
               DCGM_FI_PROF_FP64_CYCLES_ACTIVE_TOTAL | 1094 | counter | instance | FP64_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP64 pipe was busy, since the machine was started.
               DCGM_FI_PROF_FP32_CYCLES_ACTIVE_TOTAL | 1095 | counter | instance | FP32_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP32 pipe was busy, since the machine was started.
               DCGM_FI_PROF_FP16_CYCLES_ACTIVE_TOTAL | 1096 | counter | instance | FP16_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP16 pipe was busy, since the machine was started.
+              DCGM_FI_PROF_NVLINK_L*_TX_BYTES | 1040,1042,1044,1046,1048,1050,1052,1054,1056,1058,1060,1062,1064,1066,1068,1070,1072,1074 | gauge | board | link * SENT_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that NVLink * sends, in bytes per second.
+              DCGM_FI_PROF_NVLINK_L*_RX_BYTES | 1041,1043,1045,1047,1049,1051,1053,1055,1057,1059,1061,1063,1065,1067,1069,1071,1073,1075 | gauge | board | link * RECEIVED_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that NVLink * receives, in bytes per second.
+              DCGM_FI_PROF_NVLINK_TX_BYTES_PER_LINK | 1532 | gauge | link | SENT_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink sends, in bytes per second.
+              DCGM_FI_PROF_NVLINK_RX_BYTES_PER_LINK | 1533 | gauge | link | RECEIVED_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink receives, in bytes per second.
             """;
 
     private ProfilingFields() {}

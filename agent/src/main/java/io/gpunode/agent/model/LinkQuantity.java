@@ -17,6 +17,10 @@ public enum LinkQuantity {
     RECEIVED_MEGABYTES_PER_SECOND,
     /** Payload rate both ways, MB/s; needs two samples. Computed, not read. */
     MEGABYTES_PER_SECOND,
+    /** Payload rate; needs two samples. Computed, not read. */
+    SENT_BYTES_PER_SECOND,
+    /** Payload rate; needs two samples. Computed, not read. */
+    RECEIVED_BYTES_PER_SECOND,
     CRC_FLIT_ERRORS,
     CRC_DATA_ERRORS,
     REPLAY_ERRORS,

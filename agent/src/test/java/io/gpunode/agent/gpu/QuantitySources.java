@@ -31,8 +31,8 @@ public final class QuantitySources {
     /** Of a quantity of an NVLink. */
     public static String of(LinkQuantity quantity) {
         return switch (quantity) {
-            case SENT_MEGABYTES_PER_SECOND -> "growth of field 138 of the link";
-            case RECEIVED_MEGABYTES_PER_SECOND -> "growth of field 139 of the link";
+            case SENT_MEGABYTES_PER_SECOND, SENT_BYTES_PER_SECOND -> "growth of field 138 of the link";
+            case RECEIVED_MEGABYTES_PER_SECOND, RECEIVED_BYTES_PER_SECOND -> "growth of field 139 of the link";
             case MEGABYTES_PER_SECOND -> "growth of fields 138 and 139 of the link";
             case CRC_FLIT_ERRORS, CRC_DATA_ERRORS, REPLAY_ERRORS, RECOVERY_ERRORS ->
                 query(Quantities.ofLink(quantity, 0)) + " and those of further links, from link 12 on "

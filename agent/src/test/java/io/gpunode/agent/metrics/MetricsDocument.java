@@ -164,7 +164,7 @@ final class MetricsDocument {
         List<List<Field>> families = new ArrayList<>();
         String before = "";
         for (Field field : fields) {
-            String pattern = field.name().replaceAll("\\d+(?=_TOTAL$|_ACTIVE$|_active_ratio$|$)", "*");
+            String pattern = field.name().replaceAll("\\d+(?=_TOTAL$|_[TR]X_BYTES$|_ACTIVE$|_active_ratio$|$)", "*");
             if (pattern.indexOf('*') >= 0 && pattern.equals(before)) {
                 families.getLast().add(field);
             } else {
