@@ -230,6 +230,8 @@ class StatusPageIT {
     }
 
     private String serve(AdminStates states) throws IOException {
+        // Before the server registers its loop: heartbeats are as old as this clock says.
+        states.now = SystemTime.monotonic().now();
         AdminServer started = new AdminServer(
                 new AgentConfig.Http(List.of("127.0.0.1:0"), false, "", "", LIMIT, LIMIT, 16),
                 states.build(SystemTime.monotonic()),
@@ -238,7 +240,6 @@ class StatusPageIT {
                 SystemTime.wall());
         started.start();
         server = started;
-        states.now = SystemTime.monotonic().now();
         return "http://127.0.0.1:" + started.address().getPort() + "/";
     }
 
