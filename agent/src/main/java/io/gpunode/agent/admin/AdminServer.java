@@ -234,6 +234,10 @@ public final class AdminServer implements Service {
                 return bound.channel();
             }
             refused = refused == null ? bound.cause() : refused;
+            if (error(bound.cause()) == EADDRINUSE) {
+                // Without IPv6 the next one is tried; half of a port that somebody else holds would only mislead.
+                break;
+            }
         }
         throw refusal(address, refused);
     }
@@ -385,9 +389,13 @@ public final class AdminServer implements Service {
                 .getNow();
     }
 
+    /** The errno of a refusal of the kernel; 0 for anything else. */
+    private static int error(@Nullable Throwable cause) {
+        return cause instanceof Errors.NativeIoException refused ? -refused.expectedErr() : 0;
+    }
+
     private static IOException refusal(ListenAddress address, @Nullable Throwable cause) {
-        int error = cause instanceof Errors.NativeIoException refused ? -refused.expectedErr() : 0;
-        String text = switch (error) {
+        String text = switch (error(cause)) {
             case EADDRINUSE ->
                 "address in use: " + address + "; see what holds it: ss -ltnp 'sport = :" + address.port()
                         + "'; or set http.listen";

@@ -13,6 +13,7 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.UnixDomainSocketAddress;
@@ -99,6 +100,18 @@ class ListeningTest {
         // When / Then
         assertThatThrownBy(second::start).hasMessageStartingWith("address in use: 127.0.0.1:");
         second.stop(LIMIT);
+    }
+
+    @Test
+    void takesNoHalfOfAPortThatSomebodyElseHolds() throws IOException {
+        // Given
+        assumeThat(hasIpv6()).as("this machine has IPv6").isTrue();
+        try (ServerSocket holder = new ServerSocket(0, 1, InetAddress.getByName("::1"))) {
+            server = server("", ":" + holder.getLocalPort());
+
+            // When / Then
+            assertThatThrownBy(server::start).hasMessageStartingWith("address in use: [::]:" + holder.getLocalPort());
+        }
     }
 
     @Test
