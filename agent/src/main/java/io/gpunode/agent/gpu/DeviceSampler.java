@@ -93,6 +93,7 @@ final class DeviceSampler implements AutoCloseable {
         takeSums();
         takeMemoryShare();
         profiling.copyTo(values, statuses);
+        profiling.copyLinksTo(linkValues, linkStatuses);
         return readings.linkQuantities().isEmpty()
                 ? GpuSample.copyOf(values, statuses, wall.millis())
                 : GpuSample.copyOf(values, statuses, linkValues, linkStatuses, wall.millis());

@@ -60,6 +60,7 @@ public final class GpuProbe {
     // Owned by the lane's thread.
     private @Nullable DeviceSampler sampler;
     private @Nullable ProfilingSampler profiling;
+    private int linkCount;
     private List<DeviceSampler> migSamplers = List.of();
     /** Of each MIG device's GPU instance; those of one instance are the same object. */
     private List<ProfilingSampler> migProfiling = List.of();
@@ -196,7 +197,8 @@ public final class GpuProbe {
 
     private void openSampler(NvmlDevice found) {
         closeSampler();
-        sampler = new DeviceSampler(lane, record, wall, nvml, found, true, links(found));
+        linkCount = links(found);
+        sampler = new DeviceSampler(lane, record, wall, nvml, found, true, linkCount);
         presentBefore = 0;
     }
 
@@ -232,13 +234,13 @@ public final class GpuProbe {
     private void openProfiling(IdentityReader.Identified found) {
         closeProfiling();
         boolean split = !found.migDevices().isEmpty();
-        profiling = new ProfilingSampler(lane, record, nvml, found.device(), -1, split);
+        profiling = new ProfilingSampler(lane, record, nvml, found.device(), -1, split, linkCount);
         Map<Integer, ProfilingSampler> ofInstance = new HashMap<>();
         List<ProfilingSampler> opened = new ArrayList<>(found.migDevices().size());
         for (GpuIdentity.Mig mig : found.identity().migDevices()) {
             opened.add(ofInstance.computeIfAbsent(
                     mig.gpuInstanceId(),
-                    instance -> new ProfilingSampler(lane, record, nvml, found.device(), instance, true)));
+                    instance -> new ProfilingSampler(lane, record, nvml, found.device(), instance, true, 0)));
         }
         migProfiling = List.copyOf(opened);
     }

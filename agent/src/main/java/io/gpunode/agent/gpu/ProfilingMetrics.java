@@ -1,5 +1,6 @@
 package io.gpunode.agent.gpu;
 
+import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.Quantity;
 import java.util.List;
 
@@ -21,6 +22,27 @@ final class ProfilingMetrics {
      * @param ofBoard whether it is of the GPU as a whole, and a GPU instance has none
      */
     record Source(Quantity quantity, int metricId, double factor, boolean ofBoard) {}
+
+    /**
+     * One quantity of each NVLink. Received comes before sent in GPM, so that the metrics of a link are every other one.
+     *
+     * @param first GPM's number of it for link 0
+     * @param later GPM's number of it for link 18: links from there on came with a later header
+     * @param factor what GPM's number is multiplied with
+     */
+    record LinkSource(LinkQuantity quantity, int first, int later, double factor) {
+        int metricId(int link) {
+            return link < FIRST_LATER_LINK ? first + 2 * link : later + 2 * (link - FIRST_LATER_LINK);
+        }
+    }
+
+    private static final int FIRST_LATER_LINK = 18;
+
+    private static final List<LinkSource> OF_LINKS = List.of(
+            new LinkSource(LinkQuantity.PROFILED_RECEIVED_BYTES_PER_SECOND, 62, 212, MEBIBYTE),
+            new LinkSource(LinkQuantity.PROFILED_SENT_BYTES_PER_SECOND, 63, 213, MEBIBYTE),
+            new LinkSource(LinkQuantity.PROFILED_RECEIVED_BYTES, 261, 297, 1),
+            new LinkSource(LinkQuantity.PROFILED_SENT_BYTES, 262, 298, 1));
 
     private static final List<Source> ALL = List.of(
             share(Quantity.GRAPHICS_ENGINE_ACTIVE, 1),
@@ -91,6 +113,11 @@ final class ProfilingMetrics {
     /** All of them. */
     static List<Source> all() {
         return ALL;
+    }
+
+    /** Those of each NVLink. */
+    static List<LinkSource> ofLinks() {
+        return OF_LINKS;
     }
 
     private static Source share(Quantity quantity, int metricId) {

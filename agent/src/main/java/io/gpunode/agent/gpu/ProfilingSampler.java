@@ -1,6 +1,7 @@
 package io.gpunode.agent.gpu;
 
 import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.WantedReadings;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
@@ -21,6 +22,7 @@ final class ProfilingSampler implements AutoCloseable {
     private static final long SHORTEST_NANOS = 100_000_000;
 
     private static final List<ProfilingMetrics.Source> ALL = ProfilingMetrics.all();
+    private static final List<ProfilingMetrics.LinkSource> OF_LINKS = ProfilingMetrics.ofLinks();
 
     private final Lane lane;
     private final CallRecord record;
@@ -28,12 +30,12 @@ final class ProfilingSampler implements AutoCloseable {
     private final NvmlDevice gpu;
     private final int gpuInstanceId;
     private final boolean split;
-    /** Of everything that there is; what is not asked for stays not read. */
-    private final long[] values = new long[ALL.size()];
+    /** Of everything that there is, then of each link in turn; what is not asked for stays not read. */
+    private final long[] values;
 
-    private final byte[] statuses = new byte[ALL.size()];
+    private final byte[] statuses;
     private @Nullable WantedReadings wanted;
-    /** What is asked for, as places in the list of all. */
+    /** What is asked for, as places among the values. */
     private int[] asked = {};
 
     private @Nullable NvmlGpmSampler metrics;
@@ -47,14 +49,18 @@ final class ProfilingSampler implements AutoCloseable {
      * @param gpu the GPU, also for one of its instances
      * @param gpuInstanceId of a GPU instance, else -1
      * @param split whether the GPU has GPU instances, which are asked for what is theirs then
+     * @param links how many NVLinks it has; 0 for a GPU instance
      */
-    ProfilingSampler(Lane lane, CallRecord record, Nvml nvml, NvmlDevice gpu, int gpuInstanceId, boolean split) {
+    ProfilingSampler(
+            Lane lane, CallRecord record, Nvml nvml, NvmlDevice gpu, int gpuInstanceId, boolean split, int links) {
         this.lane = lane;
         this.record = record;
         this.nvml = nvml;
         this.gpu = gpu;
         this.gpuInstanceId = gpuInstanceId;
         this.split = split;
+        this.values = new long[ALL.size() + links * OF_LINKS.size()];
+        this.statuses = new byte[values.length];
     }
 
     /**
@@ -94,9 +100,8 @@ final class ProfilingSampler implements AutoCloseable {
     /** From now on other readings; averages over what was not sampled yet begin anew. */
     private void want(WantedReadings readings) {
         wanted = readings;
-        int[] next = IntStream.range(0, ALL.size())
-                .filter(place ->
-                        offers(ALL.get(place)) && readings.wants(ALL.get(place).quantity()))
+        int[] next = IntStream.range(0, values.length)
+                .filter(place -> isWanted(place, readings))
                 .toArray();
         if (Arrays.equals(next, asked)) {
             return;
@@ -113,13 +118,32 @@ final class ProfilingSampler implements AutoCloseable {
         }
     }
 
+    private boolean isWanted(int place, WantedReadings readings) {
+        return place < ALL.size()
+                ? offers(ALL.get(place)) && readings.wants(ALL.get(place).quantity())
+                : readings.wants(ofLink(place).quantity());
+    }
+
+    /** What a place behind those of the whole is, of the link that {@link #link} tells. */
+    private static ProfilingMetrics.LinkSource ofLink(int place) {
+        return OF_LINKS.get((place - ALL.size()) % OF_LINKS.size());
+    }
+
+    private static int link(int place) {
+        return (place - ALL.size()) / OF_LINKS.size();
+    }
+
+    private static int metricId(int place) {
+        return place < ALL.size() ? ALL.get(place).metricId() : ofLink(place).metricId(link(place));
+    }
+
     private boolean offers(ProfilingMetrics.Source source) {
         boolean instance = gpuInstanceId >= 0;
         return source.ofBoard() ? !instance : instance || !split;
     }
 
     private void open() {
-        int[] ids = Arrays.stream(asked).map(place -> ALL.get(place).metricId()).toArray();
+        int[] ids = Arrays.stream(asked).map(ProfilingSampler::metricId).toArray();
         try {
             if (lane.call(CallGroup.GPM, "nvmlGpmQueryDeviceSupport", () -> nvml.gpmSupported(gpu))) {
                 metrics =
@@ -136,18 +160,23 @@ final class ProfilingSampler implements AutoCloseable {
     private void take() {
         for (int i = 0; i < asked.length; i++) {
             int place = asked[i];
-            ProfilingMetrics.Source source = ALL.get(place);
             values[place] = 0;
             if (codes[i] != 0) {
                 statuses[place] = absence(codes[i]);
             } else if (Double.isNaN(raw[i])) {
                 statuses[place] = GpuSample.FAILED;
             } else {
-                double value = raw[i] * source.factor();
-                values[place] = source.quantity().isFraction() ? Double.doubleToRawLongBits(value) : (long) value;
+                values[place] = place < ALL.size()
+                        ? bits(ALL.get(place), raw[i])
+                        : (long) (raw[i] * ofLink(place).factor());
                 statuses[place] = GpuSample.PRESENT;
             }
         }
+    }
+
+    private static long bits(ProfilingMetrics.Source source, double given) {
+        double value = given * source.factor();
+        return source.quantity().isFraction() ? Double.doubleToRawLongBits(value) : (long) value;
     }
 
     private static byte absence(int code) {
@@ -161,9 +190,18 @@ final class ProfilingSampler implements AutoCloseable {
         }
     }
 
+    /** Adds the newest averages to the numbers of a sampling's links, as {@link GpuSample} orders them. */
+    void copyLinksTo(long[] toValues, byte[] toStatuses) {
+        for (int i = ALL.size(); i < statuses.length; i++) {
+            int place = link(i) * LinkQuantity.count() + ofLink(i).quantity().ordinal();
+            toValues[place] = values[i];
+            toStatuses[place] = statuses[i];
+        }
+    }
+
     /** Adds the newest averages to a sampling's numbers, both by the quantity's ordinal. */
     void copyTo(long[] toValues, byte[] toStatuses) {
-        for (int i = 0; i < statuses.length; i++) {
+        for (int i = 0; i < ALL.size(); i++) {
             int place = ALL.get(i).quantity().ordinal();
             toValues[place] = values[i];
             toStatuses[place] = statuses[i];

@@ -261,7 +261,7 @@ final class Quantities {
         };
     }
 
-    /** What is asked for a quantity of one NVLink; null when it is computed. */
+    /** What is asked for a quantity of one NVLink; null when it is computed, or read by profiling. */
     static @Nullable NvmlQuery ofLink(LinkQuantity quantity, int link) {
         return switch (quantity) {
             // R525 and newer
@@ -280,6 +280,10 @@ final class Quantities {
                     MEGABYTES_PER_SECOND,
                     SENT_BYTES_PER_SECOND,
                     RECEIVED_BYTES_PER_SECOND -> null;
+            case PROFILED_SENT_BYTES_PER_SECOND,
+                    PROFILED_RECEIVED_BYTES_PER_SECOND,
+                    PROFILED_SENT_BYTES,
+                    PROFILED_RECEIVED_BYTES -> null;
         };
     }
 

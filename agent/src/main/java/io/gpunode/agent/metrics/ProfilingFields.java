@@ -19,6 +19,12 @@ final class ProfilingFields {
             + DCGM_FI_PROF_PCIE_RX_BYTES | 1010 | gauge | board | PCIE_RECEIVED_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that the GPU received over PCIe, headers included, in bytes per second.
               DCGM_FI_PROF_NVLINK_TX_BYTES | 1011 | gauge | board | NVLINK_SENT_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that the GPU sent over all NVLinks, in bytes per second.
               DCGM_FI_PROF_NVLINK_RX_BYTES | 1012 | gauge | board | NVLINK_RECEIVED_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that the GPU received over all NVLinks, in bytes per second.
+              DCGM_FI_PROF_NVLINK_L*_TX_BYTES | 1040,1042,1044,1046,1048,1050,1052,1054,1056,1058,1060,1062,1064,1066,1068,1070,1072,1074 | gauge | board | link * PROFILED_SENT_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that the GPU sent over NVLink *, in bytes per second.
+              DCGM_FI_PROF_NVLINK_L*_RX_BYTES | 1041,1043,1045,1047,1049,1051,1053,1055,1057,1059,1061,1063,1065,1067,1069,1071,1073,1075 | gauge | board | link * PROFILED_RECEIVED_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that the GPU received over NVLink *, in bytes per second.
+              DCGM_FI_PROF_NVLINK_TX_BYTES_PER_LINK | 1532 | gauge | link | PROFILED_SENT_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that one NVLink sent, in bytes per second.
+              DCGM_FI_PROF_NVLINK_RX_BYTES_PER_LINK | 1533 | gauge | link | PROFILED_RECEIVED_BYTES_PER_SECOND | bytes/s | R520 Hopper | Rate of bytes that one NVLink received, in bytes per second.
+              gpu_node_agent_nvlink_sent_bytes_total | 0 | counter | link | PROFILED_SENT_BYTES | bytes | R590 Hopper | Bytes that one NVLink has sent since the machine was started.
+              gpu_node_agent_nvlink_received_bytes_total | 0 | counter | link | PROFILED_RECEIVED_BYTES | bytes | R590 Hopper | Bytes that one NVLink has received since the machine was started.
               DCGM_FI_PROF_PIPE_TENSOR_IMMA_ACTIVE DCGM_FI_PROF_IMMA_UTIL_RATIO | 1013 | gauge | instance | IMMA_ACTIVE | ratio | R520 Hopper | Share of cycles in which a tensor pipe worked on integers, 0 to 1.
               DCGM_FI_PROF_PIPE_TENSOR_HMMA_ACTIVE DCGM_FI_PROF_HMMA_UTIL_RATIO | 1014 | gauge | instance | HMMA_ACTIVE | ratio | R520 Hopper | Share of cycles in which a tensor pipe worked on half-precision numbers, 0 to 1.
               DCGM_FI_PROF_PIPE_TENSOR_DFMA_ACTIVE DCGM_FI_PROF_DFMA_UTIL_RATIO | 1015 | gauge | instance | DFMA_ACTIVE | ratio | R520 Hopper | Share of cycles in which a tensor pipe worked on double-precision numbers, 0 to 1.
@@ -51,10 +57,8 @@ final class ProfilingFields {
               DCGM_FI_PROF_FP64_CYCLES_ACTIVE_TOTAL | 1094 | counter | instance | FP64_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP64 pipe was busy, since the machine was started.
               DCGM_FI_PROF_FP32_CYCLES_ACTIVE_TOTAL | 1095 | counter | instance | FP32_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP32 pipe was busy, since the machine was started.
               DCGM_FI_PROF_FP16_CYCLES_ACTIVE_TOTAL | 1096 | counter | instance | FP16_CYCLES_ACTIVE | cycles | R590 Hopper | Cycles in which the FP16 pipe was busy, since the machine was started.
-              DCGM_FI_PROF_NVLINK_L*_TX_BYTES | 1040,1042,1044,1046,1048,1050,1052,1054,1056,1058,1060,1062,1064,1066,1068,1070,1072,1074 | gauge | board | link * SENT_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that NVLink * sends, in bytes per second.
-              DCGM_FI_PROF_NVLINK_L*_RX_BYTES | 1041,1043,1045,1047,1049,1051,1053,1055,1057,1059,1061,1063,1065,1067,1069,1071,1073,1075 | gauge | board | link * RECEIVED_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that NVLink * receives, in bytes per second.
-              DCGM_FI_PROF_NVLINK_TX_BYTES_PER_LINK | 1532 | gauge | link | SENT_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink sends, in bytes per second.
-              DCGM_FI_PROF_NVLINK_RX_BYTES_PER_LINK | 1533 | gauge | link | RECEIVED_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink receives, in bytes per second.
+              gpu_node_agent_nvlink_payload_sent_bytes_per_second | 0 | gauge | link | SENT_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink sends, in bytes per second.
+              gpu_node_agent_nvlink_payload_received_bytes_per_second | 0 | gauge | link | RECEIVED_BYTES_PER_SECOND | bytes/s | R450 | Payload rate that one NVLink receives, in bytes per second.
             """;
 
     private ProfilingFields() {}

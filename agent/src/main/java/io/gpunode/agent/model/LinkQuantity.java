@@ -30,7 +30,15 @@ public enum LinkQuantity {
     /** Hopper's counter. */
     DATA_LINK_RECOVERIES,
     /** Hopper's counter. */
-    DATA_LINK_REPLAYS;
+    DATA_LINK_REPLAYS,
+    /** Profiling, bytes per second. */
+    PROFILED_SENT_BYTES_PER_SECOND,
+    /** Profiling, bytes per second. */
+    PROFILED_RECEIVED_BYTES_PER_SECOND,
+    /** Profiling, since the start of the machine. */
+    PROFILED_SENT_BYTES,
+    /** Profiling, since the start of the machine. */
+    PROFILED_RECEIVED_BYTES;
 
     private static final int COUNT = values().length;
 

@@ -30,6 +30,12 @@ public final class QuantitySources {
 
     /** Of a quantity of an NVLink. */
     public static String of(LinkQuantity quantity) {
+        for (ProfilingMetrics.LinkSource source : ProfilingMetrics.ofLinks()) {
+            if (source.quantity() == quantity) {
+                return "GPM metric " + source.metricId(0) + " and those of further links, from link 18 on "
+                        + source.metricId(18);
+            }
+        }
         return switch (quantity) {
             case SENT_MEGABYTES_PER_SECOND, SENT_BYTES_PER_SECOND -> "growth of field 138 of the link";
             case RECEIVED_MEGABYTES_PER_SECOND, RECEIVED_BYTES_PER_SECOND -> "growth of field 139 of the link";

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuSample;
+import io.gpunode.agent.model.LinkQuantity;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.WantedReadings;
@@ -114,6 +115,26 @@ class ProfilingTest {
 
             // Then
             assertThat(sample.status(Quantity.SM_CYCLES_ACTIVE)).isEqualTo(GpuSample.UNSUPPORTED);
+        }
+    }
+
+    @Test
+    void eachNvLinkHasRatesOfItsOwn() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
+
+            // When
+            GpuSample sample = node.awaitGpu(
+                            0, "an average", gpu -> gpu.sample().has(Quantity.SM_ACTIVE))
+                    .sample();
+
+            // Then: the driver's branch knows no totals of links
+            assertThat(sample.links()).isEqualTo(18);
+            assertThat(sample.has(LinkQuantity.PROFILED_SENT_BYTES_PER_SECOND, 0))
+                    .isTrue();
+            assertThat(sample.has(LinkQuantity.PROFILED_RECEIVED_BYTES_PER_SECOND, 17))
+                    .isTrue();
+            assertThat(sample.status(LinkQuantity.PROFILED_SENT_BYTES, 3)).isEqualTo(GpuSample.UNSUPPORTED);
         }
     }
 

@@ -19,8 +19,6 @@ final class FieldComparison {
 
     private static final String RATE =
             "a rate, and no counter; each link's counters are followed, and one that was reset gives no wrong value";
-    private static final String COUNTED =
-            "payload, from NVML's counters of the link, which chips before Hopper have, too";
     private static final String SUM = "the sum of all links, and not of one";
     private static final String TENTHS = "with its fraction; DCGM cuts to whole watts";
     private static final String MIG =
@@ -31,9 +29,6 @@ final class FieldComparison {
     static {
         for (int id : new int[] {449, 843, 897}) {
             BETTER.put(id, RATE);
-        }
-        for (int id : new int[] {1532, 1533}) {
-            BETTER.put(id, COUNTED);
         }
         for (int id : new int[] {160, 161, 162, 163, 164}) {
             BETTER.put(id, TENTHS);
@@ -72,13 +67,13 @@ final class FieldComparison {
                         columns[0],
                         names.toString(),
                         BETTER.containsKey(id) || isLinkRate(field) ? "better" : "same",
-                        isLinkRate(field) ? field.unit().equals("MB/s") ? RATE : COUNTED : BETTER.getOrDefault(id, ""));
+                        isLinkRate(field) ? RATE : BETTER.getOrDefault(id, ""));
             }
         }
         return text.toString();
     }
 
     private static boolean isLinkRate(Field field) {
-        return field.unit().endsWith("/s") && field.source() instanceof Field.OfLink;
+        return field.unit().equals("MB/s") && field.source() instanceof Field.OfLink;
     }
 }
