@@ -18,6 +18,7 @@ public final class Benchmarks {
         ALL.put("allocate", new AllocateBenchmark());
         ALL.put("churn", new ChurnBenchmark());
         ALL.put("preferred", new PreferredBenchmark());
+        ALL.put("sampling", new SamplingBenchmark());
         ALL.put("scrape", new ScrapeBenchmark());
         ALL.put("xid", new XidBenchmark());
         ALL.put("reregister", new ReregisterBenchmark());
