@@ -23,9 +23,9 @@ final class ScrapeClient implements AutoCloseable {
     private static final int LONGEST_LINE = 1_000;
     private static final String LENGTH_HEADER = "content-length:";
     private static final String TEXT = "Accept: text/plain; version=0.0.4\r\n";
-    private static final String PROMETHEUS =
-            "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n"
-                    + "Accept-Encoding: gzip\r\n";
+    private static final String ACCEPTED =
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    private static final String PROMETHEUS = "Accept: " + ACCEPTED + "\r\nAccept-Encoding: gzip\r\n";
 
     private final Socket socket = new Socket();
     private final InputStream in;

@@ -106,7 +106,7 @@ class ListeningTest {
     void takesNoHalfOfAPortThatSomebodyElseHolds() throws IOException {
         // Given
         assumeThat(hasIpv6()).as("this machine has IPv6").isTrue();
-        try (ServerSocket holder = new ServerSocket(0, 1, InetAddress.getByName("::1"))) {
+        try (ServerSocket holder = new ServerSocket(0, 1, InetAddress.ofLiteral("::1"))) {
             server = server("", ":" + holder.getLocalPort());
 
             // When / Then
