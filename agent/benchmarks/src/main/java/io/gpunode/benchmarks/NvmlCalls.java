@@ -3,6 +3,7 @@ package io.gpunode.benchmarks;
 import io.gpunode.nvml.Nvml;
 import io.gpunode.nvml.NvmlDevice;
 import io.gpunode.nvml.NvmlException;
+import io.gpunode.nvml.NvmlGpmSampler;
 import io.gpunode.nvml.NvmlLibraries;
 import io.gpunode.nvml.NvmlOpenException;
 import io.gpunode.nvml.NvmlQuery;
@@ -38,6 +39,9 @@ public class NvmlCalls {
     /** NVLink and violation counters: field ids 60 and up of nvml.h are counters of one kind each. */
     private static final int FIRST_FIELD = 60;
 
+    /** The profiling fields that are in dcgm-exporter's counters files. */
+    private static final int[] PROFILING = {1, 2, 3, 5, 10, 11, 12, 13, 20, 21};
+
     private Path folder;
     private NvmlSimulator simulator;
     private Nvml nvml;
@@ -45,6 +49,8 @@ public class NvmlCalls {
     private NvmlSampler temperature;
     private NvmlSampler fields;
     private NvmlSampler everything;
+    private NvmlGpmSampler profiling;
+    private double[] averages;
     private long[] values;
     private int[] codes;
 
@@ -58,6 +64,8 @@ public class NvmlCalls {
         temperature = nvml.sampler(List.of(new NvmlQuery.Temperature()));
         fields = nvml.sampler(fieldQueries());
         everything = nvml.sampler(everyQuery());
+        profiling = nvml.gpmSampler(device, -1, PROFILING);
+        averages = new double[PROFILING.length];
         values = new long[everything.size()];
         codes = new int[everything.size()];
     }
@@ -68,6 +76,7 @@ public class NvmlCalls {
         temperature.close();
         fields.close();
         everything.close();
+        profiling.close();
         nvml.close(CLOSE_LIMIT);
         simulator.close();
         try (Stream<Path> files = Files.walk(folder)) {
@@ -98,6 +107,13 @@ public class NvmlCalls {
         return values[0];
     }
 
+    /** One sample of a GPU or GPU instance, and its averages since the one before. */
+    @Benchmark
+    public double profiling() throws NvmlException {
+        profiling.read(averages, codes);
+        return averages[0];
+    }
+
     /** One call with an integer answer through the typed floor. */
     @Benchmark
     public int index() throws NvmlException {
@@ -110,6 +126,7 @@ public class NvmlCalls {
             case "temperature" -> "sampler of the temperature, one call";
             case "fieldBatch" -> "sampler of " + FIELDS + " fields, one call";
             case "everything" -> "sampler of " + everyQuery().size() + " values of one GPU";
+            case "profiling" -> "profiling sampler of " + PROFILING.length + " metrics, two calls";
             case "index" -> "nvmlDeviceGetIndex";
             default -> method;
         };
