@@ -9,7 +9,7 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The event loop that all sockets of the process share: gRPC servers, gRPC clients and the HTTP listener. One thread, so what runs on it needs
+ * An event loop: one that all gRPC servers and clients of the process share, and one of the HTTP listener. One thread each, so what runs on a loop needs
  * no locks among itself, and must never block.
  *
  * <p>Opening the first one sets those of Netty's system properties that have to be set before Netty's classes load, unless the command line
