@@ -21,7 +21,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -78,7 +77,8 @@ final class SamplingBenchmark implements Benchmark {
     }
 
     private static void measure(
-            String figure, SimulatedProfile profile, WantedReadings wanted, int rounds, Report report) throws Exception {
+            String figure, SimulatedProfile profile, WantedReadings wanted, int rounds, Report report)
+            throws Exception {
         Path folder = Files.createTempDirectory("gpu-bench-");
         try (NvmlSimulator simulator = NvmlSimulator.install(folder, profile)) {
             MonotonicClock clock = SystemTime.monotonic();
@@ -111,10 +111,7 @@ final class SamplingBenchmark implements Benchmark {
                 report.row(
                         figure,
                         String.format(
-                                Locale.ROOT,
-                                "%,.2f ms of CPU, %.0f calls for each GPU",
-                                perRound / 1e6,
-                                callsOfAGpu),
+                                Locale.ROOT, "%,.2f ms of CPU, %.0f calls for each GPU", perRound / 1e6, callsOfAGpu),
                         rounds);
             } finally {
                 inventory.stop(Duration.ofSeconds(5));
@@ -163,7 +160,7 @@ final class SamplingBenchmark implements Benchmark {
 
     private static void delete(Path folder) throws IOException {
         try (Stream<Path> files = Files.walk(folder)) {
-            for (Path file : (List<Path>) files.sorted(Comparator.reverseOrder()).toList()) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(file);
             }
         }

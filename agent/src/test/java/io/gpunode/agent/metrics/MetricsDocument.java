@@ -21,7 +21,8 @@ final class MetricsDocument {
             - A GPU that does not answer loses its device metrics at once and keeps `gpu_node_agent_gpu_healthy` and
               `gpu_node_agent_gpu_lane_responsive`, both 0.
             - While MIG is on, fields of scope *board* have one series per physical GPU and fields of scope *instance* one per GPU instance
-              (`GPU_I_PROFILE`, `GPU_I_ID`). Sums are right in both cases.
+              (`GPU_I_PROFILE`, `GPU_I_ID`). Sums are right in both cases. `metrics.boardValuesOnInstances` repeats board fields on the
+              instances, as dcgm-exporter does.
             - A GPU or GPU instance has one set of series, however many containers share it. The series carries those of the labels
               `container`, `namespace` and `pod` on which all holders agree; `gpu_node_agent_device_pod_info` has one series for each holder, and
               `gpu_node_agent_container_…` what each takes. [attribution.md](attribution.md) has the rules, and the switches for other labels and for
@@ -54,6 +55,15 @@ final class MetricsDocument {
             In this order: `gpu`, `UUID`, `pci_bus_id`, `device`, `modelName`, for GPU instances `GPU_I_PROFILE` and `GPU_I_ID`, `hostname`,
             the label fields that are chosen, by name, then `container`, `namespace`, `pod`. `DCGM_FI_DEV_XID_ERRORS` also has `err_code` and
             `err_msg`. `UUID` and `gpu` are those of the physical GPU for GPU instances too.
+
+            Fields of scope *link* have one series for each NVLink: `nvlink`, `gpu`, `gpu_uuid`, `pci_bus_id`, `device`, `model_name`, `hostname`, then
+            the same as their GPU. Links count from 0.
+
+            ## Names
+
+            A field is chosen by any of its names, in upper or lower case, or by DCGM's id; the metric has the name that was written. What is not
+            chosen is not asked for, but for what health checks and the status page need. [fields.md](fields.md) has every field of DCGM,
+            with those that cannot be shown and why.
 
             For dashboards that were made for older releases of dcgm-exporter, device metrics can have the labels of those:
 
