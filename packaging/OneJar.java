@@ -92,6 +92,8 @@ public final class OneJar {
                 || name.startsWith("META-INF/proguard/")
                 || name.endsWith(".kotlin_module")
                 || name.equals("META-INF/INDEX.LIST")
+                // A signature is of the library's own jar: the runtime refuses to start from another one that has it.
+                || name.matches("META-INF/[^/]+\\.(SF|RSA|DSA|EC)")
                 || (name.startsWith("META-INF/maven/") && !name.endsWith("/pom.properties"));
     }
 

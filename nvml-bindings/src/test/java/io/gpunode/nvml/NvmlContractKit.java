@@ -239,8 +239,8 @@ abstract class NvmlContractKit {
                     .doesNotHaveDuplicates();
             assertThat(profiles).extracting(NvmlMig.GpuInstanceProfile::id).doesNotHaveDuplicates();
             for (NvmlMig.GpuInstanceProfile profile : profiles) {
-                List<NvmlMig.Placement> places =
-                        orIfRefused(List.<NvmlMig.Placement>of(), () -> mig.gpuInstancePlacements(device, profile.id()));
+                List<NvmlMig.Placement> places = orIfRefused(
+                        List.<NvmlMig.Placement>of(), () -> mig.gpuInstancePlacements(device, profile.id()));
                 assertThat(places).doesNotHaveDuplicates().allMatch(place -> place.start() >= 0 && place.size() > 0);
                 assertThat(places.stream().map(NvmlMig.Placement::size).distinct())
                         .as("sizes of %s", profile)
