@@ -55,6 +55,10 @@ final class ClientCertificates extends X509ExtendedTrustManager {
         throw new GeneralSecurityException("the Java runtime cannot check certificates");
     }
 
+    boolean asksForNames() {
+        return !allowedNames.isEmpty();
+    }
+
     private void check(X509Certificate[] chain, String type) throws CertificateException {
         if (authorities != null) {
             authorities.checkClientTrusted(chain, type);

@@ -125,6 +125,11 @@ final class ServerTls {
         return clients.isPresent();
     }
 
+    /** Whether clients' certificates have to have one of certain names. */
+    boolean asksForNames() {
+        return clients.isPresent() && clients.get().asksForNames();
+    }
+
     /** Shakes hands with itself, over no network: what fails here would fail with every client. */
     void tryOut() throws SSLException {
         new TlsTrial(engine(false)).run();

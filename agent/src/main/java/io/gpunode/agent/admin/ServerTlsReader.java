@@ -93,12 +93,27 @@ final class ServerTlsReader {
     /** Text in PEM and what to call its place. */
     private record Source(String text, String name, Place place, Optional<Path> path) {}
 
-    /** Empty when the block asks for nothing, or when what it asks for cannot be, which is then reported. */
-    Optional<ServerTls> read() {
+    /**
+     * Empty when the block asks for nothing, or when what it asks for cannot be, which is then reported.
+     *
+     * @param inForce what keys without a value must not end
+     */
+    Optional<ServerTls> read(Optional<ServerTls> inForce) {
         Map<String, RawValue> members = reader.members(block, BLOCK, KEYS);
         if (members.isEmpty()) {
+            for (String key : KEYS) {
+                reader.keepInForce(block, key, inForce.isPresent());
+            }
             return Optional.empty();
         }
+        reader.keepInForce(
+                block,
+                "client_auth_type",
+                inForce.map(ServerTls::asksClients).orElse(false));
+        reader.keepInForce(
+                block,
+                "client_allowed_sans",
+                inForce.map(ServerTls::asksForNames).orElse(false));
         Optional<Source> certificate = source(members, "cert");
         Optional<Source> key = source(members, "key");
         Optional<Source> authority = source(members, "client_ca");

@@ -16,7 +16,7 @@ public final class WebConfigCheck {
      */
     public static Report of(Path file, Instant now) {
         Report report = new Report(true);
-        var _ = new WebConfigReader(file, report, now).read(true);
+        var _ = new WebConfigReader(file, report, now).read(WebConfig.NONE);
         return report;
     }
 }

@@ -47,7 +47,7 @@ final class WebConfigKeeper {
     static WebConfigKeeper open(Path file, MonotonicClock clock, InstantSource wall, Meters meters) throws IOException {
         Report report = new Report(true);
         WebConfigReader reader = new WebConfigReader(file, report, wall.instant());
-        Optional<WebConfig> read = reader.read(true);
+        Optional<WebConfig> read = reader.read(WebConfig.NONE);
         if (read.isEmpty()) {
             StringBuilder text = new StringBuilder("http.webConfigFile cannot be used");
             for (Problem problem : report.problems()) {
@@ -95,7 +95,7 @@ final class WebConfigKeeper {
         State before = state;
         Report report = new Report(true);
         WebConfigReader reader = new WebConfigReader(file, report, wall.instant());
-        Optional<WebConfig> read = reader.read(before.inForce.equals(WebConfig.NONE));
+        Optional<WebConfig> read = reader.read(before.inForce);
         watch.read(reader.stamps());
         if (read.isPresent()) {
             state = new State(read.get(), List.of(), List.copyOf(report.notices()));

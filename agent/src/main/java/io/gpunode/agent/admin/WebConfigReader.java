@@ -66,9 +66,10 @@ final class WebConfigReader {
     /**
      * Reads it and the files that it names; empty when it cannot be used, which is then reported.
      *
-     * @param emptyIsNone whether a file in which nothing stands asks for plain HTTP, and is not the beginning of one that is just being written
+     * @param inForce what is in force; {@link WebConfig#NONE} at the start. A file in which nothing stands, or a key of it without a value, may be one
+     *     that is just being written: it ends nothing that is in force
      */
-    Optional<WebConfig> read(boolean emptyIsNone) {
+    Optional<WebConfig> read(WebConfig inForce) {
         Optional<String> text = text(file);
         if (text.isEmpty()) {
             return Optional.empty();
@@ -78,7 +79,7 @@ final class WebConfigReader {
             return Optional.empty();
         }
         if (root.isEmpty() || root.get().is(Kind.NULL)) {
-            if (!emptyIsNone) {
+            if (!inForce.equals(WebConfig.NONE)) {
                 report.problem(
                         Place.file(file.toString()),
                         "",
@@ -94,12 +95,16 @@ final class WebConfigReader {
             return Optional.of(WebConfig.NONE);
         }
         Map<String, RawValue> blocks = members(root.get(), "", BLOCKS);
+        keepInForce(root.get(), "tls_server_config", inForce.tls().isPresent());
+        keepInForce(root.get(), "http_server_config", !inForce.headers().isEmpty());
+        keepInForce(root.get(), "basic_auth_users", !inForce.users().isEmpty());
+        keepInForce(root.get(), "rate_limit", inForce.rate().isPresent());
         Map<String, String> headers = headers(blocks);
         Map<String, String> users = users(blocks);
         Optional<WebConfig.Rate> rate = rate(blocks);
         RawValue tlsBlock = blocks.get("tls_server_config");
         Optional<ServerTls> tls =
-                tlsBlock == null ? Optional.empty() : new ServerTlsReader(file, tlsBlock, this, report, now).read();
+                tlsBlock == null ? Optional.empty() : new ServerTlsReader(file, tlsBlock, this, report, now).read(inForce.tls());
         if (!report.problems().isEmpty()) {
             return Optional.empty();
         }
@@ -112,6 +117,22 @@ final class WebConfigReader {
                     "add tls_server_config, or let nobody else into that network");
         }
         return Optional.of(new WebConfig(tls, users, headers, rate));
+    }
+
+    /** Reports a key that stands there without a value while what it means is in force: who wants that to end writes so. */
+    void keepInForce(RawValue block, String name, boolean inForce) {
+        if (!inForce || !block.is(Kind.BLOCK)) {
+            return;
+        }
+        for (int i = 0; i < block.keys().size(); i++) {
+            if (block.keys().get(i).name().equals(name) && block.items().get(i).is(Kind.NULL)) {
+                report.problem(
+                        block.keys().get(i).place(),
+                        name,
+                        "has no value, and the configuration in force has one",
+                        "write its value, or leave the key out if that is to end");
+            }
+        }
     }
 
     /** A file's text, whose change makes the configuration be read again. */

@@ -86,7 +86,8 @@ class WebConfigReaderTest {
         // When
         Optional<WebConfig> atStart = read("# nothing\n");
         report = new Report(true);
-        Optional<WebConfig> later = new WebConfigReader(folder.resolve("web.yml"), report, NOW).read(false);
+        Optional<WebConfig> later = new WebConfigReader(folder.resolve("web.yml"), report, NOW)
+                .read(new WebConfig(Optional.empty(), Map.of("alice", "a hash"), Map.of(), Optional.empty()));
 
         // Then
         assertThat(atStart).contains(WebConfig.NONE);
@@ -94,6 +95,49 @@ class WebConfigReaderTest {
         assertThat(problem())
                 .contains("nothing stands in it")
                 .endsWith("write {} if plain HTTP for everybody is meant");
+    }
+
+    /** As half a file looks, or one whose template found no value: it must not end what protects the pages. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    basic_auth_users:                                  | basic_auth_users
+                    basic_auth_users: {alice: X}\\ntls_server_config:   | tls_server_config
+                    tls_server_config: {cert_file: , key_file: }       | cert_file
+                    tls_server_config: {cert_file: server.pem, key_file: server.key, client_auth_type: } | client_auth_type
+                    tls_server_config: {cert_file: server.pem, key_file: server.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: authority.pem, client_allowed_sans: } | client_allowed_sans
+                    http_server_config:                                | http_server_config
+                    rate_limit:                                        | rate_limit
+                    """)
+    void aKeyWithoutAValueEndsNothingThatIsInForce(String text, String key) throws IOException {
+        // Given
+        WebConfig inForce = read(SERVER + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: authority.pem"
+                        + ", client_allowed_sans: [prometheus.example]}\nbasic_auth_users: {alice: " + Web.ALICE
+                        + "}\nhttp_server_config: {headers: {X-Frame-Options: deny}}\nrate_limit: {interval: 1s, burst: 9}\n")
+                .orElseThrow();
+        Path file = Files.writeString(
+                folder.resolve("web.yml"), text.replace("\\n", "\n").replace("X", Web.ALICE));
+        report = new Report(true);
+
+        // When
+        Optional<WebConfig> later = new WebConfigReader(file, report, NOW).read(inForce);
+
+        // Then
+        assertThat(later).isEmpty();
+        assertThat(problem()).contains(": " + key + ": has no value, and the configuration in force has one");
+    }
+
+    @Test
+    void anEmptyBlockEndsWhatIsInForce() throws IOException {
+        // Given
+        WebConfig inForce = read("basic_auth_users: {alice: " + Web.ALICE + "}\n").orElseThrow();
+        Path file = Files.writeString(folder.resolve("web.yml"), "basic_auth_users: {}\n");
+        report = new Report(true);
+
+        // When
+        Optional<WebConfig> later = new WebConfigReader(file, report, NOW).read(inForce);
+
+        // Then
+        assertThat(later).contains(WebConfig.NONE);
     }
 
     @ParameterizedTest
@@ -252,7 +296,7 @@ class WebConfigReaderTest {
 
     private Optional<WebConfig> readAsIs(String text) throws IOException {
         Path file = Files.writeString(folder.resolve("web.yml"), text);
-        return new WebConfigReader(file, report, NOW).read(true);
+        return new WebConfigReader(file, report, NOW).read(WebConfig.NONE);
     }
 
     private void fixtures() throws IOException {
