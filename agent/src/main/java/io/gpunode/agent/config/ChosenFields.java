@@ -13,9 +13,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Decides which metric fields are shown: those of a ConfigMap, of a field file, or of {@code metrics.fields}. The one that is set at the stronger
- * place counts (command line over environment over file); a ConfigMap wins over the other two at the same place, because the exporter's manifests
- * set both. Puts what it finds into {@code metrics.fields}. Owned by one load.
+ * Decides which metric fields are shown: those of a ConfigMap, of a field file, or of {@code metrics.fields}. Of the last two the one that is set at
+ * the stronger place counts (command line over environment over file). A ConfigMap wins over a file wherever each is set, as in dcgm-exporter, whose
+ * manifests set both, and over {@code metrics.fields} at the same place or a weaker one. Puts what it finds into {@code metrics.fields}. Owned by one
+ * load.
+ *
+ * <p>Whoever may write the ConfigMap need not be one who may configure the agent: what is wrong with it is told and keeps nothing else from being used.
  */
 final class ChosenFields {
     private final ConfigLoader.Values values;
@@ -43,7 +46,7 @@ final class ChosenFields {
         int inFile = path.isEmpty() ? 0 : values.rank(ConfigSchema.METRICS_FIELDS_FILE);
         String map = values.get(ConfigSchema.METRICS_CONFIG_MAP);
         int inMap = map.isEmpty() ? 0 : values.rank(ConfigSchema.METRICS_CONFIG_MAP);
-        if (inMap > 0 && inMap >= Math.max(inFile, listed) && ofMap(map)) {
+        if (inMap > 0 && inMap >= listed && ofMap(map)) {
             return;
         }
         if (inFile > 0 && inFile == listed) {
@@ -62,17 +65,36 @@ final class ChosenFields {
                     .orElse(List.of())) {
                 rows.add(new FieldFile.Row(one.choice(), one.place()));
             }
-            take(rows, values.place(ConfigSchema.METRICS_FIELDS), ConfigSchema.METRICS_FIELDS.path());
+            take(judged(rows, ConfigSchema.METRICS_FIELDS.path(), report), values.place(ConfigSchema.METRICS_FIELDS));
         }
     }
 
-    /** Whether the ConfigMap has been read. */
+    /** Whether the ConfigMap has been read and names fields. Rows that cannot be used are left out: there is no file to keep from being used. */
     private boolean ofMap(String map) {
         return switch (maps.text(map)) {
             case Answer.Text(String text) -> {
                 String name = "ConfigMap " + map;
-                take(FieldFile.read(name, text, report), new Place(name, name), "");
-                yield true;
+                Report ofIts = new Report(true);
+                List<FieldChoice> chosen = judged(FieldFile.read(name, text, ofIts), "", ofIts);
+                for (Problem problem : ofIts.problems()) {
+                    report.notice(
+                            new Place(problem.place(), problem.place()),
+                            problem.setting(),
+                            problem.what(),
+                            problem.nextStep() + "; until then "
+                                    + (chosen.isEmpty() ? "the ConfigMap does not count" : "the row is left out"));
+                }
+                for (Problem notice : ofIts.notices()) {
+                    report.notice(
+                            new Place(notice.place(), notice.place()),
+                            notice.setting(),
+                            notice.what(),
+                            notice.nextStep());
+                }
+                if (!chosen.isEmpty()) {
+                    take(chosen, new Place(name, name));
+                }
+                yield !chosen.isEmpty();
             }
             case Answer.Unknown(String why) -> {
                 report.notice(
@@ -99,10 +121,15 @@ final class ChosenFields {
             return;
         }
         Optional<String> text = TextFile.read(file, report);
-        text.ifPresent(read -> take(FieldFile.read(name, read, report), Place.file(name), ""));
+        text.ifPresent(read -> take(judged(FieldFile.read(name, read, report), "", report), Place.file(name)));
     }
 
-    private void take(List<FieldFile.Row> rows, Place place, String setting) {
+    private void take(List<FieldChoice> chosen, Place place) {
+        values.put(ConfigSchema.METRICS_FIELDS, List.copyOf(chosen), place);
+    }
+
+    /** The rows that can be shown. */
+    private List<FieldChoice> judged(List<FieldFile.Row> rows, String setting, Report report) {
         boolean leaveOut = values.get(ConfigSchema.METRICS_LEAVE_OUT_UNAVAILABLE);
         List<FieldChoice> chosen = new ArrayList<>();
         for (FieldFile.Row row : rows) {
@@ -133,6 +160,6 @@ final class ChosenFields {
                 }
             }
         }
-        values.put(ConfigSchema.METRICS_FIELDS, List.copyOf(chosen), place);
+        return chosen;
     }
 }

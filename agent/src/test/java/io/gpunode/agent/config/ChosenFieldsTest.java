@@ -237,19 +237,68 @@ class ChosenFieldsTest {
     }
 
     @Test
-    void aRowOfAConfigMapThatIsWrongIsToldWithItsLine() {
+    void aConfigMapOfTheEnvironmentWinsOverAFileOfTheCommandLine() throws Exception {
+        // Given
+        Loading loading = with("DCGM_FI_DEV_POWER_USAGE, gauge, Power.\n")
+                .environment("DCGM_EXPORTER_CONFIGMAP_DATA", "gpu:fields")
+                .configMaps(map("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n"));
+
+        // When
+        List<FieldChoice> fields = loading.load().config().metrics().fields();
+
+        // Then
+        assertThat(fields).containsExactly(HEAT);
+    }
+
+    @Test
+    void fieldsOfTheCommandLineWinOverAConfigMapOfTheEnvironment() throws Exception {
+        // Given
+        Loading loading = new Loading(directory)
+                .flag("metrics-fields", "DCGM_FI_DEV_POWER_USAGE")
+                .environment("DCGM_EXPORTER_CONFIGMAP_DATA", "gpu:fields")
+                .configMaps(map("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n"));
+
+        // When
+        List<FieldChoice> fields = loading.load().config().metrics().fields();
+
+        // Then
+        assertThat(fields).containsExactly(FieldChoice.named("DCGM_FI_DEV_POWER_USAGE"));
+    }
+
+    @Test
+    void aRowOfAConfigMapThatIsWrongIsLeftOutAndToldWithItsLine() throws Exception {
         // Given
         Loading loading = new Loading(directory)
                 .environment("DCGM_EXPORTER_CONFIGMAP_DATA", "gpu:fields")
-                .configMaps(map("# rows\nDCGM_FI_DEV_GPU_TMP, gauge, Heat.\n"));
+                .configMaps(map("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\nDCGM_FI_DEV_GPU_TMP, gauge, Heat.\n"));
 
         // When
-        List<String> problems = loading.problems();
+        LoadedConfig loaded = loading.load();
 
         // Then
-        assertThat(problems)
+        assertThat(loaded.config().metrics().fields()).containsExactly(HEAT);
+        assertThat(loading.notices())
                 .containsExactly(
-                        "ConfigMap gpu:fields:2:1: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; remove it");
+                        "ConfigMap gpu:fields:2:1: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; remove it;"
+                                + " until then the row is left out");
+    }
+
+    @Test
+    void aConfigMapWithoutARowThatCanBeUsedLeavesTheFile() throws Exception {
+        // Given
+        Loading loading = with("DCGM_FI_DEV_GPU_TEMP, gauge, Heat.\n")
+                .flag("-m", "gpu:fields")
+                .configMaps(map("DCGM_FI_DEV_GPU_TMP, gauge, Heat.\n"));
+
+        // When
+        LoadedConfig loaded = loading.load();
+
+        // Then
+        assertThat(loaded.config().metrics().fields()).containsExactly(HEAT);
+        assertThat(loading.notices())
+                .containsExactly(
+                        "ConfigMap gpu:fields:1:1: \"DCGM_FI_DEV_GPU_TMP\" is not a field of this version; remove it;"
+                                + " until then the ConfigMap does not count");
     }
 
     @Test

@@ -99,10 +99,12 @@ class ConfigurationDocumentTest {
                   directory, as dcgm-exporter's chart does not, or name it in `metrics.configMap`.
                 - `-m` or `DCGM_EXPORTER_CONFIGMAP_DATA` names a ConfigMap, `namespace:name`, which is `metrics.configMap`. The agent reads it
                   from the API server twice a minute. Until it has, and where it may not, the field file or the default counts; what was read
-                  last stays. It needs the verb `get` on it ([kubernetes.md](kubernetes.md)).
+                  last stays. It needs the verb `get` on it ([kubernetes.md](kubernetes.md)). A row of it that cannot be used is left out with
+                  a notice, and one without any row that can be used does not count: it keeps nothing else from being used.
                 - `metrics.fields` lists fields in the agent's own file; beside names it takes blocks of `name`, `prometheusType` and `help`.
-                  Between `metrics.fields`, `metrics.fieldsFile` and `metrics.configMap` the one at the stronger place counts (command line over
-                  environment over file).
+                  Between `metrics.fields` and `metrics.fieldsFile` the one at the stronger place counts (command line over environment over
+                  file). `metrics.configMap` wins over the file wherever each is set, as in dcgm-exporter, and over `metrics.fields` unless
+                  that is set at a stronger place.
                 - `DCGM_EXPORTER_CONFIG_FILE` names dcgm-exporter's own YAML file, version 1 or 2; `--config-file` takes one as well and tells it
                   from the agent's by its version, which is a number. What the agent's file says wins over it. `collection.interval`, or `every`
                   of the collection of all fields, is `sampling.interval`. Of groups with an interval of their own, those of profiling fields
