@@ -38,6 +38,9 @@ final class ApiClient implements AutoCloseable {
     /** The metadata of a node has some kilobytes; all annotations together may have 256 KiB. */
     static final int LARGEST_BODY_BYTES = 1 << 20;
 
+    /** One pod as a whole: etcd takes objects of 1.5 MiB, which are somewhat longer as JSON. */
+    static final int LARGEST_POD_BYTES = 2 << 20;
+
     /** Asks for an object's metadata alone; servers that do not know this send all of it. */
     static final String METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
@@ -84,7 +87,12 @@ final class ApiClient implements AutoCloseable {
 
     /** Reads an object or a list. */
     ApiAnswer get(String path, String accept) throws IOException, InterruptedException {
-        return send("get", request(path, accept).GET());
+        return get(path, accept, LARGEST_BODY_BYTES);
+    }
+
+    /** The same, with a limit of its own for the answer in bytes. */
+    ApiAnswer get(String path, String accept, int limit) throws IOException, InterruptedException {
+        return send("get", request(path, accept).GET(), limit);
     }
 
     /** Creates an object. */
@@ -133,11 +141,13 @@ final class ApiClient implements AutoCloseable {
      * Opens a watch.
      *
      * @param reader gets what comes, on this client's thread
+     * @param limit of one event in bytes
      * @return the watch, or the server's refusal
      */
-    WatchStart watch(String path, String accept, WatchStream.Reader reader) throws IOException, InterruptedException {
+    WatchStart watch(String path, String accept, WatchStream.Reader reader, int limit)
+            throws IOException, InterruptedException {
         BodyHandler<WatchStart> handler = info -> info.statusCode() == 200 && json(info.headers())
-                ? new WatchStream(reader, LARGEST_BODY_BYTES)
+                ? new WatchStream(reader, limit)
                 : BodySubscribers.mapping(
                         BodyHandlers.limiting(BodyHandlers.ofString(), LARGEST_BODY_BYTES)
                                 .apply(info),
@@ -163,10 +173,15 @@ final class ApiClient implements AutoCloseable {
     }
 
     private ApiAnswer send(String verb, HttpRequest.Builder request) throws IOException, InterruptedException {
+        return send(verb, request, LARGEST_BODY_BYTES);
+    }
+
+    private ApiAnswer send(String verb, HttpRequest.Builder request, int limit)
+            throws IOException, InterruptedException {
         HttpResponse<String> response = exchange(
                 verb,
                 request.build(),
-                BodyHandlers.limiting(BodyHandlers.ofString(StandardCharsets.UTF_8), LARGEST_BODY_BYTES));
+                BodyHandlers.limiting(BodyHandlers.ofString(StandardCharsets.UTF_8), limit));
         meters.answered(verb, response.statusCode());
         ApiAnswer answer = answer(response.statusCode(), response.headers(), response.body());
         checkAccepted(answer);

@@ -89,7 +89,7 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     private DrainedNode node = DrainedNode.UNSEEN;
 
-    private final PodPages<GpuPod> pages = new PodPages<>();
+    private final PodPages<GpuPod> pages = new PodPages<>(false);
     private final Evictions evictions = new Evictions();
     private boolean listed;
     /** Whether the pods that were there when the node was cordoned are known. */
@@ -570,7 +570,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
         if (answer.status() == ApiAnswer.FORBIDDEN) {
             forbidden(verb, resource, answer);
-        } else if (answer.status() == 429 || answer.status() >= 500) {
+        } else if (answer.status() == 429 || answer.status() == ApiAnswer.GONE || answer.status() >= 500) {
             trouble = answer.reason();
             Duration pause = backoff.next();
             Duration suggested = answer.retryAfter().orElse(Duration.ZERO);

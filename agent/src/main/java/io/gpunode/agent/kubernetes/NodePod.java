@@ -9,7 +9,7 @@ import java.util.function.Predicate;
 /**
  * A pod of the own node, as the API server has it.
  *
- * @param kubeletUid what the kubelet calls it, which differs from its UID for a static pod
+ * @param kubeletUid what the kubelet calls it, which differs from its UID for a static pod; somebody may have made that up
  * @param ended whether all its containers have ended for good
  * @param labels those that are wanted
  * @param containers their names by id, without the runtime's name
@@ -31,6 +31,8 @@ public record NodePod(
     private static final int MOST_CONTAINERS = 256;
     /** On the object that stands for a static pod: what the kubelet made of its manifest, and calls it by. */
     private static final String STATIC_UID = "kubernetes.io/config.hash";
+    /** On such an object alone: the kubelet puts it there, and the API server lets nobody add it later. */
+    private static final String MIRROR = "kubernetes.io/config.mirror";
 
     /**
      * Reads a pod of the API.
@@ -69,9 +71,22 @@ public record NodePod(
                 metadata.member("namespace").textOr(""),
                 name,
                 uid,
-                metadata.member("annotations").member(STATIC_UID).textOr(uid),
+                kubeletUid(metadata, uid),
                 phase.equals("Succeeded") || phase.equals("Failed"),
                 labels,
                 containers));
+    }
+
+    /** Anybody may annotate a pod: what is said of a static one counts for an object that a kubelet made for its node. */
+    private static String kubeletUid(JsonValue metadata, String uid) {
+        JsonValue annotations = metadata.member("annotations");
+        if (!annotations.member(MIRROR).textOr("").isEmpty()) {
+            for (JsonValue owner : metadata.member("ownerReferences").elements()) {
+                if (owner.member("kind").textOr("").equals("Node")) {
+                    return annotations.member(STATIC_UID).textOr(uid);
+                }
+            }
+        }
+        return uid;
     }
 }

@@ -221,7 +221,7 @@ public final class OwnNode implements NodeLabels {
         Open next = new Open(node);
         String path = "/api/v1/nodes?watch=true&allowWatchBookmarks=true&" + selector + "&resourceVersion="
                 + encoded(resourceVersion);
-        switch (api.watch(path, ApiClient.METADATA, next)) {
+        switch (api.watch(path, ApiClient.METADATA, next, ApiClient.LARGEST_BODY_BYTES)) {
             case WatchStart.Refused(ApiAnswer answer) -> {
                 refused("watch", answer);
                 return false;
@@ -454,6 +454,11 @@ public final class OwnNode implements NodeLabels {
                 resourceVersion = version;
                 return true;
             }
+        }
+
+        @Override
+        public void tooLong() {
+            stale = true;
         }
 
         @Override

@@ -45,8 +45,8 @@ public final class OwnPods implements Errand {
     private final RequestMeters meters;
     private final Runnable wake;
     private final Backoff backoff;
-    private final PodPages<NodePod> pages = new PodPages<>();
-    /** Guarded by this, as {@link #resourceVersion}: by the kubelet's UID. */
+    private final PodPages<NodePod> pages = new PodPages<>(true);
+    /** Guarded by this, as {@link #resourceVersion}: by the UID, which the API server gives and nobody else. */
     private final Map<String, NodePod> known = new HashMap<>();
 
     private String resourceVersion = "";
@@ -74,7 +74,10 @@ public final class OwnPods implements Errand {
         this.retryAt = clock.now();
     }
 
-    /** The pods as they were last seen, by the kubelet's UID of them; empty until the server has told. Any thread. */
+    /**
+     * The pods as they were last seen, by the kubelet's UID of them; empty until the server has told. A static pod whose kubelet's UID is that of
+     * another pod is found by its own. Any thread.
+     */
     public Map<String, NodePod> current() {
         return current;
     }
@@ -152,7 +155,7 @@ public final class OwnPods implements Errand {
         Open next = new Open();
         String path = "/api/v1/pods?watch=true&allowWatchBookmarks=true&fieldSelector="
                 + encoded("spec.nodeName=" + node) + "&resourceVersion=" + encoded(version);
-        switch (api.watch(path, "application/json", next)) {
+        switch (api.watch(path, "application/json", next, ApiClient.LARGEST_POD_BYTES)) {
             case WatchStart.Refused(ApiAnswer answer) -> {
                 refused("watch", answer);
                 return retryAt.since(clock.now());
@@ -227,11 +230,23 @@ public final class OwnPods implements Errand {
         known.clear();
         for (NodePod pod : all) {
             if (known.size() < MOST_PODS) {
-                known.put(pod.kubeletUid(), pod);
+                known.put(pod.uid(), pod);
             }
         }
-        current = Map.copyOf(known);
+        current = byKubeletUid();
         resourceVersion = version;
+    }
+
+    /** What an annotation says takes no pod's place. */
+    private Map<String, NodePod> byKubeletUid() {
+        Map<String, NodePod> pods = HashMap.newHashMap(known.size());
+        for (NodePod pod : known.values()) {
+            NodePod other = known.containsKey(pod.kubeletUid()) ? pod : pods.putIfAbsent(pod.kubeletUid(), pod);
+            if (other != null) {
+                pods.put(pod.uid(), pod);
+            }
+        }
+        return Map.copyOf(pods);
     }
 
     /** A pod is so now, or is gone when {@code deleted}; false when the server has gone back, after which only a list says what is. */
@@ -246,12 +261,12 @@ public final class OwnPods implements Errand {
         if (pod.isPresent()) {
             NodePod found = pod.get();
             NodePod before = deleted
-                    ? known.remove(found.kubeletUid())
-                    : known.size() < MOST_PODS || known.containsKey(found.kubeletUid())
-                            ? known.put(found.kubeletUid(), found)
+                    ? known.remove(found.uid())
+                    : known.size() < MOST_PODS || known.containsKey(found.uid())
+                            ? known.put(found.uid(), found)
                             : found;
             if (deleted || !found.equals(before)) {
-                current = Map.copyOf(known);
+                current = byKubeletUid();
             }
         }
         return true;
@@ -324,6 +339,11 @@ public final class OwnPods implements Errand {
                 }
                 default -> throw new IOException("an unknown type \"" + Texts.shortened(type, 40) + "\"");
             };
+        }
+
+        @Override
+        public void tooLong() {
+            stale = true;
         }
 
         @Override

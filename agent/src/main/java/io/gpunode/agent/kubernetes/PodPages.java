@@ -18,9 +18,19 @@ final class PodPages<T> {
     /** More than any kubelet runs; what is beyond is a server that does not keep to its own list. */
     private static final int MOST_KEPT = 10_000;
 
+    private final boolean metadataWillDo;
     private int page = PODS_PER_PAGE;
     private String next = "";
     private List<T> kept = new ArrayList<>();
+    private int taken;
+    private boolean expired;
+    /** The next page has a pod that is too large as a whole. */
+    private boolean brief;
+
+    /** @param metadataWillDo whether of a pod that is too large its metadata alone are of use; else there is no list while there is such a pod */
+    PodPages(boolean metadataWillDo) {
+        this.metadataWillDo = metadataWillDo;
+    }
 
     /** How a page came. */
     sealed interface Page<T> {
@@ -42,6 +52,8 @@ final class PodPages<T> {
     void restart() {
         next = "";
         kept = new ArrayList<>();
+        taken = 0;
+        brief = false;
     }
 
     /**
@@ -56,19 +68,28 @@ final class PodPages<T> {
             ApiAnswer answer = api.get(
                     "/api/v1/pods?fieldSelector=" + encoded("spec.nodeName=" + node) + "&limit=" + page
                             + (next.isEmpty() ? "" : "&continue=" + encoded(next)),
-                    "application/json");
-            if (answer.status() == ApiAnswer.GONE && !next.isEmpty()) {
+                    brief ? ApiClient.METADATA : "application/json",
+                    page == 1 ? ApiClient.LARGEST_POD_BYTES : ApiClient.LARGEST_BODY_BYTES);
+            if (answer.status() == ApiAnswer.GONE && !next.isEmpty() && !expired) {
                 restart();
+                expired = true;
                 return new Page.More<>();
             }
             if (!answer.ok()) {
+                restart();
+                expired = false;
                 return new Page.Refused<>(answer);
             }
             list = answer.object();
         } catch (UnreachableException | HttpTimeoutException e) {
             throw e;
         } catch (IOException e) {
+            if (page == 1 && metadataWillDo && !brief) {
+                brief = true;
+                return new Page.More<>();
+            }
             if (page == 1) {
+                restart();
                 throw e;
             }
             // The pods may be large ones; fewer at once may fit.
@@ -81,12 +102,19 @@ final class PodPages<T> {
                 wanted.apply(pod).ifPresent(kept::add);
             }
         }
+        brief = false;
         next = list.member("metadata").member("continue").textOr("");
         if (!next.isEmpty()) {
+            taken += page;
+            if (taken >= MOST_KEPT) {
+                restart();
+                throw new IOException("a list of the node's pods that does not end: " + MOST_KEPT + " and more");
+            }
             return new Page.More<>();
         }
         List<T> all = kept;
         restart();
+        expired = false;
         return new Page.Last<>(
                 all, list.member("metadata").member("resourceVersion").textOr(""));
     }

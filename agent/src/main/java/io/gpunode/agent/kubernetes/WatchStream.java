@@ -20,6 +20,9 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
         /** One line, without its end; quick, never blocks. False gives the watch up. */
         boolean line(String line);
 
+        /** A line is longer than the limit, and comes again from whoever goes on where this ended. Called before {@link #ended}. */
+        void tooLong();
+
         /** It is over, also after {@link WatchStream#close}; called once. {@code why} is empty when the server ended it in order. */
         void ended(String why);
     }
@@ -91,6 +94,7 @@ final class WatchStream implements HttpResponse.BodySubscriber<WatchStart>, Watc
         if (length == line.length) {
             if (length >= limit) {
                 close();
+                reader.tooLong();
                 end("a line of more than " + limit + " bytes");
                 return;
             }

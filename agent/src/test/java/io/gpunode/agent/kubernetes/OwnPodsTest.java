@@ -82,8 +82,7 @@ class OwnPodsTest {
         // Given
         answers.list(
                 "\"resourceVersion\":\"7\"",
-                "{\"metadata\":{\"namespace\":\"kube-system\",\"name\":\"p\",\"uid\":\"u1\",\"annotations\":"
-                        + "{\"kubernetes.io/config.hash\":\"0123abcd\"}}}");
+                annotated("u1", "0123abcd", ",\"kubernetes.io/config.mirror\":\"0123abcd\"", "Node"));
 
         // When
         harness.turnUntil(() -> !pods.current().isEmpty());
@@ -91,6 +90,72 @@ class OwnPodsTest {
         // Then
         assertThat(pods.current()).containsOnlyKeys("0123abcd");
         assertThat(Objects.requireNonNull(pods.current().get("0123abcd")).uid()).isEqualTo("u1");
+    }
+
+    @Test
+    void anAnnotationTakesNoOtherPodsPlace() throws Exception {
+        // Given
+        String mirror = ",\"kubernetes.io/config.mirror\":\"x\"";
+        answers.list(
+                "\"resourceVersion\":\"7\"",
+                annotated("annotated", "victim", "", "Node"),
+                annotated("unowned", "victim", mirror, "ReplicaSet"),
+                annotated("mirrored", "victim", mirror, "Node"),
+                annotated("victim", "victim", "", "ReplicaSet"));
+
+        // When
+        harness.turnUntil(() -> !pods.current().isEmpty());
+
+        // Then
+        assertThat(pods.current()).hasSize(4).allSatisfy((uid, pod) -> assertThat(pod.uid())
+                .isEqualTo(uid));
+    }
+
+    @Test
+    void aPodThatIsTooLargeIsListedByItsMetadataAlone() throws Exception {
+        // Given
+        String large = "x".repeat(ApiClient.LARGEST_POD_BYTES);
+        for (int pages = 0; pages < 3; pages++) {
+            answers.list("\"resourceVersion\":\"" + large + "\"");
+        }
+        answers.list("\"resourceVersion\":\"7\"", pod("train", "u1", "", "", ""));
+
+        // When
+        harness.turnUntil(() -> !pods.current().isEmpty());
+
+        // Then
+        assertThat(pods.current()).containsOnlyKeys("u1");
+        assertThat(answers.paths.subList(2, 4)).allMatch(path -> path.endsWith("&limit=1"));
+    }
+
+    @Test
+    void afterAnEventThatIsTooLargeTheWatchGoesOnFromAList() throws Exception {
+        // Given
+        answers.list("\"resourceVersion\":\"7\"", pod("train", "u1", "Running", "", ""));
+        answers.watch("{\"type\":\"" + "x".repeat(ApiClient.LARGEST_POD_BYTES) + "\"}");
+        answers.list("\"resourceVersion\":\"20\"", pod("web", "u2", "Running", "", ""));
+
+        // When
+        harness.turnUntil(() -> pods.current().containsKey("u2"));
+
+        // Then
+        assertThat(pods.current()).containsOnlyKeys("u2");
+    }
+
+    @Test
+    void aListThatExpiresTwiceIsARefusal() throws Exception {
+        // Given
+        for (int lists = 0; lists < 2; lists++) {
+            answers.list("\"continue\":\"c1\"");
+            answers.lists.add(FakeApiServer.Fault.status(410, "the continue parameter is too old"));
+        }
+
+        // When
+        harness.turnUntil(() -> !pods.problem().isEmpty());
+
+        // Then
+        assertThat(pods.problem()).contains("refused to list").contains("too old");
+        assertThat(answers.paths).hasSize(4);
     }
 
     @Test
@@ -132,6 +197,12 @@ class OwnPodsTest {
         assertThat(pods.problem()).contains("get, list and watch").contains("resource pods");
         assertThat(pods.current()).isEmpty();
         harness.watching();
+    }
+
+    private static String annotated(String uid, String hash, String moreAnnotations, String owner) {
+        return "{\"metadata\":{\"namespace\":\"ml\",\"name\":\"" + uid + "\",\"uid\":\"" + uid
+                + "\",\"annotations\":{\"kubernetes.io/config.hash\":\"" + hash + "\"" + moreAnnotations
+                + "},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"" + owner + "\",\"name\":\"o\"}]}}";
     }
 
     private static String pod(String name, String uid, String phase, String labels, String containerId) {

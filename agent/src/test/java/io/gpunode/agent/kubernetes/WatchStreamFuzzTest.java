@@ -28,6 +28,9 @@ class WatchStreamFuzzTest {
                     }
 
                     @Override
+                    public void tooLong() {}
+
+                    @Override
                     public void ended(String why) {
                         ends.add(why);
                     }
