@@ -22,6 +22,7 @@ import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.NvmlFault;
 import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.model.Topology;
+import io.gpunode.agent.model.XidCounts;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
@@ -114,7 +115,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     // Written by any thread under the mailbox's lock.
     private final Object mailbox = new Object();
     private Map<GpuId, HealthVerdict> reportedHealth = new HashMap<>();
-    private Map<GpuId, Roster.Xids> reportedXids = new HashMap<>();
+    private Map<GpuId, XidCounts> reportedXids = new HashMap<>();
     private List<Finding> reportedFindings = List.of();
     private @Nullable Suspension suspension;
     /** What those who suspend wait for; it outlives {@link #resume()} until it is answered. */
@@ -233,7 +234,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     @Override
     public void xid(XidEvent event, HealthVerdict verdict) {
         synchronized (mailbox) {
-            reportedXids.merge(event.gpu(), Roster.Xids.of(event), Roster.Xids::then);
+            reportedXids.merge(event.gpu(), XidCounts.NONE.plus(event), XidCounts::plus);
             reportedHealth.put(verdict.gpu(), verdict);
         }
         cycle.wake();
@@ -347,7 +348,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private void takeReports() {
         Map<GpuId, HealthVerdict> verdicts;
-        Map<GpuId, Roster.Xids> xids;
+        Map<GpuId, XidCounts> xids;
         synchronized (mailbox) {
             if (lookWanted) {
                 lookWanted = false;
@@ -380,7 +381,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         for (HealthVerdict verdict : verdicts.values()) {
             changed |= roster.health(verdict);
         }
-        for (Map.Entry<GpuId, Roster.Xids> each : xids.entrySet()) {
+        for (Map.Entry<GpuId, XidCounts> each : xids.entrySet()) {
             changed |= roster.xids(each.getKey(), each.getValue());
         }
     }

@@ -13,14 +13,13 @@ import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidCounts;
 import io.gpunode.agent.time.Tick;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** What the inventory remembers of one GPU. Owned by the inventory's thread. */
@@ -47,7 +46,7 @@ final class KnownGpu {
 
     private LaneState lane = LaneState.Responsive.INSTANCE;
     private HealthVerdict verdict;
-    private Roster.Xids xids = Roster.Xids.NONE;
+    private XidCounts xids = XidCounts.NONE;
     private @Nullable GpuReading reading;
     private boolean linksChanged;
 
@@ -79,15 +78,11 @@ final class KnownGpu {
         return identifiedRound;
     }
 
-    Roster.Xids xids() {
-        return xids;
-    }
-
     void verdict(HealthVerdict next) {
         verdict = next;
     }
 
-    void xids(Roster.Xids seen) {
+    void xids(XidCounts seen) {
         xids = seen;
     }
 
@@ -122,9 +117,6 @@ final class KnownGpu {
         if (!found.migDevices().equals(probed)) {
             // The samples of the old layout belong to nothing of the new one.
             reading = null;
-            // Nor do XIDs of instances that are gone: another one may have the same number.
-            Set<Integer> gone = goneInstances(probed, found.migDevices());
-            xids = new Roster.Xids(xids.last(), xids.counts().without(gone::contains));
             probed = found.migDevices();
         }
         if (!held && !found.equals(identity)) {
@@ -142,16 +134,6 @@ final class KnownGpu {
     /** While it is held, what it is stays in the picture as it was: it is being split anew. Whether it answers is shown all the same. */
     void held(boolean now) {
         held = now;
-    }
-
-    private static Set<Integer> goneInstances(List<GpuIdentity.Mig> before, List<GpuIdentity.Mig> now) {
-        Set<Integer> gone = new HashSet<>();
-        for (GpuIdentity.Mig mig : before) {
-            if (now.stream().noneMatch(other -> other.id().equals(mig.id()))) {
-                gone.add(mig.gpuInstanceId());
-            }
-        }
-        return gone;
     }
 
     /** Its probe could not identify it, or no probe has it any more. */
@@ -258,7 +240,7 @@ final class KnownGpu {
                 verdict.health(),
                 lane,
                 xids.last(),
-                xids.counts(),
+                xids,
                 newest == null ? GpuSample.EMPTY : newest.sample(),
                 newest == null ? new Reading.NotRead<>() : newest.processes(),
                 identity.texts());

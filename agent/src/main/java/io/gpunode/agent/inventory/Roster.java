@@ -8,9 +8,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.HealthVerdict;
 import io.gpunode.agent.model.PciAddress;
-import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.XidCounts;
-import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -33,6 +31,8 @@ import org.jspecify.annotations.Nullable;
 final class Roster {
     private static final Log LOG = Log.of(Inventory.class);
     private static final int ATTRIBUTE_LIMIT_BYTES = 32;
+    /** How many GPUs' XIDs are kept, with those of GPUs that are gone or not found yet. */
+    private static final int REMEMBERED_LIMIT = 256;
 
     private final HostFiles hostFiles;
     private final Map<GpuId, KnownGpu> known = new HashMap<>();
@@ -44,17 +44,48 @@ final class Roster {
     private @Nullable MigMinors minorsOfRound;
     private Set<GpuId> held = Set.of();
 
-    /** XIDs of one GPU: how many of which, and the last. */
-    record Xids(Reading<XidEvent> last, XidCounts counts) {
-        static final Xids NONE = new Xids(new Reading.NotRead<>(), XidCounts.NONE);
+    /**
+     * XIDs of one GPU.
+     *
+     * @param layout the MIG devices that the GPU had when it was identified last
+     */
+    private record Xids(XidCounts counts, List<GpuIdentity.Mig> layout) {
+        static final Xids NONE = new Xids(XidCounts.NONE, List.of());
 
-        static Xids of(XidEvent event) {
-            return new Xids(Reading.of(event), XidCounts.NONE.plus(event));
+        Xids plus(XidCounts added) {
+            return new Xids(counts.plus(added), layout);
         }
 
-        /** Both together, the other ones later. */
-        Xids then(Xids later) {
-            return new Xids(later.last, counts.plus(later.counts));
+        /** Without those of instances that the GPU has not any more: another one may have the same number. */
+        Xids in(List<GpuIdentity.Mig> now) {
+            if (now.equals(layout)) {
+                return this;
+            }
+            return new Xids(counts.without((instance, compute) -> isGone(instance, compute, now)), now);
+        }
+
+        /** A GPU instance stays while one of its compute instances does. */
+        private boolean isGone(OptionalInt gpuInstance, OptionalInt computeInstance, List<GpuIdentity.Mig> now) {
+            boolean had = false;
+            boolean stays = false;
+            for (GpuIdentity.Mig before : layout) {
+                if (gpuInstance.isEmpty() || before.gpuInstanceId() != gpuInstance.getAsInt()) {
+                    continue;
+                }
+                had = true;
+                boolean still = now.stream().anyMatch(each -> isSame(each, before));
+                if (!still && computeInstance.equals(OptionalInt.of(before.computeInstanceId()))) {
+                    return true;
+                }
+                stays |= still;
+            }
+            return had && !stays;
+        }
+
+        private static boolean isSame(GpuIdentity.Mig one, GpuIdentity.Mig other) {
+            return one.id().equals(other.id())
+                    && one.gpuInstanceId() == other.gpuInstanceId()
+                    && one.computeInstanceId() == other.computeInstanceId();
         }
     }
 
@@ -94,15 +125,20 @@ final class Roster {
         return true;
     }
 
-    /** Adds XIDs; false when the GPU is not known. */
-    boolean xids(GpuId id, Xids added) {
+    /** Adds XIDs; false when the GPU is not known, which has them when it is found: the kernel may tell them before NVML tells of the GPU. */
+    boolean xids(GpuId id, XidCounts added) {
+        Xids before = xids.get(id);
+        if (before == null && xids.size() >= REMEMBERED_LIMIT) {
+            LOG.warn("an XID is not counted: too many GPUs have had some", "gpu", id, "limit", REMEMBERED_LIMIT);
+            return false;
+        }
+        Xids now = (before == null ? Xids.NONE : before).plus(added);
+        xids.put(id, now);
         KnownGpu gpu = known.get(id);
         if (gpu == null) {
             return false;
         }
-        Xids now = gpu.xids().then(added);
-        xids.put(id, now);
-        gpu.xids(now);
+        gpu.xids(now.counts());
         return true;
     }
 
@@ -146,6 +182,9 @@ final class Roster {
         }
         KnownGpu gpu = known.computeIfAbsent(identity.id(), id -> add(identity));
         gpu.identified(probe, identity, found.round());
+        Xids left = xids.getOrDefault(identity.id(), Xids.NONE).in(identity.migDevices());
+        xids.put(identity.id(), left);
+        gpu.xids(left.counts());
         if (gpu.lacksCapabilities()) {
             minorsOfRound = minorsOfRound == null ? migMinors() : minorsOfRound;
             gpu.capabilities(minorsOfRound);
@@ -157,7 +196,6 @@ final class Roster {
         KnownGpu gpu = new KnownGpu(identity, pciClass(identity.pci()), numaNode(identity.pci()));
         gpu.held(held.contains(identity.id()));
         gpu.verdict(verdicts.computeIfAbsent(identity.id(), HealthVerdict::clean));
-        gpu.xids(xids.getOrDefault(identity.id(), Xids.NONE));
         LOG.info("found a GPU", "gpu", identity.id(), "pci", identity.pci(), "name", identity.name());
         return gpu;
     }

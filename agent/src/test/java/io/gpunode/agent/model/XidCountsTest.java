@@ -29,10 +29,23 @@ class XidCountsTest {
         XidCounts counts = XidCounts.NONE.plus(xid(13)).plus(xidOf(13, 7)).plus(xidOf(13, 9));
 
         // When
-        XidCounts left = counts.without(instance -> instance == 7);
+        XidCounts left = counts.without((instance, _) -> instance.equals(OptionalInt.of(7)));
 
         // Then
         assertThat(left).isEqualTo(XidCounts.NONE.plus(xid(13)).plus(xidOf(13, 9)));
+    }
+
+    @Test
+    void theLastOfAPlaceStaysWhateverComesElsewhere() {
+        // When
+        XidCounts counts = XidCounts.NONE.plus(xidOf(43, 1)).plus(xidOf(31, 1)).plus(xidOf(13, 2));
+
+        // Then
+        assertThat(counts.latest()).containsExactly(xidOf(31, 1), xidOf(13, 2));
+        assertThat(counts.last()).isEqualTo(Reading.of(xidOf(13, 2)));
+        assertThat(counts.without((instance, _) -> instance.equals(OptionalInt.of(2)))
+                        .last())
+                .isEqualTo(Reading.of(xidOf(31, 1)));
     }
 
     @Test
