@@ -5,11 +5,11 @@ import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuSample;
 import io.gpunode.agent.model.LaneState;
 import io.gpunode.agent.model.NodeSnapshot;
-import io.gpunode.agent.model.Reading;
 import io.gpunode.agent.model.XidEvent;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -191,20 +191,40 @@ final class DeviceCollector implements Collector {
         return (double) (code >> 8 & 0xf) / Math.pow(10, (double) (code & 0xff));
     }
 
+    /** Each GPU and instance has the last of its own: what came later elsewhere on the board does not hide it. */
     private void writeLastXid(Row row, NodeSnapshot snapshot, List<DeviceSeries> series, ExpositionWriter out) {
         boolean begun = false;
         for (DeviceSeries device : series) {
-            if (snapshot.gpus().get(device.gpuPlace()).lastXid() instanceof Reading.Value<XidEvent>(XidEvent event)
-                    && device.isHomeOf(event.gpuInstanceId(), series)) {
+            List<XidEvent> latest =
+                    snapshot.gpus().get(device.gpuPlace()).xidCounts().latest();
+            for (int i = 0; i < latest.size(); i++) {
+                XidEvent event = latest.get(i);
+                if (!device.isHomeOf(event.gpuInstanceId(), series) || isOutdated(device, latest, i, series)) {
+                    continue;
+                }
                 if (!begun) {
                     out.family(row.family);
                     begun = true;
                 }
-                out.series(row.family).text(device.deviceLabels());
+                out.series(row.family).text(device.labelsOf(event.computeInstanceId()));
                 labels(event, device.podLabels(), out);
                 out.endLabels().value(event.xid());
             }
         }
+    }
+
+    /** Whether a later one has the same labels. */
+    private static boolean isOutdated(
+            DeviceSeries device, List<XidEvent> latest, int place, List<DeviceSeries> series) {
+        OptionalInt shown = device.shown(latest.get(place).computeInstanceId());
+        for (int i = place + 1; i < latest.size(); i++) {
+            XidEvent later = latest.get(i);
+            if (device.shown(later.computeInstanceId()).equals(shown)
+                    && device.isHomeOf(later.gpuInstanceId(), series)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** The event's own labels among those of the holder, by name. */

@@ -54,9 +54,14 @@ record DeviceSeries(
         return true;
     }
 
+    /** The compute instance that labels name; none for a GPU. */
+    OptionalInt shown(OptionalInt computeInstance) {
+        return migPlace < 0 ? OptionalInt.empty() : computeInstance;
+    }
+
     /** The labels up to those of the pod; of a compute instance with its number behind that of its GPU instance, as dcgm-exporter does it. */
     String labelsOf(OptionalInt computeInstance) {
-        if (migPlace < 0 || computeInstance.isEmpty()) {
+        if (shown(computeInstance).isEmpty()) {
             return deviceLabels;
         }
         String instance = "GPU_I_ID=\"" + gpuInstanceId + "\"";

@@ -2,6 +2,7 @@ package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.XidCounts;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -48,19 +49,57 @@ final class XidCollector implements Collector {
             Gpu gpu = scrape.snapshot().gpus().get(device.gpuPlace());
             begin(family, device, OptionalInt.empty(), window, out).label("xid", "");
             families.end(device, out).value(0);
-            for (XidCounts.Entry entry : gpu.xidCounts().entries()) {
-                if (device.isHomeOf(entry.gpuInstance(), series)) {
+            List<XidCounts.Entry> own = ownEntries(gpu, device, series);
+            for (int place = 0; place < own.size(); place++) {
+                XidCounts.Entry entry = own.get(place);
+                if (firstLike(entry, own, device) == place) {
                     begin(family, device, entry.computeInstance(), window, out)
                             .label("xid", Long.toString(entry.xid()));
-                    families.end(device, out);
-                    if (window.isEmpty()) {
-                        out.value(entry.count());
-                    } else {
-                        out.value(lately(gpu, entry, scrape));
-                    }
+                    families.end(device, out).value(sum(entry, own, device, gpu, window.isEmpty() ? null : scrape));
                 }
             }
         }
+    }
+
+    private static List<XidCounts.Entry> ownEntries(Gpu gpu, DeviceSeries device, List<DeviceSeries> series) {
+        List<XidCounts.Entry> all = gpu.xidCounts().entries();
+        if (all.isEmpty()) {
+            return all;
+        }
+        List<XidCounts.Entry> own = new ArrayList<>(all.size());
+        for (XidCounts.Entry entry : all) {
+            if (device.isHomeOf(entry.gpuInstance(), series)) {
+                own.add(entry);
+            }
+        }
+        return own;
+    }
+
+    /** Where the first one with the same labels is. */
+    private static int firstLike(XidCounts.Entry entry, List<XidCounts.Entry> own, DeviceSeries device) {
+        int place = 0;
+        while (!isLike(own.get(place), entry, device)) {
+            place++;
+        }
+        return place;
+    }
+
+    /** Whether both have the same labels on the page, be they of instances that it does not tell apart. */
+    private static boolean isLike(XidCounts.Entry one, XidCounts.Entry other, DeviceSeries device) {
+        return one.xid() == other.xid()
+                && device.shown(one.computeInstance()).equals(device.shown(other.computeInstance()));
+    }
+
+    /** @param within whose window counts; null for all */
+    private long sum(
+            XidCounts.Entry entry, List<XidCounts.Entry> own, DeviceSeries device, Gpu gpu, @Nullable Scrape within) {
+        long sum = 0;
+        for (XidCounts.Entry each : own) {
+            if (isLike(each, entry, device)) {
+                sum += within == null ? each.count() : lately(gpu, each, within);
+            }
+        }
+        return sum;
     }
 
     private long lately(Gpu gpu, XidCounts.Entry entry, Scrape scrape) {

@@ -54,7 +54,7 @@ final class MetricsDocument {
 
             In this order: `gpu`, `UUID`, `pci_bus_id`, `device`, `modelName`, for GPU instances `GPU_I_PROFILE` and `GPU_I_ID`, `hostname`,
             the label fields that are chosen, by name, then `container`, `namespace`, `pod`. `DCGM_FI_DEV_XID_ERRORS` also has `err_code` and
-            `err_msg`. `UUID` and `gpu` are those of the physical GPU for GPU instances too.
+            `err_msg`, and `GPU_CI_ID` behind `GPU_I_ID` when the driver named a compute instance. `UUID` and `gpu` are those of the physical GPU for GPU instances too.
 
             Fields of scope *link* have one series for each NVLink: `nvlink`, `gpu`, `gpu_uuid`, `pci_bus_id`, `device`, `model_name`, `hostname`, then
             the same as their GPU. Links count from 0.

@@ -17,6 +17,7 @@ import io.gpunode.agent.model.MigDevice;
 import io.gpunode.agent.model.NodeSnapshot;
 import io.gpunode.agent.model.Quantity;
 import io.gpunode.agent.model.Reading;
+import io.gpunode.agent.model.XidCounts;
 import io.gpunode.agent.model.XidEvent;
 import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.testing.Configs;
@@ -531,7 +532,9 @@ class MetricsExpositionTest {
                 health,
                 lane,
                 lastXid,
-                gpu.xidCounts(),
+                lastXid instanceof Reading.Value<XidEvent>(XidEvent event)
+                        ? XidCounts.NONE.plus(event)
+                        : gpu.xidCounts(),
                 sample,
                 gpu.processes());
     }
