@@ -11,18 +11,20 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /** What one GPU's pictures have shown until now, as far as metrics ask for it. Filled by its {@link DeviceHistory}; any thread reads. */
 final class DevicePast {
     /** Counters whose growth within a minute is asked for. */
-    private static final List<Quantity> COUNTERS = List.of(
-            Quantity.PCIE_REPLAYS,
-            Quantity.NVLINK_CRC_FLIT_ERRORS,
-            Quantity.NVLINK_CRC_DATA_ERRORS,
-            Quantity.NVLINK_REPLAY_ERRORS,
-            Quantity.NVLINK_RECOVERY_ERRORS,
-            Quantity.THERMAL_VIOLATION_NANOSECONDS,
-            Quantity.POWER_VIOLATION_NANOSECONDS);
+    private static final List<Quantity> COUNTERS = Stream.concat(
+                    Stream.of(
+                            Quantity.PCIE_REPLAYS,
+                            Quantity.NVLINK_CRC_FLIT_ERRORS,
+                            Quantity.NVLINK_CRC_DATA_ERRORS,
+                            Quantity.THERMAL_VIOLATION_NANOSECONDS,
+                            Quantity.POWER_VIOLATION_NANOSECONDS),
+                    HealthStatus.CRITICAL_LINK_ERRORS.stream())
+            .toList();
 
     private static final Duration MINUTE = Duration.ofMinutes(1);
     private static final Duration WEEK = Duration.ofDays(7);

@@ -32,6 +32,20 @@ final class HealthStatus {
     private static final long RETIRED_FOR_DOUBLE_BIT_LIMIT = 15;
     private static final int VOLTA = 5;
 
+    /** Counters of which one is too many: of NVLink up to 4 the first two, of NVLink 5 the others. */
+    static final List<Quantity> CRITICAL_LINK_ERRORS = List.of(
+            Quantity.NVLINK_REPLAY_ERRORS,
+            Quantity.NVLINK_RECOVERY_ERRORS,
+            Quantity.NVLINK_MALFORMED_PACKETS,
+            Quantity.NVLINK_BUFFER_OVERRUNS,
+            Quantity.NVLINK_RECEIVE_ERRORS,
+            Quantity.NVLINK_RECEIVE_REMOTE_ERRORS,
+            Quantity.NVLINK_RECEIVE_GENERAL_ERRORS,
+            Quantity.NVLINK_INTEGRITY_ERRORS,
+            Quantity.NVLINK_RECOVERIES,
+            Quantity.NVLINK_EFFECTIVE_ERRORS,
+            Quantity.NVLINK_ECC_DATA_ERRORS);
+
     /** A driver's wish for a repair, by NVML's number of it. */
     private record Recovery(long action, int status, String code) {}
 
@@ -112,20 +126,18 @@ final class HealthStatus {
         }
     }
 
-    /** A GPU that is split uses no NVLink. */
     private void judgeLinks(Gpu gpu, DevicePast past, Tick now) {
-        if (gpu.migEnabled()) {
-            return;
-        }
-        long down = gpu.sample().has(Quantity.NVLINK_ACTIVE_LINKS)
+        // A GPU that is split uses no NVLink, and its links may be down for that.
+        long down = !gpu.migEnabled() && gpu.sample().has(Quantity.NVLINK_ACTIVE_LINKS)
                 ? past.linksEverActive() & ~gpu.sample().value(Quantity.NVLINK_ACTIVE_LINKS)
                 : 0;
         if (down != 0) {
             found(HealthWatch.NVLINK, FAILURE, "DCGM_FR_NVLINK_DOWN");
         }
-        if (past.grownInAMinute(Quantity.NVLINK_REPLAY_ERRORS, now) > 0
-                || past.grownInAMinute(Quantity.NVLINK_RECOVERY_ERRORS, now) > 0) {
-            found(HealthWatch.NVLINK, FAILURE, "DCGM_FR_NVLINK_ERROR_CRITICAL");
+        for (int i = 0; i < CRITICAL_LINK_ERRORS.size(); i++) {
+            if (past.grownInAMinute(CRITICAL_LINK_ERRORS.get(i), now) > 0) {
+                found(HealthWatch.NVLINK, FAILURE, "DCGM_FR_NVLINK_ERROR_CRITICAL");
+            }
         }
         long crc = Math.max(
                 past.grownInAMinute(Quantity.NVLINK_CRC_FLIT_ERRORS, now),
@@ -148,6 +160,9 @@ final class HealthStatus {
         }
         if (number(sample, Quantity.ROW_REMAP_FAILED) > 0) {
             found(HealthWatch.MEM, FAILURE, "DCGM_FR_ROW_REMAP_FAILURE");
+        }
+        if (number(sample, Quantity.MEMORY_UNREPAIRABLE) > 0) {
+            found(HealthWatch.MEM, FAILURE, "DCGM_FR_FAULTY_MEMORY");
         }
         long forDoubleBit = number(sample, Quantity.RETIRED_PAGES_DOUBLE_BIT);
         if (forDoubleBit + number(sample, Quantity.RETIRED_PAGES_SINGLE_BIT) >= RETIRED_PAGES_LIMIT) {

@@ -2,6 +2,7 @@ package io.gpunode.agent.metrics;
 
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.Quantity;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -13,25 +14,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class HealthStatusCollector implements Collector {
     /** What the rules look at. */
-    static final Set<Quantity> READS = Set.copyOf(EnumSet.of(
-            Quantity.PCIE_REPLAYS,
-            Quantity.PCIE_LINK_GENERATION,
-            Quantity.PCIE_LINK_WIDTH,
-            Quantity.NVLINK_ACTIVE_LINKS,
-            Quantity.NVLINK_REPLAY_ERRORS,
-            Quantity.NVLINK_RECOVERY_ERRORS,
-            Quantity.NVLINK_CRC_FLIT_ERRORS,
-            Quantity.NVLINK_CRC_DATA_ERRORS,
-            Quantity.ECC_UNCORRECTED_VOLATILE,
-            Quantity.ROW_REMAP_FAILED,
-            Quantity.RETIRED_PAGES_SINGLE_BIT,
-            Quantity.RETIRED_PAGES_DOUBLE_BIT,
-            Quantity.RETIRED_PAGES_PENDING,
-            Quantity.REMAPPED_ROWS_UNCORRECTABLE,
-            Quantity.THERMAL_VIOLATION_NANOSECONDS,
-            Quantity.POWER_VIOLATION_NANOSECONDS,
-            Quantity.POWER_MILLIWATTS,
-            Quantity.RECOVERY_ACTION));
+    static final Set<Quantity> READS = reads();
 
     private final DerivedFamilies families;
     private final DeviceHistory history;
@@ -65,6 +48,29 @@ final class HealthStatusCollector implements Collector {
                 write(family, device, out);
             }
         }
+    }
+
+    private static Set<Quantity> reads() {
+        EnumSet<Quantity> reads = EnumSet.copyOf(HealthStatus.CRITICAL_LINK_ERRORS);
+        reads.addAll(List.of(
+                Quantity.PCIE_REPLAYS,
+                Quantity.PCIE_LINK_GENERATION,
+                Quantity.PCIE_LINK_WIDTH,
+                Quantity.NVLINK_ACTIVE_LINKS,
+                Quantity.NVLINK_CRC_FLIT_ERRORS,
+                Quantity.NVLINK_CRC_DATA_ERRORS,
+                Quantity.ECC_UNCORRECTED_VOLATILE,
+                Quantity.ROW_REMAP_FAILED,
+                Quantity.MEMORY_UNREPAIRABLE,
+                Quantity.RETIRED_PAGES_SINGLE_BIT,
+                Quantity.RETIRED_PAGES_DOUBLE_BIT,
+                Quantity.RETIRED_PAGES_PENDING,
+                Quantity.REMAPPED_ROWS_UNCORRECTABLE,
+                Quantity.THERMAL_VIOLATION_NANOSECONDS,
+                Quantity.POWER_VIOLATION_NANOSECONDS,
+                Quantity.POWER_MILLIWATTS,
+                Quantity.RECOVERY_ACTION));
+        return Collections.unmodifiableSet(reads);
     }
 
     private void write(MetricFamily shown, DeviceSeries device, ExpositionWriter out) {

@@ -105,6 +105,53 @@ class DerivedMetricsTest {
     }
 
     @Test
+    void whatThePageDoesNotTellApartIsAddedUp() {
+        // Given: one instance with two compute instances, and two that are not there
+        node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb"));
+        MetricsExposition exposition = showing("DCGM_EXP_XID_ERRORS_COUNT", "DCGM_EXP_XID_ERRORS_TOTAL");
+
+        // When
+        publish(XidCounts.NONE
+                .plus(xid(13))
+                .plus(xidOf(13, 4))
+                .plus(xidOf(13, 5))
+                .plus(xidOf(13, 5))
+                .plus(xidOf(13, 7))
+                .plus(xidOf(13, 7, 1)));
+
+        // Then
+        for (String family : List.of("DCGM_EXP_XID_ERRORS_COUNT", "DCGM_EXP_XID_ERRORS_TOTAL")) {
+            assertThat(values(exposition, family, "GPU_I_ID=\"7\""))
+                    .isEqualTo("xid=\"\" 0; xid=\"13\" 1; xid=\"13\" 1");
+            assertThat(lines(exposition, family, "gpu=\"0\"").stream()
+                            .filter(line -> !line.contains("GPU_I_ID"))
+                            .map(line -> line.replaceAll(".* ", "")))
+                    .containsExactly("0", "4");
+        }
+    }
+
+    @Test
+    void aLaterXidElsewhereDoesNotHideTheLastOneOfAnInstance() {
+        // Given
+        node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb"), Snapshots.migDevice(1, 9, 0, "2g.20gb"));
+        MetricsExposition exposition = showing("DCGM_FI_DEV_XID_ERRORS");
+
+        // When: those of 4 and of the GPU itself are the GPU's
+        publish(XidCounts.NONE
+                .plus(xidOf(43, 7))
+                .plus(xidOf(31, 9))
+                .plus(xidOf(13, 9))
+                .plus(xid(63))
+                .plus(xidOf(94, 4)));
+
+        // Then
+        assertThat(lines(exposition, "DCGM_FI_DEV_XID_ERRORS", "gpu=\"0\"").stream()
+                        .map(line -> line.replaceAll(".*?(GPU_I_ID=\"\\d\",GPU_CI_ID=\"\\d\")?,hostname.* ", "$1 ")))
+                .containsExactlyInAnyOrder(
+                        "GPU_I_ID=\"7\",GPU_CI_ID=\"0\" 43", "GPU_I_ID=\"9\",GPU_CI_ID=\"0\" 13", " 94");
+    }
+
+    @Test
     void clockEventsAreCountedBySamplingAndByTheirBeginning() {
         // Given: a reason that is there already
         MetricsExposition exposition = showing("DCGM_EXP_CLOCK_EVENTS_COUNT", "DCGM_EXP_CLOCK_EVENTS_TOTAL");
@@ -173,6 +220,10 @@ class DerivedMetricsTest {
         "NVLINK_CRC_FLIT_ERRORS, 0, 1, NVLINK, 10, DCGM_FR_NVLINK_ERROR_THRESHOLD",
         "NVLINK_CRC_DATA_ERRORS, 0, 6000, NVLINK, 20, DCGM_FR_NVLINK_CRC_ERROR_THRESHOLD",
         "NVLINK_REPLAY_ERRORS, 0, 1, NVLINK, 20, DCGM_FR_NVLINK_ERROR_CRITICAL",
+        "NVLINK_RECEIVE_ERRORS, 4, 5, NVLINK, 20, DCGM_FR_NVLINK_ERROR_CRITICAL",
+        "NVLINK_RECOVERIES, 0, 1, NVLINK, 20, DCGM_FR_NVLINK_ERROR_CRITICAL",
+        "NVLINK_EFFECTIVE_ERRORS, 0, 1, NVLINK, 20, DCGM_FR_NVLINK_ERROR_CRITICAL",
+        "MEMORY_UNREPAIRABLE, 0, 1, MEM, 20, DCGM_FR_FAULTY_MEMORY",
         "NVLINK_ACTIVE_LINKS, 3, 1, NVLINK, 20, DCGM_FR_NVLINK_DOWN",
         "THERMAL_VIOLATION_NANOSECONDS, 5, 6, THERMAL, 10, DCGM_FR_CLOCK_THROTTLE_THERMAL",
         "POWER_VIOLATION_NANOSECONDS, 5, 6, POWER, 10, DCGM_FR_CLOCK_THROTTLE_POWER",
@@ -226,6 +277,20 @@ class DerivedMetricsTest {
 
         // Then
         assertThat(found(exposition)).containsExactly("DCGM_FR_ROW_REMAP_FAILURE MEM 20");
+    }
+
+    @Test
+    void ofASplitGpuOnlyLinksThatAreDownAreNoFinding() {
+        // Given
+        node.mig(0, Snapshots.migDevice(0, 7, 0, "1g.10gb"));
+        MetricsExposition exposition = showing("DCGM_EXP_GPU_HEALTH_STATUS");
+        sample(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 3L, Quantity.NVLINK_REPLAY_ERRORS, 0L));
+
+        // When
+        sample(Map.of(Quantity.NVLINK_ACTIVE_LINKS, 0L, Quantity.NVLINK_REPLAY_ERRORS, 1L));
+
+        // Then
+        assertThat(found(exposition)).containsExactly("DCGM_FR_NVLINK_ERROR_CRITICAL NVLINK 20");
     }
 
     @Test
@@ -342,6 +407,10 @@ class DerivedMetricsTest {
     }
 
     private static XidEvent xidOf(long number, int instance) {
-        return new XidEvent(GPU, number, Instant.EPOCH, OptionalInt.of(instance), OptionalInt.of(0));
+        return xidOf(number, instance, 0);
+    }
+
+    private static XidEvent xidOf(long number, int instance, int computeInstance) {
+        return new XidEvent(GPU, number, Instant.EPOCH, OptionalInt.of(instance), OptionalInt.of(computeInstance));
     }
 }
