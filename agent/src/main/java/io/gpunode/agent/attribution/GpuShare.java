@@ -20,4 +20,28 @@ public record GpuShare(
         GpuUser user,
         int processes,
         OptionalLong usedBytes,
-        @Nullable ProcessUtilization utilization) {}
+        @Nullable ProcessUtilization utilization) {
+    /** What this one and another of the same GPU or GPU instance take together, as this one's user. */
+    public GpuShare plus(GpuShare other) {
+        ProcessUtilization more = other.utilization;
+        ProcessUtilization together = utilization;
+        if (more != null) {
+            together = together == null
+                    ? more
+                    : new ProcessUtilization(
+                            together.sm() + more.sm(),
+                            together.memory() + more.memory(),
+                            together.encoder() + more.encoder(),
+                            together.decoder() + more.decoder());
+        }
+        return new GpuShare(
+                gpu,
+                gpuInstanceId,
+                user,
+                processes + other.processes,
+                other.usedBytes.isEmpty()
+                        ? usedBytes
+                        : OptionalLong.of(usedBytes.orElse(0) + other.usedBytes.getAsLong()),
+                together);
+    }
+}

@@ -5,6 +5,7 @@ import io.gpunode.agent.attribution.GpuUser;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.Gpu.ProcessUtilization;
 import io.gpunode.agent.model.NodeSnapshot;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToIntFunction;
 
@@ -24,7 +25,7 @@ final class ContainerCollector implements Collector {
 
     @Override
     public void collect(Scrape scrape, ExpositionWriter out) {
-        List<GpuShare> shares = scrape.attribution().shares();
+        List<GpuShare> shares = asShown(scrape.attribution().shares());
         if (shares.isEmpty()) {
             return;
         }
@@ -46,6 +47,40 @@ final class ContainerCollector implements Collector {
             out.value(shares.get(i).processes());
         }
         utilization(OwnMetric.CONTAINER_SM_UTILIZATION, ProcessUtilization::sm, shares, snapshot, out);
+    }
+
+    /**
+     * Adds up what has the same labels: the pods before and after one of a StatefulSet was made anew, where the UID that tells them apart is no label.
+     * Shares are in the order of their labels, the UID last.
+     */
+    private List<GpuShare> asShown(List<GpuShare> shares) {
+        List<GpuShare> addedUp = null;
+        for (int i = 1; i < shares.size(); i++) {
+            boolean same = looksLike(shares.get(i - 1), shares.get(i));
+            if (same && addedUp == null) {
+                addedUp = new ArrayList<>(shares.subList(0, i));
+            }
+            if (addedUp != null) {
+                addedUp.add(same ? addedUp.removeLast().plus(shares.get(i)) : shares.get(i));
+            }
+        }
+        return addedUp == null ? shares : addedUp;
+    }
+
+    private boolean looksLike(GpuShare one, GpuShare other) {
+        GpuUser user = one.user();
+        GpuUser with = other.user();
+        return one.gpuInstanceId() == other.gpuInstanceId()
+                && one.gpu().equals(other.gpu())
+                && user.kind() == with.kind()
+                && user.container().equals(with.container())
+                && user.namespace().equals(with.namespace())
+                && user.pod().equals(with.pod())
+                && (!showsUid(user) || user.podUid().equals(with.podUid()));
+    }
+
+    private boolean showsUid(GpuUser user) {
+        return podUid || user.pod().isEmpty();
     }
 
     private void utilization(
@@ -83,7 +118,7 @@ final class ContainerCollector implements Collector {
         label("container", user.container(), out);
         label("namespace", user.namespace(), out);
         label("pod", user.pod(), out);
-        if (podUid || user.pod().isEmpty()) {
+        if (showsUid(user)) {
             label("pod_uid", user.podUid(), out);
         }
         out.endLabels();

@@ -34,6 +34,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -90,6 +91,39 @@ class MetricsExpositionTest {
         // Then
         Golden.check("metrics/mig.txt", page);
         assertIsWellFormed(page);
+    }
+
+    @Test
+    void partsThatOnlyAnUnseenUidTellsApartAreOne() {
+        // Given
+        GpuShare before = share("uid-1", OptionalLong.of(100), new Gpu.ProcessUtilization(1, 0, 0, 0));
+        GpuShare after = share("uid-2", OptionalLong.of(23), new Gpu.ProcessUtilization(2, 0, 0, 0));
+        GpuShare host = new GpuShare(Snapshots.id(0), -1, GpuUser.HOST, 1, OptionalLong.of(5), null);
+        AttributionPicture known =
+                new AttributionPicture(1, List.of(before, after, host), Map.of(), Map.of(), Map.of());
+        MetricsExposition exposition = Pages.of(Snapshots.pcie(1).build()).exposition();
+
+        // When
+        exposition.attribute(Configs.of("DCGM_EXPORTER_KUBERNETES=true").attribution(), () -> known);
+        String page = Pages.text(exposition);
+
+        // Then
+        assertThat(page.lines().filter(line -> line.startsWith("gpu_node_agent_container_memory_used_bytes{")))
+                .hasSize(2)
+                .first(InstanceOfAssertFactories.STRING)
+                .contains("pod=\"web-0\"")
+                .endsWith(" 123");
+        assertThat(page).containsPattern("gpu_node_agent_container_sm_utilization_ratio\\{.*pod=\"web-0\"} 0\\.03\n");
+    }
+
+    private static GpuShare share(String podUid, OptionalLong bytes, Gpu.ProcessUtilization utilization) {
+        return new GpuShare(
+                Snapshots.id(0),
+                -1,
+                new GpuUser(GpuUser.Kind.POD, "ml", "web-0", "main", podUid),
+                1,
+                bytes,
+                utilization);
     }
 
     @Test
