@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What the kubelet's log directories say of pods and containers, which needs no API server: it names a pod's directory
  * {@code /var/log/pods/<namespace>_<pod>_<uid>} and links each container's log as
- * {@code /var/log/containers/<pod>_<namespace>_<container>-<id>.log}. Read again when something is asked for that is not there, and not more often than
- * every ten seconds. For one thread.
+ * {@code /var/log/containers/<pod>_<namespace>_<container>-<id>.log}. Read again when something is asked for that is not there or may have
+ * changed, and not more often than every ten seconds. For one thread.
  */
 final class KubeletLogs {
     private static final Log LOG = Log.of(KubeletLogs.class);
@@ -64,13 +64,13 @@ final class KubeletLogs {
         return Optional.ofNullable(pods.get(uid));
     }
 
-    /** The UID of a pod; empty also while the directory of another of the same name, that was deleted, is still there. */
+    /**
+     * The UID of a pod; empty also while the directory of another of the same name, that was deleted, is still there. Unlike the others' answers it
+     * changes: a pod may be made anew under its name and get the same devices again.
+     */
     Optional<String> uid(String namespace, String pod) {
-        Pod key = new Pod(namespace, pod);
-        if (!uids.containsKey(key)) {
-            readAgain();
-        }
-        return Optional.ofNullable(uids.get(key)).filter(uid -> !uid.isEmpty());
+        readAgain();
+        return Optional.ofNullable(uids.get(new Pod(namespace, pod))).filter(uid -> !uid.isEmpty());
     }
 
     /** Pods have come or gone: the next question reads again, and is not too early for it. */

@@ -78,6 +78,23 @@ class KubeletLogsTest {
     }
 
     @Test
+    void aPodThatIsMadeAnewHasItsNewUidAfterTheSpacing() throws IOException {
+        // Given
+        files.logged("ml", "web-0", ProcFiles.uid(1), "main", ProcFiles.id(1));
+        assertThat(logs.uid("ml", "web-0")).contains(ProcFiles.uid(1));
+        Path directory = root.resolve("var/log/pods/ml_web-0_" + ProcFiles.uid(1));
+        Files.delete(directory.resolve("main"));
+        Files.delete(directory);
+        files.logged("ml", "web-0", ProcFiles.uid(2), "main", ProcFiles.id(2));
+
+        // When
+        time.advance(Duration.ofSeconds(10));
+
+        // Then
+        assertThat(logs.uid("ml", "web-0")).contains(ProcFiles.uid(2));
+    }
+
+    @Test
     void otherFilesAreNoContainers() throws IOException {
         // Given
         for (String name : new String[] {
