@@ -96,7 +96,7 @@ public final class Attribution implements Service, AttributionSource {
         this.containers = new ProcessContainers(processes);
         this.logs = new KubeletLogs(host, clock);
         this.jobs = new JobFiles(own);
-        this.runtime = new RuntimeContainers(clock);
+        this.runtime = new RuntimeContainers(clock, processes::ownContainerId);
         this.cycle = new DutyCycle("attribution", BOUND, heartbeats, this::turn);
         meters.gauge(
                 "gpu_node_agent_processes_all_seen",

@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Containers outside of Kubernetes that use GPUs, from a runtime with Docker's API (Docker, Podman): one list, and one question about each container
@@ -51,10 +53,14 @@ final class RuntimeContainers {
 
     private final UnixHttp http;
     private final MonotonicClock clock;
+    private final Supplier<String> ownId;
+    private @Nullable String own;
     private Map<String, Container> known = Map.of();
     private String problem = "";
 
-    RuntimeContainers(MonotonicClock clock) {
+    /** @param ownId the id of the agent's own container, which never changes; empty outside of one */
+    RuntimeContainers(MonotonicClock clock, Supplier<String> ownId) {
+        this.ownId = ownId;
         this.http = new UnixHttp(clock, LARGEST_ANSWER_BYTES);
         this.clock = clock;
     }
@@ -88,10 +94,19 @@ final class RuntimeContainers {
         return container == null ? "" : container.name;
     }
 
-    /** The containers of each device. */
+    /** The containers of each device, without the agent's own, which is given all of them to look at. */
     Map<String, List<PodUse>> byDevice(List<Gpu> gpus) {
         Map<String, List<PodUse>> byDevice = new TreeMap<>();
-        for (Container container : known.values()) {
+        String agents = own;
+        if (agents == null) {
+            agents = ownId.get();
+            own = agents;
+        }
+        for (Map.Entry<String, Container> one : known.entrySet()) {
+            if (one.getKey().equals(agents)) {
+                continue;
+            }
+            Container container = one.getValue();
             PodUse use = new PodUse("", "", container.name);
             for (String device : container.devices) {
                 if (device.equals(EVERY)) {

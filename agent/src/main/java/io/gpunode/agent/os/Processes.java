@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * What procfs says about other processes. A process may end at any time: an answer is about the process that had the id at that moment, and none is an
@@ -12,6 +14,13 @@ import java.util.OptionalLong;
 public final class Processes {
     /** Of one small file of procfs; a line of cgroup version 1 has some 150 bytes, and there are a dozen. */
     private static final int FILE_LIMIT = 64 << 10;
+
+    /** A host with a thousand containers has some thousand mounts. */
+    private static final int MOUNTS_LIMIT = 1 << 20;
+
+    /** Docker mounts {@code …/containers/<id>/hostname}, Podman {@code …/overlay-containers/<id>/userdata/hostname}. */
+    private static final Pattern HOSTNAME_OF_CONTAINER =
+            Pattern.compile("/([0-9a-f]{64})/(?:userdata/)?hostname /etc/hostname ");
 
     /** The initial PID namespace has the same number on every machine: {@code PROC_PID_INIT_INO} of the kernel. */
     private static final String INITIAL_NAMESPACE = "pid:[4026531836]";
@@ -38,6 +47,29 @@ public final class Processes {
     /** Its container; {@link ContainerCgroup#NONE} for a process of the host. Empty when there is no such process. */
     public Optional<ContainerCgroup> container(int pid) {
         return read(pid, "cgroup").map(ContainerCgroup::of);
+    }
+
+    /**
+     * The id of the container that this very process is in; empty outside of one, and where nothing tells. In a cgroup namespace of its own it is the
+     * runtime's files behind {@code /etc/hostname} that tell.
+     */
+    public String ownContainerId() {
+        try {
+            String id = files.readText(Path.of("/proc/self/cgroup"), FILE_LIMIT)
+                    .map(text -> ContainerCgroup.of(text).containerId())
+                    .orElse("");
+            if (!id.isEmpty()) {
+                return id;
+            }
+            Optional<String> mounts = files.readText(Path.of("/proc/self/mountinfo"), MOUNTS_LIMIT);
+            if (mounts.isPresent()) {
+                Matcher behind = HOSTNAME_OF_CONTAINER.matcher(mounts.get());
+                return behind.find() ? behind.group(1) : "";
+            }
+        } catch (IOException e) {
+            // As if nothing told.
+        }
+        return "";
     }
 
     /** For how many ms the machine has run; empty when the kernel does not say. */

@@ -25,6 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RuntimeContainersTest {
     private static final String ID = ProcFiles.id(1);
     private static final String OTHER_ID = ProcFiles.id(2);
+    private static final String OWN_ID = ProcFiles.id(3);
     private static final String ALL = "{\"HostConfig\":{\"DeviceRequests\":[{\"Driver\":\"\",\"Count\":-1,"
             + "\"DeviceIDs\":null,\"Capabilities\":[[\"gpu\"]]}]}}";
 
@@ -32,7 +33,7 @@ class RuntimeContainersTest {
     private Path directory;
 
     private final List<Gpu> gpus = Snapshots.pcie(2).build().gpus();
-    private final RuntimeContainers containers = new RuntimeContainers(SystemTime.monotonic());
+    private final RuntimeContainers containers = new RuntimeContainers(SystemTime.monotonic(), () -> OWN_ID);
     private Path socket;
     private FakeRuntime runtime;
 
@@ -86,6 +87,19 @@ class RuntimeContainersTest {
         // Then
         List<PodUse> job = List.of(new PodUse("", "", "job"));
         assertThat(containers.byDevice(gpus)).isEqualTo(Map.of(Snapshots.uuid(0), job, Snapshots.uuid(1), job));
+    }
+
+    @Test
+    void theAgentsOwnContainerHoldsNothing() {
+        // Given
+        runtime.container(ID, "job", ALL);
+        runtime.container(OWN_ID, "gpu-node-agent", ALL);
+
+        // When
+        containers.refresh(socket);
+
+        // Then
+        assertThat(containers.byDevice(gpus).get(Snapshots.uuid(0))).containsExactly(new PodUse("", "", "job"));
     }
 
     @Test

@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 @Timeout(10)
 class ProcessesTest {
@@ -51,6 +53,39 @@ class ProcessesTest {
         // When / Then
         assertThat(new Processes(new SystemHostFiles(root)).startedMillisAfterBoot(7))
                 .hasValue(35_224_710);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/docker/ID, /var/lib/docker/containers/OTHER/hostname",
+        "/, /var/lib/docker/containers/ID/hostname",
+        "/, /containers/overlay-containers/ID/userdata/hostname",
+    })
+    void theOwnContainerIsThatOfTheGroupOrElseOfTheHostname(String group, String behind) throws IOException {
+        // Given
+        String id = "4f".repeat(32);
+        write("proc/self/cgroup", "0::" + group.replace("ID", id));
+        write(
+                "proc/self/mountinfo",
+                "21 1 0:20 / /sys rw - sysfs sysfs rw\n22 1 8:1 "
+                        + behind.replace("OTHER", "00".repeat(32)).replace("ID", id)
+                        + " /etc/hostname rw,relatime - ext4 /dev/sda1 rw");
+
+        // When
+        String own = new Processes(new SystemHostFiles(root)).ownContainerId();
+
+        // Then
+        assertThat(own).isEqualTo(id);
+    }
+
+    @Test
+    void outsideOfAContainerThereIsNoOwn() throws IOException {
+        // Given
+        write("proc/self/cgroup", "0::/system.slice/gpu-node-agent.service");
+        write("proc/self/mountinfo", "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw");
+
+        // When / Then
+        assertThat(new Processes(new SystemHostFiles(root)).ownContainerId()).isEmpty();
     }
 
     @Test
