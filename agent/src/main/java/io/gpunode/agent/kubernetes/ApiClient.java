@@ -179,9 +179,7 @@ final class ApiClient implements AutoCloseable {
     private ApiAnswer send(String verb, HttpRequest.Builder request, int limit)
             throws IOException, InterruptedException {
         HttpResponse<String> response = exchange(
-                verb,
-                request.build(),
-                BodyHandlers.limiting(BodyHandlers.ofString(StandardCharsets.UTF_8), limit));
+                verb, request.build(), BodyHandlers.limiting(BodyHandlers.ofString(StandardCharsets.UTF_8), limit));
         meters.answered(verb, response.statusCode());
         ApiAnswer answer = answer(response.statusCode(), response.headers(), response.body());
         checkAccepted(answer);

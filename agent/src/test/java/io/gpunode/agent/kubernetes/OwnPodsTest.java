@@ -107,8 +107,9 @@ class OwnPodsTest {
         harness.turnUntil(() -> !pods.current().isEmpty());
 
         // Then
-        assertThat(pods.current()).hasSize(4).allSatisfy((uid, pod) -> assertThat(pod.uid())
-                .isEqualTo(uid));
+        assertThat(pods.current())
+                .hasSize(4)
+                .allSatisfy((uid, pod) -> assertThat(pod.uid()).isEqualTo(uid));
     }
 
     @Test
