@@ -79,8 +79,8 @@ public final class AdminServer implements Service {
     private static final Duration LOOK = Duration.ofSeconds(1);
     private static final Duration WORKER_REST = Duration.ofSeconds(10);
 
-    /** No connection has more than one thing to be done. */
-    private static final int WORKER_QUEUE = 2_048;
+    /** Twice as many handshakes as connections: those of closed ones are only thrown away. Beyond it a connection is closed. */
+    private static final int HANDSHAKE_QUEUE = 2 * Connections.MOST_ENCRYPTED;
 
     private static final int WARM_UP_MILLIS = 1_000;
 
@@ -149,8 +149,8 @@ public final class AdminServer implements Service {
         }
         EventLoops loops = EventLoops.open("http");
         Connections connections = new Connections(loops.loop(), state.clock(), limits, config, meters);
-        ThreadPoolExecutor slow = worker("http-worker");
-        ThreadPoolExecutor handshakes = worker("http-tls");
+        ThreadPoolExecutor slow = worker("http-worker", PasswordCheck.MOST_CHECKS);
+        ThreadPoolExecutor handshakes = worker("http-tls", HANDSHAKE_QUEUE);
         Gate gate = new Gate(config, loops.loop(), state.clock(), slow);
         List<Channel> channels = new ArrayList<>();
         try {
@@ -177,36 +177,40 @@ public final class AdminServer implements Service {
             loops.close();
             throw e;
         }
+        List<ThreadPoolExecutor> workers = new ArrayList<>(List.of(slow, handshakes));
         Heartbeats.Beat heartbeat = state.heartbeats().register("http", BEAT_BOUND);
         var _ = loops.loop()
                 .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
         if (web.isPresent()) {
             WebConfigKeeper keeper = web.get();
+            // Of its own, so that nobody who has passwords checked keeps a removed user or certificate in force. One look
+            // that waits is enough.
+            ThreadPoolExecutor looks = worker("http-config", 1);
+            looks.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
+            workers.add(looks);
             var _ = loops.loop()
                     .scheduleWithFixedDelay(
-                            () -> lookAt(keeper, slow), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
+                            () -> looks.execute(keeper::look), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
         }
-        listening = new Listening(loops, connections, List.copyOf(channels), heartbeat, web, List.of(slow, handshakes));
+        listening =
+                new Listening(loops, connections, List.copyOf(channels), heartbeat, web, List.copyOf(workers));
     }
 
-    /** A thread that is there while it is needed. */
-    private static ThreadPoolExecutor worker(String name) {
+    /**
+     * A thread that is there while it is needed.
+     *
+     * @param queue how much may wait for it
+     */
+    private static ThreadPoolExecutor worker(String name, int queue) {
         ThreadPoolExecutor worker = new ThreadPoolExecutor(
                 1,
                 1,
                 WORKER_REST.toSeconds(),
                 TimeUnit.SECONDS,
-                new ArrayBlockingQueue<>(WORKER_QUEUE),
+                new ArrayBlockingQueue<>(queue),
                 task -> Thread.ofPlatform().daemon().name(name).unstarted(task));
         worker.allowCoreThreadTimeOut(true);
         return worker;
-    }
-
-    private static void lookAt(WebConfigKeeper keeper, ThreadPoolExecutor worker) {
-        // Passwords that are being checked go first; the next look comes soon.
-        if (worker.getQueue().isEmpty()) {
-            worker.execute(keeper::look);
-        }
     }
 
     private static ServerBootstrap bootstrap(EventLoops loops, Pipeline handlers) {

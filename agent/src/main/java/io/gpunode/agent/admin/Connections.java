@@ -17,9 +17,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * All open connections and what they may cost. Owned by the event loop: every method runs there.
  *
- * <p>There is room for {@link #limit} of them. When it is full, a new connection takes the place of the oldest that never sent a complete request, or else of the one
- * whose last request is longest ago, so that clients that only hold connections cannot shut Prometheus out. A connection has a deadline in each state: for a request that has
- * begun, for an answer that is being read, and for doing nothing. Answers that clients do not read may hold {@link #ANSWER_LIMIT_BYTES} in all.
+ * <p>There is room for {@link #limit} of them. When it is full, a new connection takes the place of the oldest that never sent a complete request, or else of one whose
+ * password is being checked, or else of the one whose last request is longest ago, so that clients that only hold connections cannot shut Prometheus out. A connection has
+ * a deadline in each state: for a request that has begun, for an answer that is being read, and for doing nothing. Answers that clients do not read may hold
+ * {@link #ANSWER_LIMIT_BYTES} in all; beyond it the oldest of them gives way, and the short ones of probes do not count.
  */
 final class Connections {
     /** More than any number of Prometheus servers, probes and people. */
@@ -30,6 +31,9 @@ final class Connections {
 
     /** Half of the direct memory that the process has. */
     static final long ANSWER_LIMIT_BYTES = 8 << 20;
+
+    /** An answer of this size always finds room; those of all connections together are a fraction of the limit. */
+    static final int SHORT_ANSWER_BYTES = 4_096;
 
     private static final Duration SWEEP = Duration.ofMillis(500);
 
@@ -83,8 +87,8 @@ final class Connections {
 
     /** How many may be open. */
     private int limit() {
-        // However many scrapes are allowed, a probe and a person still find a place.
-        return Math.max(web.get().tls().isPresent() ? MOST_ENCRYPTED : MOST, limits.scrapes() + 16);
+        // However many scrapes are allowed, a probe and a person still find a place; but not more than the heap has room for.
+        return web.get().tls().isPresent() ? MOST_ENCRYPTED : Math.max(MOST, limits.scrapes() + 16);
     }
 
     MonotonicClock clock() {
@@ -98,9 +102,9 @@ final class Connections {
 
     /** A connection was accepted. */
     void opened(HttpConnection connection) {
-        if (open.size() >= limit() && !evict()) {
-            connection.close();
-            return;
+        // More than one has to go when TLS has come since the others were opened.
+        while (open.size() >= limit()) {
+            evict();
         }
         open.add(connection);
         if (sweeping == null) {
@@ -127,7 +131,7 @@ final class Connections {
 
     /** Whether a further answer of {@code /metrics} may be made now; if so it counts until {@link #scraped}. */
     boolean admitScrape() {
-        if (scrapes >= limits.scrapes() || answerBytes >= ANSWER_LIMIT_BYTES) {
+        if (scrapes >= limits.scrapes()) {
             refusedScrapes.increment();
             return false;
         }
@@ -140,13 +144,31 @@ final class Connections {
         scrapes--;
     }
 
-    /** Whether an answer of this size may be sent now; if so it counts until {@link #answered}. */
-    boolean admit(long bytes) {
-        if (answerBytes + bytes > ANSWER_LIMIT_BYTES && answerBytes > 0) {
-            return false;
+    /**
+     * Makes room for an answer, which counts until {@link #answered}: over the limit, the connections give way whose answers have been on their way
+     * longest.
+     *
+     * @return how many bytes count
+     */
+    long admit(long bytes) {
+        if (bytes <= SHORT_ANSWER_BYTES) {
+            return 0;
+        }
+        while (answerBytes > 0 && answerBytes + bytes > ANSWER_LIMIT_BYTES) {
+            HttpConnection victim = null;
+            for (HttpConnection connection : open) {
+                if (connection.answerBytes() > 0) {
+                    victim = connection;
+                    break;
+                }
+            }
+            if (victim == null) {
+                break;
+            }
+            giveUp(victim);
         }
         answerBytes += bytes;
-        return true;
+        return bytes;
     }
 
     /** An admitted answer has left, or its connection is gone. */
@@ -161,24 +183,23 @@ final class Connections {
         }
     }
 
-    private boolean evict() {
+    /** Gives up the oldest of those that are worth least. */
+    private void evict() {
         HttpConnection victim = null;
         for (HttpConnection connection : open) {
-            if (!connection.answering()) {
-                if (!connection.served()) {
-                    victim = connection;
-                    break;
-                }
-                victim = victim == null ? connection : victim;
+            if (victim == null || connection.worth() < victim.worth()) {
+                victim = connection;
             }
         }
-        if (victim == null) {
-            return false;
+        if (victim != null) {
+            giveUp(victim);
         }
+    }
+
+    private void giveUp(HttpConnection victim) {
         // Its channel tells of its end later; it has no place from now on.
         open.remove(victim);
-        victim.close();
-        return true;
+        victim.abort();
     }
 
     private void sweep() {

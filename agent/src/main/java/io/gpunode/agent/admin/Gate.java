@@ -65,4 +65,12 @@ final class Gate {
         }
         check.check(config.users(), credentials.get(), then);
     }
+
+    /** Tells no more to somebody who was to be told later. */
+    void forget(Consumer<Verdict> then) {
+        PasswordCheck check = passwords;
+        if (check != null) {
+            check.forget(then);
+        }
+    }
 }

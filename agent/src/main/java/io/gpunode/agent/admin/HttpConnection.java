@@ -1,5 +1,6 @@
 package io.gpunode.agent.admin;
 
+import io.gpunode.agent.admin.PasswordCheck.Verdict;
 import io.gpunode.agent.time.Tick;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -21,6 +22,7 @@ import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.util.ReferenceCountUtil;
 import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,8 +44,8 @@ final class HttpConnection extends ChannelDuplexHandler {
     private @Nullable HttpRequest request;
     private boolean answering;
 
-    /** Whether it is being found out who asks. */
-    private boolean checking;
+    /** Who waits to hear who asks; {@code null} when nobody does. */
+    private @Nullable Asking asking;
 
     private boolean served;
     private Tick deadline;
@@ -51,6 +53,8 @@ final class HttpConnection extends ChannelDuplexHandler {
 
     /** Whether the answer that is on its way counts as a scrape. */
     private boolean scraping;
+
+    private long answerBytes;
 
     /** Whether a message was asked for and has not come yet. */
     private boolean wanting;
@@ -67,14 +71,17 @@ final class HttpConnection extends ChannelDuplexHandler {
         this.deadline = connections.clock().now().plus(connections.limits().request());
     }
 
-    /** Whether an answer is on its way. */
-    boolean answering() {
-        return answering;
+    /** How much would be lost with it: nothing for a client that never sent a complete request, most for one whom an answer is on its way to. */
+    int worth() {
+        if (answering) {
+            return 3;
+        }
+        return served ? 2 : asking == null ? 0 : 1;
     }
 
-    /** Whether it ever sent a complete request. */
-    boolean served() {
-        return served;
+    /** What counts of the answer that is on its way, in bytes; 0 when there is none, or a short one. */
+    long answerBytes() {
+        return answerBytes;
     }
 
     /** Whether it has outstayed the deadline of its state. */
@@ -87,6 +94,17 @@ final class HttpConnection extends ChannelDuplexHandler {
         ChannelHandlerContext channel = context;
         if (channel != null) {
             channel.close();
+        }
+    }
+
+    /** Closes it at once: what it has not taken is dropped, and with TLS it is told no goodbye, for which it might not listen. */
+    void abort() {
+        ended();
+        ChannelHandlerContext channel = context;
+        if (channel != null) {
+            // From the first handler, which is that of TLS, only the socket is left to hear of it.
+            ChannelHandlerContext first = channel.pipeline().firstContext();
+            (first == null ? channel : first).close();
         }
     }
 
@@ -106,7 +124,7 @@ final class HttpConnection extends ChannelDuplexHandler {
             }
             return false;
         }
-        if (!requestBegun && !answering && !checking) {
+        if (!requestBegun && !answering && asking == null) {
             requestBegun = true;
             deadline = connections.clock().now().plus(connections.limits().request());
         }
@@ -123,6 +141,12 @@ final class HttpConnection extends ChannelDuplexHandler {
     @Override
     public void channelInactive(ChannelHandlerContext channel) {
         connections.closed(this);
+        ended();
+        Asking gone = asking;
+        if (gone != null) {
+            asking = null;
+            gate.forget(gone);
+        }
         channel.fireChannelInactive();
     }
 
@@ -233,10 +257,25 @@ final class HttpConnection extends ChannelDuplexHandler {
         }
         // Nothing more is read of this connection until the answer is known; the deadline is that of an answer.
         requestBegun = false;
-        checking = true;
+        Asking now = new Asking(channel, whole);
+        asking = now;
         deadline = connections.clock().now().plus(connections.limits().answer());
-        gate.admit(web, whole.headers().get(HttpHeaderNames.AUTHORIZATION, ""), verdict -> {
-            checking = false;
+        gate.admit(web, whole.headers().get(HttpHeaderNames.AUTHORIZATION, ""), now);
+    }
+
+    /** A request of somebody who is not known yet. */
+    private final class Asking implements Consumer<Verdict> {
+        private final ChannelHandlerContext channel;
+        private final HttpRequest whole;
+
+        Asking(ChannelHandlerContext channel, HttpRequest whole) {
+            this.channel = channel;
+            this.whole = whole;
+        }
+
+        @Override
+        public void accept(Verdict verdict) {
+            asking = null;
             if (!channel.channel().isActive()) {
                 return;
             }
@@ -254,7 +293,7 @@ final class HttpConnection extends ChannelDuplexHandler {
                     send(channel, refusal, !HttpUtil.isKeepAlive(whole));
                 }
             }
-        });
+        }
     }
 
     /** Answers somebody who may ask. */
@@ -278,16 +317,19 @@ final class HttpConnection extends ChannelDuplexHandler {
             return;
         }
         scraping = scrape;
-        ByteBuf body = channel.alloc().buffer(routes.sizeHint(whole));
+        ByteBuf body = null;
         boolean sent = false;
         try {
+            body = channel.alloc().buffer(routes.sizeHint(whole));
             FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, body);
             response.setStatus(HttpResponseStatus.valueOf(routes.answer(whole, response.headers(), body)));
             sent = true;
             send(channel, response, last);
         } finally {
             if (!sent) {
-                body.release();
+                if (body != null) {
+                    body.release();
+                }
                 ended();
             }
         }
@@ -311,12 +353,7 @@ final class HttpConnection extends ChannelDuplexHandler {
 
     private void send(ChannelHandlerContext channel, FullHttpResponse response, boolean last) {
         long bytes = response.content().readableBytes();
-        if (!connections.admit(bytes)) {
-            response.release();
-            ended();
-            channel.close();
-            return;
-        }
+        answerBytes += connections.admit(bytes);
         answering = true;
         requestBegun = false;
         deadline = connections.clock().now().plus(connections.limits().answer());
@@ -332,7 +369,6 @@ final class HttpConnection extends ChannelDuplexHandler {
             response.headers().set(HttpHeaderNames.CONNECTION, "close");
         }
         channel.writeAndFlush(response).addListener((ChannelFutureListener) done -> {
-            connections.answered(bytes);
             ended();
             answering = false;
             if (done.isSuccess() && discarding >= 0 && channel.channel() instanceof DuplexChannel duplex) {
@@ -355,8 +391,10 @@ final class HttpConnection extends ChannelDuplexHandler {
         });
     }
 
-    /** The answer is not on its way any more. */
+    /** The answer is not on its way any more; idempotent. */
     private void ended() {
+        connections.answered(answerBytes);
+        answerBytes = 0;
         if (scraping) {
             scraping = false;
             connections.scraped();

@@ -35,17 +35,48 @@ final class PasswordCheck {
     }
 
     private static final Log LOG = Log.of(PasswordCheck.class);
-    private static final int MOST_REMEMBERED = 100;
-    private static final int MOST_CHECKS = 8;
-    private static final int MOST_WAITING_FOR_ONE = 128;
+    private static final int MOST_WRONG = 100;
+
+    /** Beyond one for each user: of hashes that were changed. */
+    private static final int MOST_RIGHT_OF_OLD = 100;
+
+    static final int MOST_CHECKS = 8;
+
+    /** So that names that nobody has leave room for those that somebody has. */
+    private static final int MOST_CHECKS_OF_STRANGERS = 4;
+
+    private static final int MOST_CHECKS_OF_A_USER = 2;
+
+    /** Requests, of all checks together: each holds its connection. */
+    private static final int MOST_WAITING = 32;
+
     private static final String DIGEST = "HmacSHA256";
 
     private final EventLoop loop;
     private final Executor worker;
     private final Mac mac;
-    private final Map<ByteBuffer, Boolean> right = new Remembered();
-    private final Map<ByteBuffer, Boolean> wrong = new Remembered();
-    private final Map<ByteBuffer, List<Consumer<Verdict>>> waiting = new HashMap<>();
+    private final Remembered right = new Remembered();
+    private final Remembered wrong = new Remembered();
+    private final Map<ByteBuffer, Check> checks = new HashMap<>();
+    private int waiting;
+
+    /** Credentials that wait to be checked, or are just being. */
+    private static final class Check {
+        private final Credentials credentials;
+        private final String hash;
+        private final boolean known;
+        private final List<Consumer<Verdict>> told = new ArrayList<>();
+
+        /** Whether somebody still wants to know; set by the loop, read by the worker. */
+        private volatile boolean wanted = true;
+
+        /** @param known whether there is such a user */
+        Check(Credentials credentials, String hash, boolean known) {
+            this.credentials = credentials;
+            this.hash = hash;
+            this.known = known;
+        }
+    }
 
     /** @param worker one thread, not the loop's */
     PasswordCheck(EventLoop loop, Executor worker) {
@@ -76,36 +107,89 @@ final class PasswordCheck {
             then.accept(known);
             return;
         }
-        List<Consumer<Verdict>> same = waiting.get(key);
-        if (same != null ? same.size() >= MOST_WAITING_FOR_ONE : waiting.size() >= MOST_CHECKS) {
+        right.most = users.size() + MOST_RIGHT_OF_OLD;
+        Check check = checks.get(key);
+        if (waiting >= MOST_WAITING || (check == null && !hasRoomFor(credentials.user(), own != null))) {
             then.accept(Verdict.BUSY);
             return;
         }
-        if (same != null) {
-            same.add(then);
-            return;
+        boolean begun = check != null;
+        if (check == null) {
+            check = new Check(credentials, hash, own != null);
+            checks.put(key, check);
         }
-        waiting.put(key, new ArrayList<>(List.of(then)));
-        try {
-            worker.execute(() -> {
-                boolean matches = matches(credentials.password(), hash);
-                boolean good = matches && own != null;
-                if (!loop.isShuttingDown()) {
-                    loop.execute(() -> checked(key, good));
-                }
-            });
-        } catch (RejectedExecutionException e) {
-            waiting.remove(key);
-            then.accept(Verdict.BUSY);
+        check.wanted = true;
+        check.told.add(then);
+        waiting++;
+        if (!begun) {
+            begin(key, check);
         }
     }
 
-    private void checked(ByteBuffer key, boolean good) {
-        (good ? right : wrong).put(key, good);
-        List<Consumer<Verdict>> told = waiting.remove(key);
-        if (told != null) {
-            told.forEach(each -> each.accept(good ? Verdict.RIGHT : Verdict.WRONG));
+    /** Somebody who was to be told later is gone. */
+    void forget(Consumer<Verdict> then) {
+        for (Check check : checks.values()) {
+            if (check.told.remove(then)) {
+                waiting--;
+                check.wanted = !check.told.isEmpty();
+                return;
+            }
         }
+    }
+
+    private boolean hasRoomFor(String user, boolean known) {
+        if (checks.size() >= MOST_CHECKS) {
+            return false;
+        }
+        int same = 0;
+        for (Check check : checks.values()) {
+            if (known ? check.known && check.credentials.user().equals(user) : !check.known) {
+                same++;
+            }
+        }
+        return same < (known ? MOST_CHECKS_OF_A_USER : MOST_CHECKS_OF_STRANGERS);
+    }
+
+    private void begin(ByteBuffer key, Check check) {
+        try {
+            worker.execute(() -> reckon(key, check));
+        } catch (RejectedExecutionException e) {
+            end(key, check, Verdict.BUSY);
+        }
+    }
+
+    /** The worker's thread. */
+    private void reckon(ByteBuffer key, Check check) {
+        // Nothing is reckoned for clients that are gone before their turn.
+        boolean done = check.wanted;
+        boolean good = false;
+        try {
+            good = done && matches(check.credentials.password(), check.hash) && check.known;
+        } finally {
+            boolean right = good;
+            if (!loop.isShuttingDown()) {
+                loop.execute(() -> checked(key, check, done, right));
+            }
+        }
+    }
+
+    private void checked(ByteBuffer key, Check check, boolean done, boolean good) {
+        if (done) {
+            (good ? right : wrong).put(key, good);
+        } else if (check.wanted) {
+            // Somebody has come since with the same credentials.
+            begin(key, check);
+            return;
+        }
+        end(key, check, good ? Verdict.RIGHT : Verdict.WRONG);
+    }
+
+    private void end(ByteBuffer key, Check check, Verdict verdict) {
+        checks.remove(key);
+        waiting -= check.told.size();
+        List<Consumer<Verdict>> told = List.copyOf(check.told);
+        check.told.clear();
+        told.forEach(each -> each.accept(verdict));
     }
 
     private @Nullable Verdict remembered(ByteBuffer key) {
@@ -156,13 +240,15 @@ final class PasswordCheck {
     private static final class Remembered extends LinkedHashMap<ByteBuffer, Boolean> {
         private static final long serialVersionUID = 1;
 
+        private int most = MOST_WRONG;
+
         Remembered() {
             super(16, 0.75f, true);
         }
 
         @Override
         protected boolean removeEldestEntry(Map.Entry<ByteBuffer, Boolean> eldest) {
-            return size() > MOST_REMEMBERED;
+            return size() > most;
         }
     }
 }

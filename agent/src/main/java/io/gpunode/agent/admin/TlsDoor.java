@@ -2,6 +2,7 @@ package io.gpunode.agent.admin;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -61,8 +62,17 @@ final class TlsDoor extends ChannelInboundHandlerAdapter {
             });
             return;
         }
-        context.pipeline().addAfter(context.name(), null, tls.newHandler(worker));
+        context.pipeline().addAfter(context.name(), null, tls.newHandler(task -> worker.execute(whileOpen(context.channel(), task))));
         context.fireChannelRead(message);
         context.pipeline().remove(this);
+    }
+
+    /** A handshake whose connection is gone is reckoned no further: who closes at once would otherwise have this agent work for nobody. */
+    static Runnable whileOpen(Channel channel, Runnable task) {
+        return () -> {
+            if (channel.isOpen()) {
+                task.run();
+            }
+        };
     }
 }

@@ -16,7 +16,7 @@ import java.util.Optional;
 
 /**
  * Keeps the web configuration in force: reads it at the start and whenever its file, or one that it names, has changed and stood still for a moment; what
- * cannot be used is told, and the one before stays. Looked at by one thread, the worker's; asked by any.
+ * cannot be used is told, and the one before stays. Looked at by one thread of its own; asked by any.
  */
 final class WebConfigKeeper {
     private static final Log LOG = Log.of(WebConfigKeeper.class);
@@ -80,7 +80,7 @@ final class WebConfigKeeper {
         return state.inForce.tls().map(ServerTls::expires);
     }
 
-    /** Looks whether it has changed, and reads it then. The worker's thread. */
+    /** Looks whether it has changed, and reads it then. Its own thread. */
     void look() {
         try {
             if (watch.changed()) {

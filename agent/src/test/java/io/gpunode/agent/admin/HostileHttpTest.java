@@ -154,6 +154,26 @@ class HostileHttpTest {
     }
 
     @Test
+    void answersThatNobodyReadsGiveWayToThoseThatSomebodyReads() throws IOException {
+        // Given: no room for a third
+        page = new byte[3_500_000];
+        for (int i = 0; i < 2; i++) {
+            Web.send(slowReader(), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+            await(i + 1);
+        }
+
+        // When
+        String probe = Web.get(connect(), "/healthz", "");
+        String scrape = Web.get(connect(), "/metrics", "");
+
+        // Then
+        assertThat(probe).startsWith("HTTP/1.1 200");
+        assertThat(scrape).startsWith("HTTP/1.1 200");
+        assertThat(scrape.length()).isGreaterThan(page.length);
+        assertThat(server.connectionCount()).isLessThanOrEqualTo(3);
+    }
+
+    @Test
     void aSlowReaderThatReadsInTheEndHasTheWholeAnswer() throws IOException {
         // Given
         page = new byte[3_000_000];

@@ -3,13 +3,19 @@ package io.gpunode.agent.admin;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.gpunode.agent.config.AgentConfig;
+import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.AfterEach;
@@ -26,6 +32,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 class WebConfigServerTest {
     private static final String TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
     private static final String USERS = "basic_auth_users: {alice: " + Web.ALICE + "}\n";
+
+    private static final String SLOW =
+            "basic_auth_users: {bob: $2b$13$zmnaJz0NgUGKjV7a8kkPHuqVrHe76TkrmMX1/C4wFypeU1by6xnUq}\n";
+    private static final Duration LIMIT = Duration.ofSeconds(20);
 
     @TempDir
     private Path folder = Path.of("");
@@ -262,7 +272,7 @@ class WebConfigServerTest {
         // Given
         web.write("basic_auth_users: {bob: $2b$13$zmnaJz0NgUGKjV7a8kkPHuqVrHe76TkrmMX1/C4wFypeU1by6xnUq}\n")
                 .start();
-        List<Socket> guessing = new java.util.ArrayList<>();
+        List<Socket> guessing = new ArrayList<>();
         for (int i = 0; i < 8; i++) {
             Socket socket = web.plain();
             Web.send(socket, "GET / HTTP/1.1\r\nHost: a\r\n" + Web.basic("bob", "guess " + i) + "\r\n");
@@ -277,6 +287,117 @@ class WebConfigServerTest {
         for (Socket socket : guessing) {
             socket.close();
         }
+    }
+
+    @Test
+    void whoHasHisPasswordCheckedIsNoneOfThoseThatGiveWayFirst() throws IOException {
+        // Given
+        web.write(SLOW).start();
+        Socket guessing = web.plain();
+        Web.send(guessing, "GET / HTTP/1.1\r\nHost: a\r\n" + Web.basic("bob", "guess") + "Connection: close\r\n\r\n");
+        assertThat(Web.get(web.plain(), "/", "")).startsWith("HTTP/1.1 401");
+
+        // When
+        List<Socket> idle = new ArrayList<>();
+        for (int i = 0; i < Connections.MOST + 50; i++) {
+            idle.add(web.plain());
+        }
+
+        // Then
+        assertThat(Web.readAll(guessing)).startsWith("HTTP/1.1 401");
+        for (Socket socket : idle) {
+            socket.close();
+        }
+    }
+
+    @Test
+    void guessesDoNotKeepAnOldConfigurationInForce() throws IOException {
+        // Given
+        web.write(SLOW.replace("$2b$13$", "$2b$16$")).start();
+        List<Socket> guessing = new ArrayList<>();
+        for (int i = 0; i < 2; i++) {
+            Socket socket = web.plain();
+            Web.send(socket, "GET / HTTP/1.1\r\nHost: a\r\n" + Web.basic("bob", "guess " + i) + "\r\n");
+            guessing.add(socket);
+        }
+
+        // When
+        web.write("{}");
+        while (!Web.get(web.plain(), "/", "").startsWith("HTTP/1.1 200")) {
+            Thread.onSpinWait();
+        }
+
+        // Then: they are still being reckoned
+        for (Socket socket : guessing) {
+            assertThat(socket.getInputStream().available()).isZero();
+            socket.close();
+        }
+    }
+
+    @Test
+    void connectionsOfBeforeTlsLeaveRoomForThatOfTls() throws Exception {
+        // Given: however many scrapes are allowed
+        web.write("{}").start();
+        web.server().configure(new AgentConfig.Http(List.of(), false, "", "", LIMIT, LIMIT, 1_000));
+        List<Socket> before = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+            before.add(web.plain());
+        }
+        Web.get(web.plain(), "/healthz", "");
+        assertThat(web.server().connectionCount()).isGreaterThanOrEqualTo(200);
+
+        // When
+        web.write(TLS);
+        awaitPlainRefused();
+        String answer = Web.get(web.encrypted(), "/metrics", "");
+
+        // Then
+        assertThat(answer).startsWith("HTTP/1.1 200");
+        assertThat(web.server().connectionCount()).isLessThanOrEqualTo(Connections.MOST_ENCRYPTED);
+        for (Socket socket : before) {
+            socket.close();
+        }
+    }
+
+    @Test
+    void noHandshakeIsReckonedForAConnectionThatIsGone() {
+        // Given
+        EmbeddedChannel open = new EmbeddedChannel();
+        EmbeddedChannel gone = new EmbeddedChannel();
+        gone.close();
+        List<String> reckoned = new ArrayList<>();
+
+        // When
+        TlsDoor.whileOpen(open, () -> reckoned.add("open")).run();
+        TlsDoor.whileOpen(gone, () -> reckoned.add("gone")).run();
+
+        // Then
+        assertThat(reckoned).containsExactly("open");
+        open.close();
+    }
+
+    @Test
+    void handshakesOfClientsThatAreGoneShutNobodyOut() throws Exception {
+        // Given: what a client says first
+        web.write(TLS).start();
+        SSLEngine engine = SSLContext.getDefault().createSSLEngine();
+        engine.setUseClientMode(true);
+        ByteBuffer hello = ByteBuffer.allocate(engine.getSession().getPacketBufferSize());
+        engine.wrap(ByteBuffer.allocate(0), hello);
+
+        // When
+        for (int i = 0; i < 500; i++) {
+            try (Socket socket = web.plain()) {
+                socket.getOutputStream().write(hello.array(), 0, hello.position());
+            }
+        }
+
+        // Then
+        String answer = "";
+        while (!answer.startsWith("HTTP/1.1 200")) {
+            answer = tryToGet("");
+        }
+        assertThat(web.server().connectionCount()).isLessThanOrEqualTo(Connections.MOST_ENCRYPTED);
     }
 
     @Test
@@ -443,6 +564,13 @@ class WebConfigServerTest {
             return answer.isEmpty() ? "refused" : answer;
         } catch (SSLException e) {
             return "refused: " + e.getMessage();
+        }
+    }
+
+    private void awaitPlainRefused() throws IOException {
+        String answer = "";
+        while (!answer.startsWith("HTTP/1.0 400")) {
+            answer = Web.get(web.plain(), "/healthz", "");
         }
     }
 
