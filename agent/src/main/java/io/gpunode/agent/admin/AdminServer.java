@@ -30,9 +30,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -100,6 +98,7 @@ public final class AdminServer implements Service {
             EventLoops loops,
             Connections connections,
             List<Channel> channels,
+            Optional<LocalSocket> local,
             Heartbeats.Beat heartbeat,
             Optional<WebConfigKeeper> web,
             List<ThreadPoolExecutor> workers) {}
@@ -153,6 +152,7 @@ public final class AdminServer implements Service {
         ThreadPoolExecutor handshakes = worker("http-tls", HANDSHAKE_QUEUE);
         Gate gate = new Gate(config, loops.loop(), state.clock(), slow);
         List<Channel> channels = new ArrayList<>();
+        Optional<LocalSocket> local = Optional.empty();
         try {
             Routes routes = new Routes(pages);
             Pipeline handlers = new Pipeline(routes, connections, gate, handshakes);
@@ -170,8 +170,7 @@ public final class AdminServer implements Service {
             }
             if (http.asksLocally()) {
                 Gate open = new Gate(() -> WebConfig.NONE, loops.loop(), state.clock(), slow);
-                channels.addAll(local(
-                        bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket()));
+                local = local(bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket());
             }
         } catch (IOException | RuntimeException e) {
             loops.close();
@@ -183,7 +182,8 @@ public final class AdminServer implements Service {
                 .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
         if (web.isPresent()) {
             WebConfigKeeper keeper = web.get();
-            // Of its own, so that nobody who has passwords checked keeps a removed user or certificate in force. One look
+            // Of its own, so that nobody who has passwords checked keeps a removed user or certificate in force. One
+            // look
             // that waits is enough.
             ThreadPoolExecutor looks = worker("http-config", 1);
             looks.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
@@ -192,8 +192,7 @@ public final class AdminServer implements Service {
                     .scheduleWithFixedDelay(
                             () -> looks.execute(keeper::look), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
         }
-        listening =
-                new Listening(loops, connections, List.copyOf(channels), heartbeat, web, List.copyOf(workers));
+        listening = new Listening(loops, connections, List.copyOf(channels), local, heartbeat, web, List.copyOf(workers));
     }
 
     /**
@@ -261,25 +260,22 @@ public final class AdminServer implements Service {
     }
 
     /** The socket for commands on this machine; that it cannot be had is no reason not to serve the others. */
-    private static List<Channel> local(ServerBootstrap bootstrap, String path) {
-        Path socket = Path.of(path);
+    private static Optional<LocalSocket> local(ServerBootstrap bootstrap, String path) {
         try {
-            Path folder = socket.getParent();
-            if (folder != null && !Files.isDirectory(folder)) {
-                Files.createDirectories(
-                        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            }
-            Files.deleteIfExists(socket);
-            ChannelFuture bound =
-                    bootstrap.channel(EpollServerDomainSocketChannel.class).bind(new DomainSocketAddress(path));
-            if (!finished(bound)) {
-                throw new IOException(bound.cause());
-            }
-            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
-            return List.of(bound.channel());
+            return Optional.of(LocalSocket.open(
+                    Path.of(path),
+                    at -> {
+                        ChannelFuture bound = bootstrap
+                                .channel(EpollServerDomainSocketChannel.class)
+                                .bind(new DomainSocketAddress(at.toString()));
+                        if (!finished(bound)) {
+                            throw new IOException("cannot listen on " + at, bound.cause());
+                        }
+                        return bound.channel();
+                    }));
         } catch (IOException e) {
             LOG.warn("commands on this machine cannot ask the agent; see http.localSocket", "socket", path, "error", e);
-            return List.of();
+            return Optional.empty();
         }
     }
 
@@ -376,6 +372,7 @@ public final class AdminServer implements Service {
         for (Channel channel : now.channels) {
             channel.close().awaitUninterruptibly(limit.toMillis(), TimeUnit.MILLISECONDS);
         }
+        now.local.ifPresent(local -> local.close(limit));
         now.loops
                 .loop()
                 .submit(now.connections::closeAll)

@@ -87,7 +87,8 @@ final class Connections {
 
     /** How many may be open. */
     private int limit() {
-        // However many scrapes are allowed, a probe and a person still find a place; but not more than the heap has room for.
+        // However many scrapes are allowed, a probe and a person still find a place; but not more than the heap has
+        // room for.
         return web.get().tls().isPresent() ? MOST_ENCRYPTED : Math.max(MOST, limits.scrapes() + 16);
     }
 

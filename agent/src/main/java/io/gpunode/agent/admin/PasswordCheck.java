@@ -166,9 +166,9 @@ final class PasswordCheck {
         try {
             good = done && matches(check.credentials.password(), check.hash) && check.known;
         } finally {
-            boolean right = good;
+            boolean found = good;
             if (!loop.isShuttingDown()) {
-                loop.execute(() -> checked(key, check, done, right));
+                loop.execute(() -> checked(key, check, done, found));
             }
         }
     }

@@ -107,9 +107,7 @@ final class ServerTlsReader {
             return Optional.empty();
         }
         reader.keepInForce(
-                block,
-                "client_auth_type",
-                inForce.map(ServerTls::asksClients).orElse(false));
+                block, "client_auth_type", inForce.map(ServerTls::asksClients).orElse(false));
         reader.keepInForce(
                 block,
                 "client_allowed_sans",

@@ -62,7 +62,11 @@ final class TlsDoor extends ChannelInboundHandlerAdapter {
             });
             return;
         }
-        context.pipeline().addAfter(context.name(), null, tls.newHandler(task -> worker.execute(whileOpen(context.channel(), task))));
+        context.pipeline()
+                .addAfter(
+                        context.name(),
+                        null,
+                        tls.newHandler(task -> worker.execute(whileOpen(context.channel(), task))));
         context.fireChannelRead(message);
         context.pipeline().remove(this);
     }

@@ -103,8 +103,9 @@ final class WebConfigReader {
         Map<String, String> users = users(blocks);
         Optional<WebConfig.Rate> rate = rate(blocks);
         RawValue tlsBlock = blocks.get("tls_server_config");
-        Optional<ServerTls> tls =
-                tlsBlock == null ? Optional.empty() : new ServerTlsReader(file, tlsBlock, this, report, now).read(inForce.tls());
+        Optional<ServerTls> tls = tlsBlock == null
+                ? Optional.empty()
+                : new ServerTlsReader(file, tlsBlock, this, report, now).read(inForce.tls());
         if (!report.problems().isEmpty()) {
             return Optional.empty();
         }

@@ -8,6 +8,7 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.testing.Snapshots;
 import io.gpunode.agent.time.SystemTime;
+import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
@@ -16,9 +17,11 @@ import java.net.NetworkInterface;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -32,7 +35,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** Where the server listens, and who reaches it there. */
 @Timeout(30)
@@ -159,19 +161,69 @@ class ListeningTest {
         assertThat(ask(server.address())).startsWith("HTTP/1.1 401");
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"left behind by an agent that was killed"})
-    void takesTheLocalSocketsPlaceWhenOneIsLeftBehind(String what) throws IOException {
+    @Test
+    void takesTheLocalSocketsPlaceWhenOneIsLeftBehind() throws IOException {
         // Given
-        Path web = Files.writeString(folder.resolve("web.yml"), "{}");
-        Files.writeString(Files.createDirectory(folder.resolve("run")).resolve("http.sock"), what);
-        server = server(web.toString(), "127.0.0.1:0");
+        Path socket = Files.createDirectory(folder.resolve("run")).resolve("http.sock");
+        try (ServerSocketChannel left = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            left.bind(UnixDomainSocketAddress.of(socket));
+        }
+        server = server(webConfig(), "127.0.0.1:0");
 
         // When
         server.start();
 
         // Then
-        assertThat(askLocally(folder.resolve("run").resolve("http.sock"))).startsWith("HTTP/1.1 200");
+        assertThat(askLocally(socket)).startsWith("HTTP/1.1 200");
+        assertThat(folder.resolve("run").toFile().list()).containsExactly("http.sock");
+        server.stop(LIMIT);
+        assertThat(socket).doesNotExist();
+    }
+
+    @Test
+    void leavesAloneWhatIsNoSocket() throws IOException {
+        // Given
+        Path file = Files.writeString(Files.createDirectory(folder.resolve("run")).resolve("http.sock"), "precious");
+        server = server(webConfig(), "127.0.0.1:0");
+
+        // When
+        server.start();
+
+        // Then
+        assertThat(file).hasContent("precious");
+        assertThat(ask(server.address())).startsWith("HTTP/1.1 200");
+    }
+
+    @Test
+    void leavesTheLocalSocketToTheAgentThatListensOnIt() throws IOException {
+        // Given
+        Path socket = folder.resolve("run").resolve("http.sock");
+        server = server(webConfig(), "127.0.0.1:0");
+        server.start();
+        AdminServer second = server(webConfig(), "127.0.0.1:0");
+
+        // When
+        second.start();
+        second.stop(LIMIT);
+
+        // Then
+        assertThat(askLocally(socket)).startsWith("HTTP/1.1 200");
+    }
+
+    @Test
+    void aLocalSocketThatCannotBeMadeSafeIsNotListenedOn() throws IOException {
+        // Given
+        Path socket = Files.createDirectory(folder.resolve("run")).resolve("http.sock");
+        EmbeddedChannel channel = new EmbeddedChannel();
+
+        // When / Then: the binding leaves nothing there whose mode could be set
+        assertThatThrownBy(() -> LocalSocket.open(socket, _ -> channel)).isInstanceOf(IOException.class);
+        assertThat(channel.isOpen()).isFalse();
+        assertThat(folder.resolve("run")).isEmptyDirectory();
+    }
+
+    private String webConfig() throws IOException {
+        return Files.writeString(folder.resolve("web.yml"), "{}").toString();
     }
 
     private AdminServer server(String web, String... listen) {

@@ -23,7 +23,8 @@ class WebConfigFuzzTest {
         Report report = new Report(true);
 
         // When
-        Optional<WebConfig> read = new WebConfigReader(file, report, Instant.parse("2030-01-01T00:00:00Z")).read(WebConfig.NONE);
+        Optional<WebConfig> read =
+                new WebConfigReader(file, report, Instant.parse("2030-01-01T00:00:00Z")).read(WebConfig.NONE);
 
         // Then
         assertThat(read.isPresent()).isEqualTo(report.problems().isEmpty());

@@ -110,7 +110,8 @@ class WebConfigReaderTest {
                     """)
     void aKeyWithoutAValueEndsNothingThatIsInForce(String text, String key) throws IOException {
         // Given
-        WebConfig inForce = read(SERVER + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: authority.pem"
+        WebConfig inForce = read(SERVER
+                        + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: authority.pem"
                         + ", client_allowed_sans: [prometheus.example]}\nbasic_auth_users: {alice: " + Web.ALICE
                         + "}\nhttp_server_config: {headers: {X-Frame-Options: deny}}\nrate_limit: {interval: 1s, burst: 9}\n")
                 .orElseThrow();
@@ -129,7 +130,8 @@ class WebConfigReaderTest {
     @Test
     void anEmptyBlockEndsWhatIsInForce() throws IOException {
         // Given
-        WebConfig inForce = read("basic_auth_users: {alice: " + Web.ALICE + "}\n").orElseThrow();
+        WebConfig inForce =
+                read("basic_auth_users: {alice: " + Web.ALICE + "}\n").orElseThrow();
         Path file = Files.writeString(folder.resolve("web.yml"), "basic_auth_users: {}\n");
         report = new Report(true);
 
