@@ -37,7 +37,6 @@ class FaultsOnNodeTest {
                 "nvmlDeviceGetFieldValues",
                 "nvmlDeviceGetClockInfo",
                 "nvmlDeviceGetTemperature",
-                "nvmlDeviceGetTemperatureThreshold",
                 "nvmlDeviceGetPowerUsage",
                 "nvmlDeviceGetPowerManagementLimit",
                 "nvmlDeviceGetEnforcedPowerLimit",
@@ -49,8 +48,6 @@ class FaultsOnNodeTest {
                 "nvmlDeviceGetPcieReplayCounter",
                 "nvmlDeviceGetCurrPcieLinkGeneration",
                 "nvmlDeviceGetCurrPcieLinkWidth",
-                "nvmlDeviceGetMaxPcieLinkGeneration",
-                "nvmlDeviceGetMaxPcieLinkWidth",
                 "nvmlDeviceGetCurrentClocksEventReasons",
                 "nvmlDeviceGetPerformanceState",
                 "nvmlDeviceGetFanSpeed",
@@ -80,6 +77,31 @@ class FaultsOnNodeTest {
             node.await("GPU " + HIT + " withheld", picture -> withheld(picture).equals(List.of(HIT)));
             NodeSnapshot hung = node.awaitNext(3);
             assertThat(withheld(hung)).containsExactly(HIT);
+            assertThat(hung.gpus().get(HIT).lane()).isInstanceOf(LaneState.Unresponsive.class);
+            node.simulator().apply("clear stuck");
+            node.await("all back", picture -> withheld(picture).isEmpty());
+            watcher.stop(LIMIT);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "nvmlDeviceGetTemperatureThreshold",
+                "nvmlDeviceGetMaxPcieLinkGeneration",
+                "nvmlDeviceGetMaxPcieLinkWidth"
+            })
+    void aCallForWhatCannotChangeThatHangsCostsItsGpuAlone(String function) throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4", Duration.ofMillis(700))) {
+            node.simulator().apply("fault stuck call=" + function + " gpu=" + HIT + " hang=until-released");
+
+            // When: they are asked once, at the beginning
+            node.inventory().start();
+            XidWatcher watcher = watching(node);
+
+            // Then
+            NodeSnapshot hung =
+                    node.await("GPU " + HIT + " withheld", picture -> withheld(picture).equals(List.of(HIT)));
             assertThat(hung.gpus().get(HIT).lane()).isInstanceOf(LaneState.Unresponsive.class);
             node.simulator().apply("clear stuck");
             node.await("all back", picture -> withheld(picture).isEmpty());
