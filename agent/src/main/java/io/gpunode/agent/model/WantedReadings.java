@@ -13,12 +13,14 @@ import java.util.Set;
  */
 public record WantedReadings(
         Set<Quantity> quantities, Set<LinkQuantity> linkQuantities, Set<BoardText> texts, boolean processUtilization) {
-    /** What the health checks judge by and the status page shows, whatever the configuration asks for. */
+    /**
+     * What the health checks judge by and the status page shows, whatever the configuration asks for. Nothing of it takes profiling (GPM):
+     * that is left alone unless a field asks for it.
+     */
     public static final WantedReadings ALWAYS = new WantedReadings(
             EnumSet.of(
                     // Shown by the status page
                     Quantity.GPU_UTILIZATION_PERCENT,
-                    Quantity.GRAPHICS_ENGINE_ACTIVE,
                     Quantity.POWER_MILLIWATTS,
                     Quantity.ENFORCED_POWER_LIMIT_MILLIWATTS,
                     Quantity.MEMORY_TOTAL_BYTES,

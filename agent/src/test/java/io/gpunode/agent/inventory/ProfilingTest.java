@@ -66,13 +66,12 @@ class ProfilingTest {
     void whatNobodyWantsIsNotAskedFor() throws Exception {
         // Given
         try (SimulatedNode node = new SimulatedNode(directory, "8xh100")) {
-            Set<Quantity> quantities = EnumSet.of(Quantity.POWER_MILLIWATTS);
-            node.access().want(new WantedReadings(quantities, Set.of(), Set.of()));
+            node.access().want(WantedReadings.ALWAYS);
 
             // When
             node.started();
 
-            // Then
+            // Then: health checks and the status page do without it
             assertThat(node.simulator().calls("nvmlGpmQueryDeviceSupport")).isZero();
             assertThat(node.simulator().calls("nvmlGpmSampleGet")).isZero();
         }
