@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Samples one GPU or MIG device again and again; owned by its GPU's lane. What is wanted is asked for and nothing else, all fields in one call; what
  * cannot change is asked once. Reading allocates the sample and nothing else. Rules that turn NVML's answers into a sample are here: sentinels, rates
- * from counters, sums of links. What profiling has read last is added.
+ * from counters, sums of links, the state of the fabric. What profiling has read last is added.
  */
 final class DeviceSampler implements AutoCloseable {
     /** Boards without a working sensor answer temperatures beyond this; dcgm-exporter has the same limit. */
@@ -91,6 +91,7 @@ final class DeviceSampler implements AutoCloseable {
         takeLinks(asked);
         takeRates(asked);
         takeSums();
+        takeFabric();
         takeMemoryShare();
         profiling.copyTo(values, statuses);
         profiling.copyLinksTo(linkValues, linkStatuses);
@@ -140,6 +141,12 @@ final class DeviceSampler implements AutoCloseable {
         }
         if (quantities.contains(Quantity.MEMORY_USED_RATIO)) {
             quantities.add(Quantity.MEMORY_RESERVED_BYTES);
+        }
+        if (quantities.contains(Quantity.FABRIC_STATE)
+                || quantities.contains(Quantity.FABRIC_STATUS)
+                || quantities.contains(Quantity.FABRIC_CLIQUE)) {
+            quantities.add(Quantity.FABRIC_STATE);
+            quantities.add(Quantity.FABRIC_STATUS);
         }
         if (quantities.contains(Quantity.NVLINK_ACTIVE_LINKS)) {
             ofLinks.add(LinkQuantity.STATE);
@@ -359,6 +366,20 @@ final class DeviceSampler implements AutoCloseable {
             }
         }
         return links == 0 ? GpuSample.UNSUPPORTED : GpuSample.PRESENT;
+    }
+
+    /** NVML says how the registration ended, and in which clique the GPU is, once it has ended. */
+    private void takeFabric() {
+        if (statuses[Quantity.FABRIC_STATE.ordinal()] != GpuSample.PRESENT) {
+            return;
+        }
+        int state = (int) values[Quantity.FABRIC_STATE.ordinal()];
+        int status = (int) values[Quantity.FABRIC_STATUS.ordinal()];
+        values[Quantity.FABRIC_STATE.ordinal()] = FabricStates.registration(state, status);
+        if (!FabricStates.isCompleted(state)) {
+            forget(Quantity.FABRIC_STATUS);
+            forget(Quantity.FABRIC_CLIQUE);
+        }
     }
 
     private void takeMemoryShare() {

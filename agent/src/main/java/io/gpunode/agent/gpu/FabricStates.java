@@ -6,9 +6,13 @@ import io.gpunode.nvml.NvmlReturn;
 import java.util.ArrayList;
 import java.util.List;
 
-/** NVML's numbers about the NVSwitch fabric in words; the numbers are those of {@code nvml.h}, {@code NVML_GPU_FABRIC_*}. Pure. */
+/** NVML's numbers about the NVSwitch fabric in words and in DCGM's numbers; NVML's are those of {@code nvml.h}, {@code NVML_GPU_FABRIC_*}. Pure. */
 final class FabricStates {
     private static final int STATE_COMPLETED = 3;
+
+    private static final int REGISTERED = 3;
+    private static final int REGISTRATION_FAILED = 4;
+    private static final int REGISTRATION_UNRECOGNIZED = 5;
 
     /** A field of the health mask that is 1 when it is bad, and its words. */
     private record Flag(int shift, String words) {}
@@ -40,6 +44,19 @@ final class FabricStates {
                     default -> "unknown";
                 },
                 info.healthMask() < 0 ? List.of() : problems(info.healthMask()));
+    }
+
+    /** Whether the registration has ended, well or not. */
+    static boolean isCompleted(int state) {
+        return state == STATE_COMPLETED;
+    }
+
+    /** The registration as DCGM numbers it ({@code dcgmFabricManagerStatus_t}): NVML's states up to "in progress", then how it ended. */
+    static int registration(int state, int status) {
+        if (isCompleted(state)) {
+            return status == NvmlReturn.SUCCESS.code() ? REGISTERED : REGISTRATION_FAILED;
+        }
+        return state >= 0 && state < STATE_COMPLETED ? state : REGISTRATION_UNRECOGNIZED;
     }
 
     private static String state(int state, int status) {

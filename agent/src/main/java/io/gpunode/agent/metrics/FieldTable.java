@@ -235,8 +235,8 @@ final class FieldTable {
 
     /** The NVSwitch fabric and the links to a Grace CPU. */
     private static final String FABRIC_AND_CHIP_TO_CHIP = """
-              DCGM_FI_DEV_FABRIC_MANAGER_STATUS | 170 | gauge | board | FABRIC_STATE | enum | R535 NVSwitch | Registration with the NVSwitch fabric: 0 not supported, 1 not started, 2 in progress, 3 completed.
-              DCGM_FI_DEV_FABRIC_MANAGER_ERROR_CODE DCGM_FI_DEV_FABRIC_MANAGER_ERROR | 171 | gauge | board | FABRIC_STATUS | code | R535 NVSwitch | NVML's return code of that registration, 0 when it went well.
+              DCGM_FI_DEV_FABRIC_MANAGER_STATUS | 170 | gauge | board | FABRIC_STATE | enum | R535 NVSwitch | Registration with the NVSwitch fabric: 0 not supported, 1 not started, 2 in progress, 3 succeeded, 4 failed, 5 a state that the agent does not know.
+              DCGM_FI_DEV_FABRIC_MANAGER_ERROR_CODE DCGM_FI_DEV_FABRIC_MANAGER_ERROR | 171 | gauge | board | FABRIC_STATUS | code | R535 NVSwitch | NVML's return code of that registration once it has ended, 0 when it went well.
               DCGM_FI_DEV_FABRIC_CLIQUE_ID | 173 | gauge | board | FABRIC_CLIQUE | | R535 NVSwitch | Number of the NVLink clique within the fabric's cluster.
               DCGM_FI_DEV_FABRIC_HEALTH_MASK | 174 | gauge | board | FABRIC_HEALTH_MASK | bit mask | R550 NVSwitch | Health of the fabric as seen by this GPU, as NVML's bit mask.
               DCGM_FI_DEV_FABRIC_HEALTH_SUMMARY | 175 | gauge | board | FABRIC_HEALTH_SUMMARY | enum | R580 NVSwitch | Health of the fabric as seen by this GPU: 0 not supported, 1 healthy, 2 unhealthy, 3 limited capacity.

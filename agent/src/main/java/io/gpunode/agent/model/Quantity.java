@@ -209,6 +209,7 @@ public enum Quantity {
     NVLINK_FEC_HISTORY_13,
     NVLINK_FEC_HISTORY_14,
     NVLINK_FEC_HISTORY_15,
+    /** Of the registration with the fabric, as DCGM numbers it: 3 when it succeeded, 4 when it failed. */
     FABRIC_STATE,
     FABRIC_STATUS,
     FABRIC_CLIQUE,

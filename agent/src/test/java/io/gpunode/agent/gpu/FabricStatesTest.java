@@ -53,6 +53,12 @@ class FabricStatesTest {
         assertThat(state.problems()).isEmpty();
     }
 
+    @ParameterizedTest
+    @CsvSource({"0, 0, 0", "1, 0, 1", "2, 0, 2", "3, 0, 3", "3, 999, 4", "4, 0, 5", "-1, 0, 5"})
+    void theRegistrationHasTheNumbersOfDcgm(int state, int status, int number) {
+        assertThat(FabricStates.registration(state, status)).isEqualTo(number);
+    }
+
     private static Nvml.FabricInfo info(int state, int status, int mask, int summary) {
         return new Nvml.FabricInfo("cluster", 1, state, status, mask, summary);
     }
