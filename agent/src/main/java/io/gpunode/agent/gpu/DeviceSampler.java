@@ -196,10 +196,19 @@ final class DeviceSampler implements AutoCloseable {
             long began = lane.enter(Quantities.functionOf(asked.query(0)));
             asked.read(device);
             lane.leave(CallGroup.SAMPLING, began);
+            boolean answered = true;
             for (int place = 0; place < asked.size(); place++) {
                 if (!take(asked, place)) {
-                    return;
+                    record.failed(
+                            CallGroup.SAMPLING,
+                            Quantities.functionOf(asked.query(place)),
+                            asked.code(place),
+                            device.label());
+                    answered = false;
                 }
+            }
+            if (!answered) {
+                return;
             }
         }
         asked.close();
@@ -357,15 +366,17 @@ final class DeviceSampler implements AutoCloseable {
         set(sum, total, statusOfLinks(quantity));
     }
 
-    /** The status that all links have; a link that cannot be read makes the whole what it is. */
+    /** The whole is there when one link has it: those that do not offer it add nothing. One that failed makes the whole fail. */
     private byte statusOfLinks(LinkQuantity quantity) {
+        byte whole = GpuSample.UNSUPPORTED;
         for (int link = 0; link < links; link++) {
             byte status = linkStatuses[link * LINK_PLACES + quantity.ordinal()];
-            if (status != GpuSample.PRESENT) {
+            if (status == GpuSample.FAILED) {
                 return status;
             }
+            whole = whole == GpuSample.PRESENT ? whole : status;
         }
-        return links == 0 ? GpuSample.UNSUPPORTED : GpuSample.PRESENT;
+        return whole;
     }
 
     /** NVML says how the registration ended, and in which clique the GPU is, once it has ended. */

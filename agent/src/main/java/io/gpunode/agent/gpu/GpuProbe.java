@@ -61,6 +61,9 @@ public final class GpuProbe {
     private @Nullable DeviceSampler sampler;
     private @Nullable ProfilingSampler profiling;
     private int linkCount;
+    /** Whether a link could not be asked for when they were counted. */
+    private boolean linksUnsure;
+
     private List<DeviceSampler> migSamplers = List.of();
     /** Of each MIG device's GPU instance; those of one instance are the same object. */
     private List<ProfilingSampler> migProfiling = List.of();
@@ -161,9 +164,14 @@ public final class GpuProbe {
                     reader.read(index, handle, wanted.get().texts());
             boolean another = sampler == null || !found.device().equals(device);
             if (another) {
+                linkCount = 0;
+            }
+            boolean recounted = (another || linksUnsure || (found.migPlaces() > 0) != (migPlaceCount > 0))
+                    && countLinks(found.device());
+            if (another || recounted) {
                 openSampler(found.device());
             }
-            if (another || !found.migDevices().equals(migDevices)) {
+            if (another || recounted || !found.migDevices().equals(migDevices)) {
                 openMigSamplers(found);
                 openProfiling(found);
             }
@@ -197,7 +205,6 @@ public final class GpuProbe {
 
     private void openSampler(NvmlDevice found) {
         closeSampler();
-        linkCount = links(found);
         sampler = new DeviceSampler(lane, record, wall, nvml, found, true, linkCount);
         presentBefore = 0;
     }
@@ -215,19 +222,26 @@ public final class GpuProbe {
                 .toList();
     }
 
-    /** How many NVLinks it has: NVML refuses the number of one that it has not. */
-    private int links(NvmlDevice found) {
+    /**
+     * Counts its NVLinks: NVML refuses the number of one that it has not. True when there are others than before; a count that failed says nothing
+     * about those that were counted.
+     */
+    private boolean countLinks(NvmlDevice found) {
         int links = 0;
+        linksUnsure = false;
         while (links < LINK_LIMIT) {
             int link = links;
             try {
                 lane.call(CallGroup.IDENTITY, "nvmlDeviceGetNvLinkState", () -> nvml.nvLinkActive(found, link));
             } catch (NvmlException e) {
-                return links;
+                linksUnsure = ReturnMeaning.of(e.code()) != ReturnMeaning.UNSUPPORTED;
+                break;
             }
             links++;
         }
-        return links;
+        int before = linkCount;
+        linkCount = linksUnsure ? Math.max(links, before) : links;
+        return linkCount != before;
     }
 
     /** Anew for every layout: a GPU that is split is asked for less, and its GPU instances for the rest. */

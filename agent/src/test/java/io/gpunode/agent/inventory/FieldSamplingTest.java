@@ -107,6 +107,23 @@ class FieldSamplingTest {
     }
 
     @Test
+    void whatCannotChangeIsThereThoughAnotherFails() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "1xt4")) {
+            node.simulator().apply("fault clocks call=nvmlDeviceGetMaxClockInfo return=UNKNOWN");
+
+            // When
+            node.started();
+
+            // Then
+            GpuSample sample = node.inventory().current().gpus().getFirst().sample();
+            assertThat(sample.status(Quantity.MAX_SM_CLOCK_MHZ)).isEqualTo(GpuSample.FAILED);
+            assertThat(sample.has(Quantity.SHUTDOWN_TEMPERATURE_CELSIUS)).isTrue();
+            assertThat(sample.has(Quantity.POWER_LIMIT_MAX_MILLIWATTS)).isTrue();
+        }
+    }
+
+    @Test
     void anotherChoiceCountsFromTheNextSamplingOn() throws Exception {
         // Given
         try (SimulatedNode node = new SimulatedNode(directory, "1xt4")) {
@@ -210,6 +227,46 @@ class FieldSamplingTest {
                 sent += sample.value(LinkQuantity.SENT_KIBIBYTES, link);
             }
             assertThat(sent).isCloseTo(sample.value(Quantity.NVLINK_SENT_KIBIBYTES), within(18L));
+        }
+    }
+
+    @Test
+    void linksAreCountedAgainWhenCountingFailed() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100")) {
+            node.simulator().apply("fault links call=nvmlDeviceGetNvLinkState gpu=0 return=UNKNOWN");
+            node.started();
+            GpuSample before = node.inventory().current().gpus().getFirst().sample();
+
+            // When
+            node.simulator().apply("clear links");
+            node.inventory().lookAgain();
+
+            // Then
+            assertThat(before.links()).isZero();
+            node.awaitGpu(0, "all links", gpu -> gpu.sample().links() == 18);
+        }
+    }
+
+    @Test
+    void aLinkWithoutACounterDoesNotHideTheSumOfTheOthers() throws Exception {
+        // Given
+        try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
+            node.simulator().apply("set gpu=2 link-crc-flit=7");
+            node.awaitGpu(2, "errors", gpu -> gpu.sample().value(Quantity.NVLINK_DATA_LINK_CRC_ERRORS) == 7);
+
+            // When: once, which is link 0
+            node.simulator()
+                    .apply("fault one call=nvmlDeviceGetFieldValues gpu=2 field=163 times=1 return=NOT_SUPPORTED");
+
+            // Then
+            GpuSample sample = node.awaitGpu(
+                            2,
+                            "a link without the counter",
+                            gpu -> gpu.sample().status(LinkQuantity.DATA_LINK_CRC_ERRORS, 0) == GpuSample.UNSUPPORTED)
+                    .sample();
+            assertThat(sample.status(LinkQuantity.DATA_LINK_CRC_ERRORS, 1)).isEqualTo(GpuSample.PRESENT);
+            assertThat(sample.status(Quantity.NVLINK_DATA_LINK_CRC_ERRORS)).isEqualTo(GpuSample.PRESENT);
         }
     }
 
