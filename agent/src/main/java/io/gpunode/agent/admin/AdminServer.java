@@ -170,7 +170,8 @@ public final class AdminServer implements Service {
             }
             if (http.asksLocally()) {
                 Gate open = new Gate(() -> WebConfig.NONE, loops.loop(), state.clock(), slow);
-                local = local(bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket());
+                local = local(
+                        bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket());
             }
         } catch (IOException | RuntimeException e) {
             loops.close();
@@ -192,7 +193,8 @@ public final class AdminServer implements Service {
                     .scheduleWithFixedDelay(
                             () -> looks.execute(keeper::look), LOOK.toNanos(), LOOK.toNanos(), TimeUnit.NANOSECONDS);
         }
-        listening = new Listening(loops, connections, List.copyOf(channels), local, heartbeat, web, List.copyOf(workers));
+        listening =
+                new Listening(loops, connections, List.copyOf(channels), local, heartbeat, web, List.copyOf(workers));
     }
 
     /**
@@ -262,17 +264,15 @@ public final class AdminServer implements Service {
     /** The socket for commands on this machine; that it cannot be had is no reason not to serve the others. */
     private static Optional<LocalSocket> local(ServerBootstrap bootstrap, String path) {
         try {
-            return Optional.of(LocalSocket.open(
-                    Path.of(path),
-                    at -> {
-                        ChannelFuture bound = bootstrap
-                                .channel(EpollServerDomainSocketChannel.class)
-                                .bind(new DomainSocketAddress(at.toString()));
-                        if (!finished(bound)) {
-                            throw new IOException("cannot listen on " + at, bound.cause());
-                        }
-                        return bound.channel();
-                    }));
+            return Optional.of(LocalSocket.open(Path.of(path), at -> {
+                ChannelFuture bound = bootstrap
+                        .channel(EpollServerDomainSocketChannel.class)
+                        .bind(new DomainSocketAddress(at.toString()));
+                if (!finished(bound)) {
+                    throw new IOException("cannot listen on " + at, bound.cause());
+                }
+                return bound.channel();
+            }));
         } catch (IOException e) {
             LOG.warn("commands on this machine cannot ask the agent; see http.localSocket", "socket", path, "error", e);
             return Optional.empty();

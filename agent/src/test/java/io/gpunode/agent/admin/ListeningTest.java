@@ -183,7 +183,8 @@ class ListeningTest {
     @Test
     void leavesAloneWhatIsNoSocket() throws IOException {
         // Given
-        Path file = Files.writeString(Files.createDirectory(folder.resolve("run")).resolve("http.sock"), "precious");
+        Path file =
+                Files.writeString(Files.createDirectory(folder.resolve("run")).resolve("http.sock"), "precious");
         server = server(webConfig(), "127.0.0.1:0");
 
         // When
