@@ -100,8 +100,8 @@ class FaultsOnNodeTest {
             XidWatcher watcher = watching(node);
 
             // Then
-            NodeSnapshot hung =
-                    node.await("GPU " + HIT + " withheld", picture -> withheld(picture).equals(List.of(HIT)));
+            NodeSnapshot hung = node.await(
+                    "GPU " + HIT + " withheld", picture -> withheld(picture).equals(List.of(HIT)));
             assertThat(hung.gpus().get(HIT).lane()).isInstanceOf(LaneState.Unresponsive.class);
             node.simulator().apply("clear stuck");
             node.await("all back", picture -> withheld(picture).isEmpty());
