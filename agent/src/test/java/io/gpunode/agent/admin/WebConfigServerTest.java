@@ -364,7 +364,7 @@ class WebConfigServerTest {
         // Given
         EmbeddedChannel open = new EmbeddedChannel();
         EmbeddedChannel gone = new EmbeddedChannel();
-        gone.close();
+        gone.close().syncUninterruptibly();
         List<String> reckoned = new ArrayList<>();
 
         // When
@@ -373,7 +373,7 @@ class WebConfigServerTest {
 
         // Then
         assertThat(reckoned).containsExactly("open");
-        open.close();
+        open.close().syncUninterruptibly();
     }
 
     @Test
