@@ -183,9 +183,8 @@ public final class AdminServer implements Service {
                 .scheduleWithFixedDelay(heartbeat::turned, BEAT.toNanos(), BEAT.toNanos(), TimeUnit.NANOSECONDS);
         if (web.isPresent()) {
             WebConfigKeeper keeper = web.get();
-            // Of its own, so that nobody who has passwords checked keeps a removed user or certificate in force. One
-            // look
-            // that waits is enough.
+            // Of its own, so that nobody who has passwords checked keeps a removed user or certificate in force.
+            // One look that waits is enough.
             ThreadPoolExecutor looks = worker("http-config", 1);
             looks.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
             workers.add(looks);
