@@ -5,8 +5,10 @@ import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.net.SocketFile;
 import io.gpunode.agent.net.UnixSockets;
 import io.gpunode.agent.time.MonotonicClock;
+import io.grpc.Attributes;
 import io.grpc.BindableService;
 import io.grpc.Server;
+import io.grpc.ServerTransportFilter;
 import io.grpc.netty.NettyServerBuilder;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
@@ -34,6 +36,7 @@ final class DevicePluginServer implements AutoCloseable {
     private volatile Path socket;
     private final Server server;
     private final DeviceStreams streams;
+    private final Connections connections;
     private volatile SocketFile bound;
     private volatile AdvertisedDevices devices;
 
@@ -44,14 +47,16 @@ final class DevicePluginServer implements AutoCloseable {
             Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
-            Runnable streamsChanged,
+            Runnable changed,
             @Nullable BindableService registration,
             Duration silence)
             throws IOException {
         this.socket = socket;
         this.devices = devices;
-        this.streams = new DeviceStreams(loops.loop(), counts, devices, streamsChanged);
+        this.streams = new DeviceStreams(loops.loop(), counts, devices, changed);
+        this.connections = new Connections(changed);
         NettyServerBuilder builder = UnixSockets.boundedServer(socket, loops, MOST_CONNECTIONS, silence)
+                .addTransportFilter(connections)
                 .addService(new DevicePluginService(this::devices, held, streams, counts, clock));
         if (registration != null) {
             builder.addService(registration);
@@ -64,7 +69,7 @@ final class DevicePluginServer implements AutoCloseable {
      * Serves on a socket; what a predecessor left there is replaced.
      *
      * @param held what containers hold, for placing others; must not block
-     * @param streamsChanged called on the event loop when a ListAndWatch stream begins or ends
+     * @param changed called on the event loop when a ListAndWatch stream begins or ends, and when the last connection ends
      * @param registration what a kubelet that finds the socket asks beside; null where the kubelet is called
      * @throws IOException when the socket cannot be made there; a sentence with the path and the next step
      */
@@ -75,10 +80,10 @@ final class DevicePluginServer implements AutoCloseable {
             Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
-            Runnable streamsChanged,
+            Runnable changed,
             @Nullable BindableService registration)
             throws IOException {
-        return open(socket, loops, devices, held, counts, clock, streamsChanged, registration, SILENCE_LIMIT);
+        return open(socket, loops, devices, held, counts, clock, changed, registration, SILENCE_LIMIT);
     }
 
     static DevicePluginServer open(
@@ -88,7 +93,7 @@ final class DevicePluginServer implements AutoCloseable {
             Supplier<HeldDevices> held,
             PluginCounts counts,
             MonotonicClock clock,
-            Runnable streamsChanged,
+            Runnable changed,
             @Nullable BindableService registration,
             Duration silence)
             throws IOException {
@@ -102,8 +107,8 @@ final class DevicePluginServer implements AutoCloseable {
         }
         try {
             Files.deleteIfExists(socket);
-            DevicePluginServer opened = new DevicePluginServer(
-                    socket, loops, devices, held, counts, clock, streamsChanged, registration, silence);
+            DevicePluginServer opened =
+                    new DevicePluginServer(socket, loops, devices, held, counts, clock, changed, registration, silence);
             if (opened.bound() instanceof SocketFile.Present) {
                 return opened;
             }
@@ -173,6 +178,11 @@ final class DevicePluginServer implements AutoCloseable {
         return streams.open();
     }
 
+    /** Whether somebody connected and spoke gRPC, and nobody is connected any more. Any thread. */
+    boolean left() {
+        return connections.left;
+    }
+
     /** Cancels what runs, closes the socket and removes its file; does not wait for it. */
     void shutDown() {
         server.shutdownNow();
@@ -222,5 +232,32 @@ final class DevicePluginServer implements AutoCloseable {
             return "the file system is read-only; mount " + directory + " writable";
         }
         return message;
+    }
+
+    /** Who is connected. Changes on the event loop alone. */
+    private static final class Connections extends ServerTransportFilter {
+        private final Runnable changed;
+        private int open;
+        private volatile boolean left;
+
+        Connections(Runnable changed) {
+            this.changed = changed;
+        }
+
+        @Override
+        public Attributes transportReady(Attributes attributes) {
+            open++;
+            left = false;
+            return attributes;
+        }
+
+        @Override
+        public void transportTerminated(@Nullable Attributes attributes) {
+            // Without attributes: it never spoke gRPC, as another agent that only looked who listens.
+            if (attributes != null && --open == 0) {
+                left = true;
+                changed.run();
+            }
+        }
     }
 }

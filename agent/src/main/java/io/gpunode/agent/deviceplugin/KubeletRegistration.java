@@ -226,6 +226,7 @@ final class KubeletRegistration implements AutoCloseable {
                 notReady,
                 running == null ? 0 : running.openStreams(),
                 counts.streamsOpened(),
+                running != null && running.left(),
                 inFlight == null ? unserved : inFlight.outcome(),
                 around.byRegistry());
     }
@@ -282,7 +283,7 @@ final class KubeletRegistration implements AutoCloseable {
 
     private DevicePluginServer serve(AdvertisedDevices devices) throws IOException {
         DevicePluginServer running = server;
-        if (running != null && !spent && running.bound().equals(SocketFile.look(running.socket()))) {
+        if (running != null && !spent && !running.left() && running.bound().equals(SocketFile.look(running.socket()))) {
             return running;
         }
         return replace(devices, null);

@@ -53,6 +53,7 @@ sealed interface RegistrationState {
      * @param notReady why there is nothing to register yet; empty when there is
      * @param streams open ListAndWatch streams
      * @param streamsOpened how many were ever opened
+     * @param left whether somebody connected to the running server and nobody is connected any more
      * @param outcome of the attempt in flight, once it has ended
      * @param found whether the kubelet finds the plugin instead of being called: it may take its time
      */
@@ -66,6 +67,7 @@ sealed interface RegistrationState {
             String notReady,
             int streams,
             long streamsOpened,
+            boolean left,
             @Nullable Outcome outcome,
             boolean found) {
         /** Whether the socket that is served on is no longer at its place. */
@@ -266,6 +268,14 @@ sealed interface RegistrationState {
             }
             if (watched || seen.streamsOpened() > openedBefore) {
                 return lost(new Outcome("the kubelet ended its ListAndWatch stream", false), seen);
+            }
+            if (seen.left()) {
+                // Kubelets before 1.36 do so when an older agent's stream ends just now (kubernetes#121994).
+                return lost(
+                        new Outcome(
+                                "the kubelet took the registration and closed its connection before it asked for the devices",
+                                false),
+                        seen);
             }
             Tick limit = at.plus(STREAM_LIMIT);
             if (seen.now().reached(limit)) {

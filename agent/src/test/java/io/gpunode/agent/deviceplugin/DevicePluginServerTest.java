@@ -305,6 +305,38 @@ class DevicePluginServerTest {
     }
 
     @Test
+    void theEndOfTheLastConnectionIsNoticedWithoutAStream() throws InterruptedException {
+        // Given
+        DevicePluginOptions _ =
+                DevicePluginGrpc.newBlockingStub(channel).getDevicePluginOptions(Empty.getDefaultInstance());
+        boolean whileConnected = server.left();
+
+        // When
+        channel.shutdownNow();
+
+        // Then
+        assertThat(whileConnected).isFalse();
+        assertThat(streamsChanged.tryAcquire(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(server.left()).isTrue();
+    }
+
+    @Test
+    void whoOnlyLooksWhetherTheSocketIsListenedOnHasNotBeenThere() {
+        // Given
+        for (int i = 0; i < 10; i++) {
+            assertThat(UnixSockets.isListening(server.socket())).isTrue();
+        }
+
+        // When: the looks came first, so they have ended when this is answered
+        DevicePluginOptions _ =
+                DevicePluginGrpc.newBlockingStub(channel).getDevicePluginOptions(Empty.getDefaultInstance());
+
+        // Then
+        assertThat(streamsChanged.tryAcquire()).isFalse();
+        assertThat(server.left()).isFalse();
+    }
+
+    @Test
     void streamsBeyondTheLimitAreRefused() throws InterruptedException {
         // Given
         for (int i = 0; i < 16; i++) {

@@ -206,6 +206,43 @@ class KubeletRacesTest {
         older.await(GPU, status -> status.registered() && status.streams() == 1);
     }
 
+    /** The end of the older one's stream ends the newer one's connection (kubernetes#121994), here before the kubelet has asked for the newer one's devices. */
+    @Test
+    void aNewerAgentThatLosesItsConnectionToTheOlderOnesEndIsBackAtOnce() throws Exception {
+        // Given
+        kubelet = kubelet(KubeletVersion.V1_27, SystemTime.monotonic());
+        kubelet.start();
+        Gate gate = new Gate();
+        PluginUnderTest older = start(
+                new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, gate),
+                "old-a",
+                "old-b");
+        awaitAllocatable(GPU, 2);
+        awaitAllocatable(MIG, 1);
+        older.catalog.atUpdate(gate::close);
+        older.look();
+        gate.awaitSomebody();
+        kubelet.neverWatch(true);
+        Tick now = SystemTime.monotonic().now();
+        PluginUnderTest newer = start(
+                new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, () -> now),
+                "new-a");
+        newer.await(GPU, DevicePluginStatus::registered);
+        newer.await(MIG, DevicePluginStatus::registered);
+        kubelet.neverWatch(false);
+
+        // When
+        older.catalog.atUpdate(() -> {});
+        gate.open();
+        older.await(GPU, status -> status.state().equals("stepped-aside"));
+
+        // Then: no time passes for the newer one, so it cannot be that it got tired of waiting
+        newer.await(GPU, status -> status.registrations() == 2 && status.streams() == 1);
+        newer.await(MIG, status -> status.registrations() == 2 && status.streams() == 1);
+        awaitAllocatable(GPU, 1);
+        awaitAllocatable(MIG, 1);
+    }
+
     @Test
     void afterAKubeletRestartTheNewerAgentIsStillTheOneThatServes() throws Exception {
         // Given

@@ -16,6 +16,7 @@ import io.gpunode.agent.deviceplugin.RegistrationState.Stopped;
 import io.gpunode.agent.net.SocketFile;
 import io.gpunode.agent.time.ManualTime;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -38,6 +39,7 @@ class RegistrationStateTest {
     private String notReady = "";
     private int streams;
     private long opened;
+    private boolean left;
     private @Nullable Outcome outcome;
 
     @Test
@@ -335,6 +337,40 @@ class RegistrationStateTest {
     }
 
     @Test
+    void aKubeletThatLeavesBeforeItAskedForTheDevicesIsRegisteredWithAgainAtOnce() {
+        left = true;
+
+        Step step = next(registered(false));
+
+        assertThat(step.register()).isTrue();
+        assertThat(step.state()).isInstanceOf(Registering.class);
+    }
+
+    @Test
+    void aKubeletThatLeavesBeforeItAnswersIsWaitedFor() {
+        left = true;
+
+        assertThat(next(registering()).register()).isFalse();
+    }
+
+    @Test
+    void aKubeletThatLeavesAgainAndAgainIsAnsweredSlowerAndSlower() {
+        left = true;
+        outcome = Outcome.SUCCESS;
+        RegistrationState state = next(registered(false)).state();
+        List<Long> pauses = new ArrayList<>();
+
+        for (int i = 0; i < 10; i++) {
+            Step lost = next(state);
+            pauses.add(lost.pause().toMillis());
+            time.advance(lost.pause());
+            state = next(lost.state()).state();
+        }
+
+        assertThat(pauses).containsExactly(200L, 400L, 800L, 1600L, 3200L, 6400L, 10000L, 10000L, 10000L, 10000L);
+    }
+
+    @Test
     void aWithdrawnPictureLeavesTheRegistrationAlone() {
         notReady = "driver reload";
         streams = 1;
@@ -362,6 +398,17 @@ class RegistrationStateTest {
         return RegistrationState.after(
                 state,
                 new Observation(
-                        time.now(), kubelet, own, OWN, newer, contested, notReady, streams, opened, outcome, found));
+                        time.now(),
+                        kubelet,
+                        own,
+                        OWN,
+                        newer,
+                        contested,
+                        notReady,
+                        streams,
+                        opened,
+                        left,
+                        outcome,
+                        found));
     }
 }
