@@ -5,6 +5,7 @@ import io.gpunode.agent.model.MigDevice;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param kubernetes {@code kubernetes}: the API server
  * @param labels {@code labels}: the node's feature labels
  * @param mig {@code mig}: how the GPUs are to be split
+ * @param driver {@code driver}: which NVIDIA driver the node is to run, and how it comes there
  * @param metrics {@code metrics}: what {@code /metrics} shows
  * @param attribution {@code attribution}: who uses the GPUs, as far as metrics tell
  * @param http {@code http}: the listener of {@code /metrics}, {@code /healthz}, {@code /readyz}, {@code /state} and the status page
@@ -47,6 +49,7 @@ public record AgentConfig(
         Kubernetes kubernetes,
         Labels labels,
         Mig mig,
+        Driver driver,
         Metrics metrics,
         Attribution attribution,
         Http http,
@@ -418,6 +421,154 @@ public record AgentConfig(
     public enum MigWhileInUse {
         FAILED,
         PENDING
+    }
+
+    /**
+     * @param manage {@code driver.manage}: whether the agent brings the driver up and keeps it; without it nobody reads the rest but commands
+     * @param source {@code driver.source}
+     * @param version {@code driver.version}: a version or a branch; empty for what the source has
+     * @param kernelModuleType {@code driver.kernelModuleType}
+     * @param keep {@code driver.store.keep}: drivers that the store keeps beside the one that runs and the one before it, 1 or more
+     */
+    public record Driver(
+            boolean manage,
+            SourceKind source,
+            String version,
+            KernelModuleType kernelModuleType,
+            Modules modules,
+            Package packages,
+            Runfile runfile,
+            Bundle bundle,
+            Build build,
+            Signing signing,
+            Daemons daemons,
+            Root root,
+            Change change,
+            int keep,
+            Limits limits) {
+        /** The kernel modules' names as {@code modprobe} takes them. */
+        public static final String NVIDIA = "nvidia";
+
+        public static final String UVM = "nvidia-uvm";
+        public static final String MODESET = "nvidia-modeset";
+        public static final String DRM = "nvidia-drm";
+        public static final String PEERMEM = "nvidia-peermem";
+
+        /** Where the driver comes from; the texts are the names in lower case. */
+        public enum SourceKind {
+            HOST,
+            PACKAGE,
+            RUNFILE,
+            BUNDLE
+        }
+
+        /** Which kernel modules are wanted; the texts are the names in lower case. */
+        public enum KernelModuleType {
+            AUTO,
+            OPEN,
+            PROPRIETARY
+        }
+
+        /** Whether something is wanted; the texts are the names in lower case. {@code AUTO} where the hardware or the driver has it. */
+        public enum Use {
+            AUTO,
+            ON,
+            OFF
+        }
+
+        /** The digest of signatures; the texts are the names in lower case. {@code AUTO} is the kernel's. */
+        public enum SignatureHash {
+            AUTO,
+            SHA256,
+            SHA384,
+            SHA512
+        }
+
+        /** What happens when the driver must go and somebody uses it; the texts are the names in lower case. */
+        public enum DriverWhileInUse {
+            REFUSE,
+            DRAIN
+        }
+
+        /**
+         * @param others {@code driver.modules}: those beside {@code nvidia}, with dashes
+         * @param peermem {@code driver.peermem}
+         * @param parameters {@code driver.parameters.…}: by module, with dashes; no module without any
+         * @param firmwarePath {@code driver.firmwarePath}: absolute path on the host; empty for the driver's own
+         */
+        public record Modules(
+                Set<String> others, Use peermem, Map<String, Map<String, String>> parameters, String firmwarePath) {}
+
+        /**
+         * @param names {@code driver.package.names}; empty for what the distribution calls them
+         * @param refresh {@code driver.package.refresh}: whether the repositories' lists are read first
+         */
+        public record Package(List<String> names, boolean refresh) {}
+
+        /**
+         * @param file {@code driver.runfile.file}: absolute path on the host; empty for none
+         * @param url {@code driver.runfile.url}; empty for none
+         * @param sha256 {@code driver.runfile.sha256}: 64 hexadecimal digits; empty where a file on the host is trusted
+         */
+        public record Runfile(String file, String url, String sha256) {}
+
+        /**
+         * @param path {@code driver.bundle.path}: directory or archive, absolute path on the host; empty for none
+         * @param sha256 {@code driver.bundle.sha256}: 64 hexadecimal digits; empty where it is trusted
+         */
+        public record Bundle(String path, String sha256) {}
+
+        /**
+         * @param compile {@code driver.build.compile}: whether compiling is allowed
+         * @param jobs {@code driver.build.jobs}: 0 for as many as fit
+         * @param memory {@code driver.build.memory}: MiB; 0 for no limit
+         * @param cpu {@code driver.build.cpu}: percent of one CPU; 0 for no limit
+         * @param timeLimit {@code driver.build.timeLimit}
+         * @param headers {@code driver.build.headers}: absolute path on the host, {@code %k} for the kernel's release; empty to search
+         */
+        public record Build(boolean compile, int jobs, int memory, int cpu, Duration timeLimit, String headers) {}
+
+        /**
+         * @param key {@code driver.signing.key}: absolute path on the host; empty for no signing
+         * @param certificate {@code driver.signing.certificate}: absolute path on the host; empty for none
+         * @param hash {@code driver.signing.hash}
+         */
+        public record Signing(String key, String certificate, SignatureHash hash) {}
+
+        /**
+         * @param persistenced {@code driver.persistenced}
+         * @param persistenceMode {@code driver.persistenceMode}
+         * @param fabricManager {@code driver.fabricManager}
+         * @param imex {@code driver.imex}
+         */
+        public record Daemons(Use persistenced, boolean persistenceMode, Use fabricManager, Use imex) {}
+
+        /**
+         * @param attach {@code driver.root.attach}: whether {@code /run/nvidia/driver} shows the driver's files
+         * @param validatorFiles {@code driver.root.validatorFiles}
+         * @param wrappers {@code driver.root.wrappers}: absolute path on the host; empty for none
+         */
+        public record Root(boolean attach, boolean validatorFiles, String wrappers) {}
+
+        /**
+         * @param whileInUse {@code driver.whileInUse}
+         * @param automatic {@code driver.upgrade.automatic}: whether a driver that runs and is not the wanted one is exchanged by itself
+         * @param drainLimit {@code driver.upgrade.drainLimit}
+         * @param deleteEmptyDirData {@code driver.upgrade.deleteEmptyDirData}
+         */
+        public record Change(
+                DriverWhileInUse whileInUse, boolean automatic, Duration drainLimit, boolean deleteEmptyDirData) {}
+
+        /**
+         * How long each may take, all {@code driver.limits.…}.
+         *
+         * @param stall without progress while the driver is fetched
+         * @param load of one module
+         * @param unload of one module
+         * @param daemon until it is ready
+         * @param stop of a daemon, before it is killed
+         */
+        public record Limits(Duration stall, Duration load, Duration unload, Duration daemon, Duration stop) {}
     }
 
     /**

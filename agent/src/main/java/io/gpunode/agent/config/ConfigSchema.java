@@ -39,6 +39,7 @@ import io.gpunode.agent.config.Support.NoEffect;
 import io.gpunode.agent.config.Support.OnlyOff;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -823,7 +824,7 @@ public final class ConfigSchema {
             .describedAs("How often is looked for GPUs that came and went.");
 
     /** Every setting, in the order of the reference. */
-    public static final List<Setting<?>> ALL = List.of(
+    public static final List<Setting<?>> ALL = withDriver(
             VERSION,
             STRICT,
             WATCH,
@@ -1054,6 +1055,18 @@ public final class ConfigSchema {
                     .describedAs("Whether /debug/pprof/ is served."));
 
     private ConfigSchema() {}
+
+    /** These, with those of the driver behind those of MIG. */
+    private static List<Setting<?>> withDriver(Setting<?>... settings) {
+        List<Setting<?>> all = new ArrayList<>(settings.length + DriverSettings.ALL.size());
+        for (Setting<?> setting : settings) {
+            all.add(setting);
+            if (setting == MIG_WHILE_IN_USE) {
+                all.addAll(DriverSettings.ALL);
+            }
+        }
+        return Collections.unmodifiableList(all);
+    }
 
     /** The names of the metric fields that are shown when nothing else is set. */
     public static List<String> defaultFields() {

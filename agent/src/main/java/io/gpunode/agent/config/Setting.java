@@ -105,6 +105,7 @@ public final class Setting<T> {
                 || type instanceof SettingTypes.ListenAddresses
                 || type instanceof RegularExpressions
                 || type instanceof ResourceNames
+                || type instanceof SettingTypes.Texts
                 || type instanceof SettingTypes.FieldChoices;
     }
 

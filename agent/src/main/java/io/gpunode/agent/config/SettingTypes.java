@@ -279,13 +279,68 @@ final class SettingTypes {
         LABEL("name of a label, `domain/name`"),
         NAMESPACE("name of a Kubernetes namespace"),
         TAINT("key of a taint, `domain/name`"),
-        CONFIG_MAP("name of a ConfigMap, `namespace:name`");
+        CONFIG_MAP("name of a ConfigMap, `namespace:name`"),
+        DRIVER_VERSION("version of a driver, or empty"),
+        PACKAGE("name of a package"),
+        SHA256("SHA-256 of 64 hexadecimal digits, or empty"),
+        URL("address that begins with `https://` or `http://`, or empty");
 
         private final String words;
 
         Form(String words) {
             this.words = words;
         }
+    }
+
+    private static final int LONGEST_URL = 2048;
+    private static final int LONGEST_PACKAGE = 200;
+
+    /** Up to four numbers of at most five digits with dots between them. */
+    private static boolean isDriverVersion(String text) {
+        int parts = 1;
+        int digits = 0;
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == '.' && digits > 0 && parts < 4) {
+                parts++;
+                digits = 0;
+            } else if (c >= '0' && c <= '9' && digits < 5) {
+                digits++;
+            } else {
+                return false;
+            }
+        }
+        return digits > 0;
+    }
+
+    /** As apt, dnf and zypper name packages, with a version after {@code =} where one is wanted; never one of their options. */
+    private static boolean isPackage(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+            if (!alphanumeric && (i == 0 || "+-._:=~^@/".indexOf(c) < 0)) {
+                return false;
+            }
+        }
+        return !text.isEmpty() && text.length() <= LONGEST_PACKAGE;
+    }
+
+    private static boolean isSha256(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.digit(text.charAt(i), 16) < 0 || text.charAt(i) > 'f') {
+                return false;
+            }
+        }
+        return text.length() == 64;
+    }
+
+    private static boolean isOfPrintableAscii(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            if (text.charAt(i) <= ' ' || text.charAt(i) > '~') {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** A text. */
@@ -312,6 +367,14 @@ final class SettingTypes {
                 case TAINT -> text.isEmpty() || isLabel(text);
                 case NAMESPACE -> text.isEmpty() || (text.length() <= 63 && text.indexOf('.') < 0 && isSubdomain(text));
                 case CONFIG_MAP -> text.isEmpty() || isConfigMap(text);
+                case DRIVER_VERSION -> text.isEmpty() || isDriverVersion(text);
+                case PACKAGE -> isPackage(text);
+                case SHA256 -> text.isEmpty() || isSha256(text);
+                case URL ->
+                    text.isEmpty()
+                            || ((text.startsWith("https://") || text.startsWith("http://"))
+                                    && isOfPrintableAscii(text)
+                                    && text.length() <= LONGEST_URL);
             };
             if (!good) {
                 String example = switch (form) {
@@ -321,6 +384,10 @@ final class SettingTypes {
                     case TAINT -> ", such as nvidia.com/gpu-not-ready, without value and effect";
                     case NAMESPACE -> " of at most 63 lower-case letters, digits and dashes";
                     case CONFIG_MAP -> ", such as monitoring:exporter-metrics";
+                    case DRIVER_VERSION -> ", such as 580.95.05 or 580, in quotes";
+                    case PACKAGE -> ", such as nvidia-driver-580-server";
+                    case SHA256 -> ", as sha256sum prints it";
+                    case URL -> ", without spaces";
                     default -> ": lower-case letters, digits, dots and dashes";
                 };
                 report.problem(
@@ -658,6 +725,35 @@ final class SettingTypes {
 
         @Override
         public String text(Set<String> value) {
+            return String.join(",", value);
+        }
+    }
+
+    /** Texts of one form in order and without repetition: a list, or one text with commas. */
+    record Texts(Text item) implements SettingType<List<String>> {
+        @Override
+        public String describe() {
+            return "list, each a " + item.describe();
+        }
+
+        @Override
+        public Optional<List<String>> read(RawValue value, String setting, Report report) {
+            Optional<List<RawValue>> items = items(value, setting, report);
+            if (items.isEmpty()) {
+                return Optional.empty();
+            }
+            Set<String> texts = new LinkedHashSet<>();
+            boolean good = true;
+            for (RawValue each : items.get()) {
+                Optional<String> text = item.read(each, setting, report);
+                text.ifPresent(texts::add);
+                good &= text.isPresent();
+            }
+            return good ? Optional.of(List.copyOf(texts)) : Optional.empty();
+        }
+
+        @Override
+        public String text(List<String> value) {
             return String.join(",", value);
         }
     }

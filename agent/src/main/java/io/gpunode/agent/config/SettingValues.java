@@ -118,6 +118,7 @@ class SettingValues {
                         get(ConfigSchema.MIG_LAYOUT),
                         get(ConfigSchema.MIG_CONFIG_FILE),
                         get(ConfigSchema.MIG_WHILE_IN_USE)),
+                DriverSettings.assemble(this),
                 new AgentConfig.Metrics(
                         get(ConfigSchema.METRICS_FIELDS),
                         get(ConfigSchema.METRICS_CONFIG_MAP),

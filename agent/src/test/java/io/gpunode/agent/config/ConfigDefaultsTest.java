@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
+import io.gpunode.agent.config.AgentConfig.Driver;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -78,6 +80,28 @@ class ConfigDefaultsTest {
                         false,
                         ""));
         assertThat(config.mig()).isEqualTo(new AgentConfig.Mig(false, "", "", AgentConfig.MigWhileInUse.FAILED));
+        assertThat(config.driver())
+                .isEqualTo(new Driver(
+                        false,
+                        Driver.SourceKind.HOST,
+                        "",
+                        Driver.KernelModuleType.AUTO,
+                        new Driver.Modules(Set.of("nvidia-uvm", "nvidia-modeset"), Driver.Use.OFF, Map.of(), ""),
+                        new Driver.Package(List.of(), true),
+                        new Driver.Runfile("", "", ""),
+                        new Driver.Bundle("", ""),
+                        new Driver.Build(true, 0, 0, 0, Duration.ofHours(1), ""),
+                        new Driver.Signing("", "", Driver.SignatureHash.AUTO),
+                        new Driver.Daemons(Driver.Use.AUTO, true, Driver.Use.AUTO, Driver.Use.OFF),
+                        new Driver.Root(true, true, ""),
+                        new Driver.Change(Driver.DriverWhileInUse.REFUSE, false, Duration.ofMinutes(5), false),
+                        2,
+                        new Driver.Limits(
+                                Duration.ofMinutes(2),
+                                Duration.ofMinutes(2),
+                                Duration.ofMinutes(1),
+                                Duration.ofMinutes(2),
+                                Duration.ofSeconds(15))));
         assertThat(config.metrics())
                 .isEqualTo(new AgentConfig.Metrics(
                         DefaultFields.choices(),

@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.config.AgentConfig.DeviceIdStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceListStrategy;
 import io.gpunode.agent.config.AgentConfig.DeviceSelection;
+import io.gpunode.agent.config.AgentConfig.Driver;
 import io.gpunode.agent.config.AgentConfig.NamePattern;
 import io.gpunode.agent.config.AgentConfig.SharedResource;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -83,6 +85,36 @@ class ConfigFileTest {
                 kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true, startupTaint: nvidia.com/gpu-not-ready}
                 labels: {sink: node-feature, perModel: true, operatorLabels: true, force: true, namespace: gpu-operator}
                 mig: {manage: true, layout: all-balanced, configFile: /etc/mig.yaml, whileInUse: pending}
+                driver:
+                  manage: true
+                  source: runfile
+                  version: "580.95.05"
+                  kernelModuleType: open
+                  modules: [nvidia-uvm, nvidia-drm]
+                  peermem: auto
+                  parameters:
+                    nvidia: [NVreg_EnableGpuFirmware=1, 'NVreg_RegistryDwords="a=1;b=2"']
+                    nvidiaDrm: modeset=1 fbdev=0
+                  firmwarePath: /lib/firmware/nvidia
+                  package: {names: [nvidia-driver-G06, "nvidia-open=580.95.05-1"], refresh: false}
+                  runfile:
+                    file: /srv/NVIDIA.run
+                    url: https://example.com/NVIDIA.run
+                    sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+                  bundle:
+                    path: /srv/bundle
+                    sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+                  build: {compile: false, jobs: 4, memory: 4096, cpu: 200, timeLimit: 30m, headers: /usr/src/linux-%k}
+                  signing: {key: /etc/mok.key, certificate: /etc/mok.der, hash: sha512}
+                  persistenced: "on"
+                  persistenceMode: false
+                  fabricManager: "off"
+                  imex: auto
+                  root: {attach: false, validatorFiles: false, wrappers: /usr/local/bin}
+                  whileInUse: drain
+                  upgrade: {automatic: true, drainLimit: 10m, deleteEmptyDirData: true}
+                  store: {keep: 5}
+                  limits: {stall: 1m, load: 3m, unload: 2m, daemon: 4m, stop: 20s}
                 metrics:
                   fields:
                     - DCGM_FI_DEV_GPU_TEMP
@@ -184,6 +216,44 @@ class ConfigFileTest {
                                 true,
                                 "gpu-operator"),
                         new AgentConfig.Mig(true, "all-balanced", "/etc/mig.yaml", AgentConfig.MigWhileInUse.PENDING),
+                        new Driver(
+                                true,
+                                Driver.SourceKind.RUNFILE,
+                                "580.95.05",
+                                Driver.KernelModuleType.OPEN,
+                                new Driver.Modules(
+                                        Set.of("nvidia-uvm", "nvidia-drm"),
+                                        Driver.Use.AUTO,
+                                        Map.of(
+                                                "nvidia",
+                                                Map.of(
+                                                        "NVreg_EnableGpuFirmware",
+                                                        "1",
+                                                        "NVreg_RegistryDwords",
+                                                        "a=1;b=2"),
+                                                "nvidia-drm",
+                                                Map.of("modeset", "1", "fbdev", "0")),
+                                        "/lib/firmware/nvidia"),
+                                new Driver.Package(List.of("nvidia-driver-G06", "nvidia-open=580.95.05-1"), false),
+                                new Driver.Runfile(
+                                        "/srv/NVIDIA.run",
+                                        "https://example.com/NVIDIA.run",
+                                        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+                                new Driver.Bundle(
+                                        "/srv/bundle",
+                                        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+                                new Driver.Build(false, 4, 4096, 200, Duration.ofMinutes(30), "/usr/src/linux-%k"),
+                                new Driver.Signing("/etc/mok.key", "/etc/mok.der", Driver.SignatureHash.SHA512),
+                                new Driver.Daemons(Driver.Use.ON, false, Driver.Use.OFF, Driver.Use.AUTO),
+                                new Driver.Root(false, false, "/usr/local/bin"),
+                                new Driver.Change(Driver.DriverWhileInUse.DRAIN, true, Duration.ofMinutes(10), true),
+                                5,
+                                new Driver.Limits(
+                                        Duration.ofMinutes(1),
+                                        Duration.ofMinutes(3),
+                                        Duration.ofMinutes(2),
+                                        Duration.ofMinutes(4),
+                                        Duration.ofSeconds(20))),
                         new AgentConfig.Metrics(
                                 List.of(
                                         FieldChoice.named("DCGM_FI_DEV_GPU_TEMP"),
