@@ -5,61 +5,49 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** The mounts that this process sees. Paths are host paths as in {@link HostFiles}. Any thread. */
+/**
+ * Mounts of the host: those that its first process sees, whichever mount namespace this process is in. Paths are host paths as in {@link HostFiles}. One
+ * thread at a time.
+ */
 public interface Mounts {
     /**
-     * A mount, as a line of {@code /proc/self/mountinfo} describes it.
+     * What is mounted, in the order in which it was.
      *
-     * @param id the kernel's number of it; a mount that is made anew at the same place may have another one
-     * @param parent the number of the mount that it is on
-     * @param device major and minor number of the file system, such as {@code 8:1}
-     * @param root which directory of the file system is shown
-     * @param point where it is
-     * @param readOnly whether it can only be read
-     * @param type of the file system, such as {@code ext4}
-     * @param source what was mounted, such as {@code /dev/sda1}
-     */
-    record Mount(
-            int id, int parent, String device, Path root, Path point, boolean readOnly, String type, String source) {}
-
-    /**
-     * All of them, in the kernel's order.
-     *
-     * @throws IOException when the kernel does not tell
+     * @throws IOException when it cannot be read
      */
     List<Mount> all() throws IOException;
 
-    /**
-     * The mount at exactly this place: the topmost one when there are several.
-     *
-     * @throws IOException when the kernel does not tell
-     */
-    default Optional<Mount> at(Path point) throws IOException {
-        Mount last = null;
-        for (Mount mount : all()) {
-            if (mount.point().equals(point)) {
-                last = mount;
-            }
-        }
-        return Optional.ofNullable(last);
+    /** What is mounted at a place; the last one is the one that is seen. */
+    default List<Mount> at(Path hostPath) throws IOException {
+        return all().stream().filter(mount -> mount.point().equals(hostPath)).toList();
+    }
+
+    /** A mount by its id; empty when it is gone. */
+    default Optional<Mount> find(long id) throws IOException {
+        return all().stream().filter(mount -> mount.id() == id).findFirst();
     }
 
     /**
-     * Shows a directory, with all that is mounted below it, at another place too (a recursive bind mount). What is mounted there later is seen by processes
-     * in other mount namespaces that share this one's changes, as the place's propagation says.
+     * Shows a directory at another place, without what is mounted below it; both must be there.
      *
-     * @param target an existing directory
      * @return the new mount
-     * @throws IOException when that is not allowed (without CAP_SYS_ADMIN), or one of them is not there
+     * @throws IOException when it is not allowed, or the mount is not to be seen on the host afterwards
      */
-    Mount bind(Path source, Path target) throws IOException;
+    Mount bind(Path hostDirectory, Path hostPoint) throws IOException, InterruptedException;
 
     /**
-     * Takes a mount away, with all that is mounted below it, as soon as nobody uses it (a lazy unmount). Nothing happens when the topmost mount at that place is
-     * another one by now.
+     * Takes a mount away, and nothing else that may be mounted at the same place.
      *
-     * @return whether it was this mount that was taken away
-     * @throws IOException when that is not allowed
+     * @param lazily whether it only goes out of sight when somebody still uses files of it; the kernel then keeps it until they end
+     * @throws BusyException when somebody uses files of it, or something is mounted below it
+     * @throws IOException when it is not the one that is seen at its place, or it is not allowed
      */
-    boolean unmount(Mount mount) throws IOException;
+    void unmount(Mount mount, boolean lazily) throws IOException, InterruptedException;
+
+    /** Somebody uses the mount. */
+    final class BusyException extends IOException {
+        public BusyException(String message) {
+            super(message);
+        }
+    }
 }
