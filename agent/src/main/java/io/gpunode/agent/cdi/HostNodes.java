@@ -3,8 +3,10 @@ package io.gpunode.agent.cdi;
 import io.gpunode.agent.cdi.ContainerEdits.DeviceNode;
 import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.MigDevice;
+import io.gpunode.agent.os.CharacterMajors;
 import io.gpunode.agent.os.DeviceNodes;
 import io.gpunode.agent.os.DeviceNodes.CharacterDevice;
+import io.gpunode.agent.os.DriverParameters;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -194,7 +196,7 @@ final class HostNodes {
     /** @param access the driver's file that says the mode of a capability's node; its parameters say that of the others */
     private Answer node(Path path, String driver, int minor, Optional<Path> access) throws IOException {
         Path host = onHost(path);
-        OptionalInt major = major(driver);
+        OptionalInt major = majors.ofNvidia(driver);
         Optional<CharacterDevice> found = nodes.find(host);
         if (major.isEmpty()) {
             return found.isPresent() || files.exists(host)
@@ -237,21 +239,6 @@ final class HostNodes {
                     + Integer.toOctalString(expected.mode()) + " " + host + " c " + expected.major() + " " + minor);
             return new Answer(node, "");
         }
-    }
-
-    private OptionalInt major(String driver) {
-        OptionalInt own = driver.equals("nvidia") ? OptionalInt.empty() : majors.of(driver);
-        if (own.isPresent() || !(driver.equals("nvidia") || driver.equals(MODESET))) {
-            return own;
-        }
-        // Which of the names it has depends on the driver's branch.
-        for (String name : List.of("nvidia-frontend", "nvidia", "nvidiactl")) {
-            OptionalInt major = majors.of(name);
-            if (major.isPresent()) {
-                return major;
-            }
-        }
-        return OptionalInt.empty();
     }
 
     private DeviceNode remember(Path path, Path host, Optional<CharacterDevice> device) {

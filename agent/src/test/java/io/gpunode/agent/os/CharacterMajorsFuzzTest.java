@@ -1,4 +1,4 @@
-package io.gpunode.agent.cdi;
+package io.gpunode.agent.os;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package io.gpunode.agent.cdi;
+package io.gpunode.agent.os;
 
 import java.util.HashMap;
 import java.util.Map;
@@ -9,13 +9,13 @@ import java.util.Map;
  *
  * @param values by name
  */
-record DriverParameters(Map<String, Long> values) {
-    DriverParameters {
+public record DriverParameters(Map<String, Long> values) {
+    public DriverParameters {
         values = Map.copyOf(values);
     }
 
     /** Lines that do not look like that are passed over. */
-    static DriverParameters parse(String text) {
+    public static DriverParameters parse(String text) {
         Map<String, Long> values = new HashMap<>();
         for (String line : text.lines().toList()) {
             int colon = line.indexOf(':');
@@ -30,7 +30,7 @@ record DriverParameters(Map<String, Long> values) {
     }
 
     /** A number, or what holds when the driver does not say it or says one out of range. */
-    int number(String name, int least, int most, int otherwise) {
+    public int number(String name, int least, int most, int otherwise) {
         Long value = values.get(name);
         return value == null || value < least || value > most ? otherwise : value.intValue();
     }

@@ -1,6 +1,7 @@
-package io.gpunode.agent.cdi;
+package io.gpunode.agent.os;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 
@@ -10,15 +11,16 @@ import java.util.OptionalInt;
  *
  * @param majors by driver name
  */
-record CharacterMajors(Map<String, Integer> majors) {
+public record CharacterMajors(Map<String, Integer> majors) {
     private static final int HIGHEST = 4_095;
+    private static final List<String> NVIDIA = List.of("nvidia-frontend", "nvidia", "nvidiactl");
 
-    CharacterMajors {
+    public CharacterMajors {
         majors = Map.copyOf(majors);
     }
 
     /** Lines that do not look like an entry are passed over. */
-    static CharacterMajors parse(String text) {
+    public static CharacterMajors parse(String text) {
         Map<String, Integer> majors = new HashMap<>();
         boolean character = false;
         for (String line : text.lines().toList()) {
@@ -38,9 +40,27 @@ record CharacterMajors(Map<String, Integer> majors) {
     }
 
     /** The major of a driver; empty when it is not loaded. */
-    OptionalInt of(String driver) {
+    public OptionalInt of(String driver) {
         Integer major = majors.get(driver);
         return major == null ? OptionalInt.empty() : OptionalInt.of(major);
+    }
+
+    /**
+     * The major of the nodes of one of the driver's modules. Which name that of {@code nvidia} has depends on the driver's branch, and before the modules had
+     * names of their own {@code nvidia-modeset} had its major, too.
+     */
+    public OptionalInt ofNvidia(String driver) {
+        OptionalInt own = driver.equals("nvidia") ? OptionalInt.empty() : of(driver);
+        if (own.isPresent() || !(driver.equals("nvidia") || driver.equals("nvidia-modeset"))) {
+            return own;
+        }
+        for (String name : NVIDIA) {
+            OptionalInt major = of(name);
+            if (major.isPresent()) {
+                return major;
+            }
+        }
+        return OptionalInt.empty();
     }
 
     private static int number(String digits) {
