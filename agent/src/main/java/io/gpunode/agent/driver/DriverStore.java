@@ -1,0 +1,597 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.driver.DriverManifest.Kind;
+import io.gpunode.agent.driver.DriverManifest.MalformedException;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.os.FileTrees;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.OwnerLock;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+
+/**
+ * The drivers that lie ready on this node: {@code modules/KEY} has the kernel modules of one driver for one kernel, {@code trees/KEY} the libraries,
+ * programs, firmware and sources of one driver, which the modules for several kernels share. A key is the SHA-256 of the object's manifest, and the
+ * manifest has the SHA-256 of every file.
+ *
+ * <p>An object appears whole or not at all: it is made in {@code drafts}, synced, and renamed. Reading needs no lock. Who changes anything holds
+ * the lock ({@link #change()}), one process at a time; what lies in {@code drafts} when the lock is taken was left by one that died, and is removed.
+ */
+public final class DriverStore {
+    /** Where the agent keeps it on the host. */
+    public static final Path DIRECTORY = Path.of("/var/lib/gpu-node-agent/drivers");
+
+    private static final Log LOG = Log.of(DriverStore.class);
+    private static final String MODULES = "modules";
+    private static final String TREES = "trees";
+    private static final String DRAFTS = "drafts";
+    private static final String PINS = "pins";
+    private static final String LOCK = "lock";
+    /** Below a tree: what lies in it as it would below {@code /}. */
+    static final String ROOT = "root";
+
+    private static final int PINS_LIMIT = 1_024;
+    private static final int BUFFER_BYTES = 64 << 10;
+    private static final String FILE_MODE = "rw-------";
+    private static final Set<PosixFilePermission> DIRECTORY_MODE = PosixFilePermissions.fromString("rwxr-xr-x");
+    private static final Set<PosixFilePermission> PRIVATE_MODE = PosixFilePermissions.fromString("rwx------");
+
+    private final HostFiles files;
+    private final Path directory;
+
+    /** @param directory as the host sees it, {@link #DIRECTORY} */
+    public DriverStore(HostFiles files, Path directory) {
+        this.files = files;
+        this.directory = directory;
+    }
+
+    /**
+     * What the store was told to keep.
+     *
+     * @param current key of the driver that runs, or ran last; empty for none
+     * @param previous key of the one before it; empty for none
+     */
+    public record Pins(String current, String previous) {}
+
+    /**
+     * An object.
+     *
+     * @param key its address
+     * @param directory as the host sees it
+     * @param since when it was put, in seconds since 1970
+     */
+    record Stored(String key, Path directory, DriverManifest manifest, long since) {}
+
+    // ---- reading
+
+    /** A driver by the key of its modules; empty when it is not there, or its manifest is damaged. */
+    public Optional<StagedDriver> find(String key) throws IOException {
+        return DriverManifest.isKey(key) ? object(Kind.MODULES, key).flatMap(this::staged) : Optional.empty();
+    }
+
+    /** All drivers, the newest put first. Those whose manifest is damaged are left out. */
+    public List<StagedDriver> list() throws IOException {
+        List<StagedDriver> drivers = new ArrayList<>();
+        for (Stored stored : objects(Kind.MODULES)) {
+            staged(stored).ifPresent(drivers::add);
+        }
+        return drivers;
+    }
+
+    /** Objects of a kind, the newest first. */
+    List<Stored> objects(Kind kind) throws IOException {
+        List<Stored> objects = new ArrayList<>();
+        for (String key : files.list(place(kind))) {
+            if (DriverManifest.isKey(key)) {
+                object(kind, key).ifPresent(objects::add);
+            }
+        }
+        objects.sort(Comparator.comparingLong(Stored::since).reversed().thenComparing(Stored::key));
+        return objects;
+    }
+
+    /** An object by its key; empty when it is not there or its manifest is damaged. */
+    Optional<Stored> object(Kind kind, String key) throws IOException {
+        Path place = place(kind).resolve(key);
+        Optional<String> text = manifestText(place);
+        if (text.isEmpty()) {
+            return Optional.empty();
+        }
+        if (!DriverManifest.key(text.get()).equals(key)) {
+            LOG.warn("the manifest of a stored driver is damaged; it is not used", "directory", place);
+            return Optional.empty();
+        }
+        try {
+            DriverManifest manifest = DriverManifest.parse(text.get());
+            long since = Files.getLastModifiedTime(files.resolve(place.resolve(DriverManifest.NAME)))
+                            .toMillis()
+                    / 1_000;
+            return manifest.kind() == kind
+                    ? Optional.of(new Stored(key, place, manifest, since))
+                    : Optional.empty();
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        } catch (MalformedException e) {
+            LOG.warn("a stored driver is of no known form; it is not used", "directory", place, "cause", e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    private Optional<String> manifestText(Path place) throws IOException {
+        // With its last newline, which HostFiles would leave out.
+        Path file = files.resolve(place.resolve(DriverManifest.NAME));
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] bytes = in.readNBytes(DriverManifest.TEXT_LIMIT + 1);
+            return bytes.length > DriverManifest.TEXT_LIMIT
+                    ? Optional.empty()
+                    : Optional.of(new String(bytes, StandardCharsets.UTF_8));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+    }
+
+    private Optional<StagedDriver> staged(Stored modules) {
+        DriverManifest manifest = modules.manifest;
+        Path root = Path.of("/");
+        Optional<Path> firmware = Optional.empty();
+        if (!manifest.tree().isEmpty()) {
+            Path tree = place(Kind.TREE).resolve(manifest.tree());
+            if (!files.exists(tree.resolve(DriverManifest.NAME))) {
+                LOG.warn("stored modules lack the libraries that belong to them; they are not used", "key", modules.key);
+                return Optional.empty();
+            }
+            root = tree.resolve(ROOT);
+            Path blobs = root.resolve("lib/firmware");
+            firmware = files.exists(blobs.resolve("nvidia")) ? Optional.of(blobs) : Optional.empty();
+        }
+        List<StagedModule> staged = new ArrayList<>();
+        for (DriverManifest.Module module : manifest.modules()) {
+            staged.add(new StagedModule(
+                    module.name(),
+                    modules.directory.resolve(module.file()),
+                    manifest.files().get(module.file()).sha256(),
+                    module.depends(),
+                    module.softDependencies()));
+        }
+        return Optional.of(new StagedDriver(
+                manifest.version(),
+                manifest.type().orElseThrow(),
+                manifest.kernel(),
+                staged,
+                root,
+                firmware,
+                modules.key));
+    }
+
+    /**
+     * Looks whether a driver of the store is as it was put; cheap enough to be done before each loading: modules by size and CRC-32C, the rest by size.
+     *
+     * @return what is wrong, one line each; empty when nothing is
+     */
+    public List<String> problems(StagedDriver driver) throws IOException {
+        return driver.key().isEmpty() ? List.of() : problems(driver.key(), false);
+    }
+
+    /** The same by SHA-256 of everything, which reads it all. */
+    public List<String> allProblems(StagedDriver driver) throws IOException {
+        return driver.key().isEmpty() ? List.of() : problems(driver.key(), true);
+    }
+
+    private List<String> problems(String key, boolean all) throws IOException {
+        List<String> problems = new ArrayList<>();
+        Optional<Stored> modules = object(Kind.MODULES, key);
+        if (modules.isEmpty()) {
+            return List.of("the store has no driver " + key);
+        }
+        check(modules.get(), all, true, problems);
+        String tree = modules.get().manifest.tree();
+        if (!tree.isEmpty()) {
+            Optional<Stored> found = object(Kind.TREE, tree);
+            if (found.isEmpty()) {
+                problems.add("the store lacks the libraries " + tree);
+            } else {
+                check(found.get(), all, false, problems);
+            }
+        }
+        return problems;
+    }
+
+    private void check(Stored stored, boolean digests, boolean checksums, List<String> problems) {
+        Path at = files.resolve(stored.directory);
+        stored.manifest.files().forEach((path, entry) -> {
+            Path file = at.resolve(path);
+            try {
+                PosixFileAttributes found =
+                        Files.readAttributes(file, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+                if (!found.isRegularFile()) {
+                    problems.add(stored.directory.resolve(path) + " is no file");
+                } else if (found.size() != entry.size()) {
+                    problems.add(stored.directory.resolve(path) + " has " + found.size() + " bytes and had "
+                            + entry.size());
+                } else if (digests || checksums) {
+                    DriverManifest.Entry now = entry(file, entry.mode(), digests, StoringProgress.NONE);
+                    if (now.crc32c() != entry.crc32c() || (digests && !now.sha256().equals(entry.sha256()))) {
+                        problems.add(stored.directory.resolve(path) + " is altered: its checksum is not the manifest's");
+                    }
+                }
+            } catch (NoSuchFileException e) {
+                problems.add(stored.directory.resolve(path) + " is missing");
+            } catch (IOException e) {
+                problems.add(stored.directory.resolve(path) + " cannot be read: " + e.getMessage());
+            }
+        });
+        if (digests) {
+            stored.manifest.links().forEach((path, target) -> {
+                try {
+                    if (!Files.readSymbolicLink(at.resolve(path)).toString().equals(target)) {
+                        problems.add(stored.directory.resolve(path) + " leads elsewhere than it did");
+                    }
+                } catch (IOException e) {
+                    problems.add(stored.directory.resolve(path) + " is missing, or no link");
+                }
+            });
+        }
+    }
+
+    /** What is kept whatever else happens. */
+    public Pins pins() throws IOException {
+        String current = "";
+        String previous = "";
+        for (String line : files.readText(directory.resolve(PINS), PINS_LIMIT).orElse("").split("\n", -1)) {
+            String[] words = line.split(" ", -1);
+            if (words.length == 2 && DriverManifest.isKey(words[1])) {
+                current = words[0].equals("current") ? words[1] : current;
+                previous = words[0].equals("previous") ? words[1] : previous;
+            }
+        }
+        return new Pins(current, previous);
+    }
+
+    /**
+     * Keeps these two drivers from being pruned: the one that is about to run and the one that the way back leads to. Atomic and synced; called by
+     * the one who holds the node's driver lock.
+     */
+    public void pin(Pins pins) throws IOException {
+        StringBuilder text = new StringBuilder();
+        if (!pins.current.isEmpty()) {
+            text.append("current ").append(pins.current).append('\n');
+        }
+        if (!pins.previous.isEmpty()) {
+            text.append("previous ").append(pins.previous).append('\n');
+        }
+        makeDirectory(directory);
+        files.replace(directory.resolve(PINS), text.toString().getBytes(StandardCharsets.US_ASCII), FILE_MODE);
+    }
+
+    private Path place(Kind kind) {
+        return directory.resolve(kind == Kind.MODULES ? MODULES : TREES);
+    }
+
+    // ---- changing
+
+    /**
+     * Takes the right to change the store, and clears away what a process that died has left.
+     *
+     * @throws DriverSourceException when another process has it, or the directory cannot be written
+     */
+    public Change change() throws DriverSourceException {
+        try {
+            makeDirectory(directory);
+            Optional<OwnerLock> lock = OwnerLock.take(files, directory.resolve(LOCK));
+            if (lock.isEmpty()) {
+                throw new DriverSourceException(
+                        DriverSourceException.Kind.BUSY,
+                        OwnerLock.owner(files, directory.resolve(LOCK)) + " is preparing a driver in " + directory
+                                + "; try again when it has ended");
+            }
+            try {
+                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
+                makeDirectory(directory.resolve(DRAFTS));
+                makeDirectory(place(Kind.MODULES));
+                makeDirectory(place(Kind.TREE));
+            } catch (IOException e) {
+                lock.get().close();
+                throw e;
+            }
+            return new Change(lock.get());
+        } catch (IOException e) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.STORAGE,
+                    "the driver store " + directory + " cannot be written: " + e.getMessage()
+                            + "; it needs a file system that is not read-only",
+                    e);
+        }
+    }
+
+    private void makeDirectory(Path hostPath) throws IOException {
+        Path made = files.resolve(hostPath);
+        if (!Files.isDirectory(made)) {
+            Files.createDirectories(made);
+            Files.setPosixFilePermissions(made, hostPath.endsWith(DRAFTS) ? PRIVATE_MODE : DIRECTORY_MODE);
+        }
+    }
+
+    /**
+     * What an object is to be; its files are what lies in the draft.
+     *
+     * @see DriverManifest
+     */
+    record Description(
+            Kind kind,
+            DriverVersion version,
+            String machine,
+            Optional<ModuleType> type,
+            String kernel,
+            String signer,
+            String tree,
+            List<DriverManifest.Module> modules) {}
+
+    /** The right to change the store. One thread. */
+    public final class Change implements AutoCloseable {
+        private final OwnerLock lock;
+        private int drafts;
+
+        private Change(OwnerLock lock) {
+            this.lock = lock;
+        }
+
+        /** An empty directory on the store's file system, as the host sees it. What is still in it when the lock is given back is lost. */
+        public Path draft() throws IOException {
+            Path draft = directory.resolve(DRAFTS).resolve("d" + drafts++);
+            Files.createDirectory(files.resolve(draft), PosixFilePermissions.asFileAttribute(PRIVATE_MODE));
+            return draft;
+        }
+
+        /**
+         * Makes an object of a draft. The draft is gone afterwards.
+         *
+         * @param draft of {@link #draft()}, with nothing but directories, files and links in it
+         * @return the object, which may have been there before
+         * @throws IOException when the disk is full or fails; nothing of it is in the store then
+         */
+        Stored put(Path draft, Description description, Progress progress) throws IOException {
+            Path made = files.resolve(draft);
+            DriverManifest manifest = describe(made, description, progress);
+            String text = manifest.text();
+            String key = DriverManifest.key(text);
+            Path file = made.resolve(DriverManifest.NAME);
+            Files.writeString(file, text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
+            syncAll(made, manifest);
+            Path place = place(description.kind).resolve(key);
+            Path target = files.resolve(place);
+            if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+                // Of the same address, and so of the same content, unless its files were damaged since.
+                Optional<Stored> there = object(description.kind, key);
+                List<String> problems = new ArrayList<>();
+                there.ifPresent(stored -> check(stored, true, true, problems));
+                if (there.isPresent() && problems.isEmpty()) {
+                    FileTrees.delete(made);
+                    return there.get();
+                }
+                LOG.warn("a stored driver is damaged and is replaced", "directory", place, "problems", problems);
+                Files.move(target, files.resolve(directory.resolve(DRAFTS)).resolve("old" + drafts++));
+            }
+            Files.setPosixFilePermissions(made, DIRECTORY_MODE);
+            Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
+            FileTrees.syncDirectory(files.resolve(place(description.kind)));
+            return object(description.kind, key).orElseThrow(() -> new IOException(place + " was put and is gone"));
+        }
+
+        /**
+         * Removes drivers: all but the pinned ones, the {@code keep} newest others, and those for which a reason is given to stay; then the trees that
+         * nobody needs any more.
+         *
+         * @param stays further keys that stay
+         * @return what was removed, or would be
+         */
+        public List<StagedDriver> prune(int keep, Set<String> stays, boolean dryRun) throws IOException {
+            Pins pins = pins();
+            Set<String> needed = new HashSet<>(stays);
+            needed.add(pins.current);
+            needed.add(pins.previous);
+            List<Stored> removed = new ArrayList<>();
+            Set<String> trees = new HashSet<>();
+            int others = 0;
+            for (Stored stored : objects(Kind.MODULES)) {
+                if (needed.contains(stored.key) || others++ < keep) {
+                    trees.add(stored.manifest.tree());
+                } else {
+                    removed.add(stored);
+                }
+            }
+            List<StagedDriver> told = new ArrayList<>();
+            for (Stored stored : removed) {
+                staged(stored).ifPresent(told::add);
+            }
+            if (!dryRun) {
+                for (Stored stored : removed) {
+                    remove(stored);
+                }
+                for (Stored tree : objects(Kind.TREE)) {
+                    if (!trees.contains(tree.key)) {
+                        remove(tree);
+                    }
+                }
+                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
+                makeDirectory(directory.resolve(DRAFTS));
+            }
+            return told;
+        }
+
+        /** First out of sight in one step, then from the disk: half an object is never seen. */
+        private void remove(Stored stored) throws IOException {
+            Path gone = files.resolve(directory.resolve(DRAFTS)).resolve("gone" + drafts++);
+            Files.move(files.resolve(stored.directory), gone, StandardCopyOption.ATOMIC_MOVE);
+            FileTrees.delete(gone);
+        }
+
+        /** Removes what is left in drafts, and gives the right back. */
+        @Override
+        public void close() {
+            try {
+                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
+            } catch (IOException e) {
+                LOG.warn(
+                        "what is left of preparing a driver cannot be removed now; the next time it is",
+                        "directory",
+                        directory.resolve(DRAFTS),
+                        "cause",
+                        e.getMessage());
+            }
+            try {
+                lock.close();
+            } catch (IOException e) {
+                LOG.warn("the lock of the driver store cannot be given back", "cause", e.getMessage());
+            }
+        }
+    }
+
+    // ---- making a manifest
+
+    private static DriverManifest describe(Path made, Description description, Progress progress) throws IOException {
+        Map<String, DriverManifest.Entry> entries = new TreeMap<>();
+        Map<String, String> links = new TreeMap<>();
+        StoringProgress told = new StoringProgress(progress, description);
+        List<Path> found = new ArrayList<>();
+        try (Stream<Path> walk = Files.walk(made)) {
+            walk.forEach(found::add);
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+        for (Path path : found) {
+            String name = made.relativize(path).toString();
+            if (entries.size() + links.size() > DriverManifest.ENTRY_LIMIT) {
+                throw new IOException("more than " + DriverManifest.ENTRY_LIMIT + " files");
+            }
+            if (Files.isSymbolicLink(path)) {
+                String target = Files.readSymbolicLink(path).toString();
+                String problem = ManifestPath.linkProblem(name, target);
+                if (!problem.isEmpty()) {
+                    throw new IOException("the link " + name + " to " + target + " " + problem);
+                }
+                links.put(name, target);
+            } else if (Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)) {
+                int mode = normalised(path);
+                entries.put(name, entry(path, mode, true, told));
+            } else if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+                Files.setPosixFilePermissions(path, DIRECTORY_MODE);
+            } else {
+                throw new IOException(name + " is neither a file nor a directory nor a link");
+            }
+        }
+        return new DriverManifest(
+                description.kind,
+                description.version,
+                description.machine,
+                description.type,
+                description.kernel,
+                description.signer,
+                description.tree,
+                description.modules,
+                entries,
+                links);
+    }
+
+    /** 0755 for what can be run, 0644 for the rest: no writing by others, no set-user-ID. */
+    private static int normalised(Path file) throws IOException {
+        boolean program = Files.getPosixFilePermissions(file, LinkOption.NOFOLLOW_LINKS)
+                .contains(PosixFilePermission.OWNER_EXECUTE);
+        Files.setPosixFilePermissions(
+                file, program ? DIRECTORY_MODE : EnumSet.copyOf(PosixFilePermissions.fromString("rw-r--r--")));
+        return program ? 0755 : 0644;
+    }
+
+    private static DriverManifest.Entry entry(Path file, int mode, boolean digest, StoringProgress progress)
+            throws IOException {
+        MessageDigest sha256 = DriverManifest.sha256();
+        CRC32C crc = new CRC32C();
+        long size = 0;
+        byte[] buffer = new byte[BUFFER_BYTES];
+        try (InputStream in = Files.newInputStream(file)) {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                if (digest) {
+                    sha256.update(buffer, 0, count);
+                }
+                crc.update(buffer, 0, count);
+                size += count;
+                progress.read(count);
+            }
+        }
+        return new DriverManifest.Entry(
+                mode, size, digest ? HexFormat.of().formatHex(sha256.digest()) : "", (int) crc.getValue());
+    }
+
+    private static void syncAll(Path made, DriverManifest manifest) throws IOException {
+        Set<Path> directories = new HashSet<>();
+        directories.add(made);
+        FileTrees.sync(made.resolve(DriverManifest.NAME));
+        for (String path : manifest.files().keySet()) {
+            FileTrees.sync(made.resolve(path));
+        }
+        for (Set<String> paths : List.of(manifest.files().keySet(), manifest.links().keySet())) {
+            for (String path : paths) {
+                for (Path up = made.resolve(path).getParent();
+                        up != null && !up.equals(made) && directories.add(up);
+                        up = up.getParent()) {
+                    // Added by the condition.
+                }
+            }
+        }
+        for (Path one : directories) {
+            FileTrees.syncDirectory(one);
+        }
+    }
+
+    /** Adds up what was read of a draft. */
+    private static final class StoringProgress {
+        static final StoringProgress NONE = new StoringProgress();
+
+        private final Progress progress;
+        private long done;
+        private long told;
+
+        private StoringProgress() {
+            this.progress = Progress.NONE;
+        }
+
+        StoringProgress(Progress progress, Description description) {
+            this.progress = progress;
+            progress.begins(
+                    Progress.Phase.STORING, description.kind.text() + " of driver " + description.version.text());
+        }
+
+        void read(int count) {
+            done += count;
+            if (this != NONE && done - told >= 16 << 20) {
+                told = done;
+                progress.at(Progress.Phase.STORING, done, 0, 0);
+            }
+        }
+    }
+}

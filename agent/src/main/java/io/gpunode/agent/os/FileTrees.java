@@ -1,0 +1,88 @@
+package io.gpunode.agent.os;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import org.jspecify.annotations.Nullable;
+
+/** Whole directories, as {@link HostFiles} resolves them: removing them, and making sure that they are on the disk. No link is followed. */
+public final class FileTrees {
+    private FileTrees() {}
+
+    /**
+     * Removes a file, a link, or a directory with all that is in it; nothing happens when it is not there. Goes on after a failure and tells the first.
+     *
+     * @throws IOException when something could not be removed
+     */
+    public static void delete(Path tree) throws IOException {
+        if (!Files.exists(tree, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        Deletion deletion = new Deletion();
+        Files.walkFileTree(tree, deletion);
+        if (deletion.failure != null) {
+            throw deletion.failure;
+        }
+    }
+
+    /** Waits until a file's content is on the disk. */
+    public static void sync(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            channel.force(true);
+        }
+    }
+
+    /** Waits until the names in a directory are on the disk: without it a power cut may bring a removed name back, or lose a new one. */
+    public static void syncDirectory(Path directory) throws IOException {
+        try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
+    }
+
+    private static final class Deletion extends SimpleFileVisitor<Path> {
+        private @Nullable IOException failure;
+
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            return remove(file);
+        }
+
+        @Override
+        public FileVisitResult visitFileFailed(Path file, IOException exception) {
+            failed(exception);
+            return FileVisitResult.CONTINUE;
+        }
+
+        @Override
+        public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException exception) {
+            if (exception != null) {
+                failed(exception);
+            }
+            return remove(directory);
+        }
+
+        private FileVisitResult remove(Path path) {
+            try {
+                Files.delete(path);
+            } catch (NoSuchFileException e) {
+                // Somebody else was faster.
+            } catch (IOException e) {
+                failed(e);
+            }
+            return FileVisitResult.CONTINUE;
+        }
+
+        private void failed(IOException exception) {
+            if (failure == null) {
+                failure = exception;
+            }
+        }
+    }
+}
