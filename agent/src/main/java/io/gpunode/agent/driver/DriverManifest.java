@@ -165,11 +165,8 @@ record DriverManifest(
                 .append('\t')
                 .append(path)
                 .append('\n'));
-        links.forEach((path, target) -> out.append("link\t")
-                .append(path)
-                .append('\t')
-                .append(target)
-                .append('\n'));
+        links.forEach((path, target) ->
+                out.append("link\t").append(path).append('\t').append(target).append('\n'));
         return out.toString();
     }
 

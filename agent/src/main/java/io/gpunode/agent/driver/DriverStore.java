@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -132,13 +131,12 @@ public final class DriverStore {
             long since = Files.getLastModifiedTime(files.resolve(place.resolve(DriverManifest.NAME)))
                             .toMillis()
                     / 1_000;
-            return manifest.kind() == kind
-                    ? Optional.of(new Stored(key, place, manifest, since))
-                    : Optional.empty();
+            return manifest.kind() == kind ? Optional.of(new Stored(key, place, manifest, since)) : Optional.empty();
         } catch (NoSuchFileException e) {
             return Optional.empty();
         } catch (MalformedException e) {
-            LOG.warn("a stored driver is of no known form; it is not used", "directory", place, "cause", e.getMessage());
+            LOG.warn(
+                    "a stored driver is of no known form; it is not used", "directory", place, "cause", e.getMessage());
             return Optional.empty();
         }
     }
@@ -163,7 +161,8 @@ public final class DriverStore {
         if (!manifest.tree().isEmpty()) {
             Path tree = place(Kind.TREE).resolve(manifest.tree());
             if (!files.exists(tree.resolve(DriverManifest.NAME))) {
-                LOG.warn("stored modules lack the libraries that belong to them; they are not used", "key", modules.key);
+                LOG.warn(
+                        "stored modules lack the libraries that belong to them; they are not used", "key", modules.key);
                 return Optional.empty();
             }
             root = tree.resolve(ROOT);
@@ -232,12 +231,14 @@ public final class DriverStore {
                 if (!found.isRegularFile()) {
                     problems.add(stored.directory.resolve(path) + " is no file");
                 } else if (found.size() != entry.size()) {
-                    problems.add(stored.directory.resolve(path) + " has " + found.size() + " bytes and had "
-                            + entry.size());
+                    problems.add(
+                            stored.directory.resolve(path) + " has " + found.size() + " bytes and had " + entry.size());
                 } else if (digests || checksums) {
                     DriverManifest.Entry now = entry(file, entry.mode(), digests, StoringProgress.NONE);
-                    if (now.crc32c() != entry.crc32c() || (digests && !now.sha256().equals(entry.sha256()))) {
-                        problems.add(stored.directory.resolve(path) + " is altered: its checksum is not the manifest's");
+                    if (now.crc32c() != entry.crc32c()
+                            || (digests && !now.sha256().equals(entry.sha256()))) {
+                        problems.add(
+                                stored.directory.resolve(path) + " is altered: its checksum is not the manifest's");
                     }
                 }
             } catch (NoSuchFileException e) {
@@ -263,7 +264,8 @@ public final class DriverStore {
     public Pins pins() throws IOException {
         String current = "";
         String previous = "";
-        for (String line : files.readText(directory.resolve(PINS), PINS_LIMIT).orElse("").split("\n", -1)) {
+        for (String line :
+                files.readText(directory.resolve(PINS), PINS_LIMIT).orElse("").split("\n", -1)) {
             String[] words = line.split(" ", -1);
             if (words.length == 2 && DriverManifest.isKey(words[1])) {
                 current = words[0].equals("current") ? words[1] : current;
@@ -554,7 +556,8 @@ public final class DriverStore {
         for (String path : manifest.files().keySet()) {
             FileTrees.sync(made.resolve(path));
         }
-        for (Set<String> paths : List.of(manifest.files().keySet(), manifest.links().keySet())) {
+        for (Set<String> paths :
+                List.of(manifest.files().keySet(), manifest.links().keySet())) {
             for (String path : paths) {
                 for (Path up = made.resolve(path).getParent();
                         up != null && !up.equals(made) && directories.add(up);

@@ -1,0 +1,16 @@
+package io.gpunode.agent.driver;
+
+/** Where drivers come from. One thread at a time; the {@link DriverStore}'s lock sees to that across processes. */
+public interface DriverSource {
+    /**
+     * Makes the wanted driver ready for a kernel: found in the store where it already is, else fetched, checked, unpacked, compiled and signed as far
+     * as that is needed. Nothing of the running driver changes, and nothing is left behind when it fails.
+     *
+     * @param kernel the one that the driver is for: that which runs, or one that will
+     * @param progress told on the caller's thread
+     * @throws DriverSourceException when it cannot be had
+     * @throws InterruptedException when the caller is to stop
+     */
+    StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress)
+            throws DriverSourceException, InterruptedException;
+}
