@@ -60,6 +60,7 @@ final class Commands {
                                 .addSubcommand("generate-config", new MigGenerateConfigCommand(shell))
                                 .addSubcommand("checkpoint", new MigCheckpointCommand(shell))
                                 .addSubcommand("restore", new MigRestoreCommand(shell)))
+                .addSubcommand("driver", new CommandLine(new DriverGroup()))
                 .addSubcommand(
                         "node",
                         new CommandLine(new NodeGroup())
@@ -195,6 +196,25 @@ final class Commands {
                 "Flags and variables are those of nvidia-mig-parted. Needs no running agent."
             })
     static final class MigGroup implements Callable<Integer> {
+        @Spec
+        private CommandSpec spec = CommandSpec.create();
+
+        @Override
+        public Integer call() {
+            spec.commandLine().usage(spec.commandLine().getErr());
+            return ExitCode.USAGE.code();
+        }
+    }
+
+    /** {@code driver}. */
+    @Command(
+            name = "driver",
+            description = {
+                "Looks at the NVIDIA driver of this node, and brings it to what the configuration wants.",
+                "",
+                "With a running agent that manages the driver, commands that change something have it done by the agent; else they do it themselves."
+            })
+    static final class DriverGroup implements Callable<Integer> {
         @Spec
         private CommandSpec spec = CommandSpec.create();
 

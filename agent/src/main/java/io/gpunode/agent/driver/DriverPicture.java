@@ -1,0 +1,66 @@
+package io.gpunode.agent.driver;
+
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * What a plan is made from: the driver in the kernel and what stands on it, at one moment.
+ *
+ * @param kernel the running kernel's release
+ * @param bootId of this boot; empty when the kernel has none
+ * @param modules the driver's modules in the kernel
+ * @param running version and type of {@code nvidia}; empty when it is not loaded, or does not say
+ * @param parameters by module with underscores, then by name, as far as the kernel shows them
+ * @param daemons those that have a process
+ * @param daemonsDown those that this node needs, that are installed and do not run
+ * @param attached whether the driver's files and nodes are where containers look for them
+ * @param firmwarePath where the kernel looks for firmware beside its own places; empty for nowhere
+ * @param blockers why a module cannot be loaded now although nothing of the driver is there, in sentences with the next step; empty for nothing
+ */
+public record DriverPicture(
+        String kernel,
+        String bootId,
+        ModuleGraph modules,
+        Optional<ObservedDriver.RunningDriver> running,
+        Map<String, Map<String, String>> parameters,
+        Set<DaemonKind> daemons,
+        Set<DaemonKind> daemonsDown,
+        boolean attached,
+        String firmwarePath,
+        Blockers blockers) {
+    /**
+     * What stands in a driver's way.
+     *
+     * @param nouveau whether a driver of the kernel's own has GPUs
+     */
+    public record Blockers(boolean nouveau) {
+        /** Nothing. */
+        public static final Blockers NONE = new Blockers(false);
+    }
+
+    public DriverPicture {
+        parameters = Map.copyOf(parameters);
+        daemons = sorted(daemons);
+        daemonsDown = sorted(daemonsDown);
+    }
+
+    /** Whether any of the driver is in the kernel. */
+    public boolean loaded() {
+        return !modules.isEmpty();
+    }
+
+    /** The driver in the kernel, for people. */
+    public String text() {
+        return running.map(driver -> driver.version() + " (" + driver.type().text() + ")")
+                .orElse(loaded() ? "an unknown driver" : "no driver");
+    }
+
+    private static Set<DaemonKind> sorted(Set<DaemonKind> kinds) {
+        EnumSet<DaemonKind> sorted = EnumSet.noneOf(DaemonKind.class);
+        sorted.addAll(kinds);
+        return Collections.unmodifiableSet(sorted);
+    }
+}
