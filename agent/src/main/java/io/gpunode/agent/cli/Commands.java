@@ -49,7 +49,8 @@ final class Commands {
                         "config",
                         new CommandLine(new ConfigGroup())
                                 .addSubcommand("check", new ConfigCheckCommand(shell))
-                                .addSubcommand("show", new ConfigShowCommand(shell)))
+                                .addSubcommand("show", new ConfigShowCommand(shell))
+                                .addSubcommand("systemd", new ConfigSystemdCommand(shell)))
                 .addSubcommand(
                         "mig",
                         new CommandLine(new MigGroup())

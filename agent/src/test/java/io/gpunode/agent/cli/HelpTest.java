@@ -23,6 +23,7 @@ class HelpTest {
                 "config",
                 "config check",
                 "config show",
+                "config systemd",
                 "mig",
                 "mig plan",
                 "mig apply",
