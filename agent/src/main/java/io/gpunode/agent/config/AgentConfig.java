@@ -436,7 +436,7 @@ public record AgentConfig(
             String version,
             KernelModuleType kernelModuleType,
             Modules modules,
-            Package packages,
+            Packages packages,
             Runfile runfile,
             Bundle bundle,
             Build build,
@@ -503,7 +503,7 @@ public record AgentConfig(
          * @param names {@code driver.package.names}; empty for what the distribution calls them
          * @param refresh {@code driver.package.refresh}: whether the repositories' lists are read first
          */
-        public record Package(List<String> names, boolean refresh) {}
+        public record Packages(List<String> names, boolean refresh) {}
 
         /**
          * @param file {@code driver.runfile.file}: absolute path on the host; empty for none

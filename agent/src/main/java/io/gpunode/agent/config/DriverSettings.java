@@ -255,7 +255,7 @@ final class DriverSettings {
                 values.get(KERNEL_MODULE_TYPE),
                 new Driver.Modules(
                         values.get(MODULES), values.get(PEERMEM), parameters(values), values.get(FIRMWARE_PATH)),
-                new Driver.Package(values.get(PACKAGE_NAMES), values.get(PACKAGE_REFRESH)),
+                new Driver.Packages(values.get(PACKAGE_NAMES), values.get(PACKAGE_REFRESH)),
                 new Driver.Runfile(values.get(RUNFILE_FILE), values.get(RUNFILE_URL), values.get(RUNFILE_SHA256)),
                 new Driver.Bundle(values.get(BUNDLE_PATH), values.get(BUNDLE_SHA256)),
                 new Driver.Build(

@@ -87,7 +87,7 @@ class ConfigDefaultsTest {
                         "",
                         Driver.KernelModuleType.AUTO,
                         new Driver.Modules(Set.of("nvidia-uvm", "nvidia-modeset"), Driver.Use.OFF, Map.of(), ""),
-                        new Driver.Package(List.of(), true),
+                        new Driver.Packages(List.of(), true),
                         new Driver.Runfile("", "", ""),
                         new Driver.Bundle("", ""),
                         new Driver.Build(true, 0, 0, 0, Duration.ofHours(1), ""),

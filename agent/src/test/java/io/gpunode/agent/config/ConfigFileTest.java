@@ -234,7 +234,7 @@ class ConfigFileTest {
                                                 "nvidia-drm",
                                                 Map.of("modeset", "1", "fbdev", "0")),
                                         "/lib/firmware/nvidia"),
-                                new Driver.Package(List.of("nvidia-driver-G06", "nvidia-open=580.95.05-1"), false),
+                                new Driver.Packages(List.of("nvidia-driver-G06", "nvidia-open=580.95.05-1"), false),
                                 new Driver.Runfile(
                                         "/srv/NVIDIA.run",
                                         "https://example.com/NVIDIA.run",

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -90,8 +91,10 @@ class ValidatorFilesTest {
         files().withdraw();
 
         // Then
-        assertThat(Files.list(file("")).map(path -> path.getFileName().toString()))
-                .containsExactlyInAnyOrder("mofed-ready", "workload-type");
+        try (Stream<Path> left = Files.list(file(""))) {
+            assertThat(left.map(path -> path.getFileName().toString()))
+                    .containsExactlyInAnyOrder("mofed-ready", "workload-type");
+        }
     }
 
     @Test
