@@ -28,6 +28,7 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -136,7 +137,7 @@ public final class DriverStore {
             return Optional.empty();
         } catch (MalformedException e) {
             LOG.warn(
-                    "a stored driver is of no known form; it is not used", "directory", place, "cause", e.getMessage());
+                    "a stored driver is of no known form; it is not used", "directory", place, "cause", String.valueOf(e.getMessage()));
             return Optional.empty();
         }
     }
@@ -174,7 +175,7 @@ public final class DriverStore {
             staged.add(new StagedModule(
                     module.name(),
                     modules.directory.resolve(module.file()),
-                    manifest.files().get(module.file()).sha256(),
+                    Objects.requireNonNull(manifest.files().get(module.file())).sha256(),
                     module.depends(),
                     module.softDependencies()));
         }
@@ -464,12 +465,12 @@ public final class DriverStore {
                         "directory",
                         directory.resolve(DRAFTS),
                         "cause",
-                        e.getMessage());
+                        String.valueOf(e.getMessage()));
             }
             try {
                 lock.close();
             } catch (IOException e) {
-                LOG.warn("the lock of the driver store cannot be given back", "cause", e.getMessage());
+                LOG.warn("the lock of the driver store cannot be given back", "cause", String.valueOf(e.getMessage()));
             }
         }
     }

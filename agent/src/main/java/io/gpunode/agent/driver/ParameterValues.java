@@ -16,13 +16,14 @@ final class ParameterValues {
         if (bare.length() >= 2 && bare.startsWith("\"") && bare.endsWith("\"")) {
             bare = bare.substring(1, bare.length() - 1);
         }
-        switch (bare.toLowerCase(Locale.ROOT)) {
-            case "y", "true", "on":
-                return "1";
-            case "n", "false", "off":
-                return "0";
-            default:
-        }
+        return switch (bare.toLowerCase(Locale.ROOT)) {
+            case "y", "true", "on" -> "1";
+            case "n", "false", "off" -> "0";
+            default -> number(bare);
+        };
+    }
+
+    private static String number(String bare) {
         try {
             // Unsigned numbers of 32 bits are shown as they are or as the negative ones of the same bits.
             return String.valueOf(Long.decode(bare) & 0xffff_ffffL);
