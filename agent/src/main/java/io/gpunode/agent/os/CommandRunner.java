@@ -14,6 +14,7 @@ public interface CommandRunner {
      * @param command the program's path or a name on the PATH, and its arguments
      * @param limit after it the program and what it started are killed
      * @param outputLimit bytes kept of standard output, and as many of standard error; what is more is read and dropped
+     * @throws StuckException when it does not end when it is killed
      * @throws IOException when it cannot be started, for example because there is no such program
      * @throws InterruptedException when the caller is to stop; the program is killed
      */
@@ -29,6 +30,16 @@ public interface CommandRunner {
      */
     Result run(List<String> command, Map<String, String> environment, Path directory, Duration limit, int outputLimit)
             throws IOException, InterruptedException;
+
+    /** A program that is still there after it was killed: it hangs in the kernel. */
+    final class StuckException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        /** @param message which program */
+        public StuckException(String message) {
+            super(message);
+        }
+    }
 
     /**
      * How a program ended.

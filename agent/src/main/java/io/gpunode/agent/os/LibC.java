@@ -82,4 +82,8 @@ final class LibC {
     /** mknodat(2) by number: before glibc 2.33 the C library has no symbol for it. */
     static native long syscall(long number, long directory, String path, long mode, long device)
             throws LastErrorException;
+
+    /** keyctl(2) by number: the C library has no symbol for it. */
+    static native long syscall(long number, long operation, long key, byte[] buffer, long length, long unused)
+            throws LastErrorException;
 }

@@ -198,6 +198,11 @@ public enum ModuleFault {
             "ENOSYS",
             "this kernel was built without unloading of modules (CONFIG_MODULE_UNLOAD)",
             "reboot to change the driver"),
+    REPLACED(
+            Action.LOAD,
+            "",
+            "an install line of modprobe's configuration runs another program in the module's place",
+            "find it: grep -r '^ *install' /etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d /lib/modprobe.d; take it out"),
     NO_PROGRAM(
             Action.BOTH,
             "",

@@ -42,7 +42,7 @@ public final class SystemCommandRunner implements CommandRunner {
         if (!ended) {
             kill(process);
             if (!process.waitFor(LAST_OUTPUT.toNanos(), TimeUnit.NANOSECONDS)) {
-                throw new IOException(command.getFirst() + " does not end, not even when it is killed");
+                throw new StuckException(command.getFirst() + " does not end, not even when it is killed");
             }
         }
         // A child that outlives the program may hold the pipes open; what came until then is the output.
