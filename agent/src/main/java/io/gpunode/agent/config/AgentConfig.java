@@ -476,6 +476,13 @@ public record AgentConfig(
             OFF
         }
 
+        /** Who starts the driver's daemons; the texts are the names in lower case. {@code AUTO}: the unit where it is enabled. */
+        public enum DaemonKeeping {
+            AUTO,
+            UNIT,
+            CHILD
+        }
+
         /** The digest of signatures; the texts are the names in lower case. {@code AUTO} is the kernel's. */
         public enum SignatureHash {
             AUTO,
@@ -540,8 +547,10 @@ public record AgentConfig(
          * @param persistenceMode {@code driver.persistenceMode}
          * @param fabricManager {@code driver.fabricManager}
          * @param imex {@code driver.imex}
+         * @param keeping {@code driver.daemonKeeping}
          */
-        public record Daemons(Use persistenced, boolean persistenceMode, Use fabricManager, Use imex) {}
+        public record Daemons(
+                Use persistenced, boolean persistenceMode, Use fabricManager, Use imex, DaemonKeeping keeping) {}
 
         /**
          * @param attach {@code driver.root.attach}: whether {@code /run/nvidia/driver} shows the driver's files

@@ -3,6 +3,7 @@ package io.gpunode.agent.config;
 import static io.gpunode.agent.config.Setting.own;
 
 import io.gpunode.agent.config.AgentConfig.Driver;
+import io.gpunode.agent.config.AgentConfig.Driver.DaemonKeeping;
 import io.gpunode.agent.config.AgentConfig.Driver.DriverWhileInUse;
 import io.gpunode.agent.config.AgentConfig.Driver.KernelModuleType;
 import io.gpunode.agent.config.AgentConfig.Driver.SignatureHash;
@@ -145,6 +146,12 @@ final class DriverSettings {
     static final Setting<Use> IMEX = own("driver.imex", use(), Use.OFF)
             .describedAs("Whether `nvidia-imex` runs: `auto` where `/etc/nvidia-imex/nodes_config.cfg` is there.");
 
+    static final Setting<DaemonKeeping> DAEMON_KEEPING = own(
+                    "driver.daemonKeeping", choice(DaemonKeeping.values()), DaemonKeeping.AUTO)
+            .describedAs(
+                    "Who starts the driver's daemons: their systemd units, the agent as its children, which outlive it, or `auto`: the"
+                            + " unit where the distribution has installed and enabled it.");
+
     static final Setting<Boolean> ROOT_ATTACH = own("driver.root.attach", SWITCH, true)
             .describedAs(
                     "Whether `/run/nvidia/driver` shows the driver's files, as NVIDIA's container toolkit and other parts look for"
@@ -231,6 +238,7 @@ final class DriverSettings {
             PERSISTENCE_MODE,
             FABRIC_MANAGER,
             IMEX,
+            DAEMON_KEEPING,
             ROOT_ATTACH,
             ROOT_VALIDATOR_FILES,
             ROOT_WRAPPERS,
@@ -270,7 +278,8 @@ final class DriverSettings {
                         values.get(PERSISTENCED),
                         values.get(PERSISTENCE_MODE),
                         values.get(FABRIC_MANAGER),
-                        values.get(IMEX)),
+                        values.get(IMEX),
+                        values.get(DAEMON_KEEPING)),
                 new Driver.Root(values.get(ROOT_ATTACH), values.get(ROOT_VALIDATOR_FILES), values.get(ROOT_WRAPPERS)),
                 new Driver.Change(
                         values.get(WHILE_IN_USE),

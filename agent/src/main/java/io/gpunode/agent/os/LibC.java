@@ -37,6 +37,7 @@ final class LibC {
 
     static final int EPERM = 1;
     static final int ENOENT = 2;
+    static final int ESRCH = 3;
     static final int EINTR = 4;
     static final int ENXIO = 6;
     static final int EAGAIN = 11;
@@ -44,6 +45,15 @@ final class LibC {
     static final int EINVAL = 22;
     static final int ESPIPE = 29;
     static final int EPIPE = 32;
+    static final int ENOSYS = 38;
+
+    static final int SIGTERM = 15;
+    static final int SIGKILL = 9;
+
+    /** Numbers of system calls that are the same for all processors, because they are younger than the agreement about that. */
+    static final long PIDFD_SEND_SIGNAL = 424;
+
+    static final long PIDFD_OPEN = 434;
 
     static {
         Native.register(LibC.class, "c");
@@ -86,4 +96,7 @@ final class LibC {
     /** keyctl(2) by number: the C library has no symbol for it. */
     static native long syscall(long number, long operation, long key, byte[] buffer, long length, long unused)
             throws LastErrorException;
+
+    /** Calls by number that take numbers: before glibc 2.36 the C library has no symbols for those of pidfds. */
+    static native long syscall(long number, long first, long second, long third, long fourth) throws LastErrorException;
 }

@@ -92,7 +92,8 @@ class ConfigDefaultsTest {
                         new Driver.Bundle("", ""),
                         new Driver.Build(true, 0, 0, 0, Duration.ofHours(1), ""),
                         new Driver.Signing("", "", Driver.SignatureHash.AUTO),
-                        new Driver.Daemons(Driver.Use.AUTO, true, Driver.Use.AUTO, Driver.Use.OFF),
+                        new Driver.Daemons(
+                                Driver.Use.AUTO, true, Driver.Use.AUTO, Driver.Use.OFF, Driver.DaemonKeeping.AUTO),
                         new Driver.Root(true, true, ""),
                         new Driver.Change(Driver.DriverWhileInUse.REFUSE, false, Duration.ofMinutes(5), false),
                         2,

@@ -110,6 +110,7 @@ class ConfigFileTest {
                   persistenceMode: false
                   fabricManager: "off"
                   imex: auto
+                  daemonKeeping: child
                   root: {attach: false, validatorFiles: false, wrappers: /usr/local/bin}
                   whileInUse: drain
                   upgrade: {automatic: true, drainLimit: 10m, deleteEmptyDirData: true}
@@ -244,7 +245,12 @@ class ConfigFileTest {
                                         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
                                 new Driver.Build(false, 4, 4096, 200, Duration.ofMinutes(30), "/usr/src/linux-%k"),
                                 new Driver.Signing("/etc/mok.key", "/etc/mok.der", Driver.SignatureHash.SHA512),
-                                new Driver.Daemons(Driver.Use.ON, false, Driver.Use.OFF, Driver.Use.AUTO),
+                                new Driver.Daemons(
+                                        Driver.Use.ON,
+                                        false,
+                                        Driver.Use.OFF,
+                                        Driver.Use.AUTO,
+                                        Driver.DaemonKeeping.CHILD),
                                 new Driver.Root(false, false, "/usr/local/bin"),
                                 new Driver.Change(Driver.DriverWhileInUse.DRAIN, true, Duration.ofMinutes(10), true),
                                 5,
