@@ -7,6 +7,8 @@ import io.gpunode.agent.lifecycle.Service;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.PortHolder;
+import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.os.SystemdSockets;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.ByteBuf;
@@ -397,8 +399,11 @@ public final class AdminServer implements Service {
     private static IOException refusal(ListenAddress address, @Nullable Throwable cause) {
         String text = switch (error(cause)) {
             case EADDRINUSE ->
-                "address in use: " + address + "; see what holds it: ss -ltnp 'sport = :" + address.port()
-                        + "'; or set http.listen";
+                "address in use: " + address
+                        + PortHolder.of(new SystemHostFiles(Path.of("/")), address.port())
+                                .map(holder -> " is held by " + holder.text())
+                                .orElse("")
+                        + "; gpu-node-agent preflight says who holds it and how it lets go; or set http.listen";
             case EADDRNOTAVAIL ->
                 "cannot listen on " + address + ": this machine has no such address; see which it has: ip address;"
                         + " or set http.listen";

@@ -42,8 +42,10 @@ import io.gpunode.agent.metrics.MetricsExposition;
 import io.gpunode.agent.metrics.MicrometerMeters;
 import io.gpunode.agent.metrics.ProcessMeters;
 import io.gpunode.agent.mig.MigManager;
+import io.gpunode.agent.model.Gpu;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.NodeSnapshot;
+import io.gpunode.agent.model.NvmlState;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.KmsgKernelLog;
@@ -424,6 +426,69 @@ public final class AgentAssembly {
             }
         }
         return "";
+    }
+
+    /** What of the GPUs is to be expected, for who waits for them before the kubelet is started. */
+    enum Outlook {
+        /** They are known, and whoever starts containers finds them described, or is told why not. */
+        DESCRIBED,
+        /** There is no driver on this node, or the agent let go of it. */
+        NONE,
+        /** A driver is installed, and its modules are not loaded. */
+        DRIVER_MISSING,
+        /** They are being looked at. */
+        COMING
+    }
+
+    /** How it stands now. Any thread. */
+    Outlook outlook() {
+        NodeSnapshot now = inventory.current();
+        return switch (now.nvml()) {
+            case NvmlState.Open _ -> {
+                CdiStatus specifications = cdi.status();
+                boolean nothing = now.gpus().isEmpty() && now.unidentified() == 0;
+                yield nothing
+                                || specifications.written()
+                                || !specifications.error().isEmpty()
+                        ? Outlook.DESCRIBED
+                        : Outlook.COMING;
+            }
+            case NvmlState.Waiting waiting ->
+                switch (waiting.kind()) {
+                    case NvmlState.Waiting.LIBRARY_NOT_FOUND -> Outlook.NONE;
+                    case NvmlState.Waiting.DRIVER_NOT_LOADED -> Outlook.DRIVER_MISSING;
+                    default -> Outlook.COMING;
+                };
+            case NvmlState.Withdrawn _ -> Outlook.NONE;
+        };
+    }
+
+    /** The node in a few words, behind what {@link #unready} says: driver, GPUs, what is offered. Empty while there is nothing to tell. */
+    String summary() {
+        NodeSnapshot now = inventory.current();
+        if (!(now.nvml() instanceof NvmlState.Open open)) {
+            return "";
+        }
+        int withheld = 0;
+        for (Gpu gpu : now.gpus()) {
+            if (!gpu.healthy()) {
+                withheld++;
+            }
+        }
+        StringBuilder text = new StringBuilder("; driver ").append(open.driverVersion());
+        text.append(", ").append(now.gpus().size()).append(now.gpus().size() == 1 ? " GPU" : " GPUs");
+        if (withheld > 0) {
+            text.append(" (").append(withheld).append(" withheld)");
+        }
+        for (DevicePluginStatus status : devicePlugin.status()) {
+            text.append(", ")
+                    .append(status.resource())
+                    .append(": ")
+                    .append(status.healthyDevices())
+                    .append(" of ")
+                    .append(status.devices());
+        }
+        return text.toString();
     }
 
     /** Whether a label of the node may choose another configuration. Any thread. */

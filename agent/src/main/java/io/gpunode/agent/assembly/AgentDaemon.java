@@ -11,6 +11,7 @@ import io.gpunode.agent.log.LibraryLog;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.Signals;
+import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.os.SystemdNotifier;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
@@ -41,6 +42,13 @@ public final class AgentDaemon {
     private static final Duration STATUS_INTERVAL = Duration.ofSeconds(2);
     /** For the label that chooses the configuration, at the start. */
     private static final Duration LABEL_LIMIT = Duration.ofSeconds(5);
+
+    /** How long systemd, and with it the kubelet, waits for GPUs that are being initialised; below the unit's TimeoutStartSec. */
+    private static final Duration SETTLE_LIMIT = Duration.ofSeconds(60);
+    /** How long for a driver that is installed and not loaded: udev may be about to. */
+    private static final Duration DRIVER_LIMIT = Duration.ofSeconds(10);
+
+    private static final Duration SETTLE_PAUSE = Duration.ofMillis(20);
 
     private static final Duration LABEL_PAUSE = Duration.ofMillis(100);
 
@@ -80,13 +88,23 @@ public final class AgentDaemon {
      */
     public boolean run(LoadedConfig config, Reload reload, Started started) throws Exception {
         LibraryLog.install();
+        try (NodeLock _ =
+                NodeLock.take(new SystemHostFiles(config.config().host().root()))) {
+            return runAlone(config, reload, started);
+        } catch (Exception e) {
+            // It stays in systemctl status when the process has ended.
+            systemd.status("failed: " + e.getMessage());
+            throw e;
+        }
+    }
+
+    private boolean runAlone(LoadedConfig config, Reload reload, Started started) throws Exception {
         ConfigWatch watch = new ConfigWatch(config.stamps(), SystemTime.monotonic());
         Signals.handle("TERM", () -> wish(Wish.STOP));
         Signals.handle("INT", () -> wish(Wish.STOP));
         Signals.handle("HUP", () -> wish(Wish.RELOAD));
         AgentAssembly assembly = start(config, reload, watch);
         LOG.info("started", "version", version, "http", text(assembly));
-        systemd.ready();
         try {
             started.started(assembly);
             serve(assembly, reload, watch);
@@ -167,15 +185,22 @@ public final class AgentDaemon {
         Duration watchdog = systemd.watchdogInterval().orElse(STATUS_INTERVAL);
         long longest = Math.min(watchdog.toMillis(), STATUS_INTERVAL.toMillis());
         String told = "";
+        MonotonicClock clock = SystemTime.monotonic();
+        Tick begun = clock.now();
+        boolean announced = false;
         while (true) {
-            long pause = Math.min(longest, watch.pause().toMillis());
+            if (!announced && settled(assembly, clock.now().since(begun))) {
+                systemd.ready();
+                announced = true;
+            }
+            long pause = announced ? Math.min(longest, watch.pause().toMillis()) : SETTLE_PAUSE.toMillis();
             @Nullable Wish wish = wishes.poll(pause, TimeUnit.MILLISECONDS);
             if (assembly.heartbeats().ok()) {
                 // A loop that is stuck lets the watchdog bark: systemd restarts the agent.
                 systemd.watchdog();
             }
             String unready = assembly.unready();
-            String status = unready.isEmpty() ? "ready" : "not ready, " + unready;
+            String status = (unready.isEmpty() ? "ready" : "not ready, " + unready) + assembly.summary();
             if (!status.equals(told)) {
                 systemd.status(status);
                 told = status;
@@ -189,6 +214,15 @@ public final class AgentDaemon {
                 reload(assembly, reload, watch);
             }
         }
+    }
+
+    /** Whether whoever waits for this service may go on: the GPUs are described, or are not waited for any longer. */
+    private static boolean settled(AgentAssembly assembly, Duration waited) {
+        return switch (assembly.outlook()) {
+            case DESCRIBED, NONE -> true;
+            case DRIVER_MISSING -> waited.compareTo(DRIVER_LIMIT) >= 0;
+            case COMING -> waited.compareTo(SETTLE_LIMIT) >= 0;
+        };
     }
 
     /**

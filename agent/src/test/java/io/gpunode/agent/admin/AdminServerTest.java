@@ -288,8 +288,9 @@ class AdminServerTest {
             assertThatThrownBy(second::start)
                     .isInstanceOf(IOException.class)
                     .hasMessage("address in use: 127.0.0.1:" + holder.getLocalPort()
-                            + "; see what holds it: ss -ltnp 'sport = :" + holder.getLocalPort()
-                            + "'; or set http.listen");
+                            + " is held by java (process "
+                            + ProcessHandle.current().pid()
+                            + "); gpu-node-agent preflight says who holds it and how it lets go; or set http.listen");
         }
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.config.ClusterSources;
 import io.gpunode.agent.config.ConfigSchema;
 import io.gpunode.agent.metrics.FieldCatalogue;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -88,6 +89,43 @@ class CommandsTest {
         // Then
         assertThat(code).isEqualTo(ExitCode.FAILURE);
         assertThat(terminal.err()).isEqualTo("gpu-node-agent: port 9400 is taken (--verbose tells where)\n");
+    }
+
+    @Test
+    void theJournalTakesAWrongConfigurationForAnErrorWithItsNextStep() throws Exception {
+        // Given
+        Path file = Files.writeString(directory.resolve("c.yaml"), "log: {level: loud}\n");
+        Terminal terminal = new Terminal().environment("JOURNAL_STREAM", "8:1");
+
+        // When
+        ExitCode code = terminal.execute("run", "--config", file.toString());
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.USAGE);
+        assertThat(terminal.err().replace(directory + "/", "")).isEqualTo("""
+                        <3>RunCommand: the configuration cannot be used: c.yaml:1:14: log.level: "loud" is not known; write one of error, warn, info, debug
+                        <3>RunCommand: not started; when it is right (gpu-node-agent config check says so): systemctl restart gpu-node-agent
+                        """);
+    }
+
+    @Test
+    void theJournalTakesWhatTheHostRefusesForOneErrorAndBeginsWithTheVersions() {
+        // Given
+        Terminal terminal = new Terminal().environment("JOURNAL_STREAM", "8:1").runner((_, _) -> {
+            throw new IOException("address in use: :9400");
+        });
+
+        // When
+        ExitCode code = terminal.execute("run");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.err().lines())
+                .satisfiesExactly(
+                        first -> assertThat(first)
+                                .startsWith("<6>RunCommand: gpu-node-agent development begins node=")
+                                .contains(" config=none java=", " kernel="),
+                        last -> assertThat(last).isEqualTo("<3>RunCommand: the agent ends: address in use: :9400"));
     }
 
     @Test
