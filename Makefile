@@ -1,13 +1,14 @@
 # make test   build everything and run every test      make format   bring sources into the one format
 # make run    a simulated 8-GPU node, at work          make quick    only compile and package, no checks, no tests
 # make image  the runnable folder, packaging/target/gpu-node-agent
+# make vm-test   a Debian machine under qemu: real kernel modules, real systemd (CASES="word ..." chooses; needs root)
 #
 # Each does the set-up that is missing. MVN_FLAGS is passed on to Maven, as in: make test MVN_FLAGS=-o
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup test quick image run format clean
+.PHONY: setup test quick image run vm-test format clean
 
 MVN_FLAGS ?=
 # Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
@@ -36,6 +37,9 @@ run: setup
 	@$(MVN) -q -Dquick -DskipTests package >&2
 	@packaging/image.sh 2>/dev/null || packaging/image.sh
 	@exec packaging/target/gpu-node-agent/bin/gpu-node-agent simulate
+
+vm-test:
+	packaging/vm-test/test $(CASES)
 
 format: setup
 	$(MVN) spotless:apply

@@ -28,6 +28,8 @@ static nvmlReturn_t initialize(enum function_id function)
     pthread_mutex_lock(&lifecycle_lock);
     pthread_mutex_lock(&sim_lock);
     nvmlReturn_t result = scenario_failure() ? NVML_ERROR_UNKNOWN : world.driver_loaded ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+    if (result == NVML_SUCCESS && init_count == 0)
+        result = kernel_module_open();
     bool first = result == NVML_SUCCESS && init_count++ == 0;
     if (first) {
         generation++;
@@ -83,6 +85,7 @@ nvmlReturn_t nvmlShutdown(void)
         events_forget_all();
         samples_forget_all();
         session_ended();
+        kernel_module_close();
         generation++;
     }
     gate_leave(&call, result);

@@ -398,7 +398,8 @@ static bool select_mig(struct change *change, struct line *line, unsigned mask, 
 static bool do_driver(struct change *change, struct line *line)
 {
     struct world *w = change->next;
-    struct word *version = find(line, "version"), *nvml = find(line, "nvml"), *cuda = find(line, "cuda"), *loaded = find(line, "loaded");
+    struct word *version = find(line, "version"), *nvml = find(line, "nvml"), *cuda = find(line, "cuda"), *loaded = find(line, "loaded"),
+                *kernel = find(line, "kernel");
     long long branch;
     if (version) {
         copy_text(w->driver_version, sizeof w->driver_version, version->value);
@@ -423,6 +424,11 @@ static bool do_driver(struct change *change, struct line *line)
         if (strcmp(loaded->value, "yes") != 0 && strcmp(loaded->value, "no") != 0)
             return fail(line, "loaded=%s is neither yes nor no", loaded->value);
         w->driver_loaded = strcmp(loaded->value, "yes") == 0;
+    }
+    if (kernel) {
+        if (!change->initial || kernel->value[0] != '/' || strlen(kernel->value) >= sizeof w->kernel_root)
+            return fail(line, "kernel=%s is not the absolute path of a root, or does not stand in the profile", kernel->value);
+        copy_text(w->kernel_root, sizeof w->kernel_root, kernel->value);
     }
     return true;
 }

@@ -151,6 +151,7 @@ struct fault {
 
 struct world {
     bool driver_loaded;
+    char kernel_root[TEXT_SIZE]; /* where dev and proc of a kernel module are that is opened; empty: none */
     unsigned branch;
     char driver_version[TEXT_SIZE];
     char nvml_version[TEXT_SIZE];
@@ -257,6 +258,10 @@ unsigned gpu_instance_capability(unsigned minor_number, unsigned gpu_instance); 
 
 /* ---- what a process without all device nodes sees (container.c) */
 void hide_without_nodes(void);                /* with NVMLSIM_DEVICE_NODES; at init, locked */
+
+/* ---- a kernel module below the library (kernel_module.c): opened by the first init, which gives its result, and closed by the last shutdown; locked */
+nvmlReturn_t kernel_module_open(void);
+void kernel_module_close(void);
 
 /* ---- gate (gate.c) */
 enum { ACCEPT_GPU = 1, ACCEPT_MIG = 2 };

@@ -610,6 +610,51 @@ static void a_process_sees_what_it_has_nodes_of(void)
     CHECK(system(command) == 0);
 }
 
+static void a_kernel_module_is_held_while_initialized(void)
+{
+    char directory[] = "/tmp/nvmlsim-kernel-XXXXXX", command[300], profile[600], link[64], target[300];
+    unsigned count;
+    CHECK(mkdtemp(directory));
+    snprintf(profile, sizeof profile, "driver version=550.163.01 cuda=12.4 kernel=%s\nmodel M name=M\n"
+        "gpu 0 model=M pci=0000:01:00.0 uuid=GPU-26484ed2-6012-4f8c-a874-89d062af7f36 serial=1\n"
+        "gpu 1 model=M pci=0000:02:00.0 uuid=GPU-26484ed2-6012-4f8c-a874-89d062af7f37 serial=2\n", directory);
+    load_text("kernel", profile);
+    CHECK(nvmlInit_v2() == NVML_ERROR_DRIVER_NOT_LOADED);
+    snprintf(command, sizeof command, "cd %s && mkdir -p proc/driver/nvidia dev && echo 'NVRM version: Module  550.90.07  Date' >proc/driver/nvidia/version", directory);
+    CHECK(system(command) == 0);
+    CHECK(nvmlInit_v2() == NVML_ERROR_LIB_RM_VERSION_MISMATCH);
+    snprintf(command, sizeof command, "cd %s && echo 'NVRM version: Module  550.163.01  Date' >proc/driver/nvidia/version", directory);
+    CHECK(system(command) == 0);
+    CHECK(nvmlInit_v2() == NVML_ERROR_DRIVER_NOT_LOADED);
+    snprintf(command, sizeof command, "cd %s/dev && touch nvidiactl nvidia1", directory);
+    CHECK(system(command) == 0);
+    OK(nvmlInit_v2());
+    OK(nvmlInit_v2());
+    OK(nvmlDeviceGetCount_v2(&count));
+    CHECK(count == 1);
+    OK(nvmlShutdown());
+    unsigned open_files[2] = {0, 0};
+    for (int round = 0; round < 2; round++) {
+        for (int fd = 0; fd < 256; fd++) {
+            snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+            ssize_t length = readlink(link, target, sizeof target - 1);
+            if (length > 0 && strncmp(target, directory, strlen(directory)) == 0)
+                open_files[round]++;
+        }
+        if (round == 0)
+            OK(nvmlShutdown());
+    }
+    CHECK(open_files[0] == 2 && open_files[1] == 0);
+    snprintf(command, sizeof command, "touch %s/dev/nvidia0", directory);
+    CHECK(system(command) == 0);
+    OK(nvmlInit_v2());
+    OK(nvmlDeviceGetCount_v2(&count));
+    CHECK(count == 2);
+    OK(nvmlShutdown());
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    CHECK(system(command) == 0);
+}
+
 static void every_chip_can_be_filled_with_each_of_its_profiles(void)
 {
     for (size_t chip = 0; chip < CHIPS; chip++) {
@@ -999,6 +1044,7 @@ int main(int argc, char **argv)
     workloads_play_and_counters_add_up();
     mig_devices_enumerate();
     a_process_sees_what_it_has_nodes_of();
+    a_kernel_module_is_held_while_initialized();
     every_chip_can_be_filled_with_each_of_its_profiles();
     instances_lie_where_there_is_room_for_them();
     compute_instances_share_a_gpu_instance();
