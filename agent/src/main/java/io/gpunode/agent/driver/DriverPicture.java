@@ -18,7 +18,7 @@ import java.util.Set;
  * @param daemonsDown those that this node needs, that are installed and do not run
  * @param attached whether the driver's files and nodes are where containers look for them
  * @param firmwarePath where the kernel looks for firmware beside its own places; empty for nowhere
- * @param blockers why a module cannot be loaded now although nothing of the driver is there, in sentences with the next step; empty for nothing
+ * @param blockers what stands in a driver's way
  */
 public record DriverPicture(
         String kernel,

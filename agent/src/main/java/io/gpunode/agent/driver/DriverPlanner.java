@@ -56,9 +56,11 @@ public final class DriverPlanner {
 
     /** Whether a node has the target's modules, nodes and files; daemons aside, which may be started by others at any time. */
     static boolean hasModules(DriverPicture picture, DriverTarget target) {
-        return target.isNone()
-                ? !picture.loaded()
-                : picture.loaded() && new Bringing(picture, target).wrong().isEmpty();
+        if (target.isNone()) {
+            return !picture.loaded();
+        }
+        Bringing bringing = new Bringing(picture, target);
+        return bringing.wrong().isEmpty() && bringing.differences.isEmpty();
     }
 
     /** One plan to a driver. */
@@ -88,6 +90,8 @@ public final class DriverPlanner {
             boolean anew = gone.contains(ModuleGraph.CORE)
                     || picture.modules().find(ModuleGraph.CORE).isEmpty();
             List<DriverStep> steps = new ArrayList<>();
+            // Before anything goes: what is missing here costs nobody anything.
+            dependencies(load, steps);
             if (gone.contains(ModuleGraph.CORE)) {
                 quiesce(picture, steps);
             }
@@ -100,11 +104,11 @@ public final class DriverPlanner {
                     && !target.firmwarePath().equals(picture.firmwarePath())) {
                 steps.add(new DriverStep.SetFirmwarePath(target.firmwarePath()));
             }
-            dependencies(load, steps);
             for (DriverTarget.Module module : load) {
                 steps.add(new DriverStep.LoadModule(
                         module.name(), module.byName() ? Optional.empty() : file(module), module.parameters()));
             }
+            besides(unload, steps);
             if (target.attach() && (anew || !picture.attached())) {
                 steps.add(new DriverStep.AttachRoot(driver));
                 if (!anew) {
@@ -118,17 +122,27 @@ public final class DriverPlanner {
             return new DriverPlan(target, differences, steps);
         }
 
+        /** What had to go and nobody wanted gone: it comes back where there is one for this driver. */
+        private void besides(List<String> unloaded, List<DriverStep> steps) {
+            for (String name : unloaded.reversed()) {
+                boolean wanted = target.modules().stream()
+                        .anyMatch(module -> module.name().equals(name));
+                if (!wanted && ModuleGraph.KNOWN.contains(name)) {
+                    steps.add(new DriverStep.LoadDependency(name, false));
+                }
+            }
+        }
+
         private void daemons(boolean anew, List<DriverStep> steps) {
             for (DaemonKind kind : DaemonKind.values()) {
-                if (!target.daemons().contains(kind)) {
-                    continue;
-                }
-                boolean stopped = anew && picture.daemons().contains(kind);
-                boolean down = picture.daemonsDown().contains(kind);
-                if (stopped || down) {
+                boolean missing = !picture.daemons().contains(kind)
+                        && (picture.daemonsDown().contains(kind)
+                                || target.daemons().contains(kind));
+                // Only with the driver it is seen which of them the node needs; the others are not started by the step.
+                if (missing || anew) {
                     steps.add(new DriverStep.StartDaemon(kind, driver));
                 }
-                if (down && !anew) {
+                if (missing && !anew) {
                     differences.add(kind.program() + " does not run");
                 }
             }

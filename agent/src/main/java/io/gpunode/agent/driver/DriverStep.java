@@ -91,11 +91,11 @@ public sealed interface DriverStep {
         }
     }
 
-    /** A daemon is started. */
+    /** A daemon is started, where the node needs it. */
     record StartDaemon(DaemonKind kind, StagedDriver driver) implements DriverStep {
         @Override
         public String text() {
-            return "start " + kind.program();
+            return "start " + kind.program() + ", where the node needs it";
         }
     }
 

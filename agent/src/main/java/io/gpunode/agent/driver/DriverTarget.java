@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.model.DriverVersion;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -16,7 +17,7 @@ import java.util.Set;
  * @param driver what is loaded; empty for no driver
  * @param modules what of it is loaded, in that order, {@code nvidia} first; empty with no driver
  * @param firmwarePath where the kernel is to look for firmware; empty to leave that as it is
- * @param daemons those that are started where the node needs them
+ * @param daemons those that are started whether the node needs them or not, since they ran before; those that it needs are started in any case
  * @param attach whether containers are to find its files at {@link DriverRoot#POINT}
  */
 public record DriverTarget(
@@ -27,6 +28,9 @@ public record DriverTarget(
         boolean attach) {
     /** No driver. */
     public static final DriverTarget NONE = new DriverTarget(Optional.empty(), List.of(), "", Set.of(), false);
+
+    /** Of a driver whose modules do not say which they are of. */
+    private static final DriverVersion UNKNOWN = new DriverVersion("0.0");
 
     /**
      * One module of it.
@@ -100,6 +104,54 @@ public record DriverTarget(
             }
         }
         return Map.of();
+    }
+
+    /**
+     * What is there now, so that it can come back.
+     *
+     * @param known what was brought up last: it says more than the kernel does, where it is what the kernel has
+     */
+    static DriverTarget of(DriverPicture picture, DriverTarget known) {
+        if (!picture.loaded()) {
+            return NONE;
+        }
+        if (!known.isNone()
+                && known.driver().orElseThrow().kernel().equals(picture.kernel())
+                && DriverPlanner.hasModules(picture, known)) {
+            return new DriverTarget(
+                    known.driver, known.modules, picture.firmwarePath(), picture.daemons(), picture.attached());
+        }
+        List<Module> modules = new ArrayList<>();
+        List<StagedModule> files = new ArrayList<>();
+        for (String name : picture.modules().unloadOrder().reversed()) {
+            if (ModuleGraph.KNOWN.contains(name)) {
+                modules.add(new Module(name, true, Map.of()));
+                files.add(new StagedModule(name, Path.of("/lib/modules"), "", List.of(), List.of()));
+            }
+        }
+        if (modules.isEmpty()) {
+            return NONE;
+        }
+        Optional<DriverVersion> declared =
+                picture.modules().find(ModuleGraph.CORE).flatMap(core -> DriverVersion.parse(core.version()));
+        StagedDriver driver = new StagedDriver(
+                picture.running()
+                        .map(ObservedDriver.RunningDriver::version)
+                        .or(() -> declared)
+                        .orElse(UNKNOWN),
+                picture.running().map(ObservedDriver.RunningDriver::type).orElse(ModuleType.PROPRIETARY),
+                picture.kernel(),
+                files,
+                Path.of("/"),
+                Optional.empty(),
+                "");
+        return new DriverTarget(
+                Optional.of(driver), modules, picture.firmwarePath(), picture.daemons(), picture.attached());
+    }
+
+    /** The same with these daemons, which run before the change and are to run after it. */
+    DriverTarget keeping(Set<DaemonKind> running) {
+        return isNone() ? this : new DriverTarget(driver, modules, firmwarePath, running, attach);
     }
 
     /** As the kernel writes it. */

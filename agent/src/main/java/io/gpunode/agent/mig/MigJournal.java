@@ -6,40 +6,36 @@ import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigPlacement;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
+import io.gpunode.agent.os.JournalFile.UnreadableException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.zip.CRC32C;
 
 /**
  * The file that says which change of MIG geometry is under way, so that the next process can end it. It is written before each step, whole,
- * synced and renamed; and removed when the change has ended. The first line has a word, the format's version and the CRC-32C of the rest, which is
- * JSON.
+ * synced and renamed; and removed when the change has ended. What is in it is JSON.
  *
  * <p>What the next process does follows from the two layouts and from what it sees of the hardware. The number of the step is for people.
  */
 final class MigJournal {
     static final Path NAME = Path.of("mig.journal");
-    private static final String WORD = "gpu-node-agent-mig-journal";
-    private static final int VERSION = 1;
-    /** 64 GPUs of 8 instances take less than a tenth. */
-    private static final int SIZE_LIMIT = 1 << 20;
 
-    private static final String MODE = "rw-------";
-
-    private final HostFiles files;
-    private final Path file;
+    private final JournalFile file;
 
     MigJournal(HostFiles files, Path stateDirectory) {
-        this.files = files;
-        this.file = stateDirectory.resolve(NAME);
+        this.file = new JournalFile(
+                files,
+                stateDirectory.resolve(NAME),
+                "gpu-node-agent-mig-journal",
+                1,
+                "MIG changes",
+                "look at the GPUs' geometry, make it what it should be, and remove the file");
     }
 
     /**
@@ -74,17 +70,8 @@ final class MigJournal {
     /** One GPU's part of it. */
     record Target(GpuId gpu, int index, MigLayout before, MigLayout after) {}
 
-    /** The journal is there and does not say what was under way. */
-    static final class UnreadableException extends Exception {
-        private static final long serialVersionUID = 1L;
-
-        UnreadableException(Path file, String why) {
-            super(file + " " + why + ": look at the GPUs' geometry, make it what it should be, and remove the file");
-        }
-    }
-
     boolean exists() {
-        return files.exists(file);
+        return file.exists();
     }
 
     /** The GPUs that it tells of; empty when there is none, also when it cannot be read. */
@@ -104,50 +91,28 @@ final class MigJournal {
 
     /** Where it lies, as the host sees it. */
     Path file() {
-        return file;
+        return file.file();
     }
 
     void write(Entry entry) throws IOException {
-        String body = json(entry) + "\n";
-        String head = WORD + " " + VERSION + " " + checksum(body) + "\n";
-        files.replace(file, (head + body).getBytes(StandardCharsets.UTF_8), MODE);
+        file.write(json(entry));
     }
 
     void remove() throws IOException {
-        files.delete(file);
+        file.remove();
     }
 
     /** What is under way; empty when nothing is. */
     Optional<Entry> read() throws IOException, UnreadableException {
-        Optional<String> text = files.readText(file, SIZE_LIMIT);
-        if (text.isEmpty()) {
+        Optional<String> body = file.read();
+        if (body.isEmpty()) {
             return Optional.empty();
         }
-        int end = text.get().indexOf('\n');
-        String[] head = text.get().substring(0, Math.max(0, end)).split(" ", -1);
-        // The reader leaves the last newline out.
-        String body = text.get().substring(end + 1) + "\n";
-        if (head.length != 3 || !head[0].equals(WORD)) {
-            throw new UnreadableException(file, "is no journal of MIG changes");
-        }
-        if (!head[1].equals(String.valueOf(VERSION))) {
-            throw new UnreadableException(
-                    file, "has format version " + head[1] + ", and this agent knows version " + VERSION);
-        }
-        if (!head[2].equals(checksum(body))) {
-            throw new UnreadableException(file, "is damaged: its checksum is not that of its content");
-        }
         try {
-            return Optional.of(entry(JsonValue.parse(body)));
+            return Optional.of(entry(JsonValue.parse(body.get())));
         } catch (JsonException | IllegalArgumentException | ArithmeticException e) {
-            throw new UnreadableException(file, "cannot be understood (" + e.getMessage() + ")");
+            throw file.unreadable("cannot be understood (" + e.getMessage() + ")");
         }
-    }
-
-    static String checksum(String body) {
-        CRC32C crc = new CRC32C();
-        crc.update(body.getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().toHexDigits((int) crc.getValue());
     }
 
     private static String json(Entry entry) {

@@ -4,6 +4,7 @@ import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.model.MigGeometry;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
 import io.gpunode.agent.os.OwnerLock;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -116,7 +117,7 @@ public final class MigTransaction {
     public boolean isInterrupted() {
         try {
             return journal.read().filter(entry -> !entry.isEmpty()).isPresent();
-        } catch (IOException | MigJournal.UnreadableException e) {
+        } catch (IOException | JournalFile.UnreadableException e) {
             return true;
         }
     }
@@ -180,7 +181,7 @@ public final class MigTransaction {
         List<MigJournal.Target> left;
         try {
             left = journal.read().map(MigJournal.Entry::gpus).orElse(List.of());
-        } catch (IOException | MigJournal.UnreadableException e) {
+        } catch (IOException | JournalFile.UnreadableException e) {
             return untouched("the journal cannot be read: " + e.getMessage());
         }
         return forward(new MigJournal.Entry(false, "", "", 0, "", targets, left));
@@ -277,7 +278,7 @@ public final class MigTransaction {
         Optional<MigJournal.Entry> found;
         try {
             found = journal.read();
-        } catch (IOException | MigJournal.UnreadableException e) {
+        } catch (IOException | JournalFile.UnreadableException e) {
             return untouched("a change of MIG was interrupted, and its journal is of no use: " + e.getMessage());
         }
         if (found.isEmpty()) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
 import io.gpunode.agent.os.SystemHostFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -21,7 +22,7 @@ class MigJournalFuzzTest {
         String lines = new String(bytes, StandardCharsets.UTF_8) + "\n";
         files.replace(
                 journal.file(),
-                ("gpu-node-agent-mig-journal 1 " + MigJournal.checksum(lines) + "\n" + lines)
+                ("gpu-node-agent-mig-journal 1 " + JournalFile.checksum(lines) + "\n" + lines)
                         .getBytes(StandardCharsets.UTF_8),
                 "rw-------");
         try {
@@ -31,7 +32,7 @@ class MigJournalFuzzTest {
             // Then
             journal.write(entry);
             assertThat(journal.read()).contains(entry);
-        } catch (MigJournal.UnreadableException e) {
+        } catch (JournalFile.UnreadableException e) {
             assertThat(e).hasMessageContaining("mig.journal");
         } finally {
             journal.remove();

@@ -1,0 +1,161 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.json.JsonException;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * The file that says which change of the driver is under way, so that the next process, or the next boot, can end it. It is written before each step
+ * and removed when the change has ended. What is done follows from the two drivers that it names and from what is seen of the node; step and reason are
+ * for people.
+ */
+final class DriverJournal {
+    private static final Path NAME = Path.of("driver.journal");
+
+    private final JournalFile file;
+
+    DriverJournal(HostFiles files, Path stateDirectory) {
+        this.file = new JournalFile(
+                files,
+                stateDirectory.resolve(NAME),
+                "gpu-node-agent-driver-journal",
+                1,
+                "driver changes",
+                "it is of no use and is removed; what is seen of the node counts");
+    }
+
+    /**
+     * A change that is under way.
+     *
+     * @param from what was there when it began
+     * @param to what is wanted
+     * @param back whether it goes back
+     * @param failedStep the step that failed, when it goes back
+     * @param reason why it failed
+     * @param step the number of the step that comes next, from 1; 0 before the first
+     * @param next the step that comes next, for people
+     * @param loading whether that step, or one of those before it, puts something into the kernel
+     * @param bootId of the boot in which this was written; empty when the kernel has none
+     * @param boots how many boots have tried it
+     * @param drained whether the node was cordoned for it
+     */
+    record Entry(
+            DriverTarget from,
+            DriverTarget to,
+            boolean back,
+            String failedStep,
+            String reason,
+            int step,
+            String next,
+            boolean loading,
+            String bootId,
+            int boots,
+            boolean drained) {
+        /** The same before its next step. */
+        Entry before(int number, DriverStep coming, boolean loads) {
+            return new Entry(
+                    from,
+                    to,
+                    back,
+                    failedStep,
+                    reason,
+                    number,
+                    coming.text(),
+                    loading || loads,
+                    bootId,
+                    boots,
+                    drained);
+        }
+
+        /** The way back, after a step failed. */
+        Entry back(String failed, String why) {
+            return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained);
+        }
+
+        /** The same in another boot. */
+        Entry inBoot(String id) {
+            return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained);
+        }
+
+        /** The same once the node is cordoned, or is about to be. */
+        Entry cordoned() {
+            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, true);
+        }
+
+        /** What it leads to. */
+        DriverTarget goal() {
+            return back ? from : to;
+        }
+    }
+
+    /** Where it lies, as the host sees it. */
+    Path file() {
+        return file.file();
+    }
+
+    boolean exists() {
+        return file.exists();
+    }
+
+    void write(Entry entry) throws IOException {
+        JsonWriter out = JsonWriter.pretty()
+                .beginObject()
+                .member("direction", entry.back ? "back" : "forward")
+                .member("failedStep", entry.failedStep)
+                .member("reason", entry.reason)
+                .member("step", entry.step)
+                .member("next", entry.next)
+                .member("loading", entry.loading)
+                .member("bootId", entry.bootId)
+                .member("boots", entry.boots)
+                .member("drained", entry.drained);
+        DriverTargets.write(out.name("from"), entry.from);
+        DriverTargets.write(out.name("to"), entry.to);
+        file.write(out.endObject().toString());
+    }
+
+    void remove() throws IOException {
+        file.remove();
+    }
+
+    /**
+     * What is under way; empty when nothing is.
+     *
+     * @throws JournalFile.UnreadableException when the file is of no use
+     */
+    Optional<Entry> read() throws IOException, JournalFile.UnreadableException {
+        Optional<String> body = file.read();
+        if (body.isEmpty()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(entry(JsonValue.parse(body.get())));
+        } catch (JsonException | IllegalArgumentException | ArithmeticException e) {
+            throw file.unreadable("cannot be understood (" + e.getMessage() + ")");
+        }
+    }
+
+    private static Entry entry(JsonValue json) {
+        String direction = json.member("direction").textOr("");
+        if (!direction.equals("forward") && !direction.equals("back")) {
+            throw new IllegalArgumentException("direction is \"" + direction + "\"");
+        }
+        return new Entry(
+                DriverTargets.read(json.member("from")),
+                DriverTargets.read(json.member("to")),
+                direction.equals("back"),
+                json.member("failedStep").textOr(""),
+                json.member("reason").textOr(""),
+                Math.toIntExact(json.member("step").wholeNumber().orElse(0)),
+                json.member("next").textOr(""),
+                json.member("loading").isTrue(),
+                json.member("bootId").textOr(""),
+                Math.toIntExact(json.member("boots").wholeNumber().orElse(0)),
+                json.member("drained").isTrue());
+    }
+}

@@ -1,0 +1,87 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.json.JsonException;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.json.JsonWriter;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * What is to be known at the next start: which driver was brought up last and how, which one before it, and what is not to be tried by itself. Losing it
+ * costs the way back to an earlier driver, and nothing else. Written by whoever holds the node's driver lock.
+ */
+final class DriverMemory {
+    private static final Log LOG = Log.of(DriverMemory.class);
+    private static final Path NAME = Path.of("driver.state");
+
+    private final JournalFile file;
+
+    DriverMemory(HostFiles files, Path stateDirectory) {
+        this.file = new JournalFile(
+                files,
+                stateDirectory.resolve(NAME),
+                "gpu-node-agent-driver-state",
+                1,
+                "the driver's state",
+                "it is not used");
+    }
+
+    /**
+     * What is remembered.
+     *
+     * @param current what was brought up last; {@link DriverTarget#NONE} when nothing was
+     * @param previous what was there before it
+     * @param unloadedInBoot id of the boot in which somebody unloaded the driver by hand: it is not loaded again before the next one
+     * @param givenUp what was tried too often and took the machine down, in words that name the driver; empty for nothing
+     */
+    record Content(DriverTarget current, DriverTarget previous, String unloadedInBoot, String givenUp) {
+        static final Content NOTHING = new Content(DriverTarget.NONE, DriverTarget.NONE, "", "");
+
+        /** After a driver was brought up. */
+        Content with(DriverTarget next) {
+            boolean another = !current.isNone() && !current.isSameDriver(next);
+            return new Content(next, another ? current : previous, "", "");
+        }
+
+        Content unloadedIn(String bootId) {
+            return new Content(current, previous, bootId, givenUp);
+        }
+
+        Content havingGivenUp(String what) {
+            return new Content(current, previous, unloadedInBoot, what);
+        }
+    }
+
+    /** What is remembered; nothing when the file is of no use, which is logged. */
+    Content read() {
+        try {
+            Optional<String> body = file.read();
+            return body.isEmpty() ? Content.NOTHING : content(JsonValue.parse(body.get()));
+        } catch (IOException | JournalFile.UnreadableException | JsonException | IllegalArgumentException e) {
+            LOG.warn("which driver was there before is forgotten: its file is of no use", "cause", e.getMessage());
+            return Content.NOTHING;
+        }
+    }
+
+    private static Content content(JsonValue json) {
+        return new Content(
+                DriverTargets.read(json.member("current")),
+                DriverTargets.read(json.member("previous")),
+                json.member("unloadedInBoot").textOr(""),
+                json.member("givenUp").textOr(""));
+    }
+
+    void write(Content content) throws IOException {
+        JsonWriter out = JsonWriter.pretty().beginObject();
+        DriverTargets.write(out.name("current"), content.current);
+        DriverTargets.write(out.name("previous"), content.previous);
+        file.write(out.member("unloadedInBoot", content.unloadedInBoot)
+                .member("givenUp", content.givenUp)
+                .endObject()
+                .toString());
+    }
+}

@@ -1,0 +1,44 @@
+package io.gpunode.agent.driver;
+
+import java.util.List;
+
+/** What a change of the driver does to the node. One thread at a time, which holds the node's driver lock for everything but looking. */
+interface DriverOperations {
+    /** What is there. Never fails: what cannot be seen counts as not there. */
+    DriverPicture observe() throws InterruptedException;
+
+    /**
+     * Who holds what would be unloaded, without those who let go by themselves: the agent and the driver's daemons. Slow.
+     *
+     * @param modules what is loaded
+     */
+    HolderTable holders(ModuleGraph modules) throws InterruptedException;
+
+    /**
+     * Makes a step; one that was made already changes nothing.
+     *
+     * @return what is worth telling although it worked, in sentences
+     * @throws DriverStepException when it did not work; nothing of it was made, or it can be made again
+     */
+    List<String> perform(DriverStep step) throws DriverStepException, InterruptedException;
+
+    /**
+     * Keeps what a change goes to, and what it goes back to, from being removed.
+     *
+     * @throws DriverStepException when that cannot be written down
+     */
+    void keep(DriverTarget next, DriverTarget former) throws DriverStepException;
+
+    /** Whether {@link #drain} can free the node of pods. */
+    boolean canDrain();
+
+    /**
+     * Cordons the node and has its GPU pods evicted.
+     *
+     * @throws DriverStepException when pods stay; the node is as it was before then
+     */
+    void drain() throws DriverStepException, InterruptedException;
+
+    /** Lets pods come to the node again, as far as it was this agent that kept them away. */
+    void undrain() throws InterruptedException;
+}

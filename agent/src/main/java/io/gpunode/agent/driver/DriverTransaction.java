@@ -1,0 +1,484 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
+import io.gpunode.agent.os.LoadedModule;
+import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.time.MonotonicClock;
+import io.gpunode.agent.time.Tick;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings a node to a driver so that it ends with that driver or with the one before it. Each step is announced in the {@link DriverJournal} before it is
+ * made. After a crash or a loss of power {@link #recover} ends the change, from the journal and from what it sees of the node.
+ *
+ * <p>One process at a time, which holds a lock in the state directory; the lock's file is never removed. A change runs on the calling thread, and each
+ * step has a bound. An interrupt leaves it as a crash does.
+ */
+final class DriverTransaction {
+    /** Where a node keeps journal, lock and memory: it has to last longer than a boot. */
+    static final Path STATE_DIRECTORY = Path.of("/var/lib/gpu-node-agent");
+
+    private static final Log LOG = Log.of(DriverTransaction.class);
+    private static final Path LOCK = Path.of("driver.lock");
+    private static final int TRIES_BACK = 3;
+    /** A driver that has taken the machine down in so many boots is not tried by itself any more. */
+    private static final int MOST_BOOTS = 3;
+
+    private final HostFiles files;
+    private final Path lockFile;
+    private final DriverJournal journal;
+    private final DriverMemory memory;
+    private final DriverOperations operations;
+    private final Listener listener;
+    private final MonotonicClock clock;
+
+    /** Told of each step, on the changing thread. */
+    interface Listener {
+        /**
+         * A step is about to be made.
+         *
+         * @param back whether it is one on the way back
+         */
+        void beginning(DriverStep step, boolean back);
+
+        /** It was made. */
+        default void ended(DriverStep step, Duration took) {}
+    }
+
+    /** @param stateDirectory where journal, lock and memory lie, as the host sees it; made where it is missing */
+    DriverTransaction(
+            HostFiles files,
+            Path stateDirectory,
+            DriverOperations operations,
+            Listener listener,
+            MonotonicClock clock) {
+        this.files = files;
+        this.lockFile = stateDirectory.resolve(LOCK);
+        this.journal = new DriverJournal(files, stateDirectory);
+        this.memory = new DriverMemory(files, stateDirectory);
+        this.operations = operations;
+        this.listener = listener;
+        this.clock = clock;
+    }
+
+    /** The work of one call, under the lock. */
+    private interface Work {
+        DriverOutcome run() throws InterruptedException;
+    }
+
+    /** A step that failed, with its text. */
+    private record Failure(String step, DriverStepException cause) {}
+
+    /** What came of steps. */
+    private record Made(int steps, Duration took, Duration outage, List<String> notes, Optional<Failure> failure) {}
+
+    /** Whether a change is under way or was interrupted. */
+    boolean isInterrupted() {
+        return journal.exists();
+    }
+
+    /** What is remembered of earlier changes. */
+    DriverMemory.Content remembered() {
+        return memory.read();
+    }
+
+    /**
+     * Ends what was interrupted, then brings the node to a driver.
+     *
+     * @param drain whether GPU pods are evicted first where they are in the way
+     */
+    DriverOutcome change(DriverTarget to, boolean drain) throws InterruptedException {
+        return locked(() -> {
+            Optional<DriverOutcome> ended = endInterrupted();
+            DriverPicture picture = operations.observe();
+            DriverTarget from = DriverTarget.of(picture, memory.read().current());
+            if (ended.isPresent() && ended.get() instanceof DriverOutcome.Stuck) {
+                // What is there is nothing that anybody wants back.
+                from = interruptedFrom().orElse(from);
+            }
+            return begin(picture, from, to.keeping(picture.daemons()), drain);
+        });
+    }
+
+    /** Ends a change that was interrupted; empty when there is none. */
+    Optional<DriverOutcome> recover() throws InterruptedException {
+        if (!isInterrupted()) {
+            return Optional.empty();
+        }
+        DriverOutcome outcome = locked(() -> endInterrupted()
+                .orElseGet(() -> new DriverOutcome.Done("the driver", 0, Duration.ZERO, Duration.ZERO, List.of())));
+        return Optional.of(outcome);
+    }
+
+    private Optional<DriverTarget> interruptedFrom() {
+        try {
+            return journal.read().map(DriverJournal.Entry::from);
+        } catch (IOException | JournalFile.UnreadableException e) {
+            return Optional.empty();
+        }
+    }
+
+    private DriverOutcome locked(Work work) throws InterruptedException {
+        Optional<OwnerLock> taken;
+        try {
+            taken = OwnerLock.take(files, lockFile);
+        } catch (IOException e) {
+            return untouched("the lock " + lockFile + " cannot be taken: " + e);
+        }
+        if (taken.isEmpty()) {
+            return DriverOutcome.Untouched.of(
+                    DriverOutcome.Why.BUSY,
+                    "the driver is being changed by " + OwnerLock.owner(files, lockFile)
+                            + ": wait until it has ended, and try again");
+        }
+        try {
+            return work.run();
+        } finally {
+            release(taken.get());
+        }
+    }
+
+    private void release(OwnerLock lock) {
+        try {
+            lock.close();
+        } catch (IOException e) {
+            // What was done was done; the kernel takes the lock back when the process ends.
+            LOG.warn("the lock of driver changes was not closed well", "file", lockFile, "error", e);
+        }
+    }
+
+    private static DriverOutcome untouched(String message) {
+        return DriverOutcome.Untouched.of(DriverOutcome.Why.OTHER, message);
+    }
+
+    // ---- a new change
+
+    private DriverOutcome begin(DriverPicture picture, DriverTarget from, DriverTarget to, boolean drain)
+            throws InterruptedException {
+        DriverPlan plan = DriverPlanner.plan(picture, to);
+        if (plan.isEmpty()) {
+            List<String> notes = remember(to, picture);
+            return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
+        }
+        DriverJournal.Entry entry =
+                new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false);
+        if (plan.disrupts()) {
+            Optional<DriverOutcome> blocked = blocked(picture, plan);
+            if (blocked.isPresent()) {
+                return blocked.get();
+            }
+            HolderTable holders = operations.holders(picture.modules());
+            if (!holders.isEmpty()) {
+                if (!drain || !operations.canDrain()) {
+                    return inUse(holders);
+                }
+                entry = entry.cordoned();
+                Optional<DriverOutcome> stays = drain(entry, picture);
+                if (stays.isPresent()) {
+                    return stays.get();
+                }
+            }
+        }
+        try {
+            operations.keep(to, from);
+            journal.write(entry);
+        } catch (DriverStepException | IOException e) {
+            undrain(entry);
+            return untouched("nothing was changed, since it would not survive a crash: " + e.getMessage());
+        }
+        return forward(entry, plan);
+    }
+
+    private Optional<DriverOutcome> drain(DriverJournal.Entry entry, DriverPicture picture)
+            throws InterruptedException {
+        try {
+            journal.write(entry);
+        } catch (IOException e) {
+            return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
+        }
+        DriverOutcome stays;
+        try {
+            operations.drain();
+            HolderTable holders = operations.holders(picture.modules());
+            if (holders.isEmpty()) {
+                return Optional.empty();
+            }
+            stays = inUse(holders);
+        } catch (DriverStepException e) {
+            stays = DriverOutcome.Untouched.of(DriverOutcome.Why.IN_USE, e.reason());
+        }
+        undrain(entry);
+        forgetJournal();
+        return Optional.of(stays);
+    }
+
+    private static Optional<DriverOutcome> blocked(DriverPicture picture, DriverPlan plan) {
+        List<String> foreign = names(picture.modules().foreign());
+        if (plan.unloads().stream().anyMatch(foreign::contains)) {
+            return Optional.of(DriverOutcome.Untouched.of(
+                    DriverOutcome.Why.IN_USE,
+                    "kernel modules that are not the driver's use it: " + String.join(", ", foreign)
+                            + "; unload them first: modprobe -r " + String.join(" ", foreign)));
+        }
+        List<String> unsettled = names(picture.modules().unsettled());
+        return unsettled.isEmpty()
+                ? Optional.empty()
+                : Optional.of(DriverOutcome.Untouched.of(
+                        DriverOutcome.Why.IN_USE,
+                        "on their way into the kernel or out of it: " + String.join(", ", unsettled)
+                                + "; see: grep nvidia /proc/modules, and try again when they are Live or gone"));
+    }
+
+    private static List<String> names(List<LoadedModule> modules) {
+        return modules.stream().map(LoadedModule::name).toList();
+    }
+
+    private static DriverOutcome inUse(HolderTable holders) {
+        String who = holders.holders().stream()
+                .map(holder -> holder.pid() == 0
+                        ? "something in the kernel (" + holder.module() + ")"
+                        : holder.executable() + " (pid " + holder.pid() + ")")
+                .distinct()
+                .limit(5)
+                .collect(Collectors.joining(", "));
+        return new DriverOutcome.Untouched(
+                DriverOutcome.Why.IN_USE,
+                "the driver is in use by " + who
+                        + "; nothing was changed. See all: gpu-node-agent driver holders; free the node of GPU pods:"
+                        + " gpu-node-agent node drain",
+                Optional.of(holders));
+    }
+
+    private DriverOutcome forward(DriverJournal.Entry entry, DriverPlan plan) throws InterruptedException {
+        Made made = make(entry, withAnnouncement(plan));
+        if (made.failure.isPresent()) {
+            Failure failure = made.failure.get();
+            LOG.warn(
+                    "a change of the driver failed and is taken back",
+                    "step",
+                    failure.step,
+                    "error",
+                    failure.cause.reason());
+            return back(entry.back(failure.step, failure.cause.reason()), failure.cause);
+        }
+        undrain(entry);
+        List<String> notes = new ArrayList<>(made.notes);
+        notes.addAll(remember(entry.to(), operations.observe()));
+        notes.addAll(forgetJournal());
+        return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
+    }
+
+    private DriverOutcome back(DriverJournal.Entry entry, @Nullable DriverStepException cause)
+            throws InterruptedException {
+        List<String> evidence = cause == null ? List.of() : cause.evidence();
+        String left = "";
+        for (int i = 0; i < TRIES_BACK; i++) {
+            Made made = make(entry, withAnnouncement(DriverPlanner.plan(operations.observe(), entry.from())));
+            if (made.failure.isEmpty()) {
+                undrain(entry);
+                List<String> told = new ArrayList<>(evidence);
+                told.addAll(forgetJournal());
+                return new DriverOutcome.RolledBack(
+                        cause != null && cause.inUse(),
+                        entry.failedStep(),
+                        entry.reason(),
+                        entry.from().text(),
+                        told);
+            }
+            Failure failure = made.failure.get();
+            left = "could not " + failure.step + ": " + failure.cause.reason();
+            LOG.warn("a step back failed", "step", failure.step, "error", failure.cause.reason());
+        }
+        return new DriverOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file(), evidence);
+    }
+
+    /** Others hear how it ended even where nothing had to be done any more: they may have been told of its beginning. */
+    private static DriverPlan withAnnouncement(DriverPlan plan) {
+        if (!plan.isEmpty()) {
+            return plan;
+        }
+        return new DriverPlan(plan.target(), plan.differences(), List.of(new DriverStep.Announce(plan.target())));
+    }
+
+    private Made make(DriverJournal.Entry entry, DriverPlan plan) throws InterruptedException {
+        Tick began = clock.now();
+        Tick withoutDriver = null;
+        List<String> notes = new ArrayList<>();
+        DriverJournal.Entry last = entry;
+        int number = 0;
+        for (DriverStep step : plan.steps()) {
+            number++;
+            try {
+                last = last.before(number, step, step instanceof DriverStep.LoadModule);
+                announce(last);
+                if (step instanceof DriverStep.Announce) {
+                    verify(plan.target());
+                }
+                if (step instanceof DriverStep.UnloadModule && withoutDriver == null) {
+                    withoutDriver = clock.now();
+                }
+                listener.beginning(step, entry.back());
+                Tick before = clock.now();
+                notes.addAll(operations.perform(step));
+                listener.ended(step, clock.now().since(before));
+            } catch (DriverStepException e) {
+                return new Made(number, Duration.ZERO, Duration.ZERO, notes, Optional.of(new Failure(step.text(), e)));
+            } catch (RuntimeException e) {
+                return new Made(
+                        number,
+                        Duration.ZERO,
+                        Duration.ZERO,
+                        notes,
+                        Optional.of(new Failure(step.text(), new DriverStepException(String.valueOf(e), e))));
+            }
+        }
+        Tick end = clock.now();
+        return new Made(
+                number,
+                end.since(began),
+                withoutDriver == null ? Duration.ZERO : end.since(withoutDriver),
+                notes,
+                Optional.empty());
+    }
+
+    private void announce(DriverJournal.Entry entry) throws DriverStepException {
+        try {
+            journal.write(entry);
+        } catch (IOException e) {
+            if (!entry.back()) {
+                throw new DriverStepException(
+                        "the journal " + journal.file() + " cannot be written, and the step would not survive a crash: "
+                                + e,
+                        e);
+            }
+            // What was written last is still there, and what is seen of the node decides.
+            LOG.error("the journal of driver changes cannot be written; the way back goes on all the same", e);
+        }
+    }
+
+    private void verify(DriverTarget target) throws DriverStepException, InterruptedException {
+        DriverPicture picture = operations.observe();
+        if (!DriverPlanner.hasModules(picture, target)) {
+            throw new DriverStepException(
+                    "every step reported success, and yet "
+                            + String.join(
+                                    "; ", DriverPlanner.plan(picture, target).differences()),
+                    false,
+                    List.of());
+        }
+    }
+
+    private void undrain(DriverJournal.Entry entry) throws InterruptedException {
+        if (entry.drained()) {
+            operations.undrain();
+        }
+    }
+
+    // ---- after a crash
+
+    private Optional<DriverOutcome> endInterrupted() throws InterruptedException {
+        Optional<DriverJournal.Entry> found;
+        try {
+            found = journal.read();
+        } catch (IOException e) {
+            return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + e));
+        } catch (JournalFile.UnreadableException e) {
+            LOG.error("the journal of a driver change that was interrupted is of no use", e);
+            forgetJournal();
+            return Optional.empty();
+        }
+        if (found.isEmpty()) {
+            return Optional.empty();
+        }
+        return Optional.of(end(found.get(), operations.observe()));
+    }
+
+    private DriverOutcome end(DriverJournal.Entry entry, DriverPicture picture) throws InterruptedException {
+        boolean sameBoot = entry.bootId().equals(picture.bootId());
+        LOG.info(
+                "a change of the driver that was interrupted is ended",
+                "direction",
+                entry.back() ? "back" : "forward",
+                "from",
+                entry.from().text(),
+                "to",
+                entry.to().text(),
+                "step",
+                entry.next(),
+                "boot",
+                sameBoot ? "the same" : "another");
+        DriverJournal.Entry now = sameBoot ? entry : entry.inBoot(picture.bootId());
+        if (!sameBoot && isOfAnotherKernel(entry.goal(), picture)) {
+            undrain(entry);
+            forgetJournal();
+            return untouched("a change was interrupted by a start of another kernel, for which a driver is made ready"
+                    + " anew");
+        }
+        if (now.back()) {
+            return back(now, null);
+        }
+        if (!sameBoot && entry.loading()) {
+            String reason = "the machine went down while or after it was loaded";
+            if (!entry.from().isNone() && !isOfAnotherKernel(entry.from(), picture)) {
+                giveUp(entry.to().text() + ": " + reason + " in place of "
+                        + entry.from().text());
+                return back(now.back(entry.next(), reason), null);
+            }
+            if (entry.boots() >= MOST_BOOTS) {
+                giveUp(entry.to().text() + ": " + reason + ", in " + entry.boots() + " boots one after the other");
+                return back(now.back(entry.next(), reason), null);
+            }
+        }
+        return forward(now, DriverPlanner.plan(picture, now.to()));
+    }
+
+    private static boolean isOfAnotherKernel(DriverTarget target, DriverPicture picture) {
+        return target.driver()
+                .map(driver -> !driver.kernel().equals(picture.kernel()))
+                .orElse(false);
+    }
+
+    private void giveUp(String what) {
+        try {
+            memory.write(memory.read().havingGivenUp(what));
+        } catch (IOException e) {
+            LOG.error("it cannot be written down that a driver is not to be tried again", e, "driver", what);
+        }
+    }
+
+    private List<String> remember(DriverTarget to, DriverPicture picture) {
+        DriverMemory.Content before = memory.read();
+        DriverMemory.Content after = to.isNone() ? before.unloadedIn(picture.bootId()) : before.with(to);
+        if (after.equals(before)) {
+            return List.of();
+        }
+        try {
+            memory.write(after);
+            return List.of();
+        } catch (IOException e) {
+            LOG.error("which driver was brought up cannot be written down", e);
+            return List.of(
+                    "which driver it is could not be written down (" + e + "), so that rollback will not know it");
+        }
+    }
+
+    private List<String> forgetJournal() {
+        try {
+            journal.remove();
+            return List.of();
+        } catch (IOException e) {
+            // It says what is there already: the next change finds nothing left of it to do.
+            LOG.error("the journal of a driver change that has ended cannot be removed", e, "file", journal.file());
+            return List.of("the journal " + journal.file() + " could not be removed (" + e + ")");
+        }
+    }
+}

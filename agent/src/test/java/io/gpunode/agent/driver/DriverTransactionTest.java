@@ -1,0 +1,448 @@
+package io.gpunode.agent.driver;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import io.gpunode.agent.driver.FakeDriverNode.Everything;
+import io.gpunode.agent.driver.FakeDriverNode.Fault;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.InMemory;
+import io.gpunode.agent.time.ManualTime;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+@Timeout(30)
+class DriverTransactionTest {
+    private static final Path STATE = DriverTransaction.STATE_DIRECTORY;
+    private static final DriverTarget OLD = FakeDriverNode.target("1.0.1", Map.of());
+    private static final DriverTarget NEW = FakeDriverNode.target("2.0.2", Map.of());
+
+    @TempDir(factory = InMemory.class)
+    private Path directory = Path.of("");
+
+    private final ManualTime time = new ManualTime();
+    private int runs;
+
+    /** A node of its own, with its state directory. */
+    private record Bed(FakeDriverNode node, HostFiles files) {}
+
+    private Bed bed() {
+        return new Bed(new FakeDriverNode(), new SystemHostFiles(directory.resolve("run" + runs++)));
+    }
+
+    private DriverTransaction transaction(Bed bed) {
+        return new DriverTransaction(bed.files, STATE, bed.node, (_, _) -> {}, time);
+    }
+
+    /** A node with a driver of the store, brought up by an agent. */
+    private Bed withOldDriver() throws Exception {
+        Bed bed = bed();
+        bed.node.needed.add(DaemonKind.PERSISTENCED);
+        assertThat(transaction(bed).change(OLD, false)).isInstanceOf(DriverOutcome.Done.class);
+        bed.node.restartAgent();
+        bed.node.log.clear();
+        return bed;
+    }
+
+    /** A node with a driver that the distribution has loaded. */
+    private Bed withHostDriver() {
+        Bed bed = bed();
+        bed.node.put(
+                "535.1.1", ModuleType.PROPRIETARY, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm");
+        bed.node.daemons.addAll(EnumSet.of(DaemonKind.PERSISTENCED, DaemonKind.FABRIC_MANAGER));
+        bed.node.needed.addAll(bed.node.daemons);
+        return bed;
+    }
+
+    /** How a test begins. */
+    private enum Beginning {
+        NOTHING,
+        OLD_DRIVER,
+        HOST_DRIVER
+    }
+
+    private Bed bed(Beginning beginning) throws Exception {
+        return switch (beginning) {
+            case NOTHING -> bed();
+            case OLD_DRIVER -> withOldDriver();
+            case HOST_DRIVER -> withHostDriver();
+        };
+    }
+
+    private int stepsOf(Beginning beginning, DriverTarget target) throws Exception {
+        Bed bed = bed(beginning);
+        transaction(bed).change(target, false);
+        return bed.node.performed;
+    }
+
+    private static List<String> texts(List<DriverStep> steps) {
+        return steps.stream().map(DriverStep::text).toList();
+    }
+
+    private static List<DriverTarget> targets() {
+        return List.of(DriverTarget.NONE, NEW, FakeDriverNode.target("1.0.1", Map.of("NVreg_X", "1")));
+    }
+
+    private static void assertEndedWell(Bed bed, Everything before, DriverTarget target, String how) {
+        assertThat(bed.node.violations).as(how).isEmpty();
+        assertThat(bed.node.withdrawn).as(how + ": the GPUs are offered again").isFalse();
+        assertThat(bed.node.cordoned).as(how + ": the node is not cordoned").isFalse();
+        assertThat(bed.files.exists(STATE.resolve("driver.journal"))).as(how).isFalse();
+        if (!DriverPlanner.hasModules(bed.node.observe(), target)) {
+            assertThat(bed.node.everything()).as(how).isEqualTo(before);
+        }
+    }
+
+    // ---- what a change does
+
+    @Test
+    void aDriverIsBroughtUpOnABareNode() throws Exception {
+        // Given
+        Bed bed = bed();
+        bed.node.nouveau = true;
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.modules.keySet()).containsExactly("nvidia", "nvidia_modeset", "nvidia_uvm");
+        assertThat(bed.node.attached).isTrue();
+        assertThat(transaction(bed).remembered().current()).isEqualTo(NEW);
+    }
+
+    @Test
+    void aNodeThatIsAsWantedIsNotTouched() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(OLD, true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(outcome.message()).isEqualTo("nothing to do: 1.0.1 (open) is as it should be");
+        assertThat(bed.node.log).isEmpty();
+    }
+
+    @Test
+    void anUpgradeRemembersTheDriverBefore() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+
+        // When
+        transaction(bed).change(NEW, false);
+
+        // Then
+        DriverMemory.Content remembered = transaction(bed).remembered();
+        assertThat(remembered.current().text()).isEqualTo("2.0.2 (open)");
+        assertThat(remembered.previous().text()).isEqualTo("1.0.1 (open)");
+    }
+
+    @Test
+    void aDriverThatIsInUseIsNotTouchedAndItsHoldersAreNamed() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome.message())
+                .contains("in use by /usr/bin/python3 (pid 4711); nothing was changed")
+                .endsWith("gpu-node-agent node drain");
+        assertThat(bed.node.log).isEmpty();
+        assertThat(bed.node.everything()).isEqualTo(before);
+    }
+
+    @Test
+    void podsAreEvictedWhereThatIsWantedAndTheNodeTakesPodsAgainAfterwards() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.cordoned).isFalse();
+    }
+
+    @Test
+    void podsThatStayKeepTheDriverWhereItIs() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        bed.node.podsStay = true;
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
+    void aSecondAgentWaitsForTheFirst() throws Exception {
+        // Given
+        Bed bed = bed();
+        DriverOutcome outcome;
+        try (OwnerLock _ =
+                OwnerLock.take(bed.files, STATE.resolve("driver.lock")).orElseThrow()) {
+
+            // When
+            outcome = transaction(bed).change(NEW, false);
+        }
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(outcome.message())
+                .isEqualTo("the driver is being changed by process "
+                        + ProcessHandle.current().pid() + ": wait until it has ended, and try again");
+        assertThat(Files.readString(bed.files.resolve(STATE.resolve("driver.lock"))))
+                .matches("process \\d+\\nstarted \\d+\\nboot [0-9a-f-]{36}\\n");
+    }
+
+    @Test
+    void aFullDiskLeavesEverythingAsItWas() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        Files.createDirectories(bed.files.resolve(STATE.resolve("driver.journal/in-the-way")));
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(bed.node.log).isEmpty();
+    }
+
+    // ---- every step, every fault
+
+    @ParameterizedTest
+    @EnumSource(Beginning.class)
+    void aStepThatFailsEndsInTheNewDriverOrTheOldOne(Beginning beginning) throws Exception {
+        for (DriverTarget target : targets()) {
+            int steps = stepsOf(beginning, target);
+            for (int step = 1; step <= steps; step++) {
+                for (Fault fault : List.of(Fault.REFUSES, Fault.LIES)) {
+                    Bed bed = bed(beginning);
+                    Everything before = bed.node.everything();
+                    bed.node.faults.put(step, fault);
+
+                    // When
+                    DriverOutcome outcome = transaction(bed).change(target, false);
+
+                    // Then
+                    String how = beginning + " to " + target.text() + ", step " + step + " " + fault + ": "
+                            + outcome.message() + " by " + texts(bed.node.log);
+                    assertThat(outcome).as(how).isNotInstanceOf(DriverOutcome.Stuck.class);
+                    if (fault == Fault.REFUSES) {
+                        assertEndedWell(bed, before, target, how);
+                        assertThat(outcome).as(how).isInstanceOf(DriverOutcome.RolledBack.class);
+                        assertThat(bed.node.everything()).as(how).isEqualTo(before);
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Beginning.class)
+    void aProcessThatEndsAtAnyStepIsFollowedByOneThatEndsTheChange(Beginning beginning) throws Exception {
+        for (DriverTarget target : targets()) {
+            int steps = stepsOf(beginning, target);
+            for (int step = 1; step <= steps; step++) {
+                for (Fault fault : List.of(Fault.ENDS_BEFORE, Fault.ENDS_AFTER)) {
+                    Bed bed = bed(beginning);
+                    Everything before = bed.node.everything();
+                    bed.node.faults.put(step, fault);
+                    assertThat(catchThrowable(() -> transaction(bed).change(target, false)))
+                            .isInstanceOf(FakeDriverNode.Ended.class);
+                    bed.node.restartAgent();
+
+                    // When
+                    Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+                    // Then
+                    String how = beginning + " to " + target.text() + ", step " + step + " " + fault + ": " + outcome;
+                    assertThat(outcome).as(how).isPresent();
+                    assertThat(outcome.get()).as(how).isInstanceOf(DriverOutcome.Done.class);
+                    assertEndedWell(bed, before, target, how);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Beginning.class)
+    void aProcessThatEndsOnTheWayBackIsFollowedByOneThatGoesOnWithIt(Beginning beginning) throws Exception {
+        for (DriverTarget target : targets()) {
+            int steps = stepsOf(beginning, target);
+            for (int failing = 1; failing <= steps; failing++) {
+                for (int later : new int[] {1, 3, 6}) {
+                    Bed bed = bed(beginning);
+                    Everything before = bed.node.everything();
+                    bed.node.faults.put(failing, Fault.REFUSES);
+                    bed.node.faults.put(failing + later, Fault.ENDS_AFTER);
+                    Throwable ended = catchThrowable(() -> transaction(bed).change(target, false));
+                    bed.node.restartAgent();
+
+                    // When
+                    Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+                    // Then
+                    String how = beginning + " to " + target.text() + ", failing at " + failing + ", ended " + later
+                            + " later: " + outcome + " by " + texts(bed.node.log);
+                    assertThat(outcome.isPresent()).as(how).isEqualTo(ended != null);
+                    assertEndedWell(bed, before, target, how);
+                    assertThat(bed.node.everything()).as(how).isEqualTo(before);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Beginning.class)
+    void aLossOfPowerAtAnyStepIsFollowedByABootThatNeedsNobody(Beginning beginning) throws Exception {
+        for (DriverTarget target : targets()) {
+            int steps = stepsOf(beginning, target);
+            for (int step = 1; step <= steps; step++) {
+                for (Fault fault : List.of(Fault.ENDS_BEFORE, Fault.ENDS_AFTER)) {
+                    Bed bed = bed(beginning);
+                    bed.node.faults.put(step, fault);
+                    assertThat(catchThrowable(() -> transaction(bed).change(target, false)))
+                            .isInstanceOf(FakeDriverNode.Ended.class);
+                    bed.node.reboot();
+
+                    // When
+                    Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+                    // Then
+                    String how = beginning + " to " + target.text() + ", step " + step + " " + fault + ": " + outcome;
+                    assertThat(outcome).as(how).isPresent();
+                    assertThat(outcome.get())
+                            .as(how)
+                            .isNotInstanceOfAny(DriverOutcome.Stuck.class, DriverOutcome.Untouched.class);
+                    assertThat(bed.node.violations).as(how).isEmpty();
+                    assertThat(transaction(bed).isInterrupted()).as(how).isFalse();
+                    List<String> ends = new ArrayList<>(List.of(target.text()));
+                    ends.add(
+                            switch (beginning) {
+                                case NOTHING -> "no driver";
+                                case OLD_DRIVER -> OLD.text();
+                                case HOST_DRIVER -> "535.1.1 (proprietary)";
+                            });
+                    assertThat(bed.node.observe().text()).as(how).isIn(ends);
+                }
+            }
+        }
+    }
+
+    @Test
+    void aDriverThatTakesTheMachineDownIsNotTriedForEver() throws Exception {
+        // Given
+        Bed bed = bed();
+        List<String> ends = new ArrayList<>();
+        DriverTarget target = NEW;
+        int load = 5;
+        for (int boot = 0; boot < 3; boot++) {
+            bed.node.faults.put(load, Fault.ENDS_AFTER);
+            Throwable ended = catchThrowable(() -> {
+                if (transaction(bed).isInterrupted()) {
+                    transaction(bed).recover();
+                } else {
+                    transaction(bed).change(target, false);
+                }
+            });
+            ends.add(String.valueOf(ended));
+            bed.node.reboot();
+        }
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
+        assertThat(ends).allMatch(text -> text.contains("Ended"));
+        assertThat(outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.modules).isEmpty();
+        assertThat(transaction(bed).remembered().givenUp())
+                .isEqualTo("2.0.2 (open): the machine went down while or after it was loaded, in 3 boots one after the"
+                        + " other");
+    }
+
+    @Test
+    void aJournalOfNoUseNeedsNobody() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Path journal = STATE.resolve("driver.journal");
+        bed.files.replace(
+                journal, "gpu-node-agent-driver-journal 1 00000000\n{".getBytes(StandardCharsets.UTF_8), "rw-------");
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.files.exists(journal)).isFalse();
+    }
+
+    @Test
+    void aWayBackThatFailsIsTriedAgainByTheNextChange() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        for (int step = 12; step < 40; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+        DriverOutcome stuck = transaction(bed).change(NEW, false);
+        bed.node.faults.clear();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
+        assertThat(stuck).isInstanceOf(DriverOutcome.Stuck.class);
+        assertThat(stuck.message()).endsWith("at once by: gpu-node-agent driver rollback");
+        assertThat(outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.everything()).isEqualTo(before);
+    }
+
+    @Test
+    void whatIsRememberedSurvivesItsFile() throws IOException {
+        // Given
+        HostFiles files = new SystemHostFiles(directory);
+        DriverMemory memory = new DriverMemory(files, STATE);
+        DriverMemory.Content content = new DriverMemory.Content(NEW, OLD, "boot", "1.0.1 (open): \"went\" down\n");
+
+        // When
+        memory.write(content);
+
+        // Then
+        assertThat(new DriverMemory(files, STATE).read()).isEqualTo(content);
+    }
+}
