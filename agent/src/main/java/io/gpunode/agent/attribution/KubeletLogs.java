@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * {@code /var/log/containers/<pod>_<namespace>_<container>-<id>.log}. Read again when something is asked for that is not there or may have
  * changed, and not more often than every ten seconds. For one thread.
  */
-final class KubeletLogs {
+public final class KubeletLogs {
     private static final Log LOG = Log.of(KubeletLogs.class);
     private static final Path PODS = Path.of("/var/log/pods");
     private static final Path CONTAINERS = Path.of("/var/log/containers");
@@ -29,10 +29,10 @@ final class KubeletLogs {
     private static final int MOST = 4_096;
 
     /** A container by its names. */
-    record Container(String namespace, String pod, String name) {}
+    public record Container(String namespace, String pod, String name) {}
 
     /** A pod by its names. */
-    record Pod(String namespace, String name) {}
+    public record Pod(String namespace, String name) {}
 
     private final HostFiles host;
     private final MonotonicClock clock;
@@ -43,13 +43,13 @@ final class KubeletLogs {
     private Map<Pod, String> uids = Map.of();
 
     /** @param host the host's files */
-    KubeletLogs(HostFiles host, MonotonicClock clock) {
+    public KubeletLogs(HostFiles host, MonotonicClock clock) {
         this.host = host;
         this.clock = clock;
     }
 
     /** The container of an id. */
-    Optional<Container> container(String id) {
+    public Optional<Container> container(String id) {
         if (!containers.containsKey(id)) {
             readAgain();
         }
@@ -57,7 +57,7 @@ final class KubeletLogs {
     }
 
     /** The pod of a UID. */
-    Optional<Pod> pod(String uid) {
+    public Optional<Pod> pod(String uid) {
         if (!pods.containsKey(uid)) {
             readAgain();
         }

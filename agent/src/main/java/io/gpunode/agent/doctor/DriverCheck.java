@@ -1,20 +1,17 @@
 package io.gpunode.agent.doctor;
 
+import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.os.DriverFiles;
+import io.gpunode.agent.os.DriverFiles.BusGpu;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /** Whether the GPUs on the PCI bus have their driver, and whether its two halves are of one version. */
 final class DriverCheck implements Check {
-    private static final Path PCI = Path.of("/sys/bus/pci/devices");
-    private static final Pattern MODULE_VERSION = Pattern.compile("Kernel Module.*?\\s(\\d+\\.\\d+(?:\\.\\d+)?)\\s");
-    private static final int LIMIT = 1 << 16;
-
     @Override
     public String name() {
         return "driver";
@@ -23,20 +20,12 @@ final class DriverCheck implements Check {
     @Override
     public List<Diagnosis> examine(Patient patient) throws IOException {
         HostFiles files = patient.files();
-        List<String> gpus = new ArrayList<>();
+        DriverFiles driver = new DriverFiles(files);
+        List<BusGpu> gpus = driver.gpus();
         List<Diagnosis> found = new ArrayList<>();
-        for (String address : files.list(PCI)) {
-            Path device = PCI.resolve(address);
-            String kind = files.readText(device.resolve("class"), LIMIT).orElse("");
-            // Display controllers (03xxxx) of NVIDIA.
-            if (files.readText(device.resolve("vendor"), LIMIT).equals(Optional.of("0x10de"))
-                    && kind.startsWith("0x03")) {
-                gpus.add(address);
-                boundTo(files, address, found);
-            }
-        }
+        gpus.forEach(gpu -> boundTo(gpu, found));
         Optional<String> version =
-                files.readText(Path.of("/proc/driver/nvidia/version"), LIMIT).flatMap(DriverCheck::moduleVersion);
+                driver.loaded().map(loaded -> loaded.version().text());
         if (gpus.isEmpty() && version.isEmpty()) {
             found.add(Diagnosis.problem(
                     name(),
@@ -53,7 +42,8 @@ final class DriverCheck implements Check {
             return found;
         }
         Path root = patient.config().plugin().driverRoot();
-        List<String> libraries = libraryVersions(files, root);
+        List<String> libraries =
+                driver.libraries(root).stream().map(DriverVersion::text).toList();
         if (libraries.isEmpty()) {
             found.add(Diagnosis.problem(
                     name(),
@@ -73,11 +63,9 @@ final class DriverCheck implements Check {
         return found;
     }
 
-    private void boundTo(HostFiles files, String address, List<Diagnosis> found) {
-        Path device = PCI.resolve(address);
-        String driver = files.realPath(device.resolve("driver"))
-                .map(path -> path.getFileName().toString())
-                .orElse("");
+    private void boundTo(BusGpu gpu, List<Diagnosis> found) {
+        String address = gpu.address().sysfsName();
+        String driver = gpu.driver();
         switch (driver) {
             case "nvidia" -> {}
             case "nouveau" ->
@@ -96,33 +84,6 @@ final class DriverCheck implements Check {
                         "echo " + address + " > /sys/bus/pci/drivers/" + driver + "/unbind && echo " + address
                                 + " > /sys/bus/pci/drivers/nvidia/bind"));
         }
-    }
-
-    static Optional<String> moduleVersion(String text) {
-        Matcher matcher = MODULE_VERSION.matcher(text);
-        return matcher.find() ? Optional.of(matcher.group(1)) : Optional.empty();
-    }
-
-    /** From the names of {@code libnvidia-ml.so.<version>} in the usual directories. */
-    private static List<String> libraryVersions(HostFiles files, Path root) throws IOException {
-        List<String> versions = new ArrayList<>();
-        for (String directory : List.of(
-                "usr/lib64",
-                "usr/lib/x86_64-linux-gnu",
-                "usr/lib/aarch64-linux-gnu",
-                "usr/lib/x86_64-linux-gnu/nvidia/current",
-                "usr/lib",
-                "lib64",
-                "lib/x86_64-linux-gnu",
-                "lib/aarch64-linux-gnu")) {
-            for (String file : files.list(root.resolve(directory))) {
-                String version = file.startsWith("libnvidia-ml.so.") ? file.substring("libnvidia-ml.so.".length()) : "";
-                if (version.indexOf('.') > 0 && !versions.contains(version)) {
-                    versions.add(version);
-                }
-            }
-        }
-        return versions;
     }
 
     private static String count(int gpus) {

@@ -137,7 +137,11 @@ public final class DriverStore {
             return Optional.empty();
         } catch (MalformedException e) {
             LOG.warn(
-                    "a stored driver is of no known form; it is not used", "directory", place, "cause", String.valueOf(e.getMessage()));
+                    "a stored driver is of no known form; it is not used",
+                    "directory",
+                    place,
+                    "cause",
+                    String.valueOf(e.getMessage()));
             return Optional.empty();
         }
     }

@@ -99,4 +99,8 @@ final class LibC {
 
     /** Calls by number that take numbers: before glibc 2.36 the C library has no symbols for those of pidfds. */
     static native long syscall(long number, long first, long second, long third, long fourth) throws LastErrorException;
+
+    /** kcmp(2) by number: the C library has no symbol for it. */
+    static native long syscall(long number, long first, long second, long kind, long firstIndex, long secondIndex)
+            throws LastErrorException;
 }

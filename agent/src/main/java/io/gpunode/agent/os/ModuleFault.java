@@ -146,7 +146,7 @@ public enum ModuleFault {
             Action.LOAD,
             "ENODATA",
             "the module is not signed, and this kernel takes signed ones only",
-            "set driver.signing to an enrolled key and build again, or switch enforcement off (Secure Boot, module.sig_enforce)"),
+            "set driver.signing.key and .certificate to an enrolled key and build again, or switch enforcement off (Secure Boot, module.sig_enforce)"),
     SIGNATURE_REJECTED(
             Action.LOAD,
             "EKEYREJECTED",

@@ -28,6 +28,9 @@ public final class Processes {
     /** {@code USER_HZ}: what procfs counts in, on every processor that has GPUs of NVIDIA. */
     private static final int MILLIS_PER_TICK = 10;
 
+    /** What the kernel writes behind the path of a file that was replaced or removed. */
+    private static final String DELETED = " (deleted)";
+
     private static final int STARTTIME = 22;
     /** What stands behind the name, which may itself hold anything. */
     private static final int FIRST_BEHIND_NAME = 3;
@@ -47,6 +50,57 @@ public final class Processes {
     /** Its container; {@link ContainerCgroup#NONE} for a process of the host. Empty when there is no such process. */
     public Optional<ContainerCgroup> container(int pid) {
         return read(pid, "cgroup").map(ContainerCgroup::of);
+    }
+
+    /** The letter of its state, such as R, S, D or Z; empty when there is no such process. */
+    public Optional<String> state(int pid) {
+        return read(pid, "stat").flatMap(Processes::stateOf);
+    }
+
+    /**
+     * Who it is and where it belongs; empty when there is no such process. The path of what it runs is not asked for while it is in uninterruptible
+     * sleep: older kernels take a lock for it that such a process may hold.
+     */
+    public Optional<OpenDevices.SeenProcess> see(int pid) {
+        Optional<String> stat = read(pid, "stat");
+        OptionalLong started = stat.map(Processes::startOf).orElse(OptionalLong.empty());
+        if (stat.isEmpty() || started.isEmpty()) {
+            return Optional.empty();
+        }
+        String state = stateOf(stat.get()).orElse("");
+        String group = read(pid, "cgroup").orElse("");
+        return Optional.of(new OpenDevices.SeenProcess(
+                pid,
+                started.getAsLong(),
+                state,
+                state.equals("D") ? nameOf(stat.get()) : executable(pid).orElseGet(() -> nameOf(stat.get())),
+                UnitCgroup.of(group),
+                ContainerCgroup.of(group)));
+    }
+
+    /** The path of what it runs in its own mount namespace; empty for a thread of the kernel, a zombie, and where it may not be read. */
+    private Optional<String> executable(int pid) {
+        return files.linkTarget(Path.of("/proc/" + Integer.toUnsignedString(pid) + "/exe"))
+                .map(Path::toString)
+                .map(path -> path.endsWith(DELETED) ? path.substring(0, path.length() - DELETED.length()) : path);
+    }
+
+    /** A small file of a process, as procfs has it; empty when there is no such process, or it may not be read. */
+    Optional<String> small(int pid, String file) {
+        return read(pid, file);
+    }
+
+    private static Optional<String> stateOf(String stat) {
+        int behind = stat.lastIndexOf(')');
+        return behind < 0 || behind + 2 >= stat.length()
+                ? Optional.empty()
+                : Optional.of(stat.substring(behind + 2, behind + 3));
+    }
+
+    private static String nameOf(String stat) {
+        int begin = stat.indexOf('(');
+        int end = stat.lastIndexOf(')');
+        return begin < 0 || end < begin ? "" : stat.substring(begin + 1, end);
     }
 
     /**
