@@ -44,6 +44,7 @@ final class Commands {
                 .addSubcommand("status", new StatusCommand(shell))
                 .addSubcommand("gpus", new GpusCommand(shell))
                 .addSubcommand("labels", new LabelsCommand(shell))
+                .addSubcommand("preflight", new PreflightCommand(shell))
                 .addSubcommand("doctor", new DoctorCommand(shell))
                 .addSubcommand(
                         "config",

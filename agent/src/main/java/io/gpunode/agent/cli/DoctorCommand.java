@@ -59,13 +59,19 @@ final class DoctorCommand implements Callable<Integer> {
             shell.problems(e.problems());
             return ExitCode.USAGE.code();
         }
-        List<Diagnosis> diagnoses = Doctor.examine(new Patient(
-                new SystemHostFiles(effective.host().root()),
-                commands(effective.host().root()),
-                effective,
-                state(effective)));
+        List<Diagnosis> diagnoses = Doctor.examine(patient(effective));
         shell.out().print(output.json() ? json(diagnoses) + "\n" : text(diagnoses));
         return (problems(diagnoses) > 0 ? ExitCode.FAILURE : ExitCode.OK).code();
+    }
+
+    /** This node, as an agent with a configuration would find it. */
+    static Patient patient(AgentConfig config) {
+        return new Patient(
+                new SystemHostFiles(config.host().root()),
+                commands(config.host().root()),
+                config,
+                state(config),
+                Path.of(System.getProperty("java.home", "/")));
     }
 
     /** A program of the host needs the host's libraries: from inside a container it cannot be asked. */

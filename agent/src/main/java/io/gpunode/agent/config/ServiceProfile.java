@@ -27,6 +27,7 @@ public final class ServiceProfile {
 
     private static final int DAEMONS = 4;
     private static final Duration SLACK = Duration.ofMinutes(2);
+    private static final String BOUNDING_SET = "CapabilityBoundingSet=";
     private static final int PRIVILEGED_PORTS = 1024;
 
     /**
@@ -67,6 +68,16 @@ public final class ServiceProfile {
         return List.copyOf(profile.lines);
     }
 
+    /** The capabilities among them, such as {@code CAP_MKNOD}. */
+    public static List<String> capabilities(AgentConfig config, Machine machine) {
+        for (String line : lines(config, machine)) {
+            if (line.startsWith(BOUNDING_SET)) {
+                return List.of(line.substring(BOUNDING_SET.length()).split(" ", -1));
+            }
+        }
+        return List.of();
+    }
+
     /** The same as a drop-in that counts whatever the unit says: its lists begin anew. */
     public static List<String> dropIn(AgentConfig config, Machine machine) {
         List<String> all = new ArrayList<>();
@@ -76,6 +87,7 @@ public final class ServiceProfile {
                 "ExecStartPre",
                 "RuntimeDirectory",
                 "StateDirectory",
+                "CacheDirectory",
                 "ReadWritePaths",
                 "CapabilityBoundingSet",
                 "DeviceAllow",
@@ -109,7 +121,8 @@ public final class ServiceProfile {
                 "Made before the start where they are missing, and kept: running containers need the CDI specifications.",
                 "RuntimeDirectory=" + String.join(" ", run),
                 "RuntimeDirectoryPreserve=yes",
-                "StateDirectory=gpu-node-agent");
+                "StateDirectory=gpu-node-agent",
+                "CacheDirectory=gpu-node-agent");
         if (!driver) {
             say(
                     List.of(
@@ -180,7 +193,7 @@ public final class ServiceProfile {
                     "SETUID, SETGID, KILL, SYS_NICE, SYS_RESOURCE, IPC_LOCK: the driver's daemons take users and limits of their own.");
         }
         why.addFirst("Of root's capabilities these remain.");
-        say(why, List.of("CapabilityBoundingSet=" + String.join(" ", wanted), "NoNewPrivileges=yes"));
+        say(why, List.of(BOUNDING_SET + String.join(" ", wanted), "NoNewPrivileges=yes"));
     }
 
     private boolean privilegedPort() {

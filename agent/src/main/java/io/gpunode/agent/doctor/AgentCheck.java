@@ -12,6 +12,11 @@ final class AgentCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "a running agent that is ready";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) {
         if (patient.state().isEmpty()) {
             return List.of(Diagnosis.problem(

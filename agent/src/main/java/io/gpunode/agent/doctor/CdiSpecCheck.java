@@ -22,6 +22,11 @@ final class CdiSpecCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "CDI specifications that can be resolved";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException {
         if (!patient.cdi()) {
             return List.of();

@@ -8,6 +8,9 @@ interface Check {
     /** Its fixed name. */
     String name();
 
+    /** What it looks for, as preflight says beside what it found. */
+    String wanted(Patient patient);
+
     /**
      * What it found; empty when the part is not there and need not be.
      *

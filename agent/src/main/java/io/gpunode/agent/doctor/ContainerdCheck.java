@@ -56,6 +56,13 @@ final class ContainerdCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return patient.cdi()
+                ? "containerd 1.7 or newer that resolves CDI names, with the kubelet's cgroup driver"
+                : "NVIDIA's runtime as a handler of containerd, and the kubelet's cgroup driver";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException, InterruptedException {
         KubeletSetup kubelet = KubeletSetup.of(patient);
         Optional<RunningProgram> program = program(patient, kubelet);
@@ -116,15 +123,30 @@ final class ContainerdCheck implements Check {
         Path file = config(program);
         Tree config = effective(patient, program, file);
         Layout layout = Layout.of(config);
-        // k3s and rke2 write the file anew from a template at each start.
-        boolean generated = file.toString().contains("/rancher/");
-        boolean rke2 = file.toString().contains("/rke2/");
         return new Containerd(
                 Release.of(patient.commands(), program),
                 config.table("plugins", layout.plugin),
                 layout,
-                generated ? Path.of(file + ".tmpl") : file,
-                generated ? "systemctl restart " + (rke2 ? "rke2-agent" : "k3s") : "systemctl restart containerd");
+                shown(file, layout),
+                restart(file));
+    }
+
+    /** Some write the file anew from a template at each start: a person changes that. */
+    private static Path shown(Path file, Layout layout) {
+        String path = file.toString();
+        if (path.contains("/rancher/")) {
+            return file.resolveSibling(layout == Layout.V3 ? "config-v3.toml.tmpl" : "config.toml.tmpl");
+        }
+        return path.contains("/microk8s/") ? file.resolveSibling("containerd-template.toml") : file;
+    }
+
+    private static String restart(Path file) {
+        String path = file.toString();
+        if (path.contains("/microk8s/")) {
+            return "snap restart microk8s.daemon-containerd";
+        }
+        return "systemctl restart "
+                + (path.contains("/rke2/") ? "rke2-agent" : path.contains("/rancher/") ? "k3s" : "containerd");
     }
 
     /** What containerd itself makes of its files and defaults; without its help, the file as it is. */
@@ -242,7 +264,7 @@ final class ContainerdCheck implements Check {
             boolean systemd =
                     runtimes.truth(handler, "options", "SystemdCgroup").orElse(false);
             boolean wanted = kubelet.cgroupDriver().equals("systemd");
-            if (kubelet.program().isPresent() && systemd != wanted) {
+            if (kubelet.program().isPresent() && !kubelet.cgroupDriver().isEmpty() && systemd != wanted) {
                 found.add(Diagnosis.problem(
                         name(),
                         "the kubelet keeps cgroups with " + kubelet.cgroupDriver() + " (" + kubelet.cgroupDriverFrom()

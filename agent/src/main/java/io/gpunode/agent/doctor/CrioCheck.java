@@ -20,6 +20,13 @@ final class CrioCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return patient.cdi()
+                ? "CRI-O 1.23 or newer that resolves CDI names, with the kubelet's cgroup driver"
+                : "NVIDIA's runtime as a handler of CRI-O, and the kubelet's cgroup driver";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException, InterruptedException {
         Optional<RunningProgram> program =
                 RunningProgram.named(patient.files(), "crio").stream().findFirst();
@@ -44,7 +51,7 @@ final class CrioCheck implements Check {
             NvidiaRuntime.handlers(name(), patient, chosen, nvidia, "crio", RESTART, found);
         }
         String manager = config.text("cgroup_manager").orElse("systemd");
-        if (!manager.equals(kubelet.cgroupDriver())) {
+        if (!kubelet.cgroupDriver().isEmpty() && !manager.equals(kubelet.cgroupDriver())) {
             found.add(Diagnosis.problem(
                     name(),
                     "the kubelet keeps cgroups with " + kubelet.cgroupDriver() + " (" + kubelet.cgroupDriverFrom()

@@ -21,6 +21,11 @@ final class DeviceNodesCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "every device node that containers need, with its link in /dev/char";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException {
         HostFiles files = patient.files();
         Path devRoot = patient.config().plugin().devRoot();

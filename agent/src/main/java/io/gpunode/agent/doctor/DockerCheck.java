@@ -19,6 +19,11 @@ final class DockerCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "docker 28.2 or newer, with the kubelet's cgroup driver where the kubelet uses it";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException, InterruptedException {
         Optional<RunningProgram> program =
                 RunningProgram.named(patient.files(), "dockerd").stream().findFirst();
@@ -43,7 +48,7 @@ final class DockerCheck implements Check {
             for (String option : config.texts("exec-opts")) {
                 driver = option.startsWith(CGROUPS) ? option.substring(CGROUPS.length()) : driver;
             }
-            if (!driver.equals(kubelet.cgroupDriver())) {
+            if (!kubelet.cgroupDriver().isEmpty() && !driver.equals(kubelet.cgroupDriver())) {
                 found.add(Diagnosis.problem(
                         name(),
                         "the kubelet keeps cgroups with " + kubelet.cgroupDriver() + " (" + kubelet.cgroupDriverFrom()

@@ -15,6 +15,8 @@ public final class Doctor {
             new DockerCheck(),
             new KubeletCheck(),
             new OtherPluginsCheck(),
+            new PortsCheck(),
+            new ServiceCheck(),
             new AgentCheck(),
             new LabelsCheck());
 
@@ -24,13 +26,18 @@ public final class Doctor {
     public static List<Diagnosis> examine(Patient patient) throws InterruptedException {
         List<Diagnosis> all = new ArrayList<>();
         for (Check check : CHECKS) {
-            try {
-                all.addAll(check.examine(patient));
-            } catch (IOException e) {
-                all.add(Diagnosis.note(
-                        check.name(), "could not be looked at: " + e.getMessage(), "run it as root on the node"));
-            }
+            all.addAll(examine(check, patient));
         }
         return List.copyOf(all);
+    }
+
+    /** One check's findings; that it could not look is one of them. */
+    static List<Diagnosis> examine(Check check, Patient patient) throws InterruptedException {
+        try {
+            return check.examine(patient);
+        } catch (IOException e) {
+            return List.of(Diagnosis.note(
+                    check.name(), "could not be looked at: " + e.getMessage(), "run it as root on the node"));
+        }
     }
 }

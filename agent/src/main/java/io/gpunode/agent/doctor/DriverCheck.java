@@ -18,6 +18,13 @@ final class DriverCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return patient.config().driver().manage()
+                ? "NVIDIA GPUs, held by no other driver; the agent brings theirs (driver.manage)"
+                : "NVIDIA GPUs with their driver, whose modules and libraries are of one version";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException {
         HostFiles files = patient.files();
         DriverFiles driver = new DriverFiles(files);
@@ -31,6 +38,11 @@ final class DriverCheck implements Check {
                     name(),
                     "there is no NVIDIA GPU on the PCI bus",
                     "lspci -d 10de: (is it passed through to this VM?)"));
+            return found;
+        }
+        if (version.isEmpty() && patient.config().driver().manage()) {
+            found.add(Diagnosis.ok(
+                    name(), count(gpus.size()) + " on the PCI bus; no driver is loaded, and the agent brings it"));
             return found;
         }
         if (version.isEmpty()) {

@@ -15,6 +15,11 @@ final class KubeletCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "a kubelet, 1.28 or newer with cdi-cri, whose directories are those of the configuration";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) throws IOException, InterruptedException {
         KubeletSetup kubelet = KubeletSetup.of(patient);
         if (kubelet.program().isEmpty()) {
@@ -25,6 +30,22 @@ final class KubeletCheck implements Check {
         Optional<Release> release =
                 Release.of(patient.commands(), kubelet.program().get());
         Path socket = patient.config().kubelet().socket();
+        Path plugins = kubelet.rootDirectory().resolve("device-plugins");
+        if (!Directories.contain(
+                        patient.files(),
+                        List.of(plugins.toString()),
+                        patient.config().kubelet().devicePluginDirectory())
+                && patient.files().exists(plugins)) {
+            found.add(Diagnosis.problem(
+                    name(),
+                    "the kubelet looks for device plugins in " + plugins + ", the agent serves in "
+                            + patient.config().kubelet().devicePluginDirectory(),
+                    "in /etc/gpu-node-agent/config.yaml:",
+                    "  kubelet: {devicePluginDirectory: " + plugins + ", podResourcesSocket: "
+                            + kubelet.rootDirectory().resolve("pod-resources/kubelet.sock") + "}",
+                    "and for its service: gpu-node-agent config systemd"));
+            return found;
+        }
         if (!patient.files().exists(socket)) {
             found.add(
                     Diagnosis.problem(

@@ -14,6 +14,11 @@ final class LabelsCheck implements Check {
     }
 
     @Override
+    public String wanted(Patient patient) {
+        return "feature labels on the node";
+    }
+
+    @Override
     public List<Diagnosis> examine(Patient patient) {
         List<Diagnosis> found = new ArrayList<>();
         AgentConfig.Labels config = patient.config().labels();

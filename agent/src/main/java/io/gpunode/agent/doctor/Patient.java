@@ -15,8 +15,10 @@ import java.util.Optional;
  * @param commands the host's programs; refuses where the host's file system is not this process's own
  * @param config what the agent runs with
  * @param state the running agent's {@code /state}; empty when none answers
+ * @param home where the agent's own files are, as the host sees them
  */
-public record Patient(HostFiles files, CommandRunner commands, AgentConfig config, Optional<JsonValue> state) {
+public record Patient(
+        HostFiles files, CommandRunner commands, AgentConfig config, Optional<JsonValue> state, Path home) {
     /** Whether containers are told of their GPUs by CDI names. */
     boolean cdi() {
         return config.plugin().deviceListStrategies().contains(DeviceListStrategy.CDI_CRI)

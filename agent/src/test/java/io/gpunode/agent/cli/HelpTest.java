@@ -19,6 +19,7 @@ class HelpTest {
                 "status",
                 "gpus",
                 "labels",
+                "preflight",
                 "doctor",
                 "config",
                 "config check",

@@ -35,7 +35,7 @@ class DoctorTest {
         assertThat(found).extracting(Diagnosis::level).containsOnly(Level.OK);
         assertThat(found)
                 .extracting(Diagnosis::check)
-                .containsExactly("driver", "device-nodes", "cdi", "containerd", "kubelet", "agent");
+                .containsExactly("driver", "device-nodes", "cdi", "containerd", "kubelet", "service", "agent");
     }
 
     // ---- driver

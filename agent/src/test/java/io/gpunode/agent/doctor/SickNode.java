@@ -38,6 +38,7 @@ final class SickNode {
     private final HostFiles files;
     private final Map<String, String> answers = new HashMap<>();
     private final List<String> asked = new ArrayList<>();
+    private final Map<String, String> variables = new HashMap<>();
     private String strategies = "cdi-cri";
     private String labelSink = "auto";
     private String state = """
@@ -77,8 +78,23 @@ final class SickNode {
         write("/var/lib/kubelet/pod-resources/kubelet.sock", "");
         process(101, "containerd", "/usr/bin/containerd");
         write("/etc/containerd/config.toml", CONTAINERD_CONFIG);
+        write("/proc/sys/kernel/osrelease", "6.1.0-30-amd64\n");
+        write("/sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+        write("/proc/1/mounts", "/dev/sda1 / ext4 rw,relatime 0 0\nproc /proc proc rw,nosuid,noexec 0 0\n");
+        answer("getconf GNU_LIBC_VERSION", "glibc 2.36\n");
+        answer("systemctl --version", "systemd 257 (257.13-1)\n");
+        unit("CapabilityBoundingSet=cap_mknod cap_perfmon cap_syslog", "ProtectSystem=strict");
         answer("/usr/bin/kubelet --version", "Kubernetes v1.31.2\n");
         answer("/usr/bin/containerd --version", "containerd github.com/containerd/containerd v1.7.24 abc\n");
+    }
+
+    /** What systemd says of the agent's unit. */
+    SickNode unit(String... properties) {
+        return answer(
+                "systemctl show gpu-node-agent.service"
+                        + " --property=LoadState,ActiveState,Result,NeedDaemonReload,CapabilityBoundingSet,ProtectSystem",
+                "LoadState=loaded\nActiveState=active\nResult=success\nNeedDaemonReload=no\n"
+                        + String.join("\n", properties) + "\n");
     }
 
     SickNode write(String hostPath, String text) throws IOException {
@@ -137,7 +153,22 @@ final class SickNode {
     }
 
     List<Diagnosis> examined() throws Exception {
-        return Doctor.examine(new Patient(files, commands(), config(), json()));
+        return Doctor.examine(patient());
+    }
+
+    /** What preflight finds. */
+    List<Preflight.Outcome> looked() throws Exception {
+        return Preflight.examine(patient());
+    }
+
+    Patient patient() throws Exception {
+        return new Patient(files, commands(), config(), json(), Path.of("/usr/lib/gpu-node-agent/runtime"));
+    }
+
+    /** An environment variable of the agent. */
+    SickNode variable(String name, String value) {
+        variables.put(name, value);
+        return this;
     }
 
     /** The one problem; fails when there are more or none. */
@@ -168,8 +199,10 @@ final class SickNode {
     }
 
     private AgentConfig config() {
-        return Configs.withEnvironment(
-                Map.of("DEVICE_LIST_STRATEGY", strategies, "GPU_NODE_AGENT_LABELS_SINK", labelSink));
+        Map<String, String> environment = new HashMap<>(variables);
+        environment.put("DEVICE_LIST_STRATEGY", strategies);
+        environment.put("GPU_NODE_AGENT_LABELS_SINK", labelSink);
+        return Configs.withEnvironment(environment);
     }
 
     private Optional<JsonValue> json() throws JsonException {
