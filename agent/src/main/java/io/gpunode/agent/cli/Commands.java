@@ -51,7 +51,8 @@ final class Commands {
                         new CommandLine(new ConfigGroup())
                                 .addSubcommand("check", new ConfigCheckCommand(shell))
                                 .addSubcommand("show", new ConfigShowCommand(shell))
-                                .addSubcommand("systemd", new ConfigSystemdCommand(shell)))
+                                .addSubcommand("systemd", new ConfigSystemdCommand(shell))
+                                .addSubcommand("example", new ConfigExampleCommand(shell)))
                 .addSubcommand(
                         "mig",
                         new CommandLine(new MigGroup())
@@ -71,6 +72,7 @@ final class Commands {
                                 .addSubcommand("status", new NodeStatusCommand(shell)))
                 .addSubcommand("version", new VersionCommand(shell))
                 .addSubcommand("generate-completion", new CompletionCommand(shell))
+                .addSubcommand("generate-man", new ManPagesCommand(shell))
                 .addSubcommand("help", new CommandLine.HelpCommand());
         setUp(line);
         line.setOut(new PrintWriter(shell.out(), true, StandardCharsets.UTF_8));

@@ -25,6 +25,7 @@ class HelpTest {
                 "config check",
                 "config show",
                 "config systemd",
+                "config example",
                 "mig",
                 "mig plan",
                 "mig apply",
