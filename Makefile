@@ -1,6 +1,7 @@
 # make test   build everything and run every test      make format   bring sources into the one format
 # make run    a simulated 8-GPU node, at work          make quick    only compile and package, no checks, no tests
 # make image  the runnable folder, packaging/target/gpu-node-agent
+# make package  .deb, .rpm and .tar.gz with their own Java runtime, packaging/target/dist
 # make vm-test   a Debian machine under qemu: real kernel modules, real systemd (CASES="word ..." chooses; needs root)
 #
 # Each does the set-up that is missing. MVN_FLAGS is passed on to Maven, as in: make test MVN_FLAGS=-o
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup test quick image run vm-test format clean
+.PHONY: setup test quick image package run vm-test format clean
 
 MVN_FLAGS ?=
 # Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
@@ -31,6 +32,10 @@ quick: setup
 image: setup
 	$(MVN) -q -Dquick -DskipTests package
 	packaging/image.sh
+
+package: setup
+	$(MVN) -q -Dquick -DskipTests package
+	packaging/package.sh
 
 run: setup
 	@echo "building gpu-node-agent (the first time takes some minutes) ..." >&2

@@ -70,7 +70,11 @@ others=$(ls "$out"/lib/*.jar | grep -v '/gpu-node-agent\.jar$')
 # Debug symbols of the virtual machine: 5 MB that a crash report does not need.
 if command -v strip >/dev/null; then strip --strip-unneeded "$out/runtime/lib/server/libjvm.so"; fi
 
+# The cache is named for what it is made of: a cache of other jars would be taken without a word, and would bring their classes.
+made_of=$(cat "$out/lib/gpu-node-agent.jar" "$out/runtime/lib/modules" "$out/runtime/lib/server/libjvm.so" | sha256sum | cut -c1-16)
+ln -s "gpu-node-agent-$made_of.aot" "$out/lib/gpu-node-agent.aot"
+
 [ -n "${SKIP_AOT:-}" ] || "$out/bin/gpu-node-agent-cache"
 cache=0
-[ ! -e "$out/lib/gpu-node-agent.aot" ] || cache=$(du -m "$out/lib/gpu-node-agent.aot" | cut -f1)
+[ ! -e "$out/lib/gpu-node-agent.aot" ] || cache=$(du -mL "$out/lib/gpu-node-agent.aot" | cut -f1)
 say "$out: $(($(du -sm "$out" | cut -f1) - cache)) MiB, and $cache MiB of start-up cache"

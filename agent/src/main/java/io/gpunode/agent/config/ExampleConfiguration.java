@@ -14,6 +14,7 @@ public final class ExampleConfiguration {
     private static final int WIDTH = 100;
     /** A link of Markdown. */
     private static final Pattern LINK = Pattern.compile("\\[([^\\]]*)\\]\\([^)]*\\)");
+
     private static final String HEADING = """
             ## Configuration of gpu-node-agent. Nothing needs to be set: each value below is the default.
             ##

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -35,9 +36,7 @@ class ManPagesTest {
                         "gpu-node-agent-config-check.1",
                         "gpu-node-agent-mig-plan.1")
                 .doesNotContainKeys("gpu-node-agent-help.1", "gpu-node-agent-generate-man.1");
-        for (String name : List.of("gpu-node-agent-config-example.1", "gpu-node-agent-version.1")) {
-            Golden.check("man/" + name, pages.get(name));
-        }
+        Golden.check("man/gpu-node-agent-version.1", Objects.requireNonNull(pages.get("gpu-node-agent-version.1")));
     }
 
     @Test

@@ -29,7 +29,8 @@ class ExampleConfigurationTest {
         AgentConfig defaults = new Loading(directory).load().config();
 
         // When
-        LoadedConfig loaded = new Loading(directory).file(ExampleConfiguration.text()).load();
+        LoadedConfig loaded =
+                new Loading(directory).file(ExampleConfiguration.text()).load();
 
         // Then
         assertThat(loaded.config()).isEqualTo(defaults);
