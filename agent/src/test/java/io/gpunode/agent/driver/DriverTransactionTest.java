@@ -69,7 +69,7 @@ class DriverTransactionTest {
     }
 
     /** How a test begins. */
-    private enum Beginning {
+    enum Beginning {
         NOTHING,
         OLD_DRIVER,
         HOST_DRIVER
