@@ -21,7 +21,7 @@ final class ManifestPath {
             return "is longer than " + PATH_LIMIT + " bytes";
         }
         if (!plain(path)) {
-            return "has control characters";
+            return "has characters other than printable ASCII";
         }
         for (String name : path.split("/", -1)) {
             String problem = nameProblem(name);
@@ -58,7 +58,7 @@ final class ManifestPath {
             return "is absolute";
         }
         if (target.getBytes(StandardCharsets.UTF_8).length > PATH_LIMIT || !plain(target)) {
-            return "is longer than " + PATH_LIMIT + " bytes or has control characters";
+            return "is longer than " + PATH_LIMIT + " bytes or has characters other than printable ASCII";
         }
         int depth = path.split("/", -1).length - 1;
         for (String name : target.split("/", -1)) {
@@ -74,11 +74,11 @@ final class ManifestPath {
         return "";
     }
 
-    /** Whether a text has no control characters, and is UTF-8 and no torn piece of it. */
+    /** Whether a text is of printable ASCII alone, as all of NVIDIA's names are: what another locale makes of the rest is nobody's guess. */
     static boolean plain(String text) {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            if (c < ' ' || c == 0x7f || c == '\ufffd' || Character.isSurrogate(c)) {
+            if (c < ' ' || c > '~') {
                 return false;
             }
         }

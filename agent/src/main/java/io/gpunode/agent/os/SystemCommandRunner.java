@@ -23,12 +23,8 @@ public final class SystemCommandRunner implements CommandRunner {
             throws IOException, InterruptedException {
         ProcessBuilder builder =
                 new ProcessBuilder(command).directory(directory.toFile()).redirectInput(new File("/dev/null"));
-        Map<String, String> environment = builder.environment();
-        // Settings of the agent's own library path or locale are none of the program's business.
-        environment.clear();
-        environment.put("PATH", PATH);
-        environment.put("LC_ALL", "C");
-        environment.putAll(variables);
+        plainEnvironment(builder.environment());
+        builder.environment().putAll(variables);
         Process process = builder.start();
         Output output = new Output(process.getInputStream(), outputLimit);
         Output error = new Output(process.getErrorStream(), outputLimit);
@@ -50,6 +46,13 @@ public final class SystemCommandRunner implements CommandRunner {
         error.await(LAST_OUTPUT);
         return new Result(
                 process.exitValue(), output.text(), error.text(), !ended, output.truncated() || error.truncated());
+    }
+
+    /** PATH and an English locale: settings of the agent's own library path are none of another program's business. */
+    static void plainEnvironment(Map<String, String> environment) {
+        environment.clear();
+        environment.put("PATH", PATH);
+        environment.put("LC_ALL", "C");
     }
 
     private static void kill(Process process) {
