@@ -296,14 +296,16 @@ class ArchitectureTest {
     }
 
     @Test
-    void theApiServerIsSpokenToByOneRoom() {
+    void serversAreSpokenToByTwoRooms() {
         checkProduction(noClasses()
                 .that()
-                .resideOutsideOfPackages(packagesOf("kubernetes"))
+                .resideOutsideOfPackages(packagesOf("kubernetes", "net"))
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("java.net.http..")
-                .because("kubernetes keeps the one connection, its limits and its credentials: give it an errand"));
+                .because(
+                        "kubernetes keeps the one connection to the API server, its limits and its credentials: give it an errand;"
+                                + " files are fetched by net.Download"));
     }
 
     @Test

@@ -21,13 +21,14 @@ import java.util.Set;
  *
  * <pre>
  * gpu-node-agent-driver 1
- * kind      modules
+ * kind      modules                                 (or tree)
  * version   535.261.03
  * machine   x86_64
  * type      open
  * kernel    6.1.0-32-amd64
  * signer    3fa1…                                   (not of unsigned modules)
- * tree      9b0c…                                   (the object with its libraries; not where the distribution has them)
+ * tree      9b0c…                                   (the object with its libraries)
+ * origin    runfile sha256=…                        (of trees)
  * module    nvidia_uvm  nvidia-uvm.ko  nvidia  -    (dependencies, soft dependencies; in loading order)
  * file      644  1234  SHA-256  CRC-32C  nvidia-uvm.ko
  * link      usr/lib/libcuda.so  libcuda.so.1
@@ -38,8 +39,9 @@ import java.util.Set;
  * @param machine as {@code uname -m} writes it
  * @param type of the modules; empty for a tree, which may have the sources of both
  * @param kernel release that the modules are for; empty for a tree
- * @param signer the certificate's key identifier in lower-case hexadecimal digits; empty for unsigned modules and trees
- * @param tree address of the tree that the modules belong to; empty for a tree, and for modules of libraries that the distribution has installed
+ * @param signer SHA-256 of the certificate in lower-case hexadecimal digits; empty for unsigned modules and trees
+ * @param tree address of the tree that the modules belong to; empty for a tree
+ * @param origin what the tree was made of; empty for modules
  * @param modules in loading order; none for a tree
  * @param files by path; the map is in the paths' order
  * @param links what symbolic links say, by path; the map is in the paths' order
@@ -52,6 +54,7 @@ record DriverManifest(
         String kernel,
         String signer,
         String tree,
+        String origin,
         List<Module> modules,
         Map<String, Entry> files,
         Map<String, String> links) {
@@ -66,7 +69,7 @@ record DriverManifest(
     private static final String WORD = "gpu-node-agent-driver";
     private static final String VERSION = "1";
     private static final int MODE_LIMIT = 0777;
-    private static final int HEAD_LIMIT = 256;
+    private static final int HEAD_LIMIT = 4_096;
     private static final HexFormat HEX = HexFormat.of();
 
     /** What an object is. */
@@ -143,6 +146,7 @@ record DriverManifest(
         line(out, "kernel", kernel);
         line(out, "signer", signer);
         line(out, "tree", tree);
+        line(out, "origin", origin);
         for (Module module : modules) {
             out.append("module\t")
                     .append(module.name)
@@ -256,7 +260,7 @@ record DriverManifest(
 
         private void line(String[] words) throws MalformedException {
             switch (words[0]) {
-                case "kind", "version", "machine", "type", "kernel", "signer", "tree" -> {
+                case "kind", "version", "machine", "type", "kernel", "signer", "tree", "origin" -> {
                     expect(words, 2);
                     if (words[1].isEmpty() || words[1].length() > HEAD_LIMIT || !ManifestPath.plain(words[1])) {
                         throw problem(words[0] + " has no usable value");
@@ -392,6 +396,7 @@ record DriverManifest(
                     head("kernel"),
                     head("signer"),
                     head("tree"),
+                    head("origin"),
                     modules,
                     files,
                     links);

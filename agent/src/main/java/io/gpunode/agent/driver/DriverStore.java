@@ -51,11 +51,15 @@ public final class DriverStore {
     private static final String MODULES = "modules";
     private static final String TREES = "trees";
     private static final String DRAFTS = "drafts";
+    /** What is being fetched, and goes on to be after an interruption. */
+    static final String DOWNLOADS = "downloads";
+
     private static final String PINS = "pins";
     private static final String LOCK = "lock";
     /** Below a tree: what lies in it as it would below {@code /}. */
     static final String ROOT = "root";
 
+    private static final List<String> FIRMWARE = List.of("lib/firmware", "usr/lib/firmware");
     private static final int PINS_LIMIT = 1_024;
     private static final int BUFFER_BYTES = 64 << 10;
     private static final String FILE_MODE = "rw-------";
@@ -171,8 +175,11 @@ public final class DriverStore {
                 return Optional.empty();
             }
             root = tree.resolve(ROOT);
-            Path blobs = root.resolve("lib/firmware");
-            firmware = files.exists(blobs.resolve("nvidia")) ? Optional.of(blobs) : Optional.empty();
+            for (String place : FIRMWARE) {
+                if (firmware.isEmpty() && files.exists(root.resolve(place).resolve("nvidia"))) {
+                    firmware = Optional.of(root.resolve(place));
+                }
+            }
         }
         List<StagedModule> staged = new ArrayList<>();
         for (DriverManifest.Module module : manifest.modules()) {
@@ -296,6 +303,11 @@ public final class DriverStore {
         files.replace(directory.resolve(PINS), text.toString().getBytes(StandardCharsets.US_ASCII), FILE_MODE);
     }
 
+    /** Where it is, as the host sees it. */
+    Path directory() {
+        return directory;
+    }
+
     private Path place(Kind kind) {
         return directory.resolve(kind == Kind.MODULES ? MODULES : TREES);
     }
@@ -357,6 +369,7 @@ public final class DriverStore {
             String kernel,
             String signer,
             String tree,
+            String origin,
             List<DriverManifest.Module> modules) {}
 
     /** The right to change the store. One thread. */
@@ -383,18 +396,79 @@ public final class DriverStore {
          * @throws IOException when the disk is full or fails; nothing of it is in the store then
          */
         Stored put(Path draft, Description description, Progress progress) throws IOException {
+            return appear(draft, describe(files.resolve(draft), description, progress));
+        }
+
+        /**
+         * Makes an object of a draft that has its manifest, as it was in another store.
+         *
+         * @param key that it must have
+         * @throws DamagedArchiveException when its files are not those of the manifest
+         */
+        Stored adopt(Path draft, String key, Progress progress) throws DamagedArchiveException, IOException {
             Path made = files.resolve(draft);
-            DriverManifest manifest = describe(made, description, progress);
+            Optional<String> text = manifestText(draft);
+            if (text.isEmpty() || !DriverManifest.key(text.get()).equals(key)) {
+                throw new DamagedArchiveException("the manifest of " + key + " in it is missing or altered");
+            }
+            DriverManifest wanted;
+            try {
+                wanted = DriverManifest.parse(text.get());
+            } catch (MalformedException e) {
+                throw new DamagedArchiveException(
+                        "the manifest of " + key + " in it is malformed: " + e.getMessage(), e);
+            }
+            Files.delete(made.resolve(DriverManifest.NAME));
+            DriverManifest found = describe(
+                    made,
+                    new Description(
+                            wanted.kind(),
+                            wanted.version(),
+                            wanted.machine(),
+                            wanted.type(),
+                            wanted.kernel(),
+                            wanted.signer(),
+                            wanted.tree(),
+                            wanted.origin(),
+                            wanted.modules()),
+                    progress);
+            if (!found.equals(wanted)) {
+                throw new DamagedArchiveException(
+                        "what is in it is not what its manifest lists: " + difference(wanted, found));
+            }
+            return appear(draft, found);
+        }
+
+        private static String difference(DriverManifest wanted, DriverManifest found) {
+            for (Map.Entry<String, DriverManifest.Entry> entry : wanted.files().entrySet()) {
+                DriverManifest.Entry there = found.files().get(entry.getKey());
+                if (there == null) {
+                    return entry.getKey() + " is missing";
+                }
+                if (!there.equals(entry.getValue())) {
+                    return entry.getKey() + " is altered";
+                }
+            }
+            for (String path : found.files().keySet()) {
+                if (!wanted.files().containsKey(path)) {
+                    return path + " is not listed";
+                }
+            }
+            return "its links are others";
+        }
+
+        private Stored appear(Path draft, DriverManifest manifest) throws IOException {
+            Path made = files.resolve(draft);
             String text = manifest.text();
             String key = DriverManifest.key(text);
-            Path file = made.resolve(DriverManifest.NAME);
-            Files.writeString(file, text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
+            Files.writeString(
+                    made.resolve(DriverManifest.NAME), text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
             syncAll(made, manifest);
-            Path place = place(description.kind).resolve(key);
+            Path place = place(manifest.kind()).resolve(key);
             Path target = files.resolve(place);
             if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
                 // Of the same address, and so of the same content, unless its files were damaged since.
-                Optional<Stored> there = object(description.kind, key);
+                Optional<Stored> there = object(manifest.kind(), key);
                 List<String> problems = new ArrayList<>();
                 there.ifPresent(stored -> check(stored, true, true, problems));
                 if (there.isPresent() && problems.isEmpty()) {
@@ -406,8 +480,8 @@ public final class DriverStore {
             }
             Files.setPosixFilePermissions(made, DIRECTORY_MODE);
             Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
-            FileTrees.syncDirectory(files.resolve(place(description.kind)));
-            return object(description.kind, key).orElseThrow(() -> new IOException(place + " was put and is gone"));
+            FileTrees.syncDirectory(files.resolve(place(manifest.kind())));
+            return object(manifest.kind(), key).orElseThrow(() -> new IOException(place + " was put and is gone"));
         }
 
         /**
@@ -445,8 +519,7 @@ public final class DriverStore {
                         remove(tree);
                     }
                 }
-                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
-                makeDirectory(directory.resolve(DRAFTS));
+                FileTrees.delete(files.resolve(directory.resolve(DOWNLOADS)));
             }
             return told;
         }
@@ -520,6 +593,7 @@ public final class DriverStore {
                 description.kernel,
                 description.signer,
                 description.tree,
+                description.origin,
                 description.modules,
                 entries,
                 links);

@@ -45,7 +45,10 @@ final class PosixChecksum implements Checksum {
         int[] t2 = TABLES[2];
         int[] t3 = TABLES[3];
         for (; at + 4 <= end; at += 4) {
-            value ^= (bytes[at] << 24) | ((bytes[at + 1] & 0xff) << 16) | ((bytes[at + 2] & 0xff) << 8) | (bytes[at + 3] & 0xff);
+            value ^= (bytes[at] << 24)
+                    | ((bytes[at + 1] & 0xff) << 16)
+                    | ((bytes[at + 2] & 0xff) << 8)
+                    | (bytes[at + 3] & 0xff);
             value = t3[value >>> 24] ^ t2[(value >>> 16) & 0xff] ^ t1[(value >>> 8) & 0xff] ^ t0[value & 0xff];
         }
         for (; at < end; at++) {

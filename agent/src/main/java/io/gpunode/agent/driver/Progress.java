@@ -36,9 +36,9 @@ public interface Progress {
     /**
      * How far it is.
      *
-     * @param done bytes, or for {@link Phase#BUILDING} lines of the compilation's log
+     * @param done bytes, or for {@link Phase#BUILDING} files compiled and features of the kernel probed
      * @param total of the same; 0 when it is not known
-     * @param perSecond of the same, over the last seconds; 0 when it is not known yet
+     * @param perSecond of the same, since the phase began; 0 when it is not known yet
      */
     void at(Phase phase, long done, long total, long perSecond);
 

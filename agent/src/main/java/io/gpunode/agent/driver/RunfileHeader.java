@@ -81,8 +81,8 @@ record RunfileHeader(
         int decompressorEnd = line(start, skipDecompress + sizeDecompress);
         String versionText = settings.getOrDefault("version_string", "");
         DriverVersion version = DriverVersion.parse(versionText)
-                .orElseThrow(() -> new DamagedArchiveException("it is no .run file of NVIDIA's driver: \"" + versionText
-                        + "\" is no driver version"));
+                .orElseThrow(() -> new DamagedArchiveException(
+                        "it is no .run file of NVIDIA's driver: \"" + versionText + "\" is no driver version"));
         String md5 = settings.getOrDefault("MD5", NO_MD5);
         return new RunfileHeader(
                 crc(settings.getOrDefault("CRCsum", "")),
@@ -128,8 +128,8 @@ record RunfileHeader(
     private static int count(Map<String, String> settings, String name) throws DamagedArchiveException {
         String text = settings.getOrDefault(name, "");
         OptionalInt count = number(text);
-        return count.orElseThrow(() -> new DamagedArchiveException(
-                "it is no .run file of NVIDIA's driver: its line \"" + name + "=" + text + "\" is missing or has no number"));
+        return count.orElseThrow(() -> new DamagedArchiveException("it is no .run file of NVIDIA's driver: its line \""
+                + name + "=" + text + "\" is missing or has no number"));
     }
 
     private static OptionalInt number(String text) {

@@ -62,7 +62,14 @@ record RunfileManifest(
     private static Map<String, Kind> kinds() {
         Map<String, Kind> kinds = new TreeMap<>();
         for (String type : List.of(
-                "OPENGL_LIB", "GLVND_LIB", "GLX_CLIENT_LIB", "EGL_CLIENT_LIB", "UTILITY_LIB", "NVCUVID_LIB", "ENCODEAPI_LIB", "NVIFR_LIB")) {
+                "OPENGL_LIB",
+                "GLVND_LIB",
+                "GLX_CLIENT_LIB",
+                "EGL_CLIENT_LIB",
+                "UTILITY_LIB",
+                "NVCUVID_LIB",
+                "ENCODEAPI_LIB",
+                "NVIFR_LIB")) {
             kinds.put(type, new Kind(Place.LIBRARIES, true, false, false));
         }
         for (String type : List.of(

@@ -145,9 +145,7 @@ final class TarUnpacker {
                 }
             }
             case '3', '4', '6' -> throw new DamagedArchiveException(path + " in it is a device or a pipe");
-            default ->
-                throw new DamagedArchiveException(
-                        path + " in it is of the unknown kind " + (int) type);
+            default -> throw new DamagedArchiveException(path + " in it is of the unknown kind " + (int) type);
         }
     }
 
@@ -157,8 +155,7 @@ final class TarUnpacker {
         }
         Path file = target(path);
         boolean program = (number(100, 8, "mode") & 0100) != 0;
-        try (OutputStream out =
-                Files.newOutputStream(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (OutputStream out = Files.newOutputStream(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             long left = size;
             while (left > 0) {
                 if (Thread.interrupted()) {
@@ -337,8 +334,7 @@ final class TarUnpacker {
             if (length <= blank - at + 1 || length > bytes.length - at || bytes[at + (int) length - 1] != '\n') {
                 throw new DamagedArchiveException("an extended header in it is malformed");
             }
-            String record =
-                    new String(bytes, blank + 1, at + (int) length - 1 - (blank + 1), StandardCharsets.UTF_8);
+            String record = new String(bytes, blank + 1, at + (int) length - 1 - (blank + 1), StandardCharsets.UTF_8);
             int equals = record.indexOf('=');
             if (equals > 0) {
                 records.put(record.substring(0, equals), record.substring(equals + 1));

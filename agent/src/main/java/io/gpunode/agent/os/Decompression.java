@@ -168,8 +168,8 @@ public final class Decompression {
                     throw new IOException("what is compressed cannot be read: " + failure.getMessage(), failure);
                 }
                 if (process.exitValue() != 0) {
-                    throw new IOException(name + " ended with status " + process.exitValue()
-                            + (error.isEmpty() ? "" : ": " + error));
+                    throw new IOException(
+                            name + " ended with status " + process.exitValue() + (error.isEmpty() ? "" : ": " + error));
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();

@@ -69,7 +69,8 @@ public final class SystemJobRunner implements JobRunner {
                 reader.rest(lines);
                 IOException failure = reader.failure;
                 if (failure != null && !timedOut) {
-                    throw new IOException("the log " + job.log() + " cannot be written: " + failure.getMessage(), failure);
+                    throw new IOException(
+                            "the log " + job.log() + " cannot be written: " + failure.getMessage(), failure);
                 }
                 return new Outcome(process.exitValue(), timedOut);
             } finally {

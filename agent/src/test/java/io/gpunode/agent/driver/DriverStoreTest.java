@@ -330,7 +330,8 @@ class DriverStoreTest {
     }
 
     private static DriverStore.Description tree() {
-        return new DriverStore.Description(Kind.TREE, VERSION, "x86_64", Optional.empty(), "", "", "", List.of());
+        return new DriverStore.Description(
+                Kind.TREE, VERSION, "x86_64", Optional.empty(), "", "", "", "test", List.of());
     }
 
     private String putModules(String kernel, String content, String tree) throws Exception {
@@ -348,6 +349,7 @@ class DriverStoreTest {
                                     kernel,
                                     "",
                                     tree,
+                                    "",
                                     List.of(
                                             new DriverManifest.Module("nvidia", "nvidia.ko", List.of(), List.of()),
                                             new DriverManifest.Module(

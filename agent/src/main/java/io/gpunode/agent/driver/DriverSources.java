@@ -1,0 +1,431 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.net.Download;
+import io.gpunode.agent.os.BootSecurity;
+import io.gpunode.agent.os.CommandRunner;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JobRunner;
+import io.gpunode.agent.os.ModuleFile;
+import io.gpunode.agent.time.MonotonicClock;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * The four sources. All but {@code host} end in the {@link DriverStore}, and what is there already is taken from there, so that a reboot needs neither network nor
+ * compiler. What this boot would refuse, for want of a signature, is refused here.
+ */
+public final class DriverSources implements DriverSource {
+    private static final Path LOGS = Path.of("logs");
+
+    private final HostFiles files;
+    private final CommandRunner commands;
+    private final DriverStore store;
+    private final RunfileSource runfile;
+    private final PackageSource packages;
+    private final BundleSource bundle;
+    private final HostSource host;
+    private final DriverBuild build;
+
+    /** @param files the host's */
+    public DriverSources(
+            HostFiles files,
+            CommandRunner commands,
+            JobRunner jobs,
+            DriverStore store,
+            Download download,
+            MonotonicClock clock) {
+        this.files = files;
+        this.commands = commands;
+        this.store = store;
+        this.runfile =
+                new RunfileSource(files, store, store.directory().resolve(DriverStore.DOWNLOADS), download, clock);
+        this.packages = new PackageSource(files, commands, store, clock);
+        this.bundle = new BundleSource(files, commands, store, clock);
+        this.host = new HostSource(files, commands);
+        this.build = new DriverBuild(files, commands, jobs, clock);
+    }
+
+    @Override
+    public StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress)
+            throws DriverSourceException, InterruptedException {
+        if (wish.settings().source() == AgentConfig.Driver.SourceKind.HOST) {
+            StagedDriver driver = host.stage(wish, kernel);
+            checkSigned(driver, kernel.security());
+            return driver;
+        }
+        Optional<StagedDriver> ready = ready(wish, kernel);
+        if (ready.isPresent()) {
+            return ready.get();
+        }
+        Optional<ModuleSigning> signing = signing(wish, kernel);
+        try (DriverStore.Change change = store.change()) {
+            DriverStore.Stored tree = tree(change, wish, kernel, progress);
+            StagedDriver driver = modules(change, tree, wish, kernel, signing, progress);
+            checkSigned(driver, kernel.security());
+            return driver;
+        }
+    }
+
+    /** Bundles come with modules that may be signed: a key of one's own is asked for when they have to be compiled, and not before. */
+    private Optional<ModuleSigning> signing(DriverWish wish, KernelFacts kernel) throws DriverSourceException {
+        AgentConfig.Driver.Signing settings = wish.settings().signing();
+        boolean own = !settings.key().isEmpty() || !settings.certificate().isEmpty();
+        return own || wish.settings().source() == AgentConfig.Driver.SourceKind.RUNFILE
+                ? ModuleSigning.open(files, commands, settings, kernel.security())
+                : Optional.empty();
+    }
+
+    /**
+     * The wanted driver for a kernel, where it lies in the store and is as it was put; nothing is fetched or compiled, and nothing is asked of a network. Cheap
+     * enough for each start.
+     */
+    public Optional<StagedDriver> ready(DriverWish wish, KernelFacts kernel) throws DriverSourceException {
+        try {
+            Optional<String> tree = storedTree(wish, kernel);
+            DriverStore.Pins pins = store.pins();
+            StagedDriver best = null;
+            for (StagedDriver driver : store.list()) {
+                Optional<DriverStore.Stored> object = store.object(DriverManifest.Kind.MODULES, driver.key());
+                if (object.isPresent()
+                        && fits(driver, object.get(), tree, wish, kernel)
+                        && (best == null || better(driver, best, pins))
+                        && store.problems(driver).isEmpty()) {
+                    best = driver;
+                }
+            }
+            return Optional.ofNullable(best);
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "looking for a driver", store.directory(), e);
+        }
+    }
+
+    private static boolean fits(
+            StagedDriver driver,
+            DriverStore.Stored object,
+            Optional<String> tree,
+            DriverWish wish,
+            KernelFacts kernel) {
+        if (wish.settings().source() != AgentConfig.Driver.SourceKind.BUNDLE
+                && (tree.isEmpty() || !object.manifest().tree().equals(tree.get()))) {
+            return false;
+        }
+        boolean signed = !object.manifest().signer().isEmpty();
+        boolean wantsSigned = !wish.settings().signing().key().isEmpty();
+        return driver.kernel().equals(kernel.release())
+                && object.manifest().machine().equals(kernel.machine())
+                && wish.accepts(driver.version())
+                && driver.type() == wish.type(driver.version())
+                && (signed || !wantsSigned)
+                && (signed || !kernel.security().refusesUnsigned());
+    }
+
+    /** The newest version; of one version that which is in use, else the one that was put last. */
+    private static boolean better(StagedDriver driver, StagedDriver than, DriverStore.Pins pins) {
+        int order = driver.version().compareTo(than.version());
+        return order > 0 || (order == 0 && driver.key().equals(pins.current()));
+    }
+
+    /** The tree that the configured source would make, where it has been made before. */
+    private Optional<String> storedTree(DriverWish wish, KernelFacts kernel) throws DriverSourceException, IOException {
+        Optional<DriverStore.Stored> tree = switch (wish.settings().source()) {
+            case RUNFILE -> runfile.stored(wish, kernel.machine());
+            case PACKAGE -> packages.stored(wish);
+            case BUNDLE, HOST -> Optional.empty();
+        };
+        return tree.map(DriverStore.Stored::key);
+    }
+
+    private DriverStore.Stored tree(DriverStore.Change change, DriverWish wish, KernelFacts kernel, Progress progress)
+            throws DriverSourceException, InterruptedException {
+        try {
+            return switch (wish.settings().source()) {
+                case RUNFILE -> {
+                    Optional<DriverStore.Stored> stored = runfile.stored(wish, kernel.machine());
+                    yield stored.isPresent() ? stored.get() : runfile.put(change, wish, kernel.machine(), progress);
+                }
+                case PACKAGE -> {
+                    // One that is named in full and lies here needs no repository.
+                    Optional<DriverStore.Stored> stored = packages.stored(wish)
+                            .filter(tree -> tree.manifest()
+                                    .version()
+                                    .text()
+                                    .equals(wish.settings().version()));
+                    yield stored.isPresent() ? stored.get() : packages.put(change, wish, kernel.machine(), progress);
+                }
+                case BUNDLE -> bundled(bundle.put(change, wish, kernel.machine(), progress), wish);
+                case HOST -> throw new IllegalStateException("the host's driver is not in the store");
+            };
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "looking for a driver", store.directory(), e);
+        }
+    }
+
+    private DriverStore.Stored bundled(Set<String> keys, DriverWish wish) throws DriverSourceException, IOException {
+        List<String> versions = new ArrayList<>();
+        DriverStore.Stored best = null;
+        for (DriverStore.Stored tree : store.objects(DriverManifest.Kind.TREE)) {
+            DriverVersion version = tree.manifest().version();
+            if (keys.contains(tree.key())) {
+                versions.add(version.text());
+                if (wish.accepts(version)
+                        && (best == null || version.compareTo(best.manifest().version()) > 0)) {
+                    best = tree;
+                }
+            }
+        }
+        if (best == null) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.UNUSABLE,
+                    wish.settings().bundle().path() + " has driver " + String.join(", ", versions)
+                            + ", and driver.version wants " + wish.settings().version());
+        }
+        return best;
+    }
+
+    // ---- modules
+
+    private StagedDriver modules(
+            DriverStore.Change change,
+            DriverStore.Stored tree,
+            DriverWish wish,
+            KernelFacts kernel,
+            Optional<ModuleSigning> signing,
+            Progress progress)
+            throws DriverSourceException, InterruptedException {
+        try {
+            ModuleType type = wish.type(tree.manifest().version());
+            String signer = signing.map(ModuleSigning::fingerprint).orElse("");
+            for (DriverStore.Stored stored : store.objects(DriverManifest.Kind.MODULES)) {
+                DriverManifest manifest = stored.manifest();
+                boolean signed = signer.isEmpty()
+                        ? wish.settings().source() == AgentConfig.Driver.SourceKind.BUNDLE
+                                || manifest.signer().isEmpty()
+                        : manifest.signer().equals(signer);
+                if (manifest.tree().equals(tree.key())
+                        && manifest.kernel().equals(kernel.release())
+                        && manifest.type().equals(Optional.of(type))
+                        && signed) {
+                    Optional<StagedDriver> driver = store.find(stored.key());
+                    if (driver.isPresent() && store.problems(driver.get()).isEmpty()) {
+                        return driver.get();
+                    }
+                }
+            }
+            Path out = change.draft();
+            Optional<List<DriverManifest.Module>> prebuilt = prebuilt(tree, type, kernel, out);
+            List<DriverManifest.Module> modules;
+            if (prebuilt.isPresent()) {
+                modules = prebuilt.get();
+                signer = "";
+            } else {
+                modules = compiled(change, tree, type, wish, kernel, signing, out, progress);
+            }
+            DriverStore.Stored stored = change.put(
+                    out,
+                    new DriverStore.Description(
+                            DriverManifest.Kind.MODULES,
+                            tree.manifest().version(),
+                            kernel.machine(),
+                            Optional.of(type),
+                            kernel.release(),
+                            signer,
+                            tree.key(),
+                            "",
+                            modules),
+                    progress);
+            return store.find(stored.key())
+                    .orElseThrow(() -> new IOException("driver " + stored.key() + " was put and is gone"));
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "storing kernel modules", store.directory(), e);
+        }
+    }
+
+    /** Modules that came in packages, for exactly this kernel. */
+    private Optional<List<DriverManifest.Module>> prebuilt(
+            DriverStore.Stored tree, ModuleType type, KernelFacts kernel, Path out)
+            throws DriverSourceException, IOException, InterruptedException {
+        List<Path> found = new ArrayList<>();
+        for (String file : tree.manifest().files().keySet()) {
+            boolean here = file.startsWith(DriverStore.ROOT + "/lib/modules/" + kernel.release() + "/")
+                    || file.startsWith(DriverStore.ROOT + "/usr/lib/modules/" + kernel.release() + "/");
+            String name = file.substring(file.lastIndexOf('/') + 1);
+            if (here && name.startsWith("nvidia") && name.contains(".ko")) {
+                found.add(tree.directory().resolve(file));
+            }
+        }
+        boolean wanted = false;
+        for (Path file : found) {
+            if (BuiltModules.name(Objects.requireNonNull(file.getFileName()).toString())
+                    .equals("nvidia")) {
+                ModuleFile module = ModuleFile.read(files, file, commands);
+                boolean open = BuiltModules.first(module, "license").contains("GPL");
+                wanted = open == (type == ModuleType.OPEN);
+            }
+        }
+        if (!wanted) {
+            return Optional.empty();
+        }
+        for (Path file : found) {
+            Files.copy(files.resolve(file), files.resolve(out).resolve(Objects.requireNonNull(file.getFileName())));
+        }
+        return Optional.of(
+                BuiltModules.describe(files, commands, out, tree.manifest().version(), kernel));
+    }
+
+    private List<DriverManifest.Module> compiled(
+            DriverStore.Change change,
+            DriverStore.Stored tree,
+            ModuleType type,
+            DriverWish wish,
+            KernelFacts kernel,
+            Optional<ModuleSigning> signing,
+            Path out,
+            Progress progress)
+            throws DriverSourceException, IOException, InterruptedException {
+        DriverVersion version = tree.manifest().version();
+        Path sources = SourceTrees.find(files, tree, type)
+                .orElseThrow(
+                        () -> new DriverSourceException(
+                                DriverSourceException.Kind.UNUSABLE,
+                                "driver " + version + " has neither " + type.text() + " kernel modules for "
+                                        + kernel.release()
+                                        + " nor their sources: set driver.kernelModuleType to the other type, or bring a bundle that has them"));
+        Optional<ModuleSigning> signs = signing.isPresent()
+                ? signing
+                : ModuleSigning.open(files, commands, wish.settings().signing(), kernel.security());
+        return build.build(
+                new DriverBuild.Order(
+                        sources,
+                        version,
+                        kernel,
+                        wish.settings().build(),
+                        signs,
+                        change.draft(),
+                        out,
+                        log(version, kernel)),
+                progress);
+    }
+
+    private Path log(DriverVersion version, KernelFacts kernel) {
+        return store.directory().resolve(LOGS).resolve("build-" + version + "-" + kernel.release() + ".log");
+    }
+
+    /** What a load would fail with is told before anything is unloaded for it. */
+    private void checkSigned(StagedDriver driver, BootSecurity security)
+            throws DriverSourceException, InterruptedException {
+        if (!security.refusesUnsigned()) {
+            return;
+        }
+        for (StagedModule module : driver.modules()) {
+            Optional<ModuleFile.Signature> signature;
+            try {
+                signature = ModuleFile.read(files, module.path(), commands).signature();
+            } catch (IOException e) {
+                throw StorageFailure.of(files, "looking at the signature of " + module.name(), module.path(), e);
+            }
+            if (signature.isEmpty()) {
+                throw new DriverSourceException(
+                        DriverSourceException.Kind.UNUSABLE,
+                        "the module " + module.path()
+                                + " is not signed, and this kernel refuses such (Secure Boot, lockdown or"
+                                + " module.sig_enforce); nothing was changed");
+            }
+        }
+    }
+
+    // ---- what commands ask for
+
+    /** What {@link #stage} would do, in sentences, without doing it: nothing is fetched, written or compiled. */
+    public List<String> plan(DriverWish wish, KernelFacts kernel) throws DriverSourceException, InterruptedException {
+        if (wish.settings().source() == AgentConfig.Driver.SourceKind.HOST) {
+            StagedDriver driver = host.stage(wish, kernel);
+            return List.of("take driver " + driver.version() + " ("
+                    + driver.type().text() + ") that the host has installed for kernel " + driver.kernel());
+        }
+        Optional<StagedDriver> ready = ready(wish, kernel);
+        if (ready.isPresent()) {
+            StagedDriver driver = ready.get();
+            return List.of(
+                    "take driver " + driver.version() + " (" + driver.type().text() + ") for kernel " + driver.kernel()
+                            + " from the store, key " + driver.key());
+        }
+        List<String> steps = new ArrayList<>();
+        try {
+            Optional<String> tree = storedTree(wish, kernel);
+            steps.add(
+                    tree.isPresent()
+                            ? "take the driver's files from the store, key " + tree.get()
+                            : switch (wish.settings().source()) {
+                                case RUNFILE ->
+                                    wish.settings().runfile().file().isEmpty()
+                                            ? "fetch, check and unpack "
+                                                    + wish.settings().runfile().url()
+                                            : "check and unpack "
+                                                    + wish.settings().runfile().file();
+                                case PACKAGE ->
+                                    "fetch and unpack packages of "
+                                            + Distribution.read(files).name();
+                                case BUNDLE ->
+                                    "check and take over the bundle "
+                                            + wish.settings().bundle().path();
+                                case HOST -> "";
+                            });
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "looking for a driver", store.directory(), e);
+        }
+        Optional<ModuleSigning> signing = signing(wish, kernel);
+        if (wish.settings().source() == AgentConfig.Driver.SourceKind.BUNDLE) {
+            steps.add("take its modules for kernel " + kernel.release() + ", or compile them where it has none");
+            return steps;
+        }
+        DriverBuild.Tools tools = build.tools(kernel, wish.settings().build());
+        steps.add("compile its modules for kernel " + kernel.release() + " with "
+                + tools.compiler().program() + " ("
+                + tools.compiler().said() + ") against " + tools.headers() + " in " + tools.jobs()
+                + (tools.jobs() == 1 ? " job" : " jobs"));
+        steps.add(
+                signing.isPresent()
+                        ? "sign them with the key whose certificate has the SHA-256 "
+                                + signing.get().fingerprint()
+                        : "leave them unsigned");
+        steps.add("put both into " + store.directory());
+        return steps;
+    }
+
+    /** Writes drivers of the store into an archive that {@code driver.source: bundle} takes. */
+    public void writeBundle(List<String> keys, Path archive) throws DriverSourceException, InterruptedException {
+        try (DriverStore.Change change = store.change()) {
+            bundle.write(change, keys, archive);
+        }
+    }
+
+    /** Removes what is neither pinned nor among the {@code keep} newest others. */
+    public List<StagedDriver> prune(int keep, boolean dryRun) throws DriverSourceException {
+        try (DriverStore.Change change = store.change()) {
+            return change.prune(keep, Set.of(), dryRun);
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "pruning", store.directory(), e);
+        }
+    }
+
+    /** What the store has, by key. */
+    public Map<String, Long> sizes() throws IOException {
+        Map<String, Long> sizes = new TreeMap<>();
+        for (DriverManifest.Kind kind : DriverManifest.Kind.values()) {
+            for (DriverStore.Stored stored : store.objects(kind)) {
+                sizes.put(stored.key(), stored.manifest().size());
+            }
+        }
+        return sizes;
+    }
+}

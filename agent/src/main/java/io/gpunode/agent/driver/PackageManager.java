@@ -1,0 +1,323 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.os.CommandRunner;
+import io.gpunode.agent.os.HostFiles;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/**
+ * The host's package manager, asked what there is, and for files: it knows the repositories, mirrors, proxies and signatures. Nothing is ever installed by it here.
+ * All calls are non-interactive.
+ */
+abstract sealed class PackageManager {
+    /** A download is bounded by its own stall time, which the manager keeps; this only ends what hangs for good. */
+    private static final Duration LONGEST = Duration.ofHours(2);
+
+    private static final int OUTPUT_LIMIT = 1 << 20;
+    private static final int TOLD = 600;
+    private static final Map<String, String> ENVIRONMENT = Map.of("DEBIAN_FRONTEND", "noninteractive");
+
+    private final HostFiles files;
+    private final CommandRunner commands;
+    private final HostCommands host;
+    final Duration stall;
+
+    private PackageManager(HostFiles files, CommandRunner commands, Duration stall) {
+        this.files = files;
+        this.commands = commands;
+        this.host = new HostCommands(files);
+        this.stall = stall;
+    }
+
+    /**
+     * A package of a repository.
+     *
+     * @param full the version as the manager writes it: {@code 535.261.03-1}, {@code 3:575.57.08-1.el9}
+     */
+    record Available(String name, String full, String architecture) {
+        /** The driver's part: without epoch and revision. */
+        String upstream() {
+            String plain = full.substring(full.indexOf(':') + 1);
+            int end = 0;
+            while (end < plain.length() && (Character.isDigit(plain.charAt(end)) || plain.charAt(end) == '.')) {
+                end++;
+            }
+            return plain.substring(0, end);
+        }
+    }
+
+    /** The one of a distribution. */
+    static PackageManager of(Distribution distribution, HostFiles files, CommandRunner commands, Duration stall)
+            throws DriverSourceException {
+        PackageManager manager = switch (distribution.family()) {
+            case DEBIAN, UBUNTU -> new Apt(files, commands, stall);
+            case RED_HAT, AMAZON -> new Dnf(files, commands, stall);
+            case SUSE -> new Zypper(files, commands, stall);
+            case UNKNOWN ->
+                throw new DriverSourceException(
+                        DriverSourceException.Kind.UNUSABLE,
+                        "driver.source: package is for Debian, Ubuntu, Red Hat's family, Amazon Linux and SUSE, and this is "
+                                + distribution.name() + ": use host, runfile or bundle");
+        };
+        String program = distribution.family().manager();
+        if (!manager.host.has(program)) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.TOOLS,
+                    "driver.source: package needs " + program + ", which " + distribution.name() + " does not have");
+        }
+        return manager;
+    }
+
+    /** Reads the repositories' lists. */
+    abstract void refresh() throws DriverSourceException, InterruptedException;
+
+    /** The versions of a package, the newest first; none when no repository has it. */
+    abstract List<Available> versions(String name) throws DriverSourceException, InterruptedException;
+
+    /** Puts a package's file into a directory, as the host sees it. */
+    abstract void download(Available one, Path directory) throws DriverSourceException, InterruptedException;
+
+    /** Unpacks a package's file without running anything of it. */
+    abstract void unpack(Path file, Path into) throws DriverSourceException, InterruptedException;
+
+    /** The packages' files of a directory and those below it, as the host sees them. */
+    List<Path> packages(Path directory) throws IOException {
+        Path at = files.resolve(directory);
+        try (Stream<Path> all = Files.walk(at)) {
+            return all.filter(file -> {
+                        String name = file.toString();
+                        return name.endsWith(".deb") || name.endsWith(".rpm");
+                    })
+                    .sorted()
+                    .map(file -> directory.resolve(at.relativize(file)))
+                    .toList();
+        }
+    }
+
+    final String run(DriverSourceException.Kind kind, String what, List<String> command)
+            throws DriverSourceException, InterruptedException {
+        try {
+            CommandRunner.Result result =
+                    commands.run(host.command(command), ENVIRONMENT, Path.of("/"), LONGEST, OUTPUT_LIMIT);
+            if (!result.ok()) {
+                String said = result.error().isBlank() ? result.output() : result.error();
+                throw new DriverSourceException(
+                        kind,
+                        what + " failed: " + command.getFirst() + " ended with status " + result.status() + ": "
+                                + last(said.strip()));
+            }
+            return result.output();
+        } catch (IOException e) {
+            throw new DriverSourceException(DriverSourceException.Kind.TOOLS, what + " failed: " + e.getMessage(), e);
+        }
+    }
+
+    /** What went wrong stands at the end. */
+    private static String last(String said) {
+        return said.length() <= TOLD ? said : "…" + said.substring(said.length() - TOLD);
+    }
+
+    /** apt of Debian and Ubuntu. */
+    static final class Apt extends PackageManager {
+        Apt(HostFiles files, CommandRunner commands, Duration stall) {
+            super(files, commands, stall);
+        }
+
+        private List<String> apt(String... words) {
+            List<String> command = new ArrayList<>(List.of("apt-get", "-q", "-y"));
+            for (String scheme : List.of("http", "https")) {
+                command.add("-o");
+                command.add("Acquire::" + scheme + "::Timeout=" + stall.toSeconds());
+            }
+            command.addAll(List.of("-o", "Acquire::Retries=3"));
+            command.addAll(List.of(words));
+            return command;
+        }
+
+        @Override
+        void refresh() throws DriverSourceException, InterruptedException {
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "reading the repositories' lists",
+                    apt("update", "-o", "APT::Update::Error-Mode=any"));
+        }
+
+        @Override
+        List<Available> versions(String name) throws DriverSourceException, InterruptedException {
+            String table = run(
+                    DriverSourceException.Kind.FAILED,
+                    "looking for the package " + name,
+                    List.of("apt-cache", "madison", name));
+            List<Available> found = new ArrayList<>();
+            for (String line : table.split("\n", -1)) {
+                String[] cells = line.split("\\|", -1);
+                if (cells.length >= 3 && cells[0].strip().equals(name) && cells[2].contains("Packages")) {
+                    Available one = new Available(name, cells[1].strip(), "");
+                    if (!found.contains(one)) {
+                        found.add(one);
+                    }
+                }
+            }
+            return found;
+        }
+
+        @Override
+        void download(Available one, Path directory) throws DriverSourceException, InterruptedException {
+            List<String> command = new ArrayList<>(List.of("env", "--chdir=" + directory));
+            command.addAll(apt("download", one.name() + "=" + one.full()));
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "fetching the package " + one.name() + " " + one.full(),
+                    command);
+        }
+
+        @Override
+        void unpack(Path file, Path into) throws DriverSourceException, InterruptedException {
+            run(
+                    DriverSourceException.Kind.DAMAGED,
+                    "unpacking " + file.getFileName(),
+                    List.of("dpkg-deb", "-x", file.toString(), into.toString()));
+        }
+    }
+
+    /** rpm's files. */
+    abstract static sealed class Rpm extends PackageManager {
+        Rpm(HostFiles files, CommandRunner commands, Duration stall) {
+            super(files, commands, stall);
+        }
+
+        @Override
+        void unpack(Path file, Path into) throws DriverSourceException, InterruptedException {
+            // In two steps: a pipe would hide that the first has failed.
+            run(
+                    DriverSourceException.Kind.DAMAGED,
+                    "unpacking " + file.getFileName(),
+                    List.of(
+                            "sh",
+                            "-c",
+                            "set -e; cd \"$2\"; rpm2cpio \"$1\" > .cpio; cpio -idm --quiet --no-absolute-filenames < .cpio; rm .cpio",
+                            "sh",
+                            file.toString(),
+                            into.toString()));
+        }
+    }
+
+    /** dnf of Red Hat's family and Amazon Linux. */
+    static final class Dnf extends Rpm {
+        Dnf(HostFiles files, CommandRunner commands, Duration stall) {
+            super(files, commands, stall);
+        }
+
+        private List<String> dnf(String... words) {
+            List<String> command = new ArrayList<>(
+                    List.of("dnf", "-q", "-y", "--setopt=timeout=" + stall.toSeconds(), "--setopt=retries=3"));
+            command.addAll(List.of(words));
+            return command;
+        }
+
+        @Override
+        void refresh() throws DriverSourceException, InterruptedException {
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "reading the repositories' lists",
+                    dnf("makecache", "--refresh"));
+        }
+
+        @Override
+        List<Available> versions(String name) throws DriverSourceException, InterruptedException {
+            String lines = run(
+                    DriverSourceException.Kind.FAILED,
+                    "looking for the package " + name,
+                    dnf(
+                            "repoquery",
+                            "--showduplicates",
+                            "--queryformat",
+                            "%{name} %{epoch}:%{version}-%{release} %{arch}\n",
+                            name));
+            List<Available> found = new ArrayList<>();
+            for (String line : lines.split("\n", -1)) {
+                String[] words = line.strip().split(" ", -1);
+                if (words.length == 3 && words[0].equals(name)) {
+                    // They come with the oldest first.
+                    found.addFirst(new Available(name, words[1], words[2]));
+                }
+            }
+            return found;
+        }
+
+        @Override
+        void download(Available one, Path directory) throws DriverSourceException, InterruptedException {
+            String plain = one.full().substring(one.full().indexOf(':') + 1);
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "fetching the package " + one.name() + " " + one.full(),
+                    dnf(
+                            "download",
+                            "--destdir",
+                            directory.toString(),
+                            one.name() + "-" + plain + "." + one.architecture()));
+        }
+    }
+
+    /** zypper of SUSE. */
+    static final class Zypper extends Rpm {
+        Zypper(HostFiles files, CommandRunner commands, Duration stall) {
+            super(files, commands, stall);
+        }
+
+        @Override
+        void refresh() throws DriverSourceException, InterruptedException {
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "reading the repositories' lists",
+                    List.of("zypper", "--non-interactive", "--quiet", "refresh"));
+        }
+
+        @Override
+        List<Available> versions(String name) throws DriverSourceException, InterruptedException {
+            String table = run(
+                    DriverSourceException.Kind.FAILED,
+                    "looking for the package " + name,
+                    List.of(
+                            "zypper",
+                            "--non-interactive",
+                            "--quiet",
+                            "--ignore-unknown",
+                            "search",
+                            "--details",
+                            "--match-exact",
+                            "--type",
+                            "package",
+                            name));
+            List<Available> found = new ArrayList<>();
+            for (String line : table.split("\n", -1)) {
+                String[] cells = line.split("\\|", -1);
+                if (cells.length >= 5 && cells[1].strip().equals(name)) {
+                    found.add(new Available(name, cells[3].strip(), cells[4].strip()));
+                }
+            }
+            return found;
+        }
+
+        @Override
+        void download(Available one, Path directory) throws DriverSourceException, InterruptedException {
+            run(
+                    DriverSourceException.Kind.UNREACHABLE,
+                    "fetching the package " + one.name() + " " + one.full(),
+                    List.of(
+                            "zypper",
+                            "--non-interactive",
+                            "--quiet",
+                            "--pkg-cache-dir",
+                            directory.toString(),
+                            "download",
+                            one.name() + "=" + one.full()));
+        }
+    }
+}
