@@ -20,6 +20,9 @@ public interface HostProcesses {
      */
     List<ProcessIdentity> running(String program) throws IOException;
 
+    /** The id of the container that a process is in; empty for one of the host, and for one that has ended. */
+    String container(int pid);
+
     /**
      * Who has locked a file ({@code fcntl(2)} or {@code flock(2)}); empty when nobody has, or it is not there.
      *

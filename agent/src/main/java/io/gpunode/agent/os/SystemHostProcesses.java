@@ -84,6 +84,11 @@ public final class SystemHostProcesses implements HostProcesses {
     }
 
     @Override
+    public String container(int pid) {
+        return processes.container(pid).map(ContainerCgroup::containerId).orElse("");
+    }
+
+    @Override
     public OptionalInt lockOwner(Path hostPath) throws IOException {
         String file;
         try {
@@ -122,7 +127,11 @@ public final class SystemHostProcesses implements HostProcesses {
         List<String> whole = new ArrayList<>();
         // A key at the terminal that an operator starts it from must not reach it.
         SETSID.stream().filter(own::exists).findFirst().ifPresent(setsid -> whole.add(setsid.toString()));
-        whole.addAll(command);
+        whole.add(
+                namespace.apart()
+                        ? command.getFirst()
+                        : host.resolve(Path.of(command.getFirst())).toString());
+        whole.addAll(command.subList(1, command.size()));
         ProcessBuilder builder = new ProcessBuilder(namespace.enter(whole))
                 .directory(new File("/"))
                 .redirectInput(new File("/dev/null"))

@@ -13,7 +13,7 @@ import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** Processes that are not there. Programs do what a test has told; one that it has not told of cannot be started. Waits move the time; watches take real time. */
+/** Processes that are not there. Programs do what a test has told; one that it has not told of cannot be started. Short waits move the time; a watch for longer takes real time. */
 public final class FakeHostProcesses implements HostProcesses {
     /** What a program does when it is started. */
     @FunctionalInterface
@@ -31,11 +31,15 @@ public final class FakeHostProcesses implements HostProcesses {
         boolean untouchable;
         boolean ended;
         int status;
+        String container = "";
 
         Entry(ProcessIdentity identity) {
             this.identity = identity;
         }
     }
+
+    /** What polls for something wait for at most. */
+    private static final Duration SHORT = Duration.ofMillis(500);
 
     private final ManualTime time;
     private final Map<Integer, Entry> entries = new TreeMap<>();
@@ -90,6 +94,11 @@ public final class FakeHostProcesses implements HostProcesses {
         entries.get(pid).untouchable = true;
     }
 
+    /** It runs in a container. */
+    public synchronized void inContainer(int pid, String id) {
+        entries.get(pid).container = id;
+    }
+
     /** It has locked a file. */
     public synchronized void lock(Path hostPath, int pid) {
         locks.put(hostPath, pid);
@@ -133,6 +142,12 @@ public final class FakeHostProcesses implements HostProcesses {
                 .map(entry -> entry.identity)
                 .filter(identity -> identity.program().equals(program))
                 .toList();
+    }
+
+    @Override
+    public synchronized String container(int pid) {
+        Entry entry = entries.get(pid);
+        return entry == null || entry.ended ? "" : entry.container;
     }
 
     @Override
@@ -206,6 +221,12 @@ public final class FakeHostProcesses implements HostProcesses {
         @Override
         public boolean awaitEnd(Duration limit) {
             synchronized (FakeHostProcesses.this) {
+                if (limit.compareTo(SHORT) <= 0) {
+                    if (!entry.ended) {
+                        time.advance(limit);
+                    }
+                    return entry.ended;
+                }
                 long left = limit.toNanos();
                 while (!entry.ended && !woken && left > 0) {
                     long before = System.nanoTime();

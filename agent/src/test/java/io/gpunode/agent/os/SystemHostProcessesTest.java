@@ -136,14 +136,14 @@ class SystemHostProcessesTest extends HostProcessesContract {
     @Test
     void aStartedProgramHasASessionOfItsOwnAndWritesToItsFile() throws Exception {
         // When
-        StartedProgram program = processes()
+        StartedProgram program = new SystemHostProcesses(own, own, SystemTime.monotonic())
                 .start(
                         List.of(
                                 "/bin/sh",
                                 "-c",
                                 "echo told; echo failed >&2; cut -d' ' -f6 /proc/$$/stat; echo $$ $GREETING"),
                         Map.of("GREETING", "hello"),
-                        Path.of("/run/agent/x.out"));
+                        root.resolve("run/agent/x.out"));
 
         // Then
         assertThat(program.awaitExit(LONG)).hasValue(0);

@@ -1,0 +1,118 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig.Driver.Use;
+import io.gpunode.agent.os.ProcessIdentity;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * {@code nvidia-persistenced}. It always goes into the background; its first process ends with status 0 when its socket listens and the GPUs are open. The pid
+ * file is written long before that, stays when it fails, and is locked while it lives. Why it failed it tells the system log only.
+ */
+final class PersistencedRecipe implements DaemonRecipe {
+    private static final Path DIRECTORY = Path.of("/run/nvidia-persistenced");
+    private static final Path PID_FILE = DIRECTORY.resolve("nvidia-persistenced.pid");
+    private static final Path SOCKET = DIRECTORY.resolve("socket");
+    private static final Path USERS = Path.of("/etc/passwd");
+    private static final int USERS_LIMIT = 4 << 20;
+    /** What NVIDIA's packages and Debian's call the user that it is run as. */
+    private static final List<String> USER_NAMES = List.of("nvidia-persistenced", "nvpd");
+
+    private static final List<String> PLACES =
+            List.of("usr/bin/nvidia-persistenced", "usr/sbin/nvidia-persistenced", "bin/nvidia-persistenced");
+    private static final String LIBRARY = "libnvidia-cfg.so.1";
+
+    private final DaemonHost host;
+
+    PersistencedRecipe(DaemonHost host) {
+        this.host = host;
+    }
+
+    @Override
+    public DaemonKind kind() {
+        return DaemonKind.PERSISTENCED;
+    }
+
+    @Override
+    public Need need() {
+        return switch (host.settings().persistenced()) {
+            case OFF -> new Need(false, "driver.persistenced is off");
+            case ON -> new Need(true, "driver.persistenced is on");
+            case AUTO -> new Need(true, "it keeps the GPUs initialised");
+        };
+    }
+
+    @Override
+    public Optional<Path> program(Path userspaceRoot) {
+        return host.first(userspaceRoot, PLACES);
+    }
+
+    @Override
+    public Command command(StagedDriver driver, Path program) throws IOException {
+        List<String> arguments = new ArrayList<>(List.of(program.toString()));
+        arguments.add(host.settings().persistenceMode() ? "--persistence-mode" : "--no-persistence-mode");
+        user().ifPresent(name -> arguments.add("--user=" + name));
+        // Below a root of its own the loader does not look.
+        if (driver.userspaceRoot().getNameCount() > 0) {
+            host.libraries(driver.userspaceRoot(), LIBRARY)
+                    .ifPresent(directory -> arguments.add("--nvidia-cfg-path=" + directory));
+        }
+        return new Command(arguments, Map.of(), true);
+    }
+
+    private Optional<String> user() throws IOException {
+        String users = host.files().readText(USERS, USERS_LIMIT).orElse("");
+        return USER_NAMES.stream()
+                .filter(name -> users.startsWith(name + ":") || users.contains("\n" + name + ":"))
+                .findFirst();
+    }
+
+    @Override
+    public Optional<ProcessIdentity> find() throws IOException {
+        OptionalInt owner = host.processes().lockOwner(PID_FILE);
+        if (owner.isPresent()) {
+            Optional<ProcessIdentity> process = host.processes()
+                    .identify(owner.getAsInt())
+                    .filter(found -> found.program().equals(kind().program()));
+            if (process.isPresent()) {
+                return process;
+            }
+        }
+        return host.running(kind().program());
+    }
+
+    @Override
+    public boolean isReady(ProcessIdentity process) {
+        return host.files().exists(SOCKET);
+    }
+
+    @Override
+    public List<Path> leftovers() {
+        return List.of(SOCKET, PID_FILE);
+    }
+
+    @Override
+    public Optional<Path> log() {
+        return Optional.empty();
+    }
+
+    @Override
+    public DaemonFault explain(List<String> messages) {
+        for (String message : messages) {
+            if (message.contains("user") && (message.contains("Failed to find") || message.contains("unknown"))) {
+                return DaemonFault.CANNOT_START;
+            }
+        }
+        return DaemonFault.EXITED;
+    }
+
+    /** Whether it is left to the driver: one that has no such program does without. */
+    boolean optional() {
+        return host.settings().persistenced() == Use.AUTO;
+    }
+}
