@@ -66,7 +66,7 @@ final class ManPages {
         description(spec);
         arguments(spec.positionalParameters());
         options(spec.options());
-        commands(spec);
+        commands();
         exitStatus(spec);
         if (spec.parent() == null) {
             files();
@@ -161,7 +161,7 @@ final class ManPages {
         }
     }
 
-    private void commands(CommandSpec spec) {
+    private void commands() {
         boolean none = true;
         for (CommandLine sub : line.getSubcommands().values()) {
             CommandSpec command = sub.getCommandSpec();
@@ -230,7 +230,7 @@ final class ManPages {
         List<CommandSpec> siblings = new ArrayList<>();
         if (spec.parent().parent() != null) {
             for (CommandLine each : spec.parent().subcommands().values()) {
-                if (each.getCommandSpec() != spec) {
+                if (!each.getCommandSpec().name().equals(spec.name())) {
                     siblings.add(each.getCommandSpec());
                 }
             }
