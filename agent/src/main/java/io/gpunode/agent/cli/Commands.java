@@ -63,7 +63,11 @@ final class Commands {
                                 .addSubcommand("generate-config", new MigGenerateConfigCommand(shell))
                                 .addSubcommand("checkpoint", new MigCheckpointCommand(shell))
                                 .addSubcommand("restore", new MigRestoreCommand(shell)))
-                .addSubcommand("driver", new CommandLine(new DriverGroup()))
+                .addSubcommand(
+                        "driver",
+                        new CommandLine(new DriverGroup())
+                                .addSubcommand("status", new DriverStatusCommand(shell))
+                                .addSubcommand("holders", new DriverHoldersCommand(shell)))
                 .addSubcommand(
                         "node",
                         new CommandLine(new NodeGroup())

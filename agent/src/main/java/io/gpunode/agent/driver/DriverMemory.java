@@ -62,7 +62,10 @@ final class DriverMemory {
             Optional<String> body = file.read();
             return body.isEmpty() ? Content.NOTHING : content(JsonValue.parse(body.get()));
         } catch (IOException | JournalFile.UnreadableException | JsonException | IllegalArgumentException e) {
-            LOG.warn("which driver was there before is forgotten: its file is of no use", "cause", String.valueOf(e.getMessage()));
+            LOG.warn(
+                    "which driver was there before is forgotten: its file is of no use",
+                    "cause",
+                    String.valueOf(e.getMessage()));
             return Content.NOTHING;
         }
     }

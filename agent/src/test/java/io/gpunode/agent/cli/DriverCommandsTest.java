@@ -1,0 +1,181 @@
+package io.gpunode.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.driver.DriverHost;
+import io.gpunode.agent.driver.Holder;
+import io.gpunode.agent.driver.Holder.Through;
+import io.gpunode.agent.driver.HolderPlace;
+import io.gpunode.agent.driver.HolderTable;
+import io.gpunode.agent.driver.ModuleGraph;
+import io.gpunode.agent.json.JsonValue;
+import io.gpunode.agent.os.LoadedModule;
+import io.gpunode.agent.os.LoadedModule.Phase;
+import io.gpunode.agent.testing.Golden;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code driver status} and {@code driver holders} as they are typed, over a folder as the host's root. */
+@Timeout(60)
+class DriverCommandsTest {
+    @TempDir
+    private Path root = Path.of("");
+
+    private Terminal terminal() {
+        return new Terminal().environment("GPU_NODE_AGENT_HOST_ROOT", root.toString());
+    }
+
+    private static String machine(String text) {
+        return text.replace("aarch64", "x86_64");
+    }
+
+    @Test
+    void statusShowsWhatIsThereBesideWhatIsWanted() throws IOException {
+        // Given
+        new DriverHost(root);
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("driver", "status");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.err()).isEmpty();
+        Golden.check("driver/status.txt", machine(terminal.out()));
+    }
+
+    @Test
+    void statusIsAlsoForPrograms() throws IOException {
+        // Given
+        new DriverHost(root);
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("driver", "status", "--output", "json");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        Golden.check("driver/status.json", machine(terminal.out()));
+    }
+
+    @Test
+    void statusSaysWhatIsInTheWay() throws IOException {
+        // Given
+        DriverHost host = new DriverHost(root);
+        host.write("/proc/cmdline", "quiet");
+        host.modules("nouveau 2000000 3 - Live 0x0\n");
+        host.gpu("0000:18:00.0", "nouveau");
+        host.gpu("0000:3b:00.0", "nouveau");
+        host.remove("/proc/driver/nvidia/version");
+        host.write("/proc/devices", "Character devices:\n  1 mem\n");
+        host.remove("/lib/modules/6.1.0-18-amd64/build/Module.symvers");
+        host.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality");
+        Terminal terminal = terminal()
+                .environment("GPU_NODE_AGENT_DRIVER_MANAGE", "true")
+                .environment("GPU_NODE_AGENT_DRIVER_SOURCE", "package");
+
+        // When
+        ExitCode code = terminal.execute("driver", "status");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        Golden.check("driver/status-nouveau.txt", machine(terminal.out()));
+    }
+
+    @Test
+    void holdersOfANodeWithoutDriverAreNone() {
+        // Given
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("driver", "holders");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out()).startsWith("no module of the driver is loaded\nnobody holds it (");
+    }
+
+    @Test
+    void holdersAreToldWithWhereTheyBelongAndHowTheyLetGo() {
+        // When
+        String text = DriverHoldersCommand.text(modules(), table());
+
+        // Then
+        Golden.check("driver/holders.txt", text);
+    }
+
+    @Test
+    void holdersAreAlsoForPrograms() throws Exception {
+        // When
+        String text = DriverHoldersCommand.json(modules(), table());
+
+        // Then
+        Golden.check("driver/holders.json", text + "\n");
+        assertThat(JsonValue.parse(text)).isNotNull();
+    }
+
+    private static ModuleGraph modules() {
+        return ModuleGraph.of(List.of(
+                new LoadedModule("nvidia_uvm", 1, 1, List.of(), Phase.LIVE, "", "", ""),
+                new LoadedModule("vendor_rdma", 1, 0, List.of(), Phase.LIVE, "", "", ""),
+                new LoadedModule("nvidia", 1, 8, List.of("nvidia_uvm", "vendor_rdma"), Phase.LIVE, "", "", "")));
+    }
+
+    private static HolderTable table() {
+        HolderPlace pod = new HolderPlace(
+                "cri-containerd-4f.scope",
+                "team-a",
+                "train-0",
+                "main",
+                "8c1b64a6-8f56-4fd5-b35f-0b3c7a3a5f21",
+                "4f".repeat(32));
+        return new HolderTable(
+                List.of(
+                        new Holder(
+                                "nvidia_uvm",
+                                "/dev/nvidia-uvm",
+                                4711,
+                                81_230,
+                                "/usr/bin/python3.11",
+                                pod,
+                                Through.MAP,
+                                1,
+                                "S"),
+                        new Holder(
+                                "nvidia",
+                                "/dev/nvidia0",
+                                812,
+                                4_020,
+                                "/usr/bin/nvidia-persistenced",
+                                HolderPlace.ofUnit("nvidia-persistenced.service"),
+                                Through.FD,
+                                1,
+                                "S"),
+                        new Holder(
+                                "nvidia",
+                                "/dev/nvidiactl",
+                                4711,
+                                81_230,
+                                "/usr/bin/python3.11",
+                                pod,
+                                Through.FD,
+                                3,
+                                "S"),
+                        new Holder("nvidia", "", 0, 0, "", HolderPlace.UNKNOWN, Through.KERNEL, 2, "")),
+                List.of(new HolderTable.Suspect(
+                        5120,
+                        90_000,
+                        "python3",
+                        HolderPlace.UNKNOWN,
+                        "it is in uninterruptible sleep in nv_wait_for_gpu")),
+                List.of("2 processes may not be looked at: run as root with CAP_SYS_PTRACE"),
+                312,
+                10_231,
+                Duration.ofMillis(45));
+    }
+}
