@@ -109,7 +109,9 @@ public final class DriverPlanner {
                         module.name(), module.byName() ? Optional.empty() : file(module), module.parameters()));
             }
             besides(unload, steps);
-            if (target.attach() && (anew || !picture.attached())) {
+            // What the distribution has installed lies where everybody finds it.
+            boolean apart = driver.userspaceRoot().getNameCount() > 0;
+            if (target.attach() && (anew || (apart && !picture.attached()))) {
                 steps.add(new DriverStep.AttachRoot(driver));
                 if (!anew) {
                     differences.add("containers do not find the driver's nodes and files");

@@ -1,0 +1,243 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.Driver.DriverWhileInUse;
+import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.time.MonotonicClock;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Does what a {@link DriverCommand} says: makes the driver ready while the one that runs still works, plans, and carries the plan out. For the agent, and
+ * for commands where no agent does it. One thread.
+ */
+public final class DriverChanger {
+    private static final Path PCI = Path.of("/sys/bus/pci/devices");
+    /** Mellanox, by whose cards GPUDirect RDMA reaches other nodes. */
+    private static final String NETWORK_VENDOR = "0x15b3";
+
+    private static final int VENDOR_LIMIT = 16;
+
+    private final AgentConfig.Driver settings;
+    private final DriverOperations operations;
+    private final DriverObserver observer;
+    private final DriverSource source;
+    private final HostFiles files;
+    private final MonotonicClock clock;
+
+    /** It cannot be said what would be done; the message has the next step. */
+    public static final class ImpossibleException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        /** Whether it may be gone at another try without a change of the configuration. */
+        private final boolean passing;
+
+        ImpossibleException(String message, boolean passing) {
+            super(message);
+            this.passing = passing;
+        }
+
+        boolean passing() {
+            return passing;
+        }
+    }
+
+    DriverChanger(
+            AgentConfig.Driver settings,
+            DriverOperations operations,
+            DriverObserver observer,
+            DriverSource source,
+            HostFiles files,
+            MonotonicClock clock) {
+        this.settings = settings;
+        this.operations = operations;
+        this.observer = observer;
+        this.source = source;
+        this.files = files;
+        this.clock = clock;
+    }
+
+    /** What is seen of the node. */
+    DriverPicture picture() throws InterruptedException {
+        return operations.observe();
+    }
+
+    /** What is remembered of earlier changes. */
+    DriverMemory.Content remembered() {
+        return transaction(DriverListener.NONE).remembered();
+    }
+
+    /** Whether a change is under way or was interrupted. */
+    boolean isInterrupted() {
+        return transaction(DriverListener.NONE).isInterrupted();
+    }
+
+    /** Ends a change that was interrupted; empty when there is none. */
+    Optional<DriverOutcome> recover(DriverListener listener) throws InterruptedException {
+        return transaction(listener).recover();
+    }
+
+    /**
+     * Makes what a command leads to ready, and says what that is. Nothing of the running driver changes.
+     *
+     * @throws ImpossibleException when it cannot be had
+     */
+    DriverTarget target(DriverCommand command, DriverListener listener)
+            throws ImpossibleException, InterruptedException {
+        return switch (command) {
+            case UNLOAD -> DriverTarget.NONE;
+            case ROLLBACK -> previous();
+            case LOAD, UPGRADE -> wanted(listener);
+        };
+    }
+
+    private DriverTarget wanted(DriverListener listener) throws ImpossibleException, InterruptedException {
+        ObservedDriver observed = observer.observe();
+        DriverWish wish = new DriverWish(
+                settings,
+                observed.gpus().stream().map(ObservedDriver.BusGpu::device).toList());
+        try {
+            StagedDriver staged = source.stage(wish, KernelFacts.running(observed), listener);
+            return DriverTarget.of(staged, wish, peermem());
+        } catch (DriverSourceException e) {
+            throw new ImpossibleException(
+                    String.valueOf(e.getMessage()), e.kind().passing());
+        } catch (IllegalArgumentException e) {
+            throw new ImpossibleException(String.valueOf(e.getMessage()), false);
+        }
+    }
+
+    private DriverTarget previous() throws ImpossibleException, InterruptedException {
+        DriverTarget previous = remembered().previous();
+        if (previous.isNone()) {
+            throw new ImpossibleException(
+                    "no driver is known that ran before; name a version in driver.version, and: gpu-node-agent driver"
+                            + " upgrade",
+                    false);
+        }
+        StagedDriver driver = previous.driver().orElseThrow();
+        String kernel = operations.observe().kernel();
+        if (!driver.kernel().equals(kernel)) {
+            throw new ImpossibleException(
+                    "driver " + previous.text() + " ran with kernel " + driver.kernel() + ", and this is " + kernel
+                            + "; set driver.version to \"" + driver.version() + "\", and: gpu-node-agent driver upgrade",
+                    false);
+        }
+        for (StagedModule module : driver.modules()) {
+            if (!driver.key().isEmpty() && !files.exists(module.path())) {
+                throw new ImpossibleException(
+                        "the store does not have driver " + previous.text() + " any more (" + module.path()
+                                + " is missing); set driver.version to \"" + driver.version()
+                                + "\", and: gpu-node-agent driver upgrade",
+                        false);
+            }
+        }
+        return previous;
+    }
+
+    private boolean peermem() {
+        return switch (settings.modules().peermem()) {
+            case ON -> true;
+            case OFF -> false;
+            case AUTO -> {
+                try {
+                    for (String device : files.list(PCI)) {
+                        Path vendor = PCI.resolve(device).resolve("vendor");
+                        if (files.readText(vendor, VENDOR_LIMIT).orElse("").strip().equals(NETWORK_VENDOR)) {
+                            yield true;
+                        }
+                    }
+                } catch (IOException e) {
+                    // Without a bus that can be read there is no card that could be used.
+                }
+                yield false;
+            }
+        };
+    }
+
+    /** What would be done. Changes nothing of the running driver; what is missing of the wanted one is made ready. */
+    public DriverPlan plan(DriverCommand command, DriverListener listener)
+            throws ImpossibleException, InterruptedException {
+        DriverTarget target = target(command, listener);
+        DriverPicture picture = operations.observe();
+        return DriverPlanner.plan(picture, target.keeping(picture.daemons()));
+    }
+
+    /** Who would be in the way of a plan; nobody where it takes nothing away. */
+    public Optional<HolderTable> inTheWay(DriverPlan plan) throws InterruptedException {
+        if (!plan.disrupts()) {
+            return Optional.empty();
+        }
+        HolderTable holders = operations.holders(operations.observe().modules());
+        return holders.isEmpty() ? Optional.empty() : Optional.of(holders);
+    }
+
+    /** Does it. */
+    public DriverOutcome run(DriverCommand command, DriverListener listener) throws InterruptedException {
+        return run(command, settings.change().whileInUse() == DriverWhileInUse.DRAIN, listener);
+    }
+
+    /**
+     * Does it.
+     *
+     * @param drain whether GPU pods are evicted where they are in the way
+     */
+    DriverOutcome run(DriverCommand command, boolean drain, DriverListener listener) throws InterruptedException {
+        DriverTransaction transaction = transaction(listener);
+        if (command == DriverCommand.ROLLBACK && transaction.isInterrupted()) {
+            // The way back that failed comes first; there is no other.
+            return transaction.recover().orElseGet(() -> nothingDone("there is nothing to go back to"));
+        }
+        DriverTarget target;
+        try {
+            target = target(command, listener);
+        } catch (ImpossibleException e) {
+            return nothingDone(String.valueOf(e.getMessage()));
+        }
+        if (command == DriverCommand.LOAD) {
+            DriverPlan plan = DriverPlanner.plan(operations.observe(), target);
+            if (plan.disrupts() && !transaction.isInterrupted()) {
+                return nothingDone(String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
+            }
+        }
+        return transaction.change(target, drain);
+    }
+
+    /** Brings the node to a driver that is ready. */
+    DriverOutcome bring(DriverTarget target, DriverListener listener) throws InterruptedException {
+        return transaction(listener)
+                .change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN);
+    }
+
+    private static DriverOutcome nothingDone(String message) {
+        return DriverOutcome.Untouched.of(DriverOutcome.Why.OTHER, message);
+    }
+
+    private DriverTransaction transaction(DriverListener listener) {
+        return new DriverTransaction(
+                files, DriverTransaction.STATE_DIRECTORY, operations, new Steps(listener), clock);
+    }
+
+    /** What the transaction tells, for a listener. */
+    private record Steps(DriverListener listener) implements DriverTransaction.Listener {
+        @Override
+        public void beginning(DriverStep step, boolean back) {
+            listener.beginning(step, back);
+        }
+
+        @Override
+        public void ended(DriverStep step, java.time.Duration took) {
+            listener.ended(step, took);
+        }
+    }
+
+    /** Lines of a holder table for people who see no other. */
+    static List<String> lines(HolderTable table) {
+        return table.holders().stream()
+                .map(holder -> holder.module() + "  " + holder.device() + "  pid " + holder.pid() + "  "
+                        + holder.executable() + "  " + holder.place().text())
+                .toList();
+    }
+}

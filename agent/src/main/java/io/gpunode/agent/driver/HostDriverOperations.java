@@ -1,0 +1,365 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.log.Log;
+import io.gpunode.agent.os.KernelModules;
+import io.gpunode.agent.os.KernelValues;
+import io.gpunode.agent.os.LoadedModule;
+import io.gpunode.agent.os.ModuleFault;
+import io.gpunode.agent.os.ModuleOutcome;
+import io.gpunode.agent.os.ModuleToLoad;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** {@link DriverOperations} on this machine. Each operation has a bound of the configuration. */
+final class HostDriverOperations implements DriverOperations {
+    private static final Log LOG = Log.of(HostDriverOperations.class);
+    /** Documentation/driver-api/firmware/fw_search_path.rst. */
+    private static final Path FIRMWARE_PATH = Path.of("/sys/module/firmware_class/parameters/path");
+
+    private static final Path CONSOLES = Path.of("/sys/class/vtconsole");
+    private static final String OWN_PREFIX = "NVreg_";
+    private static final int MOST_EVIDENCE = 20;
+
+    private final Parts parts;
+    private final AgentConfig.Driver settings;
+    private final DriverDoor door;
+    private final @Nullable PodDrain pods;
+
+    /** What it is composed of. */
+    record Parts(
+            DriverObserver observer,
+            HolderScan scan,
+            KernelModules modules,
+            KernelValues values,
+            Daemons daemons,
+            DriverRoot root,
+            ValidatorFiles validator,
+            DriverStore store) {}
+
+    /** @param pods how the node is freed of pods; null where that is not possible */
+    HostDriverOperations(Parts parts, AgentConfig.Driver settings, DriverDoor door, @Nullable PodDrain pods) {
+        this.parts = parts;
+        this.settings = settings;
+        this.door = door;
+        this.pods = pods;
+    }
+
+    @Override
+    public DriverPicture observe() throws InterruptedException {
+        ObservedDriver observed = parts.observer.observe();
+        Set<DaemonKind> running = EnumSet.noneOf(DaemonKind.class);
+        Set<DaemonKind> down = EnumSet.noneOf(DaemonKind.class);
+        for (DaemonStatus status : parts.daemons.observe()) {
+            if (status.runs()) {
+                running.add(status.kind());
+            } else if (status.needed() && status.state() == DaemonStatus.State.STOPPED && observed.loaded()) {
+                down.add(status.kind());
+            }
+        }
+        return new DriverPicture(
+                observed.kernel(),
+                observed.bootId(),
+                observed.modules(),
+                observed.running(),
+                parameters(observed),
+                running,
+                down,
+                parts.root.observe().state() == RootStatus.State.ATTACHED,
+                firmwarePath(),
+                new DriverPicture.Blockers(observed.nouveau().inTheWay()));
+    }
+
+    private Map<String, Map<String, String>> parameters(ObservedDriver observed) {
+        Map<String, Map<String, String>> all = new HashMap<>();
+        for (LoadedModule module : observed.modules().modules()) {
+            Map<String, String> inForce = new LinkedHashMap<>();
+            try {
+                inForce.putAll(parts.modules.parameters(module.name()));
+            } catch (IOException e) {
+                LOG.debug("the parameters of a module cannot be read", "module", module.name(), "error", e);
+            }
+            if (module.name().equals(ModuleGraph.CORE)) {
+                // The driver shows them without their prefix, and under names that it has changed since: only equal ones count.
+                observed.parameters().forEach((name, value) -> inForce.putIfAbsent(OWN_PREFIX + name, value));
+            }
+            all.put(module.name(), inForce);
+        }
+        return all;
+    }
+
+    private String firmwarePath() {
+        try {
+            return parts.values.read(FIRMWARE_PATH);
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    @Override
+    public HolderTable holders(ModuleGraph modules) throws InterruptedException {
+        HolderTable table = parts.scan
+                .scan(modules)
+                .without(Math.toIntExact(ProcessHandle.current().pid()));
+        Set<Integer> own = new HashSet<>();
+        for (DaemonStatus daemon : parts.daemons.observe()) {
+            daemon.process().ifPresent(process -> own.add(process.pid()));
+        }
+        for (int pid : own) {
+            table = table.without(pid);
+        }
+        return table;
+    }
+
+    @Override
+    public void keep(DriverTarget next, DriverTarget former) throws DriverStepException {
+        try {
+            parts.store.pin(new DriverStore.Pins(key(next), key(former)));
+        } catch (IOException e) {
+            throw new DriverStepException("the store of drivers cannot be written: " + e.getMessage(), e);
+        }
+    }
+
+    private static String key(DriverTarget target) {
+        return target.driver().map(StagedDriver::key).orElse("");
+    }
+
+    @Override
+    public boolean canDrain() {
+        return pods != null;
+    }
+
+    @Override
+    public void drain() throws DriverStepException, InterruptedException {
+        if (pods != null) {
+            pods.drain();
+        }
+    }
+
+    @Override
+    public void undrain() throws InterruptedException {
+        if (pods != null) {
+            pods.undrain();
+        }
+    }
+
+    @Override
+    public List<String> perform(DriverStep step) throws DriverStepException, InterruptedException {
+        return switch (step) {
+            case DriverStep.Withdraw _ -> withdraw();
+            case DriverStep.StopDaemon(DaemonKind kind) ->
+                done(parts.daemons.stop(kind, settings.limits().stop()), true);
+            case DriverStep.DetachRoot _ -> done(parts.root.detach());
+            case DriverStep.UnloadModule(String name) -> unload(name);
+            case DriverStep.ReleaseNouveau _ -> releaseNouveau();
+            case DriverStep.SetFirmwarePath(String path) -> firmwarePath(path);
+            case DriverStep.LoadDependency(String name, boolean required) -> dependency(name, required);
+            case DriverStep.LoadModule load -> load(load);
+            case DriverStep.AttachRoot(StagedDriver driver) -> attach(driver);
+            case DriverStep.StartDaemon(DaemonKind kind, StagedDriver driver) ->
+                done(parts.daemons.start(kind, driver, settings.limits().daemon()), isRequired(kind));
+            case DriverStep.Announce(DriverTarget target) -> announce(target);
+        };
+    }
+
+    /** Without it GPUs cannot be used; the others only make something better. */
+    private static boolean isRequired(DaemonKind kind) {
+        return switch (kind) {
+            case FABRIC_MANAGER, SUBNET_MANAGER -> true;
+            case PERSISTENCED, IMEX -> false;
+        };
+    }
+
+    private List<String> withdraw() throws DriverStepException, InterruptedException {
+        if (settings.root().validatorFiles()) {
+            try {
+                parts.validator.withdraw();
+            } catch (IOException e) {
+                throw new DriverStepException("the validator's files cannot be removed: " + e.getMessage(), e);
+            }
+        }
+        door.letGo();
+        return List.of();
+    }
+
+    private List<String> announce(DriverTarget target) throws DriverStepException, InterruptedException {
+        if (settings.root().validatorFiles() && target.driver().isPresent()) {
+            StagedDriver driver = target.driver().get();
+            Path root = driver.userspaceRoot().getNameCount() > 0 && target.attach()
+                    ? DriverRoot.POINT
+                    : driver.userspaceRoot();
+            Set<String> loaded = new HashSet<>();
+            parts.observer.observe().modules().modules().forEach(module -> loaded.add(module.name()));
+            try {
+                parts.validator.ready(root, Path.of("/"), loaded);
+            } catch (IOException e) {
+                throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
+            }
+        }
+        door.takeUp();
+        return List.of();
+    }
+
+    private List<String> attach(StagedDriver driver) throws DriverStepException, InterruptedException {
+        if (settings.root().validatorFiles()) {
+            try {
+                parts.validator.starting();
+            } catch (IOException e) {
+                throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
+            }
+        }
+        return done(parts.root.attach(driver));
+    }
+
+    private List<String> unload(String name) throws DriverStepException, InterruptedException {
+        ModuleOutcome outcome = parts.modules.unload(name, settings.limits().unload());
+        if (outcome instanceof ModuleOutcome.Refused refused
+                && refused.fault() == ModuleFault.IN_USE) {
+            HolderTable table = holders(parts.observer.observe().modules());
+            List<String> evidence = new ArrayList<>();
+            table.holders().stream()
+                    .limit(MOST_EVIDENCE)
+                    .forEach(holder -> evidence.add(holder.module() + " " + holder.device() + " pid " + holder.pid()
+                            + " " + holder.executable() + " " + holder.place().text()));
+            table.suspects().stream()
+                    .limit(MOST_EVIDENCE)
+                    .forEach(suspect -> evidence.add(
+                            "maybe pid " + suspect.pid() + " " + suspect.executable() + ": " + suspect.why()));
+            throw new DriverStepException(
+                    refused.fault().sentence()
+                            + (evidence.isEmpty() ? "" : ": " + String.join("; ", evidence.subList(0, 1)))
+                            + "; see who: gpu-node-agent driver holders",
+                    true,
+                    evidence);
+        }
+        return done(outcome);
+    }
+
+    private List<String> releaseNouveau() throws DriverStepException, InterruptedException {
+        Nouveau nouveau = parts.observer.observe().nouveau();
+        for (String console : nouveau.consoles()) {
+            try {
+                parts.values.write(CONSOLES.resolve(console).resolve("bind"), "0");
+            } catch (IOException e) {
+                throw new DriverStepException("the console " + console + " cannot be taken from nouveau: " + e, e);
+            }
+        }
+        for (LoadedModule module : nouveau.modules()) {
+            ModuleOutcome outcome =
+                    parts.modules.unload(module.name(), settings.limits().unload());
+            if (!outcome.ok()) {
+                throw new DriverStepException(
+                        text(outcome)
+                                + "; end what uses it (a display server), or keep nouveau out of the next boot: echo"
+                                + " blacklist nouveau > /etc/modprobe.d/nouveau.conf, rebuild the initramfs, reboot",
+                        true,
+                        evidence(outcome));
+            }
+        }
+        return List.of();
+    }
+
+    private List<String> firmwarePath(String path) throws DriverStepException {
+        try {
+            parts.values.write(FIRMWARE_PATH, path);
+            return List.of();
+        } catch (IOException e) {
+            throw new DriverStepException(FIRMWARE_PATH + " cannot be written: " + e.getMessage(), e);
+        }
+    }
+
+    private List<String> dependency(String name, boolean required) throws DriverStepException, InterruptedException {
+        ModuleOutcome outcome =
+                parts.modules.load(ModuleToLoad.named(name), settings.limits().load());
+        if (outcome.ok() || !required) {
+            return outcome.ok() ? List.of() : List.of(name + " is not loaded: " + text(outcome));
+        }
+        return done(outcome);
+    }
+
+    private List<String> load(DriverStep.LoadModule load) throws DriverStepException, InterruptedException {
+        return done(parts.modules.load(
+                new ModuleToLoad(load.name(), load.file().map(StagedModule::path), load.parameters()),
+                settings.limits().load()));
+    }
+
+    // ---- what the parts answer
+
+    private static List<String> done(ModuleOutcome outcome) throws DriverStepException {
+        if (outcome.ok()) {
+            return List.of();
+        }
+        throw new DriverStepException(text(outcome), false, evidence(outcome));
+    }
+
+    private static String text(ModuleOutcome outcome) {
+        return switch (outcome) {
+            case ModuleOutcome.Done _, ModuleOutcome.AlreadyThere _, ModuleOutcome.AlreadyGone _ -> "";
+            case ModuleOutcome.Refused refused ->
+                refused.fault().sentence()
+                        + (refused.said().isEmpty() ? "" : " (" + refused.said() + ")")
+                        + ". Next: " + refused.fault().remedy();
+            case ModuleOutcome.TimedOut late -> "it did not end within " + late.limit().toSeconds() + " s: " + late.state();
+        };
+    }
+
+    private static List<String> evidence(ModuleOutcome outcome) {
+        return switch (outcome) {
+            case ModuleOutcome.Refused refused -> refused.kernelLog();
+            case ModuleOutcome.TimedOut late -> late.kernelLog();
+            default -> List.of();
+        };
+    }
+
+    private static List<String> done(DaemonOutcome outcome, boolean required) throws DriverStepException {
+        return switch (outcome) {
+            case DaemonOutcome.Ready _, DaemonOutcome.NotNeeded _ -> List.of();
+            case DaemonOutcome.Gone gone ->
+                gone.killed() ? List.of("a daemon ended only when it was killed") : List.of();
+            case DaemonOutcome.Failed failed -> {
+                if (required) {
+                    throw new DriverStepException(
+                            failed.line() + ". Next: " + failed.fault().remedy(), false, failed.evidence());
+                }
+                yield List.of(failed.line());
+            }
+        };
+    }
+
+    private static List<String> done(RootOutcome outcome) throws DriverStepException {
+        return switch (outcome) {
+            case RootOutcome.Attached attached -> attached.notes();
+            case RootOutcome.Detached detached ->
+                detached.users().isEmpty()
+                        ? List.of()
+                        : List.of("files of the driver before are still used by " + String.join(", ", detached.users()));
+            case RootOutcome.Refused refused ->
+                throw new DriverStepException(
+                        refused.line() + ". Next: " + refused.fault().remedy(), false, List.of());
+        };
+    }
+
+    /** What is there, for those who compare it with what is wanted. */
+    ObservedDriver observed() {
+        return parts.observer.observe();
+    }
+
+    /** Of that driver, what it lies in the store as; empty when it does not. */
+    Optional<StagedDriver> stored(String key) {
+        try {
+            return parts.store.find(key);
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.kubernetes.DrainOrder;
+import io.gpunode.agent.kubernetes.DrainProgress;
+import io.gpunode.agent.kubernetes.NodeSession;
+import io.gpunode.agent.kubernetes.OtherNodeException;
+import io.gpunode.agent.log.Log;
+import java.io.IOException;
+import java.util.List;
+
+/** Frees the node of pods that hold GPUs through the API server, for one change of the driver. One thread. */
+final class PodDrain {
+    private static final Log LOG = Log.of(PodDrain.class);
+    private static final String BY = "gpu-node-agent driver";
+
+    private final Opener opener;
+    private final AgentConfig.Driver.Change settings;
+
+    /** A way to the API server, anew for each use. */
+    @FunctionalInterface
+    interface Opener {
+        NodeSession open() throws IOException, OtherNodeException;
+    }
+
+    PodDrain(Opener opener, AgentConfig.Driver.Change settings) {
+        this.opener = opener;
+        this.settings = settings;
+    }
+
+    /** @throws DriverStepException when pods stay, or the server cannot be asked; pods may come to the node again then */
+    void drain() throws DriverStepException, InterruptedException {
+        DrainProgress end;
+        try (NodeSession session = opener.open()) {
+            end = session.drain(new DrainOrder(
+                    BY, "the driver is exchanged", settings.drainLimit(), false, settings.deleteEmptyDirData()));
+        } catch (IOException | OtherNodeException e) {
+            throw new DriverStepException(
+                    "the driver is in use, and pods cannot be evicted: " + e.getMessage()
+                            + ". See who uses it: gpu-node-agent driver holders",
+                    e);
+        }
+        if (end.outcome() != DrainProgress.Outcome.DRAINED) {
+            undrain();
+            throw new DriverStepException(
+                    "pods stay on the node: " + end.text() + ". See them: gpu-node-agent node status", true, List.of());
+        }
+    }
+
+    /** Never fails: a node that stays cordoned is told, with what to do. */
+    void undrain() throws InterruptedException {
+        try (NodeSession session = opener.open()) {
+            DrainProgress end = session.uncordon(false);
+            if (end.outcome() == DrainProgress.Outcome.FAILED) {
+                LOG.warn("the node stays cordoned; lift it with: gpu-node-agent node uncordon", "reason", end.text());
+            }
+        } catch (IOException | OtherNodeException e) {
+            LOG.warn("the node stays cordoned; lift it with: gpu-node-agent node uncordon", "error", e);
+        }
+    }
+}
