@@ -88,6 +88,7 @@ public final class AdminServer implements Service {
     private final AdminState state;
     private final Meters meters;
     private final InstantSource wall;
+    private final LocalCommands commands;
     private final Map<String, Page> pages = new TreeMap<>();
     private volatile @Nullable Listening listening;
 
@@ -105,13 +106,26 @@ public final class AdminServer implements Service {
             Optional<WebConfigKeeper> web,
             List<ThreadPoolExecutor> workers) {}
 
+    /** Without commands. */
+    AdminServer(AgentConfig.Http http, AdminState state, Page metrics, Meters meters, InstantSource wall) {
+        this(http, state, metrics, LocalCommands.NONE, meters, wall);
+    }
+
     /**
      * @param http where, and within which limits
      * @param state what its own pages look at
      * @param metrics answers {@code /metrics}
+     * @param commands what the local socket, and no other, does; with any of them it is always there
      */
-    public AdminServer(AgentConfig.Http http, AdminState state, Page metrics, Meters meters, InstantSource wall) {
+    public AdminServer(
+            AgentConfig.Http http,
+            AdminState state,
+            Page metrics,
+            LocalCommands commands,
+            Meters meters,
+            InstantSource wall) {
         this.http = http;
+        this.commands = commands;
         this.state = state;
         this.meters = meters;
         this.wall = wall;
@@ -157,7 +171,7 @@ public final class AdminServer implements Service {
         Optional<LocalSocket> local = Optional.empty();
         try {
             Routes routes = new Routes(pages);
-            Pipeline handlers = new Pipeline(routes, connections, gate, handshakes);
+            Pipeline handlers = new Pipeline(routes, LocalCommands.NONE, connections, gate, handshakes);
             if (http.systemdSocket()) {
                 for (SystemdSockets.Passed passed : SystemdSockets.ofProcess()) {
                     channels.add(adopt(bootstrap(loops, handlers), passed));
@@ -170,10 +184,12 @@ public final class AdminServer implements Service {
                     channels.add(bind(bootstrap(loops, handlers), ListenAddress.parse(each)));
                 }
             }
-            if (http.asksLocally()) {
+            if (http.asksLocally()
+                    || (commands != LocalCommands.NONE && !http.localSocket().isEmpty())) {
                 Gate open = new Gate(() -> WebConfig.NONE, loops.loop(), state.clock(), slow);
                 local = local(
-                        bootstrap(loops, new Pipeline(routes, connections, open, handshakes)), http.localSocket());
+                        bootstrap(loops, new Pipeline(routes, commands, connections, open, handshakes)),
+                        http.localSocket());
             }
         } catch (IOException | RuntimeException e) {
             loops.close();
@@ -466,12 +482,14 @@ public final class AdminServer implements Service {
                 .setUseRfc9112TransferEncoding(true);
 
         private final Routes routes;
+        private final LocalCommands commands;
         private final Connections connections;
         private final Gate gate;
         private final Executor handshakes;
 
-        Pipeline(Routes routes, Connections connections, Gate gate, Executor handshakes) {
+        Pipeline(Routes routes, LocalCommands commands, Connections connections, Gate gate, Executor handshakes) {
             this.routes = routes;
+            this.commands = commands;
             this.connections = connections;
             this.gate = gate;
             this.handshakes = handshakes;
@@ -480,7 +498,7 @@ public final class AdminServer implements Service {
         @Override
         protected void initChannel(Channel channel) {
             WebConfig web = gate.config();
-            HttpConnection connection = new HttpConnection(routes, connections, gate, web);
+            HttpConnection connection = new HttpConnection(routes, commands, connections, gate, web);
             if (web.tls().isPresent()) {
                 channel.pipeline().addLast(new TlsDoor(web.tls().get(), handshakes));
             }

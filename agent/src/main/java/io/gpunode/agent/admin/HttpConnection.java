@@ -9,11 +9,14 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpObject;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
@@ -22,6 +25,7 @@ import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.util.ReferenceCountUtil;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -36,7 +40,11 @@ final class HttpConnection extends ChannelDuplexHandler {
 
     private static final String METRICS = "/metrics";
 
+    /** The longest of what commands do is a build. */
+    private static final Duration COMMAND_LIMIT = Duration.ofHours(13);
+
     private final Routes routes;
+    private final LocalCommands commands;
     private final Connections connections;
     private final Gate gate;
     private final WebConfig opened;
@@ -63,8 +71,9 @@ final class HttpConnection extends ChannelDuplexHandler {
     private long discarding = -1;
 
     /** @param web the configuration when it was opened: what it was asked for there holds for it */
-    HttpConnection(Routes routes, Connections connections, Gate gate, WebConfig web) {
+    HttpConnection(Routes routes, LocalCommands commands, Connections connections, Gate gate, WebConfig web) {
         this.routes = routes;
+        this.commands = commands;
         this.connections = connections;
         this.gate = gate;
         this.opened = web;
@@ -302,11 +311,22 @@ final class HttpConnection extends ChannelDuplexHandler {
         connections.served(this);
         // What encrypts a connection was agreed on when it was opened; a change of that reaches it by its end.
         boolean last = !HttpUtil.isKeepAlive(whole) || !gate.config().tls().equals(opened.tls());
+        String path = Routes.path(whole.uri());
+        if (commands.has(path)) {
+            if (whole.method().equals(HttpMethod.POST)) {
+                command(channel, path);
+            } else {
+                FullHttpResponse refusal = text(HttpResponseStatus.METHOD_NOT_ALLOWED, "only POST is allowed here");
+                refusal.headers().set(HttpHeaderNames.ALLOW, "POST");
+                send(channel, refusal, last);
+            }
+            return;
+        }
         if (routes.has(whole.uri()) && !isRead(whole.method())) {
             send(channel, refusalOfMethod(), last);
             return;
         }
-        boolean scrape = Routes.path(whole.uri()).equals(METRICS);
+        boolean scrape = path.equals(METRICS);
         if (scrape && !connections.admitScrape()) {
             FullHttpResponse refusal = text(
                     HttpResponseStatus.SERVICE_UNAVAILABLE,
@@ -332,6 +352,45 @@ final class HttpConnection extends ChannelDuplexHandler {
                 }
                 ended();
             }
+        }
+    }
+
+    /** Has something done, and passes on what is said of it; nothing more is read of this connection. */
+    private void command(ChannelHandlerContext channel, String path) {
+        answering = true;
+        requestBegun = false;
+        deadline = connections.clock().now().plus(COMMAND_LIMIT);
+        HttpResponse head = new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+        head.headers()
+                .set(HttpHeaderNames.CONTENT_TYPE, AdminServer.PLAIN_TEXT)
+                .set(HttpHeaderNames.CACHE_CONTROL, "no-store")
+                .set(HttpHeaderNames.CONNECTION, "close");
+        channel.writeAndFlush(head);
+        commands.run(path, new Lines(channel));
+    }
+
+    /** The lines of a command's answer. */
+    private record Lines(ChannelHandlerContext channel) implements LocalCommands.Answer {
+        @Override
+        public void line(String text) {
+            channel.executor().execute(() -> {
+                if (channel.channel().isWritable()) {
+                    channel.writeAndFlush(content(text));
+                }
+            });
+        }
+
+        @Override
+        public void end(String text) {
+            channel.executor().execute(() -> {
+                channel.write(content(text));
+                channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT).addListener(ChannelFutureListener.CLOSE);
+            });
+        }
+
+        private static DefaultHttpContent content(String text) {
+            return new DefaultHttpContent(
+                    Unpooled.copiedBuffer(text.replace('\n', ' ') + "\n", StandardCharsets.UTF_8));
         }
     }
 

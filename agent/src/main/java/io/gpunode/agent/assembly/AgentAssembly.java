@@ -2,6 +2,7 @@ package io.gpunode.agent.assembly;
 
 import io.gpunode.agent.admin.AdminServer;
 import io.gpunode.agent.admin.AdminState;
+import io.gpunode.agent.admin.LocalCommands;
 import io.gpunode.agent.admin.ReadinessCheck;
 import io.gpunode.agent.attribution.Attribution;
 import io.gpunode.agent.attribution.PodLabelFilter;
@@ -235,6 +236,7 @@ public final class AgentAssembly {
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
                 new MetricsPage(exposition),
+                LocalCommands.NONE,
                 meters,
                 wall);
         List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));

@@ -122,7 +122,8 @@ public final class DriverChanger {
         if (!driver.kernel().equals(kernel)) {
             throw new ImpossibleException(
                     "driver " + previous.text() + " ran with kernel " + driver.kernel() + ", and this is " + kernel
-                            + "; set driver.version to \"" + driver.version() + "\", and: gpu-node-agent driver upgrade",
+                            + "; set driver.version to \"" + driver.version()
+                            + "\", and: gpu-node-agent driver upgrade",
                     false);
         }
         for (StagedModule module : driver.modules()) {
@@ -145,7 +146,10 @@ public final class DriverChanger {
                 try {
                     for (String device : files.list(PCI)) {
                         Path vendor = PCI.resolve(device).resolve("vendor");
-                        if (files.readText(vendor, VENDOR_LIMIT).orElse("").strip().equals(NETWORK_VENDOR)) {
+                        if (files.readText(vendor, VENDOR_LIMIT)
+                                .orElse("")
+                                .strip()
+                                .equals(NETWORK_VENDOR)) {
                             yield true;
                         }
                     }
@@ -199,7 +203,8 @@ public final class DriverChanger {
         if (command == DriverCommand.LOAD) {
             DriverPlan plan = DriverPlanner.plan(operations.observe(), target);
             if (plan.disrupts() && !transaction.isInterrupted()) {
-                return nothingDone(String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
+                return nothingDone(
+                        String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
             }
         }
         return transaction.change(target, drain);
@@ -207,8 +212,7 @@ public final class DriverChanger {
 
     /** Brings the node to a driver that is ready. */
     DriverOutcome bring(DriverTarget target, DriverListener listener) throws InterruptedException {
-        return transaction(listener)
-                .change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN);
+        return transaction(listener).change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN);
     }
 
     private static DriverOutcome nothingDone(String message) {
@@ -216,8 +220,7 @@ public final class DriverChanger {
     }
 
     private DriverTransaction transaction(DriverListener listener) {
-        return new DriverTransaction(
-                files, DriverTransaction.STATE_DIRECTORY, operations, new Steps(listener), clock);
+        return new DriverTransaction(files, DriverTransaction.STATE_DIRECTORY, operations, new Steps(listener), clock);
     }
 
     /** What the transaction tells, for a listener. */

@@ -222,9 +222,15 @@ public final class DriverManager implements Service {
         if (changer.isInterrupted()) {
             Optional<DriverOutcome> ended = changer.recover(new Watch(DriverListener.NONE));
             if (ended.isPresent()) {
-                LOG.info("a change of the driver that was interrupted has ended", "how", ended.get().message());
+                LOG.info(
+                        "a change of the driver that was interrupted has ended",
+                        "how",
+                        ended.get().message());
                 if (changer.isInterrupted()) {
-                    show(DriverManagerStatus.State.FAILED, List.of(), ended.get().message());
+                    show(
+                            DriverManagerStatus.State.FAILED,
+                            List.of(),
+                            ended.get().message());
                     return afterFailure.next();
                 }
             }
@@ -288,9 +294,7 @@ public final class DriverManager implements Service {
             found = changer.target(DriverCommand.LOAD, new Watch(DriverListener.NONE));
         } catch (DriverChanger.ImpossibleException e) {
             show(
-                    changer.picture().loaded()
-                            ? DriverManagerStatus.State.DIFFERS
-                            : DriverManagerStatus.State.FAILED,
+                    changer.picture().loaded() ? DriverManagerStatus.State.DIFFERS : DriverManagerStatus.State.FAILED,
                     List.of(),
                     String.valueOf(e.getMessage()));
             return Optional.empty();

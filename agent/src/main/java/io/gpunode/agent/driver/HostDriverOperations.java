@@ -90,7 +90,8 @@ final class HostDriverOperations implements DriverOperations {
                 LOG.debug("the parameters of a module cannot be read", "module", module.name(), "error", e);
             }
             if (module.name().equals(ModuleGraph.CORE)) {
-                // The driver shows them without their prefix, and under names that it has changed since: only equal ones count.
+                // The driver shows them without their prefix, and under names that it has changed since: only equal
+                // ones count.
                 observed.parameters().forEach((name, value) -> inForce.putIfAbsent(OWN_PREFIX + name, value));
             }
             all.put(module.name(), inForce);
@@ -223,8 +224,7 @@ final class HostDriverOperations implements DriverOperations {
 
     private List<String> unload(String name) throws DriverStepException, InterruptedException {
         ModuleOutcome outcome = parts.modules.unload(name, settings.limits().unload());
-        if (outcome instanceof ModuleOutcome.Refused refused
-                && refused.fault() == ModuleFault.IN_USE) {
+        if (outcome instanceof ModuleOutcome.Refused refused && refused.fault() == ModuleFault.IN_USE) {
             HolderTable table = holders(parts.observer.observe().modules());
             List<String> evidence = new ArrayList<>();
             table.holders().stream()
@@ -309,7 +309,8 @@ final class HostDriverOperations implements DriverOperations {
                 refused.fault().sentence()
                         + (refused.said().isEmpty() ? "" : " (" + refused.said() + ")")
                         + ". Next: " + refused.fault().remedy();
-            case ModuleOutcome.TimedOut late -> "it did not end within " + late.limit().toSeconds() + " s: " + late.state();
+            case ModuleOutcome.TimedOut late ->
+                "it did not end within " + late.limit().toSeconds() + " s: " + late.state();
         };
     }
 
@@ -342,7 +343,8 @@ final class HostDriverOperations implements DriverOperations {
             case RootOutcome.Detached detached ->
                 detached.users().isEmpty()
                         ? List.of()
-                        : List.of("files of the driver before are still used by " + String.join(", ", detached.users()));
+                        : List.of(
+                                "files of the driver before are still used by " + String.join(", ", detached.users()));
             case RootOutcome.Refused refused ->
                 throw new DriverStepException(
                         refused.line() + ". Next: " + refused.fault().remedy(), false, List.of());

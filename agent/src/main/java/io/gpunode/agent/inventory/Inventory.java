@@ -296,6 +296,18 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         }
     }
 
+    /**
+     * Keeps NVML closed from the start, until {@link #resume()}: for who makes the driver ready first. Returns at once.
+     *
+     * @param reason in words, shown in the picture
+     */
+    public void beginSuspended(String reason) {
+        synchronized (mailbox) {
+            suspension = new Suspension(reason, Duration.ZERO);
+        }
+        cycle.wake();
+    }
+
     /** Ends {@link #suspend}: NVML is opened again, at once and then at the retry interval. */
     public void resume() {
         synchronized (mailbox) {

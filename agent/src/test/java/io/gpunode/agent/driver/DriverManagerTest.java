@@ -1,0 +1,355 @@
+package io.gpunode.agent.driver;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.config.AgentConfig.Driver;
+import io.gpunode.agent.kubernetes.NodeEvent;
+import io.gpunode.agent.lifecycle.Heartbeats;
+import io.gpunode.agent.meters.Meters;
+import io.gpunode.agent.os.BootSecurity;
+import io.gpunode.agent.os.KernelHeaders;
+import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.Configs;
+import io.gpunode.agent.testing.InMemory;
+import io.gpunode.agent.time.ManualTime;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(20)
+class DriverManagerTest {
+    private final Path directory;
+    private final ManualTime time = new ManualTime();
+    private final FakeDriverNode node = new FakeDriverNode();
+    private final List<NodeEvent> events = new ArrayList<>();
+    private final List<String> told = new ArrayList<>();
+    /** What the source has. */
+    private String version = "1.0.1";
+
+    private Optional<DriverSourceException> refusal = Optional.empty();
+    private int staged;
+    private final Driver settings = settings(false, Map.of());
+    private final DriverManager manager;
+
+    DriverManagerTest(@TempDir(factory = InMemory.class) Path directory) {
+        this.directory = directory;
+        this.manager = manager();
+    }
+
+    private static Driver settings(boolean automatic, Map<String, Map<String, String>> parameters) {
+        Driver base = Configs.defaults().driver();
+        return new Driver(
+                true,
+                base.source(),
+                base.version(),
+                base.kernelModuleType(),
+                new Driver.Modules(base.modules().others(), base.modules().peermem(), parameters, ""),
+                base.packages(),
+                base.runfile(),
+                base.bundle(),
+                base.build(),
+                base.signing(),
+                base.daemons(),
+                base.root(),
+                new Driver.Change(Driver.DriverWhileInUse.REFUSE, automatic, Duration.ofMinutes(1), false),
+                base.keep(),
+                base.limits());
+    }
+
+    private DriverManager manager() {
+        DriverDoor door = new DriverDoor() {
+            @Override
+            public void letGo() {}
+
+            @Override
+            public void takeUp() {
+                told.add("NVML may be opened");
+            }
+        };
+        return new DriverManager(
+                settings,
+                door,
+                this::changer,
+                told::add,
+                events::add,
+                time,
+                time.wall(),
+                new SplittableRandom(1),
+                new Heartbeats(time),
+                Meters.NONE);
+    }
+
+    private DriverChanger changer(AgentConfig.Driver with) {
+        return new DriverChanger(with, node, this::observed, this::stage, new SystemHostFiles(directory), time);
+    }
+
+    private StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress) throws DriverSourceException {
+        staged++;
+        if (refusal.isPresent()) {
+            throw refusal.get();
+        }
+        progress.begins(Progress.Phase.BUILDING, version);
+        return FakeDriverNode.staged(version);
+    }
+
+    private ObservedDriver observed() {
+        DriverPicture picture = node.observe();
+        return new ObservedDriver(
+                picture.kernel(),
+                "x86_64",
+                picture.bootId(),
+                picture.modules(),
+                picture.running(),
+                Map.of(),
+                List.of(),
+                List.of(),
+                List.of(),
+                Nouveau.ABSENT,
+                BootSecurity.NONE,
+                new KernelHeaders(picture.kernel(), Optional.empty(), List.of(), List.of(), "", ""),
+                List.of());
+    }
+
+    /** One who asks for something. */
+    private static final class Asking implements DriverManager.Request {
+        private final DriverCommand command;
+        private final List<String> steps = new ArrayList<>();
+        private Optional<DriverOutcome> outcome = Optional.empty();
+
+        Asking(DriverCommand command) {
+            this.command = command;
+        }
+
+        @Override
+        public DriverCommand command() {
+            return command;
+        }
+
+        @Override
+        public void ended(DriverOutcome ended) {
+            outcome = Optional.of(ended);
+        }
+
+        @Override
+        public void beginning(DriverStep step, boolean back) {
+            steps.add(step.text());
+        }
+
+        @Override
+        public void ended(DriverStep step, Duration took) {}
+
+        @Override
+        public void begins(Phase phase, String what) {
+            steps.add(phase.text() + " " + what);
+        }
+
+        @Override
+        public void at(Phase phase, long done, long total, long perSecond) {}
+    }
+
+    private void turnAfter(Duration passed) throws InterruptedException {
+        time.advance(passed);
+        manager.turn();
+    }
+
+    @Test
+    void theDriverIsBroughtUpBeforeNvmlIsOpened() throws Exception {
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(node.modules.keySet()).containsExactly("nvidia", "nvidia_modeset", "nvidia_uvm");
+        assertThat(told).containsExactly("NVML may be opened");
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+        assertThat(manager.status().running()).isEqualTo("1.0.1 (open)");
+        assertThat(events).extracting(NodeEvent::reason).containsExactly("DriverChanged");
+    }
+
+    @Test
+    void aStartWithTheWantedDriverTouchesNothing() throws Exception {
+        // Given
+        node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+        node.attached = true;
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(node.log).isEmpty();
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+        assertThat(told).containsExactly("NVML may be opened");
+    }
+
+    @Test
+    void aModuleThatSomebodyTookAwayComesBack() throws Exception {
+        // Given
+        manager.turn();
+        node.modules.remove("nvidia_uvm");
+
+        // When
+        turnAfter(DriverManager.LOOK);
+
+        // Then
+        assertThat(node.modules).containsKey("nvidia_uvm");
+        assertThat(manager.status().changes()).isEqualTo(2);
+    }
+
+    @Test
+    void anotherDriverIsToldAndNotExchangedUnlessThatIsWanted() throws Exception {
+        // Given
+        node.put("535.1.1", ModuleType.PROPRIETARY, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(node.log).isEmpty();
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(manager.status().differences())
+                .containsExactly("535.1.1 (proprietary) is loaded, and 1.0.1 (open) is wanted");
+        assertThat(manager.status().reason()).startsWith("exchange it with: gpu-node-agent driver upgrade");
+    }
+
+    @Test
+    void anotherParameterIsAppliedWhereThatIsWanted() throws Exception {
+        // Given
+        manager.turn();
+
+        // When
+        manager.configure(settings(true, Map.of("nvidia", Map.of("NVreg_X", "1"))));
+        node.modules.put("nvidia", new FakeDriverNode.Module("1.0.1", ModuleType.OPEN, Map.of("NVreg_X", "0")));
+        manager.turn();
+
+        // Then
+        assertThat(node.modules.get("nvidia"))
+                .isEqualTo(new FakeDriverNode.Module("1.0.1", ModuleType.OPEN, Map.of("NVreg_X", "1")));
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aDriverThatCannotBeHadIsToldAndTriedAgain() throws Exception {
+        // Given
+        refusal = Optional.of(new DriverSourceException(DriverSourceException.Kind.TOOLS, "no compiler; install gcc"));
+
+        // When
+        manager.turn();
+        DriverManagerStatus failed = manager.status();
+        refusal = Optional.empty();
+        turnAfter(Duration.ofMinutes(6));
+
+        // Then
+        assertThat(failed.state()).isEqualTo(DriverManagerStatus.State.FAILED);
+        assertThat(failed.reason()).isEqualTo("no compiler; install gcc");
+        assertThat(told).contains("NVML may be opened");
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aDriverThatWasUnloadedByHandStaysAwayUntilItIsLoaded() throws Exception {
+        // Given
+        manager.turn();
+        Asking unload = new Asking(DriverCommand.UNLOAD);
+        manager.ask(unload);
+        manager.turn();
+        turnAfter(DriverManager.LOOK);
+        DriverManagerStatus away = manager.status();
+        Asking load = new Asking(DriverCommand.LOAD);
+        manager.ask(load);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(unload.outcome).containsInstanceOf(DriverOutcome.Done.class);
+        assertThat(away.state()).isEqualTo(DriverManagerStatus.State.UNLOADED);
+        assertThat(away.reason()).endsWith("gpu-node-agent driver load");
+        assertThat(load.outcome).containsInstanceOf(DriverOutcome.Done.class);
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void anUpgradeThatIsAskedForGoesToTheWantedDriverAndBackAgain() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        Asking upgrade = new Asking(DriverCommand.UPGRADE);
+        manager.ask(upgrade);
+        manager.turn();
+        String upgraded = node.observe().text();
+        Asking back = new Asking(DriverCommand.ROLLBACK);
+        for (StagedModule module : FakeDriverNode.staged("1.0.1").modules()) {
+            new SystemHostFiles(directory).replace(module.path(), new byte[0], "rw-r--r--");
+        }
+        manager.ask(back);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(upgraded).isEqualTo("2.0.2 (open)");
+        assertThat(upgrade.steps).startsWith("building 2.0.2").endsWith("offer the GPUs again");
+        assertThat(back.outcome.map(DriverOutcome::message).orElse("")).startsWith("1.0.1 (open): ");
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+    }
+
+    @Test
+    void oneChangeIsMadeAtATime() {
+        // Given
+        manager.ask(new Asking(DriverCommand.UNLOAD));
+
+        // When
+        boolean taken = manager.ask(new Asking(DriverCommand.LOAD));
+
+        // Then
+        assertThat(taken).isFalse();
+    }
+
+    @Test
+    void loadingDoesNotExchangeADriverThatRuns() throws Exception {
+        // Given
+        node.put("535.1.1", ModuleType.PROPRIETARY, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+        Asking load = new Asking(DriverCommand.LOAD);
+        manager.ask(load);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(load.outcome.map(DriverOutcome::message).orElse(""))
+                .endsWith("exchange it with: gpu-node-agent driver upgrade");
+        assertThat(node.log).isEmpty();
+    }
+
+    @Test
+    void aChangeThatACrashHasInterruptedIsEndedFirst() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        node.performed = 0;
+        node.faults.put(12, FakeDriverNode.Fault.ENDS_AFTER);
+        try {
+            changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        } catch (FakeDriverNode.Ended e) {
+            node.restartAgent();
+        }
+
+        // When
+        turnAfter(DriverManager.STAGED_FOR);
+
+        // Then
+        assertThat(node.observe().text()).isEqualTo("2.0.2 (open)");
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+        assertThat(staged).isPositive();
+        assertThat(Set.copyOf(node.violations)).isEmpty();
+    }
+}
