@@ -67,7 +67,11 @@ final class Commands {
                         "driver",
                         new CommandLine(new DriverGroup())
                                 .addSubcommand("status", new DriverStatusCommand(shell))
-                                .addSubcommand("holders", new DriverHoldersCommand(shell)))
+                                .addSubcommand("holders", new DriverHoldersCommand(shell))
+                                .addSubcommand("install", new DriverInstallCommand(shell))
+                                .addSubcommand("build", new DriverBuildCommand(shell))
+                                .addSubcommand("bundle", new DriverBundleCommand(shell))
+                                .addSubcommand("prune", new DriverPruneCommand(shell)))
                 .addSubcommand(
                         "node",
                         new CommandLine(new NodeGroup())

@@ -56,7 +56,10 @@ public final class SystemJobRunner implements JobRunner {
                 Reader reader = new Reader(process.getInputStream(), log, job.logLimit());
                 Thread thread = Thread.ofVirtual().name("job-output").start(reader);
                 boolean timedOut = !awaitEnd(process, reader, job.limits().time(), lines);
-                kill(process);
+                if (timedOut || reader.failure != null) {
+                    // Not of one that has ended by itself: that would throw away what it wrote last.
+                    kill(process);
+                }
                 if (!process.waitFor(END.toMillis(), TimeUnit.MILLISECONDS)) {
                     throw new IOException(job.command().getFirst() + " does not end, not even when it is killed");
                 }
