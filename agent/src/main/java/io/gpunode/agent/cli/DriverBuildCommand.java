@@ -27,8 +27,9 @@ final class DriverBuildCommand implements Callable<Integer> {
 
     @Option(
             names = "--if-managed",
-            description = "Does nothing, and succeeds, unless the configuration has driver.manage and a source whose modules are kept in the"
-                    + " store. For the hooks of kernel packages.")
+            description =
+                    "Does nothing, and succeeds, unless the configuration has driver.manage and a source whose modules are kept in the"
+                            + " store. For the hooks of kernel packages.")
     private boolean ifManaged;
 
     @Option(names = "--dry-run", description = "Prints what would be done, and does nothing.")

@@ -28,7 +28,8 @@ final class DriverBundleCommand implements Callable<Integer> {
     @Parameters(
             arity = "0..*",
             paramLabel = "KEY",
-            description = "Which drivers, by key or the beginning of one, as driver prune --dry-run shows them. Default: all.")
+            description =
+                    "Which drivers, by key or the beginning of one, as driver prune --dry-run shows them. Default: all.")
     private List<String> keys = new ArrayList<>();
 
     @Option(

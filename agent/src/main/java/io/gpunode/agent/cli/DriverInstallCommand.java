@@ -46,7 +46,10 @@ final class DriverInstallCommand implements Callable<Integer> {
             description = "What the SHA-256 of the file of --bundle or --runfile must be.")
     private String sha256 = "";
 
-    @Option(names = "--version", paramLabel = "VERSION", description = "Wants this version, whatever driver.version says.")
+    @Option(
+            names = "--version",
+            paramLabel = "VERSION",
+            description = "Wants this version, whatever driver.version says.")
     private @Nullable String version;
 
     @Option(names = "--dry-run", description = "Prints what would be done, and does nothing.")
@@ -78,14 +81,13 @@ final class DriverInstallCommand implements Callable<Integer> {
     private AgentConfig.Driver settings(AgentConfig.Driver settings) {
         // What is named on the command line is what is wanted: the configuration's version is of its own source.
         String wanted = version != null ? version : bundle == null && runfile == null ? settings.version() : "";
-        SourceKind source = bundle != null ? SourceKind.BUNDLE : runfile != null ? SourceKind.RUNFILE : settings.source();
+        SourceKind source =
+                bundle != null ? SourceKind.BUNDLE : runfile != null ? SourceKind.RUNFILE : settings.source();
         return DriverStaging.from(
                 settings,
                 source,
                 wanted,
-                runfile == null
-                        ? settings.runfile()
-                        : new AgentConfig.Driver.Runfile(absolute(runfile), "", sha256),
+                runfile == null ? settings.runfile() : new AgentConfig.Driver.Runfile(absolute(runfile), "", sha256),
                 bundle == null ? settings.bundle() : new AgentConfig.Driver.Bundle(absolute(bundle), sha256));
     }
 

@@ -25,10 +25,7 @@ import picocli.CommandLine.Option;
 final class DriverPruneCommand implements Callable<Integer> {
     private final Shell shell;
 
-    @Option(
-            names = "--keep",
-            paramLabel = "NUMBER",
-            description = "How many others stay. Default: driver.store.keep.")
+    @Option(names = "--keep", paramLabel = "NUMBER", description = "How many others stay. Default: driver.store.keep.")
     private @Nullable Integer keep;
 
     @Option(names = "--dry-run", description = "Shows what would be removed, and removes nothing.")

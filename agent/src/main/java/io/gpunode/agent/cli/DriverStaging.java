@@ -7,7 +7,6 @@ import io.gpunode.agent.driver.DriverSourceException;
 import io.gpunode.agent.driver.DriverSources;
 import io.gpunode.agent.driver.DriverStore;
 import io.gpunode.agent.driver.DriverWish;
-import io.gpunode.agent.driver.HostDriverObserver;
 import io.gpunode.agent.driver.KernelFacts;
 import io.gpunode.agent.driver.ObservedDriver;
 import io.gpunode.agent.driver.Progress;
@@ -16,12 +15,9 @@ import io.gpunode.agent.driver.StagedModule;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.net.Download;
 import io.gpunode.agent.os.HostFiles;
-import io.gpunode.agent.os.KmsgKernelLog;
 import io.gpunode.agent.os.SystemCommandRunner;
-import io.gpunode.agent.os.SystemDeviceNodes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.os.SystemJobRunner;
-import io.gpunode.agent.os.SystemKernelModules;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
 import io.gpunode.agent.time.Tick;
@@ -45,17 +41,7 @@ final class DriverStaging {
     record Node(AgentConfig config, HostFiles files, DriverStore store, DriverSources sources) {
         /** What of the driver is on it. */
         ObservedDriver observe() {
-            return new HostDriverObserver(
-                            files,
-                            new SystemKernelModules(
-                                    files,
-                                    new SystemHostFiles(Path.of("/")),
-                                    new SystemCommandRunner(),
-                                    () -> KmsgKernelLog.open(files),
-                                    SystemTime.monotonic()),
-                            new SystemDeviceNodes(files),
-                            config.plugin().driverRoot())
-                    .observe();
+            return DriverParts.observer(config).observe();
         }
     }
 
@@ -104,8 +90,7 @@ final class DriverStaging {
                 List<String> steps = node.sources.plan(wish, facts);
                 shell.out().print(json ? plan(steps) : String.join("\n", steps) + "\n");
             } else {
-                StagedDriver driver =
-                        node.sources.stage(wish, facts, new Told(shell.err(), SystemTime.monotonic()));
+                StagedDriver driver = node.sources.stage(wish, facts, new Told(shell.err(), SystemTime.monotonic()));
                 shell.out().print(json ? json(driver) + "\n" : text(driver));
             }
             return ExitCode.OK.code();
@@ -131,11 +116,17 @@ final class DriverStaging {
                 .append(driver.kernel())
                 .append('\n');
         for (StagedModule module : driver.modules()) {
-            out.append("  ").append(module.name()).append("  ").append(module.path()).append('\n');
+            out.append("  ")
+                    .append(module.name())
+                    .append("  ")
+                    .append(module.path())
+                    .append('\n');
         }
         out.append("libraries below ").append(driver.userspaceRoot()).append('\n');
-        driver.firmware().ifPresent(path -> out.append("firmware in ").append(path).append('\n'));
-        return out.append(driver.key().isEmpty() ? "" : "key " + driver.key() + "\n").toString();
+        driver.firmware()
+                .ifPresent(path -> out.append("firmware in ").append(path).append('\n'));
+        return out.append(driver.key().isEmpty() ? "" : "key " + driver.key() + "\n")
+                .toString();
     }
 
     private static String json(StagedDriver driver) {
