@@ -36,6 +36,10 @@ record DaemonHost(HostFiles files, HostProcesses processes, CommandRunner comman
 
     /** The directory of a driver's libraries, known by one of them. */
     Optional<Path> libraries(Path root, String library) {
+        return libraries(files, root, library);
+    }
+
+    static Optional<Path> libraries(HostFiles files, Path root, String library) {
         return LIBRARIES.stream()
                 .map(root::resolve)
                 .filter(directory -> files.exists(directory.resolve(library)))

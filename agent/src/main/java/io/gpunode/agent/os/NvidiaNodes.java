@@ -21,6 +21,7 @@ public final class NvidiaNodes {
     private static final int HIGHEST_GPU_MINOR = 247;
     private static final int HIGHEST_MINOR = (1 << 20) - 1;
 
+    private static final List<String> DIRECTORIES = List.of("nvidia-caps", "nvidia-caps-imex-channels");
     private static final Path DEV = Path.of("/dev");
     private static final Path DEVICES = Path.of("/proc/devices");
     private static final Path NVIDIA = Path.of("/proc/driver/nvidia");
@@ -105,12 +106,20 @@ public final class NvidiaNodes {
                 present.add(DEV.resolve(name));
             }
         }
-        for (String directory : List.of("nvidia-caps", "nvidia-caps-imex-channels")) {
+        for (String directory : DIRECTORIES) {
             for (String name : files.list(DEV.resolve(directory))) {
                 present.add(DEV.resolve(directory).resolve(name));
             }
         }
         return present;
+    }
+
+    /** Whether a path below {@code /dev} has one of the driver's names. */
+    public static boolean isOwn(Path belowDev) {
+        String first = belowDev.getName(0).toString();
+        return belowDev.getNameCount() == 1
+                ? isOwn(first)
+                : belowDev.getNameCount() == 2 && DIRECTORIES.contains(first);
     }
 
     private static boolean isOwn(String name) {
