@@ -6,7 +6,6 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.ModuleFile;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -52,11 +51,10 @@ final class BuiltModules {
         if (module.architecture() != 0 && machine != null && module.architecture() != machine) {
             throw damaged(file + " is for another machine than " + kernel.machine());
         }
-        String magic = first(module, "vermagic");
-        if (!magic.equals(kernel.release()) && !magic.startsWith(kernel.release() + " ")) {
-            throw damaged(file + " is for kernel \"" + magic.split(" ", -1)[0] + "\" and not for " + kernel.release());
+        if (!module.kernel().equals(kernel.release())) {
+            throw damaged(file + " is for kernel \"" + module.kernel() + "\" and not for " + kernel.release());
         }
-        String said = first(module, "version");
+        String said = module.version();
         if (!said.isEmpty() && DriverVersion.parse(said).isPresent() && !said.equals(version.text())) {
             throw damaged(file + " is of driver " + said + " and not of " + version);
         }
@@ -67,48 +65,12 @@ final class BuiltModules {
     }
 
     static DriverManifest.Module module(String name, String file, ModuleFile module) {
-        return new DriverManifest.Module(name, file, depends(module), softDependencies(module));
+        return new DriverManifest.Module(name, file, module.depends(), module.softDependencies());
     }
 
     /** {@code nvidia-uvm.ko.xz} is the module {@code nvidia_uvm}. */
     static String name(String file) {
         return file.substring(0, file.indexOf(".ko")).replace('-', '_');
-    }
-
-    private static List<String> depends(ModuleFile module) {
-        return names(first(module, "depends").split(",", -1));
-    }
-
-    /** Those that should come first: {@code pre: a b post: c}. */
-    private static List<String> softDependencies(ModuleFile module) {
-        List<String> before = new ArrayList<>();
-        for (String line : module.fields().getOrDefault("softdep", List.of())) {
-            boolean pre = false;
-            for (String word : line.split(" ", -1)) {
-                if (word.endsWith(":")) {
-                    pre = word.equals("pre:");
-                } else if (pre) {
-                    before.addAll(names(word.split(",", -1)));
-                }
-            }
-        }
-        return before;
-    }
-
-    private static List<String> names(String[] words) {
-        List<String> names = new ArrayList<>();
-        for (String word : words) {
-            String name = word.strip().replace('-', '_');
-            if (DriverManifest.isModuleName(name)) {
-                names.add(name);
-            }
-        }
-        return names;
-    }
-
-    static String first(ModuleFile module, String field) {
-        List<String> values = module.fields().getOrDefault(field, List.of());
-        return values.isEmpty() ? "" : values.getFirst();
     }
 
     /** Each after those of the same driver that it needs. */

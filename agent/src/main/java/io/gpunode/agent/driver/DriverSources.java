@@ -268,7 +268,7 @@ public final class DriverSources implements DriverSource {
             if (BuiltModules.name(Objects.requireNonNull(file.getFileName()).toString())
                     .equals("nvidia")) {
                 ModuleFile module = ModuleFile.read(files, file, commands);
-                boolean open = BuiltModules.first(module, "license").contains("GPL");
+                boolean open = module.licence().contains("GPL");
                 wanted = open == (type == ModuleType.OPEN);
             }
         }

@@ -62,7 +62,7 @@ final class HostSource {
                     + " driver.source");
         }
         ModuleFile file = ModuleFile.read(files, main, commands);
-        String said = BuiltModules.first(file, "version");
+        String said = file.version();
         DriverVersion version = DriverVersion.parse(said)
                 .orElseThrow(() -> unusable(main + " says version \"" + said + "\", which is no driver version"));
         if (!wish.accepts(version)) {
@@ -70,8 +70,7 @@ final class HostSource {
                     + ", and driver.version wants " + wish.settings().version()
                     + ": install that, or leave driver.version empty to take what is installed");
         }
-        ModuleType type =
-                BuiltModules.first(file, "license").contains("GPL") ? ModuleType.OPEN : ModuleType.PROPRIETARY;
+        ModuleType type = file.licence().contains("GPL") ? ModuleType.OPEN : ModuleType.PROPRIETARY;
         checkLibraries(version);
         List<StagedModule> staged = new ArrayList<>();
         for (DriverManifest.Module module : describe(found, version, kernel)) {

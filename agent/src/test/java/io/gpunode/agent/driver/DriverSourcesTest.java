@@ -1,0 +1,745 @@
+package io.gpunode.agent.driver;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.driver.DriverSourceException.Kind;
+import io.gpunode.agent.net.Download;
+import io.gpunode.agent.os.BootSecurity;
+import io.gpunode.agent.os.CommandRunner;
+import io.gpunode.agent.os.KernelHeaders;
+import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.testing.Configs;
+import io.gpunode.agent.testing.KernelObject;
+import io.gpunode.agent.time.SystemTime;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** From a source to a driver that lies ready, over a folder as the host's root; the compiler is a stand-in. */
+@Timeout(30)
+class DriverSourcesTest {
+    private static final String KERNEL = "6.1.0-18-amd64";
+    private static final String MACHINE = "x86_64";
+    private static final Path RUN = Path.of("/opt/driver.run");
+
+    @TempDir
+    Path host;
+
+    private final FakeTools tools = new FakeTools();
+    private final FakeJobs jobs = new FakeJobs();
+    private final List<String> told = new ArrayList<>();
+    private SystemHostFiles files;
+    private DriverStore store;
+    private DriverSources sources;
+
+    @BeforeEach
+    void makeHost() throws IOException {
+        files = new SystemHostFiles(host);
+        store = new DriverStore(files, DriverStore.DIRECTORY);
+        sources = new DriverSources(
+                files, tools, jobs, store, new Download(SystemTime.monotonic(), Map.of()), SystemTime.monotonic());
+        for (String program : List.of("make", "ld", "gcc-12", "strip", "apt-get")) {
+            write("/usr/bin/" + program, "");
+        }
+        write("/etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n");
+        tools.says("gcc-12 --version", "gcc-12 (Debian 12.2.0-14) 12.2.0\n").says("strip ", "");
+    }
+
+    // ---- NVIDIA's file
+
+    @Test
+    void theRunfileIsUnpackedLaidOutCompiledAndStored() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        StagedDriver driver = stage(runfile(), facts());
+
+        // Then
+        assertThat(driver.version().text()).isEqualTo(Runfiles.VERSION);
+        assertThat(driver.type()).isEqualTo(ModuleType.OPEN);
+        assertThat(driver.modules())
+                .extracting(StagedModule::name)
+                .containsExactly("nvidia", "nvidia_modeset", "nvidia_drm", "nvidia_uvm");
+        Path root = files.resolve(driver.userspaceRoot());
+        Path libraries = root.resolve("usr/lib/x86_64-linux-gnu");
+        assertThat(libraries.resolve("libnvidia-ml.so.1")).isSymbolicLink().hasContent("nvml");
+        assertThat(root.resolve("usr/lib/i386-linux-gnu/libcuda.so." + Runfiles.VERSION))
+                .hasContent("cuda32");
+        assertThat(root.resolve("usr/bin/nvidia-smi")).isExecutable();
+        assertThat(root.resolve("usr/bin/nvidia-modprobe")).isRegularFile();
+        assertThat(root.resolve("lib/firmware/nvidia/" + Runfiles.VERSION + "/gsp_ga10x.bin"))
+                .hasContent("gsp");
+        assertThat(driver.firmware()).hasValue(driver.userspaceRoot().resolve("lib/firmware"));
+        assertThat(root.resolve("usr/src/nvidia-" + Runfiles.VERSION + "/kernel-open/Kbuild"))
+                .isRegularFile();
+        assertThat(root.resolve("usr/share/doc")).doesNotExist();
+        assertThat(Path.of("/run-must-never-be-started")).doesNotExist();
+        assertThat(store.allProblems(driver)).isEmpty();
+        assertThat(files.list(DriverStore.DIRECTORY)).doesNotContain("drafts");
+        assertThat(told).contains("checking", "unpacking", "building", "storing");
+        assertThat(jobs.commands.getFirst())
+                .contains("modules", "KERNEL_UNAME=" + KERNEL, "CC=gcc-12", "SYSOUT=/lib/modules/" + KERNEL + "/build");
+    }
+
+    @Test
+    void whatWasMadeReadyOnceNeedsNoCompilerAgain() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver first = stage(runfile(), facts());
+
+        // When
+        StagedDriver second = stage(runfile(), facts());
+
+        // Then
+        assertThat(second).isEqualTo(first);
+        assertThat(jobs.commands).hasSize(1);
+    }
+
+    @Test
+    void anotherKernelSharesTheLibraries() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver first = stage(runfile(), facts());
+        jobs.kernel = "6.1.0-19-amd64";
+
+        // When
+        StagedDriver second = stage(runfile(), facts("6.1.0-19-amd64", BootSecurity.NONE));
+
+        // Then
+        assertThat(second.userspaceRoot()).isEqualTo(first.userspaceRoot());
+        assertThat(second.key()).isNotEqualTo(first.key());
+    }
+
+    @Test
+    void aDamagedModuleInTheStoreIsCompiledAgain() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver first = stage(runfile(), facts());
+        Files.writeString(files.resolve(first.modules().getFirst().path()), "rot");
+
+        // When
+        StagedDriver second = stage(runfile(), facts());
+
+        // Then
+        assertThat(second.key()).isEqualTo(first.key());
+        assertThat(jobs.commands).hasSize(2);
+        assertThat(store.allProblems(second)).isEmpty();
+    }
+
+    @Test
+    void anAlteredRunfileIsRefused() throws Exception {
+        // Given
+        byte[] bytes = Runfiles.driver().bytes();
+        bytes[bytes.length - 20] ^= 1;
+        Files.write(at(RUN), bytes);
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, "/opt/driver.run", "cut short or altered");
+    }
+
+    @Test
+    void aRunfileThatIsCutShortIsRefused() throws Exception {
+        // Given
+        byte[] bytes = Runfiles.driver().bytes();
+        Files.write(at(RUN), Arrays.copyOf(bytes, bytes.length - 100));
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, "cut short or altered");
+    }
+
+    @Test
+    void aRunfileOfAnotherMachineIsRefused() throws Exception {
+        // Given
+        run(Runfiles.driver().machine("aarch64"));
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.UNUSABLE, "is for aarch64 and this machine is x86_64");
+    }
+
+    @Test
+    void aRunfileOfAnotherVersionIsRefused() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        assertRefused(
+                () -> stage(
+                        wish(
+                                "GPU_NODE_AGENT_DRIVER_SOURCE=runfile",
+                                "GPU_NODE_AGENT_DRIVER_RUNFILE_FILE=" + RUN,
+                                "GPU_NODE_AGENT_DRIVER_VERSION=580"),
+                        facts()),
+                Kind.UNUSABLE,
+                "has driver " + Runfiles.VERSION + ", and driver.version wants 580");
+    }
+
+    @Test
+    void aWrongSha256IsRefused() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        assertRefused(
+                () -> stage(
+                        wish(
+                                "GPU_NODE_AGENT_DRIVER_SOURCE=runfile",
+                                "GPU_NODE_AGENT_DRIVER_RUNFILE_FILE=" + RUN,
+                                "GPU_NODE_AGENT_DRIVER_RUNFILE_SHA256=" + "0".repeat(64)),
+                        facts()),
+                Kind.DAMAGED,
+                "its SHA-256 is ",
+                "0".repeat(64));
+    }
+
+    @Test
+    void aFileThatIsNamedAndMissingInTheArchiveIsTold() throws Exception {
+        // Given
+        run(Runfiles.driver().line("libgone.so.1 0755 UTILITY_LIB NATIVE MODULE:nvml"));
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, "names libgone.so.1, which is not in it");
+    }
+
+    @Test
+    void aManifestThatLeadsOutIsRefused() throws Exception {
+        // Given
+        run(Runfiles.driver().file("evil", "0644", "EXPLICIT_PATH ../../../etc MODULE:x", "x"));
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, "\"../../../etc/evil\", which has \"..\"");
+    }
+
+    // ---- compiling
+
+    @Test
+    void missingHeadersNameThePlacesAndThePackage() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        KernelHeaders none = new KernelHeaders(
+                KERNEL,
+                Optional.empty(),
+                List.of(Path.of("/lib/modules/x/build"), Path.of("/usr/src/x")),
+                List.of(),
+                "",
+                "");
+
+        // When
+        assertRefused(
+                () -> stage(runfile(), new KernelFacts(KERNEL, MACHINE, none, BootSecurity.NONE)),
+                Kind.TOOLS,
+                "in none of /lib/modules/x/build, /usr/src/x",
+                "apt-get install linux-headers-" + KERNEL);
+    }
+
+    @Test
+    void headersOfAnotherKernelAreRefused() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        KernelHeaders other = new KernelHeaders(
+                KERNEL, Optional.of(Path.of("/usr/src/h")), List.of(), List.of(), "6.1.0-17-amd64", "");
+
+        // When
+        assertRefused(
+                () -> stage(runfile(), new KernelFacts(KERNEL, MACHINE, other, BootSecurity.NONE)),
+                Kind.TOOLS,
+                "the headers in /usr/src/h are of kernel 6.1.0-17-amd64");
+    }
+
+    @Test
+    void aMissingCompilerIsNamed() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        Files.delete(host.resolve("usr/bin/gcc-12"));
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.TOOLS, "there is no compiler", "install gcc-12");
+    }
+
+    @Test
+    void aCompilerThatFailsIsToldWithItsLines() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        jobs.failure = List.of(
+                "  CC [M]  nvidia/nv.o",
+                "nvidia/nv.c:12:5: error: 'struct vm_area_struct' has no member named 'vm_flags'",
+                "make[2]: *** [nv.o] Error 1");
+        jobs.status = 2;
+
+        // When
+        assertRefused(
+                () -> stage(runfile(), facts()),
+                Kind.FAILED,
+                "status 2",
+                "has no member named 'vm_flags'",
+                "/var/lib/gpu-node-agent/drivers/logs/build-" + Runfiles.VERSION + "-" + KERNEL + ".log");
+        assertThat(store.list()).isEmpty();
+        assertThat(files.list(DriverStore.DIRECTORY)).doesNotContain("drafts");
+    }
+
+    @Test
+    void aFullDiskWhileCompilingIsCalledThat() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        jobs.failure = List.of("as: nv.o: No space left on device");
+        jobs.status = 2;
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.STORAGE, "is full", "No space left on device");
+    }
+
+    @Test
+    void aCompilationThatDoesNotEndIsEnded() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        jobs.timedOut = true;
+        jobs.status = 137;
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.FAILED, "did not end in 3600 seconds");
+    }
+
+    @Test
+    void modulesOfAnotherKernelAreNotStored() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        jobs.kernel = "5.10.0-1-amd64";
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, "\"5.10.0-1-amd64\" and not for " + KERNEL);
+        assertThat(store.list()).isEmpty();
+    }
+
+    @Test
+    void compilingThatIsNotAllowedIsNotDone() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        assertRefused(
+                () -> stage(
+                        wish(
+                                "GPU_NODE_AGENT_DRIVER_SOURCE=runfile",
+                                "GPU_NODE_AGENT_DRIVER_RUNFILE_FILE=" + RUN,
+                                "GPU_NODE_AGENT_DRIVER_BUILD_COMPILE=false"),
+                        facts()),
+                Kind.UNUSABLE,
+                "driver.build.compile");
+    }
+
+    @Test
+    void unsignedModulesAreRefusedBeforeAnythingIsDoneWhereTheKernelRefusesThem() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        BootSecurity locked = new BootSecurity(BootSecurity.SecureBoot.ON, "integrity", false, List.of(), true);
+
+        // When
+        assertRefused(
+                () -> stage(runfile(), facts(KERNEL, locked)),
+                Kind.UNUSABLE,
+                "lockdown is integrity, Secure Boot is on",
+                "driver.signing.key");
+        assertThat(files.exists(DriverStore.DIRECTORY)).isFalse();
+    }
+
+    @Test
+    void thePlanTellsEachStepAndDoesNothing() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        List<String> plan = sources.plan(runfile(), facts());
+
+        // Then
+        assertThat(plan).hasSize(4);
+        assertThat(plan.getFirst()).isEqualTo("check and unpack " + RUN);
+        assertThat(plan.get(1)).contains("with gcc-12", KERNEL);
+        assertThat(plan.get(2)).isEqualTo("leave them unsigned");
+        assertThat(files.exists(DriverStore.DIRECTORY)).isFalse();
+    }
+
+    // ---- bundles
+
+    @Test
+    void aBundleOfOneNodeIsADriverOnAnother() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver made = stage(runfile(), facts());
+        tools.does("tar ", words -> tools.really(words.stream().map(this::seen).toList()));
+        sources.writeBundle(List.of(made.key()), Path.of("/opt/bundle.tar.gz"));
+        Files.move(host.resolve("var/lib/gpu-node-agent/drivers"), host.resolve("former"));
+
+        // When
+        StagedDriver taken = stage(bundle("/opt/bundle.tar.gz"), facts());
+
+        // Then
+        assertThat(taken).isEqualTo(made);
+        assertThat(store.allProblems(taken)).isEmpty();
+        assertThat(jobs.commands).hasSize(1);
+    }
+
+    /** The host's paths as this process sees them. */
+    private String seen(String word) {
+        return word.startsWith("/") ? host + word : word;
+    }
+
+    @Test
+    void aBundleThatIsADirectoryStaysAsItIs() throws Exception {
+        // Given
+        Path bundle = bundleDirectory();
+
+        // When
+        StagedDriver taken = stage(bundle("/opt/bundle"), facts());
+
+        // Then
+        assertThat(taken.version().text()).isEqualTo(Runfiles.VERSION);
+        assertThat(bundle.resolve("gpu-node-agent-bundle")).isRegularFile();
+        assertThat(bundle.resolve("modules")).isNotEmptyDirectory();
+    }
+
+    @Test
+    void anAlteredFileOfABundleIsNamed() throws Exception {
+        // Given
+        Path bundle = bundleDirectory();
+        try (Stream<Path> all = Files.walk(bundle)) {
+            Path module =
+                    all.filter(path -> path.endsWith("nvidia.ko")).findFirst().orElseThrow();
+            byte[] bytes = Files.readAllBytes(module);
+            bytes[70] ^= 1;
+            Files.write(module, bytes);
+        }
+
+        // When
+        assertRefused(() -> stage(bundle("/opt/bundle"), facts()), Kind.DAMAGED, "/opt/bundle", "nvidia.ko is altered");
+        assertThat(store.list()).isEmpty();
+    }
+
+    @Test
+    void aFileThatNoManifestListsIsRefused() throws Exception {
+        // Given
+        Path bundle = bundleDirectory();
+        try (Stream<Path> all = Files.walk(bundle)) {
+            Path module =
+                    all.filter(path -> path.endsWith("nvidia.ko")).findFirst().orElseThrow();
+            Files.writeString(module.resolveSibling("extra.ko"), "x");
+        }
+
+        // When
+        assertRefused(() -> stage(bundle("/opt/bundle"), facts()), Kind.DAMAGED, "extra.ko is not listed");
+    }
+
+    @Test
+    void anAlteredManifestOfABundleIsRefused() throws Exception {
+        // Given
+        Path bundle = bundleDirectory();
+        try (Stream<Path> all = Files.walk(bundle)) {
+            Path manifest = all.filter(
+                            path -> path.endsWith("manifest") && path.toString().contains("/modules/"))
+                    .findFirst()
+                    .orElseThrow();
+            Files.writeString(manifest, Files.readString(manifest).replace("open", "proprietary"));
+        }
+
+        // When
+        assertRefused(() -> stage(bundle("/opt/bundle"), facts()), Kind.DAMAGED, "missing or altered");
+    }
+
+    @Test
+    void aDirectoryThatIsNoBundleIsToldApart() throws Exception {
+        // Given
+        write("/opt/bundle/readme", "x");
+
+        // When
+        assertRefused(() -> stage(bundle("/opt/bundle"), facts()), Kind.DAMAGED, "it is no bundle of drivers");
+    }
+
+    @Test
+    void aBundleWithoutModulesForThisKernelIsCompiledHere() throws Exception {
+        // Given
+        bundleDirectory();
+        jobs.kernel = "6.1.0-99-amd64";
+        int before = jobs.commands.size();
+
+        // When
+        StagedDriver driver = stage(bundle("/opt/bundle"), facts("6.1.0-99-amd64", BootSecurity.NONE));
+
+        // Then
+        assertThat(driver.kernel()).isEqualTo("6.1.0-99-amd64");
+        assertThat(jobs.commands).hasSize(before + 1);
+    }
+
+    private Path bundleDirectory() throws Exception {
+        run(Runfiles.driver());
+        StagedDriver made = stage(runfile(), facts());
+        String tree = String.valueOf(made.userspaceRoot().getName(5));
+        Path bundle = host.resolve("opt/bundle");
+        Files.createDirectories(bundle);
+        Path drivers = host.resolve("var/lib/gpu-node-agent/drivers");
+        Files.move(drivers.resolve("trees"), bundle.resolve("trees"));
+        Files.move(drivers.resolve("modules"), bundle.resolve("modules"));
+        Files.writeString(
+                bundle.resolve("gpu-node-agent-bundle"),
+                "gpu-node-agent-bundle 1\nmodules/" + made.key() + "\ntrees/" + tree + "\n");
+        return bundle;
+    }
+
+    // ---- packages
+
+    @Test
+    void packagesAreFetchedInTheWantedVersionAndUnpackedIntoTheStore() throws Exception {
+        // Given
+        tools.says("apt-get", "");
+        for (String name : List.of("nvidia-open-kernel-dkms", "libnvidia-ml1", "libcuda1")) {
+            tools.says("apt-cache madison " + name, """
+                    %1$s | 580.65.06-1 | http://mirror bookworm/non-free amd64 Packages
+                    %1$s | 570.86.15-1 | http://mirror bookworm/non-free amd64 Packages
+                    """.indent(1).formatted(name));
+        }
+        tools.says("apt-cache madison", "");
+        FakeTools ordered = new FakeTools();
+        tools.does("env --chdir=", words -> {
+            String directory = words.get(1).substring("--chdir=".length());
+            write(directory + "/" + words.getLast().replace('=', '_') + ".deb", "x");
+            ordered.commands.add(words.getLast());
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+        tools.does("dpkg-deb -x", words -> {
+            String into = words.getLast();
+            String name = words.get(2);
+            if (name.contains("dkms")) {
+                write(into + "/usr/src/nvidia-open-570.86.15/Kbuild", "x");
+                write(into + "/usr/src/nvidia-open-570.86.15/Makefile", "x");
+                write(into + "/usr/src/nvidia-open-570.86.15/nvidia/nv.c", "MODULE_LICENSE(\"Dual MIT/GPL\");");
+            } else {
+                write(into + "/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.1", "nvml");
+                write(into + "/usr/share/doc/x/changelog", "x");
+            }
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+
+        // When
+        StagedDriver driver =
+                stage(wish("GPU_NODE_AGENT_DRIVER_SOURCE=package", "GPU_NODE_AGENT_DRIVER_VERSION=570"), facts());
+
+        // Then
+        assertThat(driver.version().text()).isEqualTo("570.86.15");
+        assertThat(ordered.commands)
+                .containsExactly(
+                        "nvidia-open-kernel-dkms=570.86.15-1", "libnvidia-ml1=570.86.15-1", "libcuda1=570.86.15-1");
+        Path root = files.resolve(driver.userspaceRoot());
+        assertThat(root.resolve("usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"))
+                .isSymbolicLink()
+                .hasContent("nvml");
+        assertThat(root.resolve("usr/share/doc")).doesNotExist();
+        assertThat(tools.commands).noneMatch(command -> command.contains(" install"));
+    }
+
+    @Test
+    void aVersionThatNoRepositoryHasIsToldWithThoseThatThereAre() throws Exception {
+        // Given
+        tools.says("apt-get", "")
+                .says(
+                        "apt-cache madison",
+                        " nvidia-open-kernel-dkms | 535.261.03-1 | http://mirror bookworm amd64 Packages\n");
+
+        // When
+        assertRefused(
+                () -> stage(
+                        wish("GPU_NODE_AGENT_DRIVER_SOURCE=package", "GPU_NODE_AGENT_DRIVER_VERSION=580.65.06"),
+                        facts()),
+                Kind.UNUSABLE,
+                "no repository of Debian GNU/Linux 12 (bookworm) has nvidia-open-kernel-dkms of version 580.65.06",
+                "535.261.03-1");
+    }
+
+    @Test
+    void aRepositoryThatDoesNotAnswerIsPassing() throws Exception {
+        // Given
+        tools.fails("apt-get", 100, "E: Could not resolve 'mirror'");
+
+        // When
+        assertRefused(
+                () -> stage(wish("GPU_NODE_AGENT_DRIVER_SOURCE=package"), facts()),
+                Kind.UNREACHABLE,
+                "Could not resolve 'mirror'");
+    }
+
+    @Test
+    void anUnknownDistributionIsRefusedByName() throws Exception {
+        // Given
+        write("/etc/os-release", "ID=gentoo\nPRETTY_NAME=Gentoo\n");
+
+        // When
+        assertRefused(
+                () -> stage(wish("GPU_NODE_AGENT_DRIVER_SOURCE=package"), facts()),
+                Kind.UNUSABLE,
+                "this is Gentoo",
+                "use host, runfile or bundle");
+    }
+
+    // ---- what the host has
+
+    @Test
+    void theHostsDriverIsAdopted() throws Exception {
+        // Given
+        hostModules("580.65.06", KERNEL);
+        write("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.65.06", "");
+
+        // When
+        StagedDriver driver = stage(wish(), facts());
+
+        // Then
+        assertThat(driver.version().text()).isEqualTo("580.65.06");
+        assertThat(driver.type()).isEqualTo(ModuleType.OPEN);
+        assertThat(driver.modules()).extracting(StagedModule::name).containsExactly("nvidia", "nvidia_uvm");
+        assertThat(driver.modules().getFirst().path())
+                .isEqualTo(Path.of("/lib/modules/" + KERNEL + "/updates/dkms/nvidia.ko"));
+        assertThat(driver.userspaceRoot()).isEqualTo(Path.of("/"));
+        assertThat(driver.key()).isEmpty();
+        assertThat(files.exists(DriverStore.DIRECTORY)).isFalse();
+    }
+
+    @Test
+    void librariesOfAnotherVersionThanTheModulesAreTold() throws Exception {
+        // Given
+        hostModules("580.65.06", KERNEL);
+        write("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.575.57.08", "");
+
+        // When
+        assertRefused(
+                () -> stage(wish(), facts()),
+                Kind.UNUSABLE,
+                "modules are of driver 580.65.06 and its libraries of 575.57.08");
+    }
+
+    @Test
+    void aHostWithoutADriverForThisKernelIsTold() throws Exception {
+        // Given
+        write("/lib/modules/" + KERNEL + "/modules.dep", "kernel/drivers/net/e1000.ko:\n");
+
+        // When
+        assertRefused(
+                () -> stage(wish(), facts()), Kind.UNUSABLE, "no NVIDIA driver is installed for kernel " + KERNEL);
+    }
+
+    private void hostModules(String version, String kernel) throws IOException {
+        write("/lib/modules/" + kernel + "/modules.dep", """
+                updates/dkms/nvidia-uvm.ko: updates/dkms/nvidia.ko
+                updates/dkms/nvidia.ko: kernel/drivers/gpu/drm/drm.ko
+                kernel/drivers/platform/x86/nvidia-wmi-ec-backlight.ko:
+                """);
+        for (String module : List.of("nvidia", "nvidia-uvm")) {
+            Path file = at(Path.of("/lib/modules/" + kernel + "/updates/dkms/" + module + ".ko"));
+            Files.write(
+                    file,
+                    KernelObject.with(
+                            "license=Dual MIT/GPL",
+                            "version=" + version,
+                            "depends=" + (module.equals("nvidia") ? "drm" : "nvidia"),
+                            "vermagic=" + kernel + " SMP "));
+        }
+    }
+
+    // ---- helpers
+
+    private StagedDriver stage(DriverWish wish, KernelFacts facts) throws Exception {
+        return sources.stage(wish, facts, new Progress() {
+            @Override
+            public void begins(Phase phase, String what) {
+                told.add(phase.text());
+            }
+
+            @Override
+            public void at(Phase phase, long done, long total, long perSecond) {}
+        });
+    }
+
+    private static void assertRefused(ThrowingCallable call, Kind kind, String... said) {
+        assertThatThrownBy(call)
+                .isInstanceOfSatisfying(
+                        DriverSourceException.class,
+                        refusal -> assertThat(refusal.kind()).isEqualTo(kind))
+                .hasMessageContainingAll(said);
+    }
+
+    private static DriverWish wish(String... variables) {
+        AgentConfig config = Configs.of(variables);
+        return new DriverWish(config.driver(), List.of("2330"));
+    }
+
+    private static DriverWish runfile() {
+        return wish("GPU_NODE_AGENT_DRIVER_SOURCE=runfile", "GPU_NODE_AGENT_DRIVER_RUNFILE_FILE=" + RUN);
+    }
+
+    private static DriverWish bundle(String path) {
+        return wish("GPU_NODE_AGENT_DRIVER_SOURCE=bundle", "GPU_NODE_AGENT_DRIVER_BUNDLE_PATH=" + path);
+    }
+
+    private static KernelFacts facts() {
+        return facts(KERNEL, BootSecurity.NONE);
+    }
+
+    private static KernelFacts facts(String kernel, BootSecurity security) {
+        Path build = Path.of("/lib/modules/" + kernel + "/build");
+        return new KernelFacts(
+                kernel,
+                MACHINE,
+                new KernelHeaders(
+                        kernel,
+                        Optional.of(build),
+                        List.of(build),
+                        List.of(),
+                        kernel,
+                        "gcc-12 (Debian 12.2.0-14) 12.2.0"),
+                security);
+    }
+
+    private void run(Runfiles runfile) throws IOException {
+        Files.write(at(RUN), runfile.bytes());
+    }
+
+    private void write(String path, String text) throws IOException {
+        Files.writeString(at(Path.of(path)), text, StandardCharsets.UTF_8);
+    }
+
+    private Path at(Path path) throws IOException {
+        Path file = host.resolve(Path.of("/").relativize(path));
+        Files.createDirectories(Objects.requireNonNull(file.getParent()));
+        return file;
+    }
+
+    @Test
+    void theSha256OfARunfileIsWhatSha256sumSays() throws Exception {
+        // Given
+        byte[] bytes = Runfiles.driver().bytes();
+        Files.write(at(RUN), bytes);
+        String sha256 = HexFormat.of().formatHex(DriverManifest.sha256().digest(bytes));
+
+        // When
+        StagedDriver driver = stage(
+                wish(
+                        "GPU_NODE_AGENT_DRIVER_SOURCE=runfile",
+                        "GPU_NODE_AGENT_DRIVER_RUNFILE_FILE=" + RUN,
+                        "GPU_NODE_AGENT_DRIVER_RUNFILE_SHA256=" + sha256),
+                facts());
+
+        // Then
+        assertThat(driver.key()).hasSize(64);
+    }
+}
