@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +46,9 @@ public final class DevicePlugin implements Service {
     private static final Duration TURN_BOUND = Duration.ofSeconds(10);
     /** Resources that have series of their own: those of a node and what reloads rename. */
     static final int MOST_COUNTED = 64;
+
+    /** Of other agents' sockets that are remembered from one turn to the next; one is enough to act on. */
+    private static final int MOST_PASSING = 256;
 
     /** Where the lists come from: one for each resource. Asked on the registration loop alone. */
     interface Catalog {
@@ -87,6 +91,10 @@ public final class DevicePlugin implements Service {
 
     private int registrationNumber;
     private boolean prepared;
+    /** Other agents' sockets that came or went; filled by the watch's thread, emptied by the loop. */
+    private final Set<String> passing = ConcurrentHashMap.newKeySet();
+    /** Those that this one removed itself, until the watch has told of them. */
+    private Set<String> removedDead = Set.of();
     private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
     private volatile Set<GpuId> beingSplit = Set.of();
@@ -175,7 +183,34 @@ public final class DevicePlugin implements Service {
                 this::unoffered);
         String kubeletName = this.kubelet.getFileName().toString();
         this.watch = new KubeletWatch(
-                directory, name -> name.equals(kubeletName) || SocketNames.isAgents(name), duty::wake, watches);
+                directory, name -> noted(name) || name.equals(kubeletName), duty::wake, watches);
+    }
+
+    /** Whether this is an agent's socket; one of another agent is remembered for the next turn. On the watch's thread. */
+    private boolean noted(String name) {
+        if (!SocketNames.isAgents(name)) {
+            return false;
+        }
+        if (passing.size() < MOST_PASSING && !names.servedByOther(name).isEmpty()) {
+            passing.add(name);
+        }
+        return true;
+    }
+
+    /** Other agents' sockets that came or went since the last turn, for each resource that has some; by its name as in {@link SocketNames#others}. */
+    private Map<String, Set<String>> passed() {
+        if (passing.isEmpty()) {
+            return Map.of();
+        }
+        Map<String, Set<String>> passed = new HashMap<>();
+        for (String name : passing) {
+            passing.remove(name);
+            if (removedDead.isEmpty() || !removedDead.remove(name)) {
+                passed.computeIfAbsent(names.servedByOther(name), _ -> new HashSet<>())
+                        .add(name);
+            }
+        }
+        return passed;
     }
 
     @Override
@@ -303,7 +338,7 @@ public final class DevicePlugin implements Service {
         catalog.configure(inForce);
         if (!prepared && Files.isDirectory(directory)) {
             prepared = true;
-            names.removeDead();
+            removedDead = names.removeDead();
             WarmUp.run(names.hidden("warm-up"), loops, AllocationRules.of(inForce, files, coverage), clock);
         }
         catalog.withhold(beingSplit);
@@ -311,6 +346,8 @@ public final class DevicePlugin implements Service {
         notReady = catalog.notReady();
         tellLeftOut(catalog.problems());
         retireAllBut(lists);
+        // First: what goes between the two is missing below.
+        Map<String, Set<String>> passed = passed();
         Map<String, SocketNames.Others> others = names.others();
         Duration pause = watch.problem().isEmpty() ? RegistrationState.SETTLED_POLL : RegistrationState.POLL;
         for (AdvertisedDevices list : lists) {
@@ -320,7 +357,8 @@ public final class DevicePlugin implements Service {
                     registration.turn(
                             list,
                             notReady,
-                            others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE)));
+                            others.getOrDefault(SocketNames.shortened(list.resource()), SocketNames.Others.NONE),
+                            passed.getOrDefault(SocketNames.shortened(list.resource()), Set.of())));
         }
         return shorter(pause, finishRetiring());
     }

@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * does it. Owns the server, the state and the call in flight; all of it belongs to the thread that calls {@link #turn}.
  */
 final class KubeletRegistration implements AutoCloseable {
+    private static final int MOST_PASSED = 64;
     private static final Log LOG = Log.of(KubeletRegistration.class);
     static final String API_VERSION = "v1beta1";
     /** The kubelet dials back before it answers, for 10 s at most. */
@@ -99,8 +100,10 @@ final class KubeletRegistration implements AutoCloseable {
 
     /** Older agents' sockets from before the first registration: who serves there sees this one come, and steps aside. */
     private @Nullable Set<String> predecessors;
-    /** Other sockets of older agents as they were at the last registration. */
-    private Set<String> rivals = Set.of();
+    /** Older agents' sockets at the last registration. */
+    private Set<String> olderThen = Set.of();
+    /** Other agents' sockets that have come or gone since about the last registration. */
+    private final Set<String> passed = new HashSet<>();
 
     private String loggedError = "";
     private @Nullable Tick retireBy;
@@ -129,9 +132,13 @@ final class KubeletRegistration implements AutoCloseable {
      * @param devices the newest list
      * @param notReady why it should not be told to the kubelet yet; empty when it should
      * @param others other agents that serve this resource
+     * @param passing their sockets that have come or gone since the last turn
      * @return the longest wait until the next turn
      */
-    Duration turn(AdvertisedDevices devices, String notReady, SocketNames.Others others) {
+    Duration turn(AdvertisedDevices devices, String notReady, SocketNames.Others others, Set<String> passing) {
+        if (passed.size() < MOST_PASSED) {
+            passed.addAll(passing);
+        }
         if (server != null) {
             server.publish(devices);
         }
@@ -222,13 +229,28 @@ final class KubeletRegistration implements AutoCloseable {
                 running == null ? new SocketFile.Missing() : SocketFile.look(running.socket()),
                 running == null ? new SocketFile.Missing() : running.bound(),
                 others.newer(),
-                !rivals(others.older()).equals(rivals),
+                contested(others.older()),
                 notReady,
                 running == null ? 0 : running.openStreams(),
                 counts.streamsOpened(),
                 running != null && running.left(),
                 inFlight == null ? unserved : inFlight.outcome(),
                 around.byRegistry());
+    }
+
+    /**
+     * Whether another agent may have registered after this one, also one that came and went unseen. A predecessor that goes soon after this one's
+     * registration may have had its own in flight; one that goes later had been silent.
+     */
+    private boolean contested(Set<String> older) {
+        return settled(state)
+                ? !rivals(older).equals(rivals(olderThen)) || !olderThen.containsAll(passed)
+                : !older.equals(olderThen) || !passed.isEmpty();
+    }
+
+    private boolean settled(RegistrationState when) {
+        return when instanceof RegistrationState.Registered registered
+                && !registered.fresh(around.clock().now());
     }
 
     /** Older agents that began to serve after this one did. */
@@ -264,7 +286,8 @@ final class KubeletRegistration implements AutoCloseable {
         if (predecessors == null) {
             predecessors = Set.copyOf(older);
         }
-        rivals = rivals(older);
+        olderThen = Set.copyOf(older);
+        passed.clear();
         try {
             if (around.byRegistry()) {
                 RegistryOffer offer = new RegistryOffer(resource, around.wake());
@@ -290,18 +313,24 @@ final class KubeletRegistration implements AutoCloseable {
     }
 
     private DevicePluginServer replace(AdvertisedDevices devices, @Nullable RegistryOffer offer) throws IOException {
-        DevicePluginServer running = server;
-        if (running != null) {
-            // The old one first: its end must not reach the kubelet after the new registration (kubernetes#121994).
-            server = null;
-            running.close();
-        }
+        int number = around.numbers().getAsInt();
         // A kubelet takes a socket in its plugins_registry for served as soon as it sees it.
         Path socket = offer == null
-                ? around.names().socket(resource, around.numbers().getAsInt())
-                : around.names().hidden(SocketNames.shortened(resource));
-        DevicePluginServer opened = DevicePluginServer.open(
-                socket, around.loops(), devices, around.held(), counts, around.clock(), around.wake(), offer);
+                ? around.names().socket(resource, number)
+                : around.names().hidden(resource, number);
+        DevicePluginServer running = server;
+        server = null;
+        DevicePluginServer opened;
+        try {
+            // Before the old one ends: an older agent that looks in between would find nobody and come back.
+            opened = DevicePluginServer.open(
+                    socket, around.loops(), devices, around.held(), counts, around.clock(), around.wake(), offer);
+        } finally {
+            if (running != null) {
+                // Before the new registration: its end must not reach the kubelet afterwards (kubernetes#121994).
+                running.close();
+            }
+        }
         spent = false;
         server = opened;
         return opened;
@@ -356,9 +385,7 @@ final class KubeletRegistration implements AutoCloseable {
                 forget();
                 spent = true;
                 DevicePluginServer running = server;
-                boolean settled = before instanceof RegistrationState.Registered registered
-                        && !registered.fresh(around.clock().now());
-                if (running != null && settled && !around.byRegistry()) {
+                if (running != null && settled(before) && !around.byRegistry()) {
                     running.silence();
                 } else if (running != null) {
                     // A kubelet that starts would find this socket in its plugins_registry.

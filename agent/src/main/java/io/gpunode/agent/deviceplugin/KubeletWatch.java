@@ -40,7 +40,7 @@ final class KubeletWatch implements AutoCloseable {
     private volatile String problem = "not watched yet";
 
     /**
-     * @param interesting whether a file name matters
+     * @param interesting told of each file that appears or vanishes, on the watch's thread: whether its name matters
      * @param changed called on the watch's thread; quick
      */
     KubeletWatch(Path directory, Predicate<String> interesting, Runnable changed, Opener opener) {

@@ -48,8 +48,8 @@ sealed interface RegistrationState {
      * @param own at the plugin's socket
      * @param served the plugin's socket as the running server made it; missing when there is no server
      * @param newer the socket of an agent that serves the same resource and started later; empty when there is none
-     * @param contested whether an older agent has begun or ceased to serve the resource since the registration: its own may have come after this
-     *     one's, and the kubelet goes by the last
+     * @param contested whether another agent has begun or ceased to serve the resource since the registration, so that its own may have come
+     *     after this one's: the kubelet goes by the last
      * @param notReady why there is nothing to register yet; empty when there is
      * @param streams open ListAndWatch streams
      * @param streamsOpened how many were ever opened

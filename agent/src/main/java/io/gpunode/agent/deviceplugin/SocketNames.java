@@ -10,6 +10,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.Set;
@@ -59,6 +60,11 @@ record SocketNames(Path directory, String instance) {
         return directory.resolve(PREFIX + shortened(resource) + '-' + instance + '-' + digits + SUFFIX);
     }
 
+    /** The same where the kubelet is not to find it; not longer, and not that of the registration before. */
+    Path hidden(String resource, int number) {
+        return hidden(Integer.toString(number % Character.MAX_RADIX, Character.MAX_RADIX) + '.' + shortened(resource));
+    }
+
     /** A socket that no kubelet is told of and none looks at. */
     Path hidden(String purpose) {
         return directory.resolve(HIDDEN_PREFIX + purpose + '-' + instance + SUFFIX);
@@ -67,6 +73,12 @@ record SocketNames(Path directory, String instance) {
     /** Whether a file of this name is of interest to an agent: it is, or was, an agent's socket. */
     static boolean isAgents(String name) {
         return name.startsWith(PREFIX) && name.endsWith(SUFFIX);
+    }
+
+    /** The resource, as {@link #shortened}, that another agent serves on a socket of this name; empty when it is none of another agent's. */
+    String servedByOther(String name) {
+        Matcher matcher = NAME.matcher(name);
+        return matcher.matches() && !matcher.group(2).equals(instance) ? matcher.group(1) : "";
     }
 
     /**
@@ -115,18 +127,25 @@ record SocketNames(Path directory, String instance) {
         return found;
     }
 
-    /** Agents that were killed leave their sockets; one that nobody listens on is such. */
-    void removeDead() {
+    /**
+     * Agents that were killed leave their sockets; one that nobody listens on is such.
+     *
+     * @return the names of those that were removed
+     */
+    Set<String> removeDead() {
+        Set<String> removed = new HashSet<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, SocketNames::mayBeAgents)) {
             for (Path socket : files) {
                 if (!UnixSockets.isListening(socket) && !Files.isDirectory(socket)) {
                     Files.deleteIfExists(socket);
+                    removed.add(socket.getFileName().toString());
                     LOG.info("removed the socket of an agent that is gone", "socket", socket);
                 }
             }
         } catch (IOException e) {
             LOG.warn("cannot look for sockets of agents that are gone", "socket", directory, "error", e);
         }
+        return removed;
     }
 
     /** A resource's name as it stands in file names: without a slash, and short enough for the path of a socket. */

@@ -62,7 +62,7 @@ import org.jspecify.annotations.Nullable;
  * A kubelet's device manager and PodResources server in this process, to the wire contract of the real one: its order of calls, its error texts,
  * its ways of losing track. It is the other end of the agent's tests and of the {@code simulate} command.
  *
- * <p>Faults are methods that say what goes wrong from now on: {@link #hangRegister}, {@link #delayRegister}, {@link #refuseRegister},
+ * <p>Faults are methods that say what goes wrong from now on: {@link #hangRegister}, {@link #delayRegister}, {@link #holdRegister}, {@link #refuseRegister},
  * {@link #neverWatch}, {@link #readStreams}, {@link #cancelStreams}, {@link #deleteSockets}, {@link #podResourcesFault}, and {@link #bind} without
  * {@link #start} for a socket that nobody listens on yet. {@link #stop} and {@link #start} again is a kubelet that vanishes and comes back:
  * plugins' sockets are deleted when it starts, not when it stops; containers keep their devices; every resource has no devices until its plugin
@@ -114,6 +114,7 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
     private boolean hangRegister;
     private boolean neverWatch;
     private Duration registerDelay = Duration.ZERO;
+    private CompletionStage<?> registerHold = CompletableFuture.completedStage(null);
     private Status refuseRegister = Status.OK;
     private boolean readStreams = true;
 
@@ -275,6 +276,17 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         return locked(() -> registerCalls);
     }
 
+    /** The sockets, by file name, of the plugins of a resource to which it is connected now, oldest first. */
+    public List<String> endpoints(String resource) {
+        List<String> endpoints = new ArrayList<>();
+        for (PluginConnection connection : locked(() -> List.copyOf(connections))) {
+            if (connection.resource().equals(resource)) {
+                endpoints.add(String.valueOf(connection.socket().getFileName()));
+            }
+        }
+        return endpoints;
+    }
+
     /** What is known of each resource now. One whose plugin has been gone for 5 minutes is forgotten. */
     public Map<String, DeviceList> devices() {
         return locked(this::deviceLists);
@@ -434,6 +446,11 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
         locked(() -> registerDelay = delay);
     }
 
+    /** What every Register that comes from now on waits for before anything is done about it, besides the delay. */
+    public void holdRegister(CompletionStage<?> until) {
+        locked(() -> registerHold = until);
+    }
+
     /** Whether plugins are taken and then forgotten: an old kubelet never dials, a newer one dials, asks for the options, and never for the devices. */
     public void neverWatch(boolean on) {
         locked(() -> neverWatch = on);
@@ -491,12 +508,14 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
             boolean hang;
             Status refuse;
             Duration delay;
+            CompletionStage<?> hold;
             lock.lock();
             try {
                 registerCalls++;
                 hang = hangRegister;
                 refuse = refuseRegister;
                 delay = registerDelay;
+                hold = registerHold;
             } finally {
                 lock.unlock();
             }
@@ -508,12 +527,15 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
                 refuse(request, receivedAt, observer, refuse);
                 return;
             }
-            if (delay.isZero()) {
-                connect(request, receivedAt, observer);
-            } else {
-                var _ = loops.loop()
-                        .schedule(() -> connect(request, receivedAt, observer), delay.toNanos(), TimeUnit.NANOSECONDS);
-            }
+            var _ = hold.thenRun(() -> {
+                if (delay.isZero()) {
+                    connect(request, receivedAt, observer);
+                } else {
+                    var _ = loops.loop()
+                            .schedule(
+                                    () -> connect(request, receivedAt, observer), delay.toNanos(), TimeUnit.NANOSECONDS);
+                }
+            });
         }
 
         private void connect(RegisterRequest request, Tick receivedAt, StreamObserver<Empty> observer) {

@@ -9,7 +9,6 @@ import io.gpunode.agent.simulation.DeviceList;
 import io.gpunode.agent.simulation.EmbeddedKubelet;
 import io.gpunode.agent.simulation.KubeletOptions;
 import io.gpunode.agent.simulation.KubeletVersion;
-import io.gpunode.agent.simulation.Registration;
 import io.gpunode.agent.time.ManualTime;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
@@ -25,6 +24,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -94,8 +94,8 @@ class KubeletRacesTest {
         awaitAllocatable(GPU, 2);
         PluginUnderTest newer = start("new-a", "new-b", "new-c");
         awaitAllocatable(GPU, 3);
-        older.await(GPU, status -> status.state().equals("stepped-aside"));
-        older.await(MIG, status -> status.state().equals("stepped-aside"));
+        awaitSteppedAside(older);
+        awaitServedByNoneBut(newer);
 
         // When
         older.catalog.offerUnhealthy(GPU, "old-a", "old-b");
@@ -127,11 +127,16 @@ class KubeletRacesTest {
                 new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, gate), "old-a");
         awaitAllocatable(GPU, 1);
         PluginUnderTest newer = start("new-a", "new-b");
-        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        awaitSteppedAside(older);
+        awaitServedByNoneBut(newer);
         kubelet.stop(LIMIT);
         kubelet.deleteSockets();
-        older.await(GPU, status -> status.state().equals("no-kubelet"));
         newer.await(GPU, status -> status.state().equals("no-kubelet"));
+        newer.await(MIG, status -> status.state().equals("no-kubelet"));
+        // The newer one may have served anew in between.
+        kubelet.deleteSockets();
+        older.await(GPU, status -> status.state().equals("no-kubelet"));
+        older.await(MIG, status -> status.state().equals("no-kubelet"));
 
         // When: the older one has seen no other agent, and then takes its time
         older.catalog.atUpdate(gate::close);
@@ -145,8 +150,43 @@ class KubeletRacesTest {
         older.stop();
 
         // Then: whether or not the older one's call came last
-        awaitLastRegisteredBy(newer, GPU);
-        newer.await(GPU, status -> status.registered() && status.streams() == 1);
+        awaitServedByNoneBut(newer);
+        awaitAllocatable(GPU, 2);
+        assertThat(kubelet.runPod(GPU, "default", "pod", "main", 2)).isInstanceOf(Admission.Admitted.class);
+    }
+
+    @ParameterizedTest
+    @EnumSource(KubeletVersion.class)
+    void anOlderAgentWhoseFirstRegistrationComesLastDoesNotTakeTheResourceWithIt(KubeletVersion version)
+            throws Exception {
+        // Given: the older one's calls are on their way, and it has seen no other agent
+        CompletableFuture<Void> hold = new CompletableFuture<>();
+        kubelet = kubelet(version, SystemTime.monotonic());
+        kubelet.holdRegister(hold);
+        kubelet.start();
+        Gate gate = new Gate();
+        PluginUnderTest older = start(
+                new PluginUnderTest(directory, pluginLoops, FileSystems.getDefault()::newWatchService, gate),
+                "old-a",
+                "old-b",
+                "old-c");
+        Eventually.within(LIMIT, () -> kubelet.registerCalls() == 2 ? "" : kubelet.registerCalls() + " calls");
+        older.catalog.atUpdate(gate::close);
+        older.look();
+        gate.awaitSomebody();
+        kubelet.holdRegister(CompletableFuture.completedStage(null));
+        PluginUnderTest newer = start("new-a", "new-b");
+        awaitServed(newer);
+
+        // When
+        hold.complete(null);
+        awaitAllocatable(GPU, 3);
+        older.catalog.atUpdate(() -> {});
+        gate.open();
+        awaitSteppedAside(older);
+
+        // Then
+        awaitServedByNoneBut(newer);
         awaitAllocatable(GPU, 2);
         assertThat(kubelet.runPod(GPU, "default", "pod", "main", 2)).isInstanceOf(Admission.Admitted.class);
     }
@@ -194,7 +234,6 @@ class KubeletRacesTest {
         PluginUnderTest older = start("old-a", "old-b");
         awaitAllocatable(GPU, 2);
         PluginUnderTest newer = start("new-a");
-        older.await(GPU, status -> status.state().equals("stepped-aside"));
         awaitAllocatable(GPU, 1);
 
         // When
@@ -231,11 +270,10 @@ class KubeletRacesTest {
         // When
         older.catalog.atUpdate(() -> {});
         gate.open();
-        older.await(GPU, status -> status.state().equals("stepped-aside"));
+        awaitSteppedAside(older);
 
         // Then: sooner than the 15 s after which it would be tired of waiting
-        newer.await(GPU, status -> status.registrations() > 1 && status.streams() == 1);
-        newer.await(MIG, status -> status.registrations() > 1 && status.streams() == 1);
+        awaitServedByNoneBut(newer);
         awaitAllocatable(GPU, 1);
         awaitAllocatable(MIG, 1);
     }
@@ -553,15 +591,25 @@ class KubeletRacesTest {
         kubelet.awaitDevices(resource, list -> list.connected() && list.allocatable() == count, LIMIT);
     }
 
-    private void awaitLastRegisteredBy(PluginUnderTest plugin, String resource) throws Exception {
-        Eventually.within(LIMIT, () -> {
-            String own = Path.of(plugin.status(resource).socket()).getFileName().toString();
-            Registration last = kubelet.registrations().stream()
-                    .filter(registration -> registration.resource().equals(resource))
-                    .reduce((_, next) -> next)
-                    .orElseThrow();
-            return last.endpoint().equals(own) ? "" : "the last to register was " + last.endpoint() + ", not " + own;
-        });
+    private static void awaitSteppedAside(PluginUnderTest plugin) throws Exception {
+        plugin.await(GPU, status -> status.state().equals("stepped-aside"));
+        plugin.await(MIG, status -> status.state().equals("stepped-aside"));
+    }
+
+    /** Once this plugin has seen the others go, and the kubelet too: nothing that they did is still to come. */
+    private void awaitServedByNoneBut(PluginUnderTest plugin) throws Exception {
+        plugin.lookThrough();
+        for (String resource : List.of(GPU, MIG)) {
+            Eventually.within(LIMIT, () -> {
+                DevicePluginStatus status = plugin.status(resource);
+                List<String> endpoints = kubelet.endpoints(resource);
+                return status.registered()
+                                && status.streams() == 1
+                                && endpoints.equals(List.of(Path.of(status.socket()).getFileName().toString()))
+                        ? ""
+                        : "the kubelet is connected to " + endpoints + ", and the plugin is at " + status;
+            });
+        }
     }
 
     /** The plugin may make its socket anew until the kubelet's is gone. */
