@@ -152,7 +152,7 @@ final class DriverBuild {
             return settings.jobs();
         }
         long memory = settings.memory() > 0 ? settings.memory() : availableMebibytes();
-        int fit = (int) Math.clamp(memory / MEMORY_PER_JOB_MEBIBYTES, 1, MOST_JOBS);
+        int fit = Math.clamp(memory / MEMORY_PER_JOB_MEBIBYTES, 1, MOST_JOBS);
         int processors = processors();
         int allowed = settings.cpu() > 0 ? Math.max(1, (settings.cpu() + 99) / 100) : processors;
         return Math.min(Math.min(processors, allowed), fit);
