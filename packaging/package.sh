@@ -103,7 +103,7 @@ cp -a packaging/monitoring "$stage/$doc/monitoring"
 settle() { # DIRECTORY
     find "$1" -type d -exec chmod 755 {} +
     find "$1" -type f -exec chmod 644 {} +
-    find "$1" -type f \( -path '*/bin/*' -o -name jspawnhelper -o -path '*/DEBIAN/*inst' -o -path '*/DEBIAN/*rm' \) -exec chmod 755 {} +
+    find "$1" -type f \( -path '*/bin/*' -o -name jspawnhelper -o -path '*/kernel/*' -o -path '*/DEBIAN/*inst' -o -path '*/DEBIAN/*rm' \) -exec chmod 755 {} +
     find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
@@ -119,7 +119,10 @@ deb() {
     printf 'gpu-node-agent (%s-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
         "$version" "gpu-node-agent <gpu-node-agent@localhost>" "$date" | gzip -9nc >"$tree/$doc/changelog.Debian.gz"
     install -m 755 packaging/debian/{postinst,prerm,postrm} "$tree/DEBIAN/"
-    echo /etc/gpu-node-agent/config.yaml >"$tree/DEBIAN/conffiles"
+    install -D -m 755 packaging/kernel-hooks/gpu-node-agent-prebuild "$tree/etc/kernel/postinst.d/gpu-node-agent"
+    install -D -m 755 packaging/kernel-hooks/gpu-node-agent-prebuild "$tree/etc/kernel/header_postinst.d/gpu-node-agent"
+    printf '%s\n' /etc/gpu-node-agent/config.yaml /etc/kernel/postinst.d/gpu-node-agent \
+        /etc/kernel/header_postinst.d/gpu-node-agent >"$tree/DEBIAN/conffiles"
     size=$(du -k -s --apparent-size --exclude=DEBIAN "$tree" | cut -f1)
     sed -e "s/@VERSION@/$version-1/" -e "s/@ARCHITECTURE@/$deb_arch/" -e "s/@SIZE@/$size/" packaging/debian/control >"$tree/DEBIAN/control"
     (cd "$tree" && find etc usr -type f -print0 | sort -z | xargs -0 md5sum) | grep -v '  etc/' >"$tree/DEBIAN/md5sums"
@@ -133,6 +136,7 @@ rpm() {
     install -d "$tree/usr/share/zsh/site-functions" "$tree/usr/share/licenses/gpu-node-agent" "$top"
     install -m 644 "$made/completion.zsh" "$tree/usr/share/zsh/site-functions/_gpu-node-agent"
     install -m 644 LICENSE "$tree/usr/share/licenses/gpu-node-agent/LICENSE"
+    install -D -m 755 packaging/kernel-hooks/gpu-node-agent-prebuild "$tree/usr/lib/kernel/install.d/60-gpu-node-agent.install"
     settle "$tree"
     rpmbuild -bb --quiet --target "$arch" --buildroot "$top/root" --define "_topdir $top" --define "_rpmdir $out" \
         --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" --define "tree $tree" --define "agent_version $version" \

@@ -1,6 +1,7 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig.Driver.SourceKind;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -32,6 +33,12 @@ final class DriverBuildCommand implements Callable<Integer> {
                             + " store. For the hooks of kernel packages.")
     private boolean ifManaged;
 
+    @Option(
+            names = "--wait",
+            paramLabel = "SECONDS",
+            description = "How long to wait for another process that is preparing a driver. Default: not at all.")
+    private int wait;
+
     @Option(names = "--dry-run", description = "Prints what would be done, and does nothing.")
     private boolean dryRun;
 
@@ -56,6 +63,7 @@ final class DriverBuildCommand implements Callable<Integer> {
             shell.err().println("the agent keeps no driver of its own on this node: nothing to do");
             return ExitCode.OK.code();
         }
-        return DriverStaging.stage(shell, node.get(), settings, kernel, dryRun, output.json());
+        return DriverStaging.stage(
+                shell, node.get(), settings, kernel, Duration.ofSeconds(Math.max(0, wait)), dryRun, output.json());
     }
 }

@@ -3,6 +3,7 @@ package io.gpunode.agent.cli;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.Driver.SourceKind;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -75,7 +76,7 @@ final class DriverInstallCommand implements Callable<Integer> {
             return ExitCode.USAGE.code();
         }
         return DriverStaging.stage(
-                shell, node.get(), settings(node.get().config().driver()), "", dryRun, output.json());
+                shell, node.get(), settings(node.get().config().driver()), "", Duration.ZERO, dryRun, output.json());
     }
 
     private AgentConfig.Driver settings(AgentConfig.Driver settings) {

@@ -26,6 +26,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -76,9 +80,17 @@ final class DriverStaging {
      *
      * @param settings what is wanted
      * @param kernel empty for the one that runs
+     * @param patience how long to wait for another process that is at it
      * @return the exit status
      */
-    static int stage(Shell shell, Node node, AgentConfig.Driver settings, String kernel, boolean dryRun, boolean json)
+    static int stage(
+            Shell shell,
+            Node node,
+            AgentConfig.Driver settings,
+            String kernel,
+            Duration patience,
+            boolean dryRun,
+            boolean json)
             throws InterruptedException {
         ObservedDriver observed = node.observe();
         KernelFacts facts = KernelFacts.of(node.files, observed, kernel, settings.build());
@@ -97,6 +109,28 @@ final class DriverStaging {
         } catch (DriverSourceException e) {
             String.valueOf(e.getMessage()).lines().map(Text::printable).forEach(shell.err()::println);
             return ExitCode.FAILURE.code();
+        }
+    }
+
+    private static StagedDriver staged(
+            Shell shell, DriverSources sources, DriverWish wish, KernelFacts facts, Duration patience)
+            throws DriverSourceException, InterruptedException {
+        MonotonicClock clock = SystemTime.monotonic();
+        Tick deadline = clock.now().plus(patience);
+        CompletableFuture<Void> never = new CompletableFuture<>();
+        while (true) {
+            try {
+                return sources.stage(wish, facts, new Told(shell.err(), clock));
+            } catch (DriverSourceException e) {
+                if (e.kind() != DriverSourceException.Kind.BUSY || clock.now().reached(deadline)) {
+                    throw e;
+                }
+            }
+            try {
+                never.get(1, TimeUnit.SECONDS);
+            } catch (ExecutionException | TimeoutException e) {
+                // Time for another look.
+            }
         }
     }
 
