@@ -20,6 +20,8 @@ import io.gpunode.agent.deviceplugin.CdiCoverage;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.DevicePluginStatus;
 import io.gpunode.agent.deviceplugin.PluginSettings;
+import io.gpunode.agent.driver.DriverManager;
+import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.gpu.CallRecord;
 import io.gpunode.agent.gpu.GpuAccess;
 import io.gpunode.agent.gpu.NvmlOpener;
@@ -89,6 +91,7 @@ public final class AgentAssembly {
     private final ApiConnection kubernetes;
     private final LabelPublisher featureLabels;
     private final Optional<MigManager> mig;
+    private final Optional<DriverManager> driver;
     private final Attribution attribution;
     private final MetricsExposition exposition;
     private final AdminServer admin;
@@ -173,6 +176,15 @@ public final class AgentAssembly {
                 new SplittableRandom());
         this.featureLabels = new LabelPublisher(
                 inventory, this::config, host, kubernetes, clock, wall, new SplittableRandom(), heartbeats, meters);
+        this.driver = config.driver().manage()
+                ? Optional.of(new DriverNode(config, own, host, System.getenv(), version, clock, wall)
+                        .manager(
+                                inventory,
+                                () -> KubeletPods.word(pods),
+                                event -> kubernetes.events().ifPresent(sender -> sender.announce(event)),
+                                heartbeats,
+                                meters))
+                : Optional.empty();
         this.mig = config.mig().manage()
                 ? Optional.of(new MigManager(
                         config,
@@ -232,14 +244,17 @@ public final class AgentAssembly {
                                 StateSections.kubernetes(kubernetes),
                                 StateSections.labels(featureLabels),
                                 StateSections.mig(mig, kubernetes),
+                                StateSections.driver(driver),
                                 StateSections.faults(inventory),
                                 StateSections.configuration(() -> this.configuration)),
                         clock),
                 new MetricsPage(exposition),
-                LocalCommands.NONE,
+                driver.<LocalCommands>map(DriverCommands::new).orElse(LocalCommands.NONE),
                 meters,
                 wall);
-        List<Service> inOrder = new ArrayList<>(List.of(admin, inventory, xids));
+        List<Service> inOrder = new ArrayList<>(List.of(admin));
+        driver.ifPresent(inOrder::add);
+        inOrder.addAll(List.of(inventory, xids));
         if (config.health().kernelLog()) {
             inOrder.add(new KernelLogWatcher(() -> KmsgKernelLog.open(host), health, clock, heartbeats));
         }
@@ -343,6 +358,7 @@ public final class AgentAssembly {
         inventory.profilingInterval(config.sampling().profilingInterval());
         exposition.windows(config.sampling().xidWindow(), config.sampling().clockEventsWindow());
         pods.interval(config.sampling().interval());
+        driver.ifPresent(manager -> manager.configure(config.driver()));
         cdi.configured();
         featureLabels.configured();
         devicePlugin.configure(pluginSettings());
@@ -529,6 +545,9 @@ public final class AgentAssembly {
 
         @Override
         public void start() throws Exception {
+            if (driver.isPresent()) {
+                driver.get().awaitFirstTry();
+            }
             if (mig.isPresent()) {
                 mig.get().awaitRestored();
             }

@@ -11,6 +11,8 @@ import io.gpunode.agent.config.EffectiveValue;
 import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.deviceplugin.DevicePlugin;
 import io.gpunode.agent.deviceplugin.DevicePluginStatus;
+import io.gpunode.agent.driver.DriverManager;
+import io.gpunode.agent.driver.DriverManagerStatus;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.kubernetes.ApiConnection;
@@ -27,6 +29,7 @@ import io.gpunode.agent.model.NvmlFault;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -269,6 +272,56 @@ final class StateSections {
                 },
                 () -> manager.map(MigManager::status).map(StateSections::migLine).stream()
                         .toList());
+    }
+
+    static StateSection driver(Optional<DriverManager> manager) {
+        return section(
+                "driver",
+                json -> {
+                    if (manager.isEmpty()) {
+                        json.beginObject().member("state", "off").endObject();
+                        return;
+                    }
+                    DriverManagerStatus status = manager.get().status();
+                    json.beginObject()
+                            .member("state", word(status))
+                            .member("running", status.running())
+                            .member("wanted", status.wanted())
+                            .member("differences", status.differences())
+                            .member("reason", status.reason())
+                            .member("step", status.step())
+                            .member("since", status.since().toString())
+                            .member("changes", status.changes())
+                            .endObject();
+                },
+                () -> manager.map(DriverManager::status).map(StateSections::driverLine).stream()
+                        .toList());
+    }
+
+    private static String word(DriverManagerStatus status) {
+        return status.state().name().toLowerCase(Locale.ROOT);
+    }
+
+    private static StatusLine driverLine(DriverManagerStatus status) {
+        Tone tone = switch (status.state()) {
+            case READY -> Tone.GOOD;
+            case FAILED -> Tone.BAD;
+            case DIFFERS, UNLOADED -> Tone.WARNING;
+            case STARTING, CHANGING -> Tone.NEUTRAL;
+        };
+        List<String> said = new ArrayList<>();
+        said.add("Running: " + (status.running().isEmpty() ? "not looked at yet" : status.running()));
+        if (!status.wanted().isEmpty() && !status.wanted().equals(status.running())) {
+            said.add("wanted: " + status.wanted());
+        }
+        said.addAll(status.differences());
+        if (!status.step().isEmpty()) {
+            said.add(status.step());
+        }
+        if (!status.reason().isEmpty()) {
+            said.add(status.reason());
+        }
+        return new StatusLine("Driver", tone, word(status), String.join("; ", said) + ".");
     }
 
     private static StatusLine migLine(MigManagerStatus status) {

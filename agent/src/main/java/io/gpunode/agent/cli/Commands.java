@@ -67,6 +67,11 @@ final class Commands {
                         "driver",
                         new CommandLine(new DriverGroup())
                                 .addSubcommand("status", new DriverStatusCommand(shell))
+                                .addSubcommand("plan", new DriverPlanCommand(shell))
+                                .addSubcommand("load", new DriverLoadCommand(shell))
+                                .addSubcommand("unload", new DriverUnloadCommand(shell))
+                                .addSubcommand("upgrade", new DriverUpgradeCommand(shell))
+                                .addSubcommand("rollback", new DriverRollbackCommand(shell))
                                 .addSubcommand("holders", new DriverHoldersCommand(shell))
                                 .addSubcommand("install", new DriverInstallCommand(shell))
                                 .addSubcommand("build", new DriverBuildCommand(shell))

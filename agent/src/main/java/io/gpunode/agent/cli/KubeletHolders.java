@@ -1,21 +1,17 @@
 package io.gpunode.agent.cli;
 
+import io.gpunode.agent.assembly.KubeletPods;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.kubernetes.KubeletWord;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.podresources.PodResourcesClient;
-import io.gpunode.agent.podresources.PodResourcesPicture;
 import io.gpunode.agent.podresources.PodResourcesSource;
-import io.gpunode.agent.podresources.PodUse;
 import io.gpunode.agent.time.SystemTime;
 import java.nio.file.Files;
 import java.time.Duration;
-import java.util.HashSet;
-import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -68,21 +64,7 @@ final class KubeletHolders implements AutoCloseable {
 
     /** As of the last answer, unless one that came due since is missing. */
     KubeletWord word() {
-        String error = client.error();
-        if (!error.isEmpty()) {
-            return new KubeletWord.Silent(error);
-        }
-        Optional<PodResourcesPicture> picture = client.current();
-        if (picture.isEmpty()) {
-            return new KubeletWord.Silent("it has not answered yet");
-        }
-        Set<String> pods = new HashSet<>();
-        for (List<PodUse> uses : picture.get().byDevice().values()) {
-            for (PodUse use : uses) {
-                pods.add(use.namespace() + "/" + use.pod());
-            }
-        }
-        return new KubeletWord.Holding(pods);
+        return KubeletPods.word(client);
     }
 
     @Override

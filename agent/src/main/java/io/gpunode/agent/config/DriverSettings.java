@@ -42,25 +42,30 @@ final class DriverSettings {
                             + " Not beside the GPU Operator's driver container. Without it the agent takes the driver as it finds it.");
 
     static final Setting<SourceKind> SOURCE = own("driver.source", choice(SourceKind.values()), SourceKind.HOST)
+            .live()
             .describedAs(
                     "Where the driver comes from: what the distribution has installed, packages that the agent installs, NVIDIA's"
                             + " `.run` file, or an offline bundle.");
 
     static final Setting<String> VERSION = own("driver.version", new Text(Form.DRIVER_VERSION), "")
             .defaultWords("the version that the source has")
+            .live()
             .describedAs("The wanted version, such as `580.95.05`, or a branch of it, such as `580`.");
 
     static final Setting<KernelModuleType> KERNEL_MODULE_TYPE = own(
                     "driver.kernelModuleType", choice(KernelModuleType.values()), KernelModuleType.AUTO)
+            .live()
             .describedAs("Which kernel modules: `auto` takes the open ones where every GPU of the node has them.");
 
     static final Setting<Set<String>> MODULES = own(
                     "driver.modules",
                     new Choices<>(new Choice<>(MODULE_WORDS, Map.of()), true),
                     words(Driver.UVM, Driver.MODESET).keySet())
+            .live()
             .describedAs("The kernel modules that are loaded beside `nvidia`, in the order that they need.");
 
     static final Setting<Use> PEERMEM = own("driver.peermem", use(), Use.OFF)
+            .live()
             .describedAs(
                     "Whether `nvidia-peermem` is loaded (GPUDirect RDMA): `auto` where the node has a network card of NVIDIA.");
 
@@ -73,63 +78,80 @@ final class DriverSettings {
     static final Setting<List<String>> PACKAGE_NAMES = own(
                     "driver.package.names", new Texts(new Text(Form.PACKAGE)), List.of())
             .defaultWords("what the distribution calls them")
+            .live()
             .describedAs("The packages that are installed for `driver.source: package`.");
 
     static final Setting<Boolean> PACKAGE_REFRESH = own("driver.package.refresh", SWITCH, true)
+            .live()
             .describedAs("Whether the package manager reads its repositories' lists before it installs.");
 
     static final Setting<String> RUNFILE_FILE = own("driver.runfile.file", PATH_OR_EMPTY, "")
+            .live()
             .describedAs("NVIDIA's `.run` file on the host, for `driver.source: runfile`.");
 
     static final Setting<String> RUNFILE_URL = own("driver.runfile.url", new Text(Form.URL), "")
+            .live()
             .describedAs("Where the `.run` file is fetched from when `driver.runfile.file` names none.");
 
     static final Setting<String> RUNFILE_SHA256 = own("driver.runfile.sha256", new Text(Form.SHA256), "")
+            .live()
             .describedAs("The file's SHA-256, 64 hexadecimal digits. A file from a URL needs it.");
 
     static final Setting<String> BUNDLE_PATH = own("driver.bundle.path", PATH_OR_EMPTY, "")
+            .live()
             .describedAs("The offline bundle on the host, a directory or an archive, for `driver.source: bundle`.");
 
     static final Setting<String> BUNDLE_SHA256 = own("driver.bundle.sha256", new Text(Form.SHA256), "")
+            .live()
             .describedAs(
                     "The SHA-256 of the bundle's archive, or of a directory's manifest; empty to trust what lies there.");
 
     static final Setting<Boolean> BUILD_COMPILE = own("driver.build.compile", SWITCH, true)
+            .live()
             .describedAs("Whether kernel modules may be compiled on this node when none are there for its kernel.");
 
     static final Setting<Integer> BUILD_JOBS = own("driver.build.jobs", new WholeNumber(0, 1024), 0)
             .defaultWords("as many as the node has CPUs and the build has memory for")
+            .live()
             .describedAs("How many compilers run at once; 0 for the default.");
 
     static final Setting<Integer> BUILD_MEMORY = own("driver.build.memory", new WholeNumber(0, MOST_MEBIBYTES), 0)
+            .live()
             .describedAs("How much memory a build may take, in MiB; 0 for no limit.");
 
     static final Setting<Integer> BUILD_CPU = own("driver.build.cpu", new WholeNumber(0, MOST_PERCENT), 0)
+            .live()
             .describedAs("How much of the CPUs a build may take, in percent of one; 0 for no limit.");
 
     static final Setting<Duration> BUILD_TIME_LIMIT = own(
                     "driver.build.timeLimit",
                     new Interval(Duration.ofMinutes(1), Duration.ofHours(12), false),
                     Duration.ofHours(1))
+            .live()
             .describedAs("After which a build is ended.");
 
     static final Setting<String> BUILD_HEADERS = own("driver.build.headers", PATH_OR_EMPTY, "")
             .defaultWords("those of the kernel, wherever the distribution has them")
+            .live()
             .describedAs("The kernel's headers on the host; `%k` in it stands for the kernel's release.");
 
     static final Setting<String> SIGNING_KEY = own("driver.signing.key", PATH_OR_EMPTY, "")
+            .live()
             .describedAs("The private key (PEM) that built modules are signed with; empty to leave them unsigned.");
 
     static final Setting<String> SIGNING_CERTIFICATE = own("driver.signing.certificate", PATH_OR_EMPTY, "")
+            .live()
             .describedAs(
                     "The key's certificate (PEM or DER), which the kernel has to trust where it enforces signatures.");
 
     static final Setting<SignatureHash> SIGNING_HASH = own(
                     "driver.signing.hash", choice(SignatureHash.values()), SignatureHash.AUTO)
+            .live()
             .describedAs("The digest of signatures: `auto` takes the kernel's.");
 
     static final Setting<String> FIRMWARE_PATH = own("driver.firmwarePath", PATH_OR_EMPTY, "")
             .defaultWords("the driver's own directory, where it is not one that the kernel searches")
+            .live()
             .describedAs("Where the kernel looks for the GPUs' firmware.");
 
     static final Setting<Use> PERSISTENCED = own("driver.persistenced", use(), Use.AUTO)
@@ -168,11 +190,13 @@ final class DriverSettings {
 
     static final Setting<DriverWhileInUse> WHILE_IN_USE = own(
                     "driver.whileInUse", choice(DriverWhileInUse.values()), DriverWhileInUse.REFUSE)
+            .live()
             .describedAs(
                     "What happens when the driver must go and somebody uses it: nothing, or the node is cordoned and its GPU pods are"
                             + " evicted first. Other processes are never ended.");
 
     static final Setting<Boolean> UPGRADE_AUTOMATIC = own("driver.upgrade.automatic", SWITCH, false)
+            .live()
             .describedAs(
                     "Whether a running driver that is not the wanted one is exchanged by itself. Without it the difference is told,"
                             + " and `gpu-node-agent driver upgrade` exchanges it.");
@@ -181,29 +205,35 @@ final class DriverSettings {
                     "driver.upgrade.drainLimit",
                     new Interval(Duration.ofSeconds(1), Duration.ofDays(1), false),
                     Duration.ofMinutes(5))
+            .live()
             .describedAs("How long GPU pods may take to go.");
 
     static final Setting<Boolean> UPGRADE_DELETE_EMPTY_DIR = own("driver.upgrade.deleteEmptyDirData", SWITCH, false)
+            .live()
             .describedAs("Whether pods are evicted although their `emptyDir` volumes on disk are lost.");
 
     static final Setting<Integer> STORE_KEEP = own("driver.store.keep", new WholeNumber(1, 100), 2)
+            .live()
             .describedAs("How many drivers the store keeps beside the one that runs and the one before it.");
 
-    static final Setting<Duration> LIMIT_STALL =
-            limit("stall", Duration.ofMinutes(2)).describedAs("How long fetching and unpacking may make no progress.");
+    static final Setting<Duration> LIMIT_STALL = limit("stall", Duration.ofMinutes(2))
+            .live()
+            .describedAs("How long fetching and unpacking may make no progress.");
 
     static final Setting<Duration> LIMIT_LOAD = limit("load", Duration.ofMinutes(2))
+            .live()
             .describedAs(
                     "How long one kernel module may take to load; with `nvidia` that is the initialisation of the GPUs.");
 
     static final Setting<Duration> LIMIT_UNLOAD =
-            limit("unload", Duration.ofMinutes(1)).describedAs("How long one kernel module may take to go.");
+            limit("unload", Duration.ofMinutes(1)).live().describedAs("How long one kernel module may take to go.");
 
     static final Setting<Duration> LIMIT_DAEMON =
-            limit("daemon", Duration.ofMinutes(2)).describedAs("How long a daemon may take until it is ready.");
+            limit("daemon", Duration.ofMinutes(2)).live().describedAs("How long a daemon may take until it is ready.");
 
-    static final Setting<Duration> LIMIT_STOP =
-            limit("stop", Duration.ofSeconds(15)).describedAs("How long a daemon may take to end before it is killed.");
+    static final Setting<Duration> LIMIT_STOP = limit("stop", Duration.ofSeconds(15))
+            .live()
+            .describedAs("How long a daemon may take to end before it is killed.");
 
     static final List<Setting<?>> ALL = List.of(
             MANAGE,
@@ -313,6 +343,7 @@ final class DriverSettings {
 
     private static Setting<Map<String, String>> parameters(String key, String module) {
         return own("driver.parameters." + key, PARAMETERS, Map.of())
+                .live()
                 .describedAs("Parameters of the kernel module `" + module + "`.");
     }
 

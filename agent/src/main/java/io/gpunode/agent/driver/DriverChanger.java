@@ -2,11 +2,11 @@ package io.gpunode.agent.driver;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.Driver.DriverWhileInUse;
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 
 /**
@@ -14,6 +14,7 @@ import java.util.Optional;
  * for commands where no agent does it. One thread.
  */
 public final class DriverChanger {
+    private static final Log LOG = Log.of(DriverChanger.class);
     private static final Path PCI = Path.of("/sys/bus/pci/devices");
     /** Mellanox, by whose cards GPUDirect RDMA reaches other nodes. */
     private static final String NETWORK_VENDOR = "0x15b3";
@@ -24,8 +25,16 @@ public final class DriverChanger {
     private final DriverOperations operations;
     private final DriverObserver observer;
     private final DriverSource source;
+    private final Pruner pruner;
     private final HostFiles files;
     private final MonotonicClock clock;
+
+    /** Removes drivers that nobody needs any more. */
+    @FunctionalInterface
+    interface Pruner {
+        /** @param keep how many stay beside the one that runs and the one before it */
+        void prune(int keep) throws DriverSourceException;
+    }
 
     /** It cannot be said what would be done; the message has the next step. */
     public static final class ImpossibleException extends Exception {
@@ -49,12 +58,14 @@ public final class DriverChanger {
             DriverOperations operations,
             DriverObserver observer,
             DriverSource source,
+            Pruner pruner,
             HostFiles files,
             MonotonicClock clock) {
         this.settings = settings;
         this.operations = operations;
         this.observer = observer;
         this.source = source;
+        this.pruner = pruner;
         this.files = files;
         this.clock = clock;
     }
@@ -95,9 +106,7 @@ public final class DriverChanger {
 
     private DriverTarget wanted(DriverListener listener) throws ImpossibleException, InterruptedException {
         ObservedDriver observed = observer.observe();
-        DriverWish wish = new DriverWish(
-                settings,
-                observed.gpus().stream().map(ObservedDriver.BusGpu::device).toList());
+        DriverWish wish = wish(settings, observed);
         try {
             StagedDriver staged = source.stage(wish, KernelFacts.running(observed), listener);
             return DriverTarget.of(staged, wish, peermem());
@@ -107,6 +116,13 @@ public final class DriverChanger {
         } catch (IllegalArgumentException e) {
             throw new ImpossibleException(String.valueOf(e.getMessage()), false);
         }
+    }
+
+    /** What is wanted of a node with these GPUs. */
+    static DriverWish wish(AgentConfig.Driver settings, ObservedDriver observed) {
+        return new DriverWish(
+                settings,
+                observed.gpus().stream().map(ObservedDriver.BusGpu::device).toList());
     }
 
     private DriverTarget previous() throws ImpossibleException, InterruptedException {
@@ -207,12 +223,23 @@ public final class DriverChanger {
                         String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
             }
         }
-        return transaction.change(target, drain);
+        return pruned(transaction.change(target, drain));
+    }
+
+    private DriverOutcome pruned(DriverOutcome outcome) {
+        if (outcome instanceof DriverOutcome.Done done && done.steps() > 0) {
+            try {
+                pruner.prune(settings.keep());
+            } catch (DriverSourceException e) {
+                LOG.warn("drivers that nobody needs any more stay in the store", "error", e);
+            }
+        }
+        return outcome;
     }
 
     /** Brings the node to a driver that is ready. */
     DriverOutcome bring(DriverTarget target, DriverListener listener) throws InterruptedException {
-        return transaction(listener).change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN);
+        return pruned(transaction(listener).change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN));
     }
 
     private static DriverOutcome nothingDone(String message) {
@@ -234,13 +261,5 @@ public final class DriverChanger {
         public void ended(DriverStep step, java.time.Duration took) {
             listener.ended(step, took);
         }
-    }
-
-    /** Lines of a holder table for people who see no other. */
-    static List<String> lines(HolderTable table) {
-        return table.holders().stream()
-                .map(holder -> holder.module() + "  " + holder.device() + "  pid " + holder.pid() + "  "
-                        + holder.executable() + "  " + holder.place().text())
-                .toList();
     }
 }

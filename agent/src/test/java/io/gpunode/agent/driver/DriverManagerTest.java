@@ -37,6 +37,7 @@ class DriverManagerTest {
 
     private Optional<DriverSourceException> refusal = Optional.empty();
     private int staged;
+    private int pruned;
     private final Driver settings = settings(false, Map.of());
     private final DriverManager manager;
 
@@ -89,7 +90,8 @@ class DriverManagerTest {
     }
 
     private DriverChanger changer(AgentConfig.Driver with) {
-        return new DriverChanger(with, node, this::observed, this::stage, new SystemHostFiles(directory), time);
+        return new DriverChanger(
+                with, node, this::observed, this::stage, _ -> pruned++, new SystemHostFiles(directory), time);
     }
 
     private StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress) throws DriverSourceException {
@@ -172,6 +174,7 @@ class DriverManagerTest {
         assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
         assertThat(manager.status().running()).isEqualTo("1.0.1 (open)");
         assertThat(events).extracting(NodeEvent::reason).containsExactly("DriverChanged");
+        assertThat(pruned).isEqualTo(1);
     }
 
     @Test
