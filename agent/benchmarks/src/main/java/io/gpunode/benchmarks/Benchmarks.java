@@ -29,6 +29,7 @@ public final class Benchmarks {
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());
         ALL.put("mig", new MigBenchmark());
+        ALL.put("holders", new HoldersBenchmark());
         ALL.put("soak", new SoakBenchmark());
         ALL.put("flags", new FlagsBenchmark());
     }
