@@ -4,6 +4,12 @@ import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.DriverFiles;
 import io.gpunode.agent.os.DriverFiles.BusGpu;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.KernelModules;
+import io.gpunode.agent.os.KmsgKernelLog;
+import io.gpunode.agent.os.LoadedModule;
+import io.gpunode.agent.os.SystemBootSecurity;
+import io.gpunode.agent.os.SystemKernelModules;
+import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,6 +37,7 @@ final class DriverCheck implements Check {
         List<BusGpu> gpus = driver.gpus();
         List<Diagnosis> found = new ArrayList<>();
         gpus.forEach(gpu -> boundTo(gpu, found));
+        changing(patient, found);
         Optional<String> version =
                 driver.loaded().map(loaded -> loaded.version().text());
         if (gpus.isEmpty() && version.isEmpty()) {
@@ -48,8 +55,12 @@ final class DriverCheck implements Check {
         if (version.isEmpty()) {
             found.add(Diagnosis.problem(
                     name(),
-                    "the NVIDIA driver is not loaded; " + count(gpus.size()) + " on the PCI bus",
+                    "the NVIDIA driver is not loaded; " + count(gpus.size()) + " on the PCI bus"
+                            + (new SystemBootSecurity(files).read().refusesUnsigned()
+                                    ? ", and this boot refuses modules without a trusted signature"
+                                    : ""),
                     "modprobe nvidia && modprobe nvidia-uvm",
+                    "gpu-node-agent driver status",
                     "dmesg | grep -i nvrm"));
             return found;
         }
@@ -68,11 +79,31 @@ final class DriverCheck implements Check {
                             name(),
                             "driver " + version.get() + " is loaded, the libraries under " + root + " are of "
                                     + String.join(", ", libraries) + ": an upgrade was not finished",
-                            "reboot, or stop all GPU programs and: modprobe -r nvidia-uvm nvidia-drm nvidia-modeset nvidia && modprobe nvidia"));
+                            "gpu-node-agent driver holders (tells who keeps the old one loaded)",
+                            "reboot, or stop those and: modprobe -r nvidia-uvm nvidia-drm nvidia-modeset nvidia && modprobe nvidia"));
         } else {
             found.add(Diagnosis.ok(name(), "driver " + version.get() + ", " + count(gpus.size())));
         }
         return found;
+    }
+
+    /** A module that stays on its way in or out hangs in the kernel. */
+    private void changing(Patient patient, List<Diagnosis> found) throws IOException {
+        HostFiles files = patient.files();
+        KernelModules modules = new SystemKernelModules(
+                files, files, patient.commands(), () -> KmsgKernelLog.open(files), SystemTime.monotonic());
+        for (LoadedModule module : modules.loaded()) {
+            if (module.name().startsWith("nvidia") && module.phase() != LoadedModule.Phase.LIVE) {
+                found.add(
+                        Diagnosis.problem(
+                                name(),
+                                "module " + module.name()
+                                        + (module.phase() == LoadedModule.Phase.COMING
+                                                ? " is still starting"
+                                                : " is still on its way out"),
+                                "dmesg | grep -i nvrm; when it stays so, its code hangs in the kernel and only a reboot frees it"));
+            }
+        }
     }
 
     private void boundTo(BusGpu gpu, List<Diagnosis> found) {

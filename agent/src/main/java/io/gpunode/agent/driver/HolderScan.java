@@ -4,8 +4,8 @@ package io.gpunode.agent.driver;
 @FunctionalInterface
 public interface HolderScan {
     /**
-     * Looks at every process once. Takes 10 to 500 ms, by the number of open files on the machine: for a person who asks, or a refused unload, not for
-     * every round. Never fails: what could not be looked at is told in {@link HolderTable#blind}.
+     * Looks at every process once. Takes some 10 ms for each 1,000 open files on the machine: for a person who asks, or a refused unload, not for every
+     * round. Never fails: what could not be looked at is told in {@link HolderTable#blind}.
      *
      * @param modules what is loaded; references that nobody was found for are told by it
      */

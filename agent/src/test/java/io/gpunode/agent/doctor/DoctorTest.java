@@ -54,6 +54,32 @@ class DoctorTest {
     }
 
     @Test
+    void aBootThatRefusesUnsignedModulesIsSaidBesideADriverThatIsNotLoaded() throws Exception {
+        // Given
+        node.without("/proc/driver/nvidia/version")
+                .without("/proc/driver/nvidia/gpus/0000:65:00.0/information")
+                .write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+
+        // When
+        Diagnosis problem = node.problem();
+
+        // Then
+        assertThat(problem.what()).endsWith("and this boot refuses modules without a trusted signature");
+    }
+
+    @Test
+    void aModuleThatHangsOnItsWayOutIsNamed() throws Exception {
+        // Given
+        node.write("/proc/modules", "nvidia_uvm 4874240 -1 - Unloading 0x0 (OE-)\nnvidia 1 0 - Live 0x0 (OE)\n");
+
+        // When
+        Diagnosis problem = node.problem();
+
+        // Then
+        assertThat(problem.what()).isEqualTo("module nvidia_uvm is still on its way out");
+    }
+
+    @Test
     void nouveauInTheWayIsNamed() throws Exception {
         // Given
         node.write("/sys/bus/pci/drivers/nouveau/bind", "")
