@@ -1,7 +1,6 @@
 package io.gpunode.agent.config;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -22,11 +21,7 @@ public final class ServiceProfile {
     private static final int PERFMON_MINOR = 8;
     /** The first systemd with {@code Type=notify-reload}. */
     private static final int NOTIFY_RELOAD = 253;
-    /** What the driver's modules and daemons are counted with at most, for the time limit of a start. */
-    private static final int MODULES = 5;
 
-    private static final int DAEMONS = 4;
-    private static final Duration SLACK = Duration.ofMinutes(2);
     private static final String BOUNDING_SET = "CapabilityBoundingSet=";
     private static final int PRIVILEGED_PORTS = 1024;
 
@@ -314,15 +309,8 @@ public final class ServiceProfile {
             return;
         }
         AgentConfig.Driver wanted = config.driver();
-        boolean builds = wanted.source() != AgentConfig.Driver.SourceKind.HOST
-                && wanted.build().compile();
-        Duration start = wanted.limits()
-                .load()
-                .multipliedBy(MODULES)
-                .plus(wanted.limits().daemon().multipliedBy(DAEMONS))
-                .plus(SLACK);
-        if (builds) {
-            start = start.plus(wanted.build().timeLimit());
+        if (wanted.source() != AgentConfig.Driver.SourceKind.HOST
+                && wanted.build().compile()) {
             say(
                     "Kernel modules may be compiled: compilers count as the agent's own, and one that is killed must not take it along.",
                     "MemoryHigh=infinity",
@@ -331,8 +319,8 @@ public final class ServiceProfile {
                     "OOMPolicy=continue");
         }
         say(
-                "The driver is loaded before the kubelet is started; when this is over, the kubelet is started without it.",
-                "TimeoutStartSec=" + start.toSeconds() + "s");
+                "A driver that only has to be loaded is there before the kubelet is started; one that is compiled is not waited for.",
+                "TimeoutStartSec=3min");
         say("The driver's daemons outlive the agent, and the next one finds them.", "KillMode=process");
     }
 
