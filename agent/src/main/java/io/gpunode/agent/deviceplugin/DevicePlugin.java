@@ -22,6 +22,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -203,8 +204,9 @@ public final class DevicePlugin implements Service {
             return Map.of();
         }
         Map<String, Set<String>> passed = new HashMap<>();
-        for (String name : passing) {
-            passing.remove(name);
+        for (Iterator<String> newest = passing.iterator(); newest.hasNext(); ) {
+            String name = newest.next();
+            newest.remove();
             if (removedDead.isEmpty() || !removedDead.remove(name)) {
                 passed.computeIfAbsent(names.servedByOther(name), _ -> new HashSet<>())
                         .add(name);
