@@ -91,7 +91,7 @@ public final class Decompression {
         private final InputStream compressed;
         private final String name;
         private final Thread feeder;
-        private final StringBuffer error = new StringBuffer();
+        private volatile String error = "";
         private final Thread errors;
         private volatile @Nullable IOException failure;
         private boolean ended;
@@ -134,7 +134,7 @@ public final class Decompression {
         private void readErrors() {
             try (InputStream in = process.getErrorStream()) {
                 byte[] start = in.readNBytes(ERROR_LIMIT);
-                error.append(new String(start, StandardCharsets.UTF_8).strip());
+                error = new String(start, StandardCharsets.UTF_8).strip();
                 in.skip(Long.MAX_VALUE);
             } catch (IOException e) {
                 // What it said of its failure is lost; the exit status is not.
