@@ -185,7 +185,8 @@ public final class AdminServer implements Service {
                 }
             }
             if (http.asksLocally()
-                    || (!commands.equals(LocalCommands.NONE) && !http.localSocket().isEmpty())) {
+                    || (!commands.equals(LocalCommands.NONE)
+                            && !http.localSocket().isEmpty())) {
                 Gate open = new Gate(() -> WebConfig.NONE, loops.loop(), state.clock(), slow);
                 local = local(
                         bootstrap(loops, new Pipeline(routes, commands, connections, open, handshakes)),

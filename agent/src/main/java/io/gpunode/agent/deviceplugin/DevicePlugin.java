@@ -96,6 +96,7 @@ public final class DevicePlugin implements Service {
     private final Set<String> passing = ConcurrentHashMap.newKeySet();
     /** Those that this one removed itself, until the watch has told of them. */
     private Set<String> removedDead = Set.of();
+
     private volatile PluginSettings settings;
     private volatile CdiCoverage coverage = CdiCoverage.NONE;
     private volatile Set<GpuId> beingSplit = Set.of();
@@ -183,8 +184,7 @@ public final class DevicePlugin implements Service {
                 "GPUs and MIG devices that no resource offers, because the strategy has no place for them; `status` says why.",
                 this::unoffered);
         String kubeletName = this.kubelet.getFileName().toString();
-        this.watch = new KubeletWatch(
-                directory, name -> noted(name) || name.equals(kubeletName), duty::wake, watches);
+        this.watch = new KubeletWatch(directory, name -> noted(name) || name.equals(kubeletName), duty::wake, watches);
     }
 
     /** Whether this is an agent's socket; one of another agent is remembered for the next turn. On the watch's thread. */

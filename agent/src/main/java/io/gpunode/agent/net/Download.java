@@ -99,23 +99,20 @@ public final class Download {
         }
         URI uri = uri(order.url);
         try (HttpClient client = client(uri)) {
-            FailedException last = new FailedException("was not tried", false);
-            for (int i = 0; i < TRIES; i++) {
+            for (int i = 0; ; i++) {
                 long before = present(order);
                 try {
                     follow(client, uri, order, watcher);
                     return;
                 } catch (FailedException e) {
-                    last = e;
                     // A try that brought something is none: a link that breaks each minute still gets there.
                     i = present(order) > before ? -1 : i;
-                    if (!e.again) {
-                        break;
+                    if (!e.again || i == TRIES - 1) {
+                        throw e;
                     }
                 }
                 pause(i);
             }
-            throw last;
         }
     }
 

@@ -533,7 +533,9 @@ public final class EmbeddedKubelet implements Service, AutoCloseable {
                 } else {
                     var _ = loops.loop()
                             .schedule(
-                                    () -> connect(request, receivedAt, observer), delay.toNanos(), TimeUnit.NANOSECONDS);
+                                    () -> connect(request, receivedAt, observer),
+                                    delay.toNanos(),
+                                    TimeUnit.NANOSECONDS);
                 }
             });
         }

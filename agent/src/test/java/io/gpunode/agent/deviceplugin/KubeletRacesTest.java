@@ -605,7 +605,8 @@ class KubeletRacesTest {
                 List<String> endpoints = kubelet.endpoints(resource);
                 return status.registered()
                                 && status.streams() == 1
-                                && endpoints.equals(List.of(Path.of(status.socket()).getFileName().toString()))
+                                && endpoints.equals(List.of(
+                                        Path.of(status.socket()).getFileName().toString()))
                         ? ""
                         : "the kubelet is connected to " + endpoints + ", and the plugin is at " + status;
             });
