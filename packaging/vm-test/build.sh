@@ -161,6 +161,7 @@ userspace() {
             echo "stand-in of the driver $version" >"$library/$program.so.$version"
             ln -s "$program.so.$version" "$library/$program.so.1"
         done
+        install -m 755 "$here/guest/nvidia-modprobe" "$folder/root/usr/bin/nvidia-modprobe"
         for program in nvidia-smi nvidia-debugdump; do
             printf '#!/bin/sh\necho "%s of the stand-in driver %s"\n' "$program" "$version" >"$folder/root/usr/bin/$program"
             chmod 755 "$folder/root/usr/bin/$program"
@@ -187,7 +188,7 @@ disk() {
     image=$target/image-$key
     [[ ! -e $image ]] || return 0
     say "disk image ..."
-    rm -rf "$target"/image-* "$target"/root "$target"/booted-*
+    rm -rf "$target"/image-* "$target"/kept "$target"/root
     image_root=$target/root
     mkdir -p "$image_root" "$image.part"
     tar -C "$image_root" -xf "$base"
@@ -207,6 +208,9 @@ disk() {
     install -m 644 "$here/guest/vm-guest.service" "$image_root/etc/systemd/system/vm-guest.service"
     install -m 755 "$here/guest/standin-install" "$image_root/usr/bin/standin-install"
     gcc -static -O2 -Wall -Wextra -o "$image_root/usr/bin/hold-device" "$here/guest/hold-device.c"
+    gcc -static -O2 -Wall -Wextra -o "$image_root/usr/bin/crash-at" "$here/guest/crash-at.c"
+    gcc -static -O2 -Wall -Wextra -pthread -o "$image_root/usr/bin/standin-kubelet" "$here/guest/standin-kubelet.c"
+    install -m 644 "$here/guest/kubelet.service" "$image_root/etc/systemd/system/kubelet.service"
     mkdir -p "$image_root/var/lib/standin"
     gpus >"$image_root/var/lib/standin/gpus"
     userspace

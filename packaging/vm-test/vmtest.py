@@ -99,9 +99,9 @@ class Machine:
         if result.out.strip() not in ("running", "degraded"):
             raise self._error(f"systemd did not get ready within {seconds} s: {result.out} {result.err}")
 
-    def resume(self):
+    def resume(self, state=None):
         """As right after a boot, in about a second: from memory and disk that were kept. What was on this machine's disk is gone."""
-        booted = booted_state()
+        booted = state or booted_state()
         begin = time.monotonic()
         shutil.copyfile(booted / "disk.qcow2", self.disk)
         self._start("", ["-incoming", f"exec:cat {booted / 'memory'}"])
@@ -396,15 +396,32 @@ def tail(path, lines):
 
 def booted_state():
     """Memory and disk of a machine that has just booted, made once for each image."""
-    state = TARGET / ("booted-" + IMAGE.resolve().name.removeprefix("image-"))
+    return _kept("booted", Machine.boot)
+
+
+def kept(name, prepare):
+    """Memory and disk of a machine that was prepared after it had booted, made once for each image and name (KIND-DIGEST)."""
+
+    def begin(machine):
+        machine.resume()
+        prepare(machine)
+
+    booted_state()
+    return _kept(name, begin)
+
+
+def _kept(name, begin):
+    image = IMAGE.resolve().name.removeprefix("image-")
+    state = TARGET / "kept" / f"{name}-{image}"
     if state.exists():
         return state
-    part = TARGET / "booted.part"
+    for old in (TARGET / "kept").glob(name.split("-")[0] + "-*"):
+        shutil.rmtree(old)
+    part = TARGET / "kept" / "part"
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
     machine = Machine(part / "machine")
     try:
-        machine.boot()
+        begin(machine)
         # What the guest has not written yet is in its memory, which is kept too.
         machine.keep(part)
     finally:

@@ -1,0 +1,130 @@
+"""What the cases share: a node with the stand-in driver and the packaged agent, and what can be read from it."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import vmtest
+
+OLD = "550.163.01"
+NEW = "580.95.05"
+GPUS = 4
+# An emulated machine that shares its processors starts a Java machine in ten seconds to a minute.
+START_SECONDS = 300
+DISTRIBUTION = vmtest.HERE.parent / "target" / "dist"
+
+
+def package():
+    """The newest .deb of `make package`, or the one that VM_TEST_PACKAGE names; None where there is none."""
+    named = os.environ.get("VM_TEST_PACKAGE")
+    if named:
+        return pathlib.Path(named)
+    found = sorted(DISTRIBUTION.glob("gpu-node-agent_*.deb"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def skip_without_package():
+    return None if package() else f"no package in {DISTRIBUTION}: make package"
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _once(name, make):
+    """A file or folder below target that is made once for its name; others of the same kind are removed."""
+    path = vmtest.TARGET / name
+    if not path.exists():
+        for old in vmtest.TARGET.glob(name.rpartition("-")[0] + "-*"):
+            shutil.rmtree(old)
+        part = vmtest.TARGET / (name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        make(part)
+        part.rename(path)
+    return path
+
+
+def startup_cache():
+    """The start-up cache as the package's own script makes it, in the guest's root on this machine's processor: an emulated one takes minutes."""
+    deb = package()
+
+    def make(part):
+        with tempfile.TemporaryDirectory(dir=vmtest.TARGET) as root:
+            base = next(vmtest.TARGET.glob("root-*.tar"))
+            subprocess.run(["tar", "-C", root, "-xf", str(base)], check=True, timeout=120)
+            shutil.copy(deb, f"{root}/agent.deb")
+            script = f"mount -t proc proc {root}/proc && mount -t sysfs sys {root}/sys && mount --rbind /dev {root}/dev && chroot {root} dpkg -i /agent.deb"
+            done = subprocess.run(["unshare", "--mount", "bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
+            if done.returncode != 0:
+                raise vmtest.VmError(f"the package cannot be installed into a root: {done.stdout.decode(errors='replace')}")
+            folder = pathlib.Path(root, "var/cache/gpu-node-agent")
+            for file in folder.glob("*.aot"):
+                shutil.copy(file, part / file.name)
+
+    return _once(f"cache-{_digest(deb)}", make)
+
+
+def with_version(deb, version, change=lambda folder: None):
+    """The same package as another version, for upgrades."""
+
+    def make(part):
+        subprocess.run(["dpkg-deb", "-R", str(deb), str(part / "tree")], check=True, timeout=120)
+        control = part / "tree/DEBIAN/control"
+        control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {version}", control.read_text()))
+        change(part / "tree")
+        subprocess.run(["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", str(part / "tree"), str(part / "agent.deb")], check=True, timeout=120, stdout=subprocess.PIPE)
+        shutil.rmtree(part / "tree")
+
+    return _once(f"version-{version}-{_digest(deb)}", make) / "agent.deb"
+
+
+def install(machine, deb=None):
+    """As an administrator does, but for the start-up cache, which is brought along."""
+    for file in startup_cache().iterdir():
+        machine.push(file, f"/var/cache/gpu-node-agent/{file.name}", "644")
+    machine.push(deb or package(), "/root/agent.deb")
+    return machine.run("dpkg -i /root/agent.deb", seconds=START_SECONDS)
+
+
+def ready(machine, name="installed"):
+    """A machine with the driver's files, the kubelet and the agent's package, nothing of it started: from memory that was kept."""
+
+    def prepare(machine):
+        machine.run(f"standin-install --nodes {OLD}")
+        install(machine)
+        machine.run("rm /root/agent.deb")
+
+    machine.resume(vmtest.kept(f"{name}-{_digest(package())}", prepare))
+
+
+def registered(machine, seconds=START_SECONDS, healthy=GPUS, after=0.0):
+    """Waits until the kubelet has so many healthy GPUs, told after a moment in seconds since boot; returns when it was told."""
+    machine.until(
+        f"tac /run/standin-kubelet/log | awk '/devices|lost|started/ {{ exit !($1 > {after} && $2 == \"devices\" && $4 == {healthy}) }} END {{ if (!NR) exit 1 }}'",
+        seconds,
+    )
+    return max(moment for moment, event in kubelet_log(machine) if event[:2] == ["devices", "nvidia.com/gpu"])
+
+
+def kubelet_log(machine):
+    """Moments in seconds since boot and their events, as words."""
+    lines = machine.run("cat /run/standin-kubelet/log", check=False).out.splitlines()
+    return [(float(line.split()[0]), line.split()[1:]) for line in lines]
+
+
+def uptime(machine):
+    return float(machine.run("cat /proc/uptime").out.split()[0])
+
+
+def main_pid(machine):
+    return int(machine.run("systemctl show -P MainPID gpu-node-agent").out)
+
+
+def json_of(machine, command, seconds=START_SECONDS):
+    return json.loads(machine.run(f"{command} --output json", seconds=seconds).out)
