@@ -207,8 +207,10 @@ disk() {
     install -D -m 755 "$target/guest-agent" "$image_root/usr/lib/vm-test/guest-agent"
     install -m 644 "$here/guest/vm-guest.service" "$image_root/etc/systemd/system/vm-guest.service"
     install -m 755 "$here/guest/standin-install" "$image_root/usr/bin/standin-install"
-    gcc -static -O2 -Wall -Wextra -o "$image_root/usr/bin/hold-device" "$here/guest/hold-device.c"
-    gcc -static -O2 -Wall -Wextra -o "$image_root/usr/bin/crash-at" "$here/guest/crash-at.c"
+    local program
+    for program in hold-device crash-at ask-agent; do
+        gcc -static -O2 -Wall -Wextra -o "$image_root/usr/bin/$program" "$here/guest/$program.c"
+    done
     gcc -static -O2 -Wall -Wextra -pthread -o "$image_root/usr/bin/standin-kubelet" "$here/guest/standin-kubelet.c"
     install -m 644 "$here/guest/kubelet.service" "$image_root/etc/systemd/system/kubelet.service"
     mkdir -p "$image_root/var/lib/standin"
@@ -247,6 +249,7 @@ disk() {
     truncate -s 3G "$image.part/disk.raw"
     mke2fs -q -t ext4 -m 0 -L root -O ^metadata_csum_seed,^orphan_file -E lazy_itable_init=1,lazy_journal_init=1 -d "$image_root" "$image.part/disk.raw" 2>"$target/mke2fs.log" ||
         mke2fs -q -t ext4 -m 0 -L root -d "$image_root" "$image.part/disk.raw" || die "mke2fs failed"
+    tar -C "$image_root/opt/standin" -cf "$image.part/standin.tar" .
     rm -rf "$image_root"
     mv "$image.part" "$image"
 }

@@ -128,3 +128,64 @@ def main_pid(machine):
 
 def json_of(machine, command, seconds=START_SECONDS):
     return json.loads(machine.run(f"{command} --output json", seconds=seconds).out)
+
+
+# ---- a node whose driver the agent manages
+
+CONFIG = """version: v1
+driver:
+  manage: true
+  source: bundle
+  version: "{version}"
+  bundle:
+    path: /root/bundle
+"""
+
+
+def configure(machine, version=OLD, more=""):
+    machine.write("/etc/gpu-node-agent/config.yaml", CONFIG.format(version=version) + more)
+
+
+def driver_bundle():
+    """An offline bundle of both versions, for the image's kernel."""
+    import bundle
+
+    image = vmtest.IMAGE.resolve()
+
+    def make(part):
+        bundle.make(part / "bundle", image / "standin.tar", (image / "release").read_text().strip(), [OLD, NEW])
+
+    return _once(f"bundle-{image.name.removeprefix('image-')}", make) / "bundle"
+
+
+def managed(machine):
+    """The agent manages the driver, has loaded the old version from its store and registered the GPUs; from memory that was kept."""
+
+    def prepare(machine):
+        machine.run("standin-install --remove; systemctl enable -q --now kubelet")
+        install(machine)
+        machine.run("rm /root/agent.deb")
+        machine.push(driver_bundle(), "/root/bundle")
+        configure(machine)
+        machine.run("mkdir -p /etc/systemd/system/gpu-node-agent.service.d && gpu-node-agent config systemd >/etc/systemd/system/gpu-node-agent.service.d/driver.conf && systemctl daemon-reload", seconds=START_SECONDS)
+        machine.run("systemctl enable -q --now gpu-node-agent", seconds=START_SECONDS)
+        registered(machine)
+
+    machine.resume(vmtest.kept(f"managed-{_digest(package())}", prepare))
+
+
+def driver_version(machine):
+    """Of the loaded module; empty without one."""
+    return machine.run("cat /sys/module/nvidia/version 2>/dev/null || true").out.strip()
+
+
+def whole(machine, versions):
+    """Asserts that the node has one whole driver of these versions: modules, nodes, NVML and what the kubelet was told; returns its version."""
+    registered(machine)
+    version = driver_version(machine)
+    assert version in versions, version
+    modules = dict(line.split() for line in machine.run("for m in nvidia nvidia_uvm nvidia_modeset; do echo $m $(cat /sys/module/$m/version); done").out.splitlines())
+    assert set(modules.values()) == {version}, modules
+    machine.run("test -c /dev/nvidia0 && test -c /dev/nvidia3 && test -c /dev/nvidiactl && test -c /dev/nvidia-uvm")
+    machine.until("! test -e /var/lib/gpu-node-agent/driver.journal", 60)
+    return version

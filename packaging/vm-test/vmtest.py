@@ -178,6 +178,13 @@ class Machine:
         self._disconnect()
         self.wait_ended(seconds)
 
+    def crash(self, script, seconds=COMMAND_SECONDS * 2):
+        """Runs a script that resets the machine; returns when it has."""
+        self._connect(CONNECT_SECONDS)
+        self._send(b"R", struct.pack(">I", seconds) + script.encode())
+        self._until(lambda: not self.is_running(), seconds, f"the machine was not reset by: {script}", running=False)
+        self._disconnect()
+
     def wait_ended(self, seconds):
         self._until(lambda: not self.is_running(), seconds, "qemu has not ended", running=False)
 

@@ -48,6 +48,8 @@ static int session_fd = -1;
 
 void session_began(void)
 {
+    if (world.kernel_root[0])
+        return; /* who has the module open is known to the kernel; and the library may lie where nothing else may */
     char path[4200];
     snprintf(path, sizeof path, "%s/nvmlsim.sessions", library_directory());
     session_fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
