@@ -1,0 +1,179 @@
+package io.gpunode.agent.driver;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.os.SystemHostFiles;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The store on disks that are full or cannot be written, and in processes that are killed. Mounting needs root; without it these are skipped. */
+@Timeout(60)
+class DriverStoreIT {
+    private static final int KILLS = 8;
+
+    @TempDir
+    Path host;
+
+    private boolean mounted;
+
+    @AfterEach
+    void unmount() throws Exception {
+        if (mounted) {
+            run("umount", host.resolve("var").toString());
+        }
+    }
+
+    @Test
+    void whateverMomentAProcessIsKilledAtTheStoreIsWhole() throws Exception {
+        // Given
+        SystemHostFiles files = new SystemHostFiles(host);
+        DriverStore store = new DriverStore(files, DriverStore.DIRECTORY);
+        Random random = new Random(42);
+        for (int i = 0; i < KILLS; i++) {
+            Process putter = new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
+                            "-XX:TieredStopAtLevel=1",
+                            "--enable-native-access=ALL-UNNAMED",
+                            "-cp",
+                            System.getProperty("java.class.path"),
+                            StorePutter.class.getName(),
+                            host.toString())
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+            try (BufferedReader lines = putter.inputReader(StandardCharsets.UTF_8)) {
+                assertThat(lines.readLine()).isEqualTo("put");
+                // Some way into a later one.
+                for (int more = random.nextInt(3); more > 0; more--) {
+                    assertThat(lines.readLine()).isEqualTo("put");
+                }
+                putter.waitFor(random.nextInt(15), TimeUnit.MILLISECONDS);
+
+                // When
+                putter.destroyForcibly();
+                assertThat(putter.waitFor(10, TimeUnit.SECONDS)).isTrue();
+            }
+
+            // Then
+            assertThat(store.list()).isNotEmpty();
+            for (StagedDriver driver : store.list()) {
+                assertThat(store.allProblems(driver)).isEmpty();
+            }
+        }
+        try (DriverStore.Change change = store.change()) {
+            change.draft();
+            assertThat(files.list(DriverStore.DIRECTORY.resolve("drafts"))).containsExactly("d0");
+        }
+    }
+
+    @Test
+    void aFullDiskLeavesNothingBehind() throws Exception {
+        // Given
+        mount("size=2m");
+        SystemHostFiles files = new SystemHostFiles(host);
+        DriverStore store = new DriverStore(files, DriverStore.DIRECTORY);
+
+        // When
+        assertThatThrownBy(() -> {
+                    try (DriverStore.Change change = store.change()) {
+                        Path draft = change.draft();
+                        Files.writeString(files.resolve(draft).resolve("nvidia.ko"), "x".repeat(1_900_000));
+                        Files.writeString(files.resolve(draft).resolve("nvidia-uvm.ko"), "x".repeat(1_900_000));
+                        put(change, draft);
+                    }
+                })
+                // Then
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining("No space left on device");
+        assertThat(store.list()).isEmpty();
+        assertThat(files.list(DriverStore.DIRECTORY)).doesNotContain("drafts");
+        try (DriverStore.Change change = store.change()) {
+            Path draft = change.draft();
+            Files.writeString(files.resolve(draft).resolve("nvidia.ko"), "small");
+            put(change, draft);
+        }
+        assertThat(store.list()).hasSize(1);
+    }
+
+    @Test
+    void aDiskThatIsTooSmallIsToldBeforeItIsFull() throws Exception {
+        // Given
+        mount("size=2m");
+        Path place = Files.createDirectories(host.resolve("var/x"));
+
+        // When
+        assertThatThrownBy(() -> StorageFailure.checkRoom(
+                        new SystemHostFiles(host), Path.of("/var/x"), 100L << 20, "unpacking driver.run"))
+                // Then
+                .isInstanceOf(DriverSourceException.class)
+                .hasMessageContainingAll("unpacking driver.run takes about 100 MiB", "2 MiB are free", "driver prune");
+        assertThat(place).isEmptyDirectory();
+    }
+
+    @Test
+    void aDiskThatCannotBeWrittenIsCalledThat() throws Exception {
+        // Given
+        mount("size=2m,ro");
+        DriverStore store = new DriverStore(new SystemHostFiles(host), DriverStore.DIRECTORY);
+
+        // When
+        assertThatThrownBy(() -> store.change().close())
+                // Then
+                .isInstanceOf(DriverSourceException.class)
+                .hasMessageContainingAll("cannot be written", "Read-only file system");
+        assertThat(store.list()).isEmpty();
+    }
+
+    private static void put(DriverStore.Change change, Path draft) throws IOException {
+        change.put(
+                draft,
+                new DriverStore.Description(
+                        DriverManifest.Kind.MODULES,
+                        new DriverVersion("570.86.15"),
+                        "x86_64",
+                        Optional.of(ModuleType.OPEN),
+                        "6.1",
+                        "",
+                        "",
+                        "",
+                        List.of(new DriverManifest.Module("nvidia", "nvidia.ko", List.of(), List.of()))),
+                Progress.NONE);
+    }
+
+    private void mount(String options) throws Exception {
+        Files.createDirectories(host.resolve("var"));
+        mounted = run(
+                        "mount",
+                        "-t",
+                        "tmpfs",
+                        "-o",
+                        options,
+                        "none",
+                        host.resolve("var").toString())
+                == 0;
+        assumeTrue(mounted, "a file system cannot be mounted here");
+    }
+
+    private static int run(String... command) throws IOException, InterruptedException {
+        Process process = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        assertThat(process.waitFor(10, TimeUnit.SECONDS)).isTrue();
+        return process.exitValue();
+    }
+}
