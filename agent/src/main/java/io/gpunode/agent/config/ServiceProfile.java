@@ -318,9 +318,6 @@ public final class ServiceProfile {
                     "TasksMax=4096",
                     "OOMPolicy=continue");
         }
-        say(
-                "A driver that only has to be loaded is there before the kubelet is started; one that is compiled is not waited for.",
-                "TimeoutStartSec=3min");
         say("The driver's daemons outlive the agent, and the next one finds them.", "KillMode=process");
     }
 
