@@ -2,6 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.driver.Holder;
 import io.gpunode.agent.driver.HolderAdvice;
 import io.gpunode.agent.driver.HolderPlace;
@@ -55,8 +56,9 @@ final class DriverHoldersCommand implements Callable<Integer> {
             shell.problems(e.problems());
             return ExitCode.USAGE.code();
         }
-        ModuleGraph modules = ModuleGraph.of(DriverParts.modules(effective).loaded());
-        HolderTable table = DriverParts.holders(effective).scan(modules);
+        DriverNode node = DriverOptions.node(shell, effective);
+        ModuleGraph modules = ModuleGraph.of(node.modules().loaded());
+        HolderTable table = node.holders().scan(modules);
         shell.out().print(output.json() ? json(modules, table) + "\n" : text(modules, table));
         return ExitCode.OK.code();
     }

@@ -71,7 +71,8 @@ final class DriverOptions {
         }
     }
 
-    private static DriverNode node(Shell shell, AgentConfig config) {
+    /** This machine's driver. */
+    static DriverNode node(Shell shell, AgentConfig config) {
         return new DriverNode(
                 config,
                 new SystemHostFiles(Path.of("/")),

@@ -3,6 +3,7 @@ package io.gpunode.agent.cli;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.Driver.SourceKind;
 import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.driver.DriverObserver;
 import io.gpunode.agent.driver.DriverSourceException;
 import io.gpunode.agent.driver.DriverSources;
 import io.gpunode.agent.driver.DriverStore;
@@ -42,10 +43,11 @@ final class DriverStaging {
     private @Nullable String config;
 
     /** This node, as a configuration has it. */
-    record Node(AgentConfig config, HostFiles files, DriverStore store, DriverSources sources) {
+    record Node(
+            AgentConfig config, HostFiles files, DriverStore store, DriverSources sources, DriverObserver observer) {
         /** What of the driver is on it. */
         ObservedDriver observe() {
-            return DriverParts.observer(config).observe();
+            return observer.observe();
         }
     }
 
@@ -72,7 +74,8 @@ final class DriverStaging {
                         new SystemJobRunner(new SystemHostFiles(Path.of("/")), clock),
                         store,
                         new Download(clock, shell.environment()),
-                        clock)));
+                        clock),
+                DriverOptions.node(shell, effective).observer()));
     }
 
     /**

@@ -2,7 +2,10 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.driver.DaemonStatus;
+import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.driver.DriverRemark;
+import io.gpunode.agent.driver.DriverRoot;
 import io.gpunode.agent.driver.DriverWish;
 import io.gpunode.agent.driver.ModuleGraph;
 import io.gpunode.agent.driver.ModuleType;
@@ -10,6 +13,7 @@ import io.gpunode.agent.driver.Nouveau;
 import io.gpunode.agent.driver.ObservedDriver;
 import io.gpunode.agent.driver.ObservedDriver.NodeState;
 import io.gpunode.agent.driver.ObservedDriver.RunningDriver;
+import io.gpunode.agent.driver.RootStatus;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.BootSecurity;
@@ -32,7 +36,7 @@ import picocli.CommandLine.Option;
             "Shows what of the driver is on this node beside what is wanted: kernel modules, version and type, libraries, device nodes, what holds the"
                     + " GPUs, nouveau, Secure Boot and what a build needs; below it what is not as it should be, each with the next step.",
             "",
-            "Reads files only: needs no running agent, asks neither the driver nor NVML, and changes nothing. Run it as root on the node."
+            "Needs no running agent, asks neither the driver nor NVML, and changes nothing. Run it as root on the node."
         })
 final class DriverStatusCommand implements Callable<Integer> {
     private final Shell shell;
@@ -51,7 +55,7 @@ final class DriverStatusCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
+    public Integer call() throws InterruptedException {
         AgentConfig effective;
         try {
             effective =
@@ -60,16 +64,23 @@ final class DriverStatusCommand implements Callable<Integer> {
             shell.problems(e.problems());
             return ExitCode.USAGE.code();
         }
-        ObservedDriver observed = DriverParts.observer(effective).observe();
+        DriverNode node = DriverOptions.node(shell, effective);
+        ObservedDriver observed = node.observer().observe();
         DriverWish wish = new DriverWish(
                 effective.driver(),
                 observed.gpus().stream().map(ObservedDriver.BusGpu::device).toList());
-        shell.out().print(output.json() ? json(observed, wish) + "\n" : text(observed, wish));
+        List<DaemonStatus> daemons = node.daemons().observe();
+        RootStatus root = node.root().observe();
+        shell.out()
+                .print(
+                        output.json()
+                                ? json(observed, wish, daemons, root) + "\n"
+                                : text(observed, wish, daemons, root));
         return ExitCode.OK.code();
     }
 
     /** For people. */
-    static String text(ObservedDriver observed, DriverWish wish) {
+    static String text(ObservedDriver observed, DriverWish wish, List<DaemonStatus> daemons, RootStatus root) {
         Text.Table table = new Text.Table("", "OBSERVED", "WANTED");
         table.row("driver", driver(observed), wanted(observed, wish));
         table.row("kernel", observed.kernel() + " " + observed.architecture(), "");
@@ -86,6 +97,16 @@ final class DriverStatusCommand implements Callable<Integer> {
         table.row("Secure Boot", security(observed.security()), "");
         table.row("headers", headers(observed.headers()), "");
         table.row("built with", dash(observed.headers().compiler()), "");
+        for (DaemonStatus daemon : daemons) {
+            table.row(
+                    daemon.kind().program(),
+                    daemon(daemon),
+                    (daemon.needed() ? "runs: " : "not needed: ") + daemon.reason());
+        }
+        table.row(
+                DriverRoot.POINT.toString(),
+                word(root.state()) + (root.text().isEmpty() ? "" : ": " + root.text()),
+                wish.settings().root().attach() ? "shows the driver's files" : "");
         StringBuilder out = new StringBuilder().append(table);
         if (observed.loaded()) {
             Text.Table modules = new Text.Table("MODULE", "VERSION", "REFERENCES", "USED BY", "PHASE", "TAINT");
@@ -108,6 +129,22 @@ final class DriverStatusCommand implements Callable<Integer> {
             }
         }
         return remarks.isEmpty() ? out.append("\nall is as it should be\n").toString() : out.toString();
+    }
+
+    private static String daemon(DaemonStatus daemon) {
+        return word(daemon.state())
+                + daemon.process().map(process -> ", pid " + process.pid()).orElse("")
+                + switch (daemon.keeper()) {
+                    case AGENT -> ", kept by the agent";
+                    case SYSTEMD -> ", kept by its unit";
+                    case SOMEBODY -> ", started by somebody else";
+                    case NOBODY -> "";
+                }
+                + (daemon.text().isEmpty() ? "" : ": " + daemon.text());
+    }
+
+    private static String word(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT).replace('_', ' ');
     }
 
     private static String driver(ObservedDriver observed) {
@@ -195,7 +232,7 @@ final class DriverStatusCommand implements Callable<Integer> {
     }
 
     /** For programs. */
-    static String json(ObservedDriver observed, DriverWish wish) {
+    static String json(ObservedDriver observed, DriverWish wish, List<DaemonStatus> daemons, RootStatus root) {
         JsonWriter out = JsonWriter.pretty().beginObject();
         AgentConfig.Driver settings = wish.settings();
         out.name("wanted")
@@ -211,6 +248,30 @@ final class DriverStatusCommand implements Callable<Integer> {
                 .endObject();
         out.name("observed").beginObject();
         observed(out, observed);
+        out.name("daemons").beginArray();
+        for (DaemonStatus daemon : daemons) {
+            out.beginObject()
+                    .member("program", daemon.kind().program())
+                    .member("needed", daemon.needed())
+                    .member("reason", daemon.reason())
+                    .member("state", word(daemon.state()).replace(' ', '-'))
+                    .member("keeper", word(daemon.keeper()));
+            if (daemon.process().isPresent()) {
+                out.member("pid", daemon.process().get().pid());
+            } else {
+                out.name("pid").nullValue();
+            }
+            out.member("restarts", daemon.restarts())
+                    .member("text", daemon.text())
+                    .endObject();
+        }
+        out.endArray()
+                .name("root")
+                .beginObject()
+                .member("path", DriverRoot.POINT.toString())
+                .member("state", word(root.state()))
+                .member("text", root.text())
+                .endObject();
         out.endObject().name("remarks").beginArray();
         for (DriverRemark remark : DriverRemark.of(observed, wish)) {
             out.beginObject()

@@ -136,29 +136,54 @@ public final class DriverNode {
                 meters);
     }
 
+    /** The kernel's modules. */
+    public KernelModules modules() {
+        return modules;
+    }
+
+    /** The driver's daemons, to look at: none that is started here is started again when it ends. */
+    public Daemons daemons() {
+        return daemons(new SystemHostProcesses(own, host, clock), false);
+    }
+
+    /** The driver as containers look for it. */
+    public DriverRoot root() {
+        return root(new SystemHostProcesses(own, host, clock));
+    }
+
+    private Daemons daemons(SystemHostProcesses processes, boolean keep) {
+        return new HostDaemons(
+                host,
+                processes,
+                new SystemctlSystemd(commands, own, host),
+                commands,
+                config.driver().daemons(),
+                config.driver().limits().daemon(),
+                keep,
+                clock);
+    }
+
+    private DriverRoot root(SystemHostProcesses processes) {
+        return new HostDriverRoot(
+                own,
+                host,
+                new SystemMounts(commands, own, host),
+                new SystemDeviceNodes(host),
+                processes,
+                config.driver().root());
+    }
+
     private HostDriverOperations.Parts parts(boolean keepDaemons) {
         SystemHostProcesses processes = new SystemHostProcesses(own, host, clock);
+        KernelValues values = new KernelValues(host);
         return new HostDriverOperations.Parts(
                 observer(),
                 holders(),
                 modules,
-                new KernelValues(host),
-                new HostDaemons(
-                        host,
-                        processes,
-                        new SystemctlSystemd(commands, own, host),
-                        commands,
-                        config.driver().daemons(),
-                        config.driver().limits().daemon(),
-                        keepDaemons,
-                        clock),
-                new HostDriverRoot(
-                        own,
-                        host,
-                        new SystemMounts(commands, own, host),
-                        new SystemDeviceNodes(host),
-                        processes,
-                        config.driver().root()),
+                values,
+                new NouveauRelease(modules, values, host),
+                daemons(processes, keepDaemons),
+                root(processes),
                 new ValidatorFiles(host),
                 store);
     }

@@ -27,7 +27,6 @@ final class HostDriverOperations implements DriverOperations {
     /** Documentation/driver-api/firmware/fw_search_path.rst. */
     private static final Path FIRMWARE_PATH = Path.of("/sys/module/firmware_class/parameters/path");
 
-    private static final Path CONSOLES = Path.of("/sys/class/vtconsole");
     private static final String OWN_PREFIX = "NVreg_";
     private static final int MOST_EVIDENCE = 20;
 
@@ -42,6 +41,7 @@ final class HostDriverOperations implements DriverOperations {
             HolderScan scan,
             KernelModules modules,
             KernelValues values,
+            NouveauRelease nouveau,
             Daemons daemons,
             DriverRoot root,
             ValidatorFiles validator,
@@ -162,7 +162,9 @@ final class HostDriverOperations implements DriverOperations {
                 done(parts.daemons.stop(kind, settings.limits().stop()), true);
             case DriverStep.DetachRoot _ -> done(parts.root.detach());
             case DriverStep.UnloadModule(String name) -> unload(name);
-            case DriverStep.ReleaseNouveau _ -> releaseNouveau();
+            case DriverStep.ReleaseNouveau _ ->
+                parts.nouveau.release(
+                        parts.observer.observe().nouveau(), settings.limits().unload());
             case DriverStep.SetFirmwarePath(String path) -> firmwarePath(path);
             case DriverStep.LoadDependency(String name, boolean required) -> dependency(name, required);
             case DriverStep.LoadModule load -> load(load);
@@ -243,30 +245,6 @@ final class HostDriverOperations implements DriverOperations {
                     evidence);
         }
         return done(outcome);
-    }
-
-    private List<String> releaseNouveau() throws DriverStepException, InterruptedException {
-        Nouveau nouveau = parts.observer.observe().nouveau();
-        for (String console : nouveau.consoles()) {
-            try {
-                parts.values.write(CONSOLES.resolve(console).resolve("bind"), "0");
-            } catch (IOException e) {
-                throw new DriverStepException("the console " + console + " cannot be taken from nouveau: " + e, e);
-            }
-        }
-        for (LoadedModule module : nouveau.modules()) {
-            ModuleOutcome outcome =
-                    parts.modules.unload(module.name(), settings.limits().unload());
-            if (!outcome.ok()) {
-                throw new DriverStepException(
-                        text(outcome)
-                                + "; end what uses it (a display server), or keep nouveau out of the next boot: echo"
-                                + " blacklist nouveau > /etc/modprobe.d/nouveau.conf, rebuild the initramfs, reboot",
-                        true,
-                        evidence(outcome));
-            }
-        }
-        return List.of();
     }
 
     private List<String> firmwarePath(String path) throws DriverStepException {
