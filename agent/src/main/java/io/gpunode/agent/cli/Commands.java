@@ -78,6 +78,12 @@ final class Commands {
                                 .addSubcommand("bundle", new DriverBundleCommand(shell))
                                 .addSubcommand("prune", new DriverPruneCommand(shell)))
                 .addSubcommand(
+                        "persistenced",
+                        new CommandLine(new PersistencedGroup())
+                                .addSubcommand("status", new PersistencedStatusCommand(shell))
+                                .addSubcommand("start", new PersistencedStartCommand(shell))
+                                .addSubcommand("stop", new PersistencedStopCommand(shell)))
+                .addSubcommand(
                         "node",
                         new CommandLine(new NodeGroup())
                                 .addSubcommand("drain", new NodeDrainCommand(shell))
@@ -232,6 +238,21 @@ final class Commands {
                 "With a running agent that manages the driver, commands that change something have it done by the agent; else they do it themselves."
             })
     static final class DriverGroup implements Callable<Integer> {
+        @Spec
+        private CommandSpec spec = CommandSpec.create();
+
+        @Override
+        public Integer call() {
+            spec.commandLine().usage(spec.commandLine().getErr());
+            return ExitCode.USAGE.code();
+        }
+    }
+
+    /** {@code persistenced}. */
+    @Command(
+            name = "persistenced",
+            description = "Looks at the daemon that keeps GPUs initialised, starts it and stops it.")
+    static final class PersistencedGroup implements Callable<Integer> {
         @Spec
         private CommandSpec spec = CommandSpec.create();
 

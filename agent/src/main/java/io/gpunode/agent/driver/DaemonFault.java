@@ -6,10 +6,9 @@ public enum DaemonFault {
             "the program is not installed",
             "install it in the driver's version, or turn the daemon off in the configuration"),
     CANNOT_START("the program cannot be started", "see whether it is executable and made for this machine"),
-    EXITED("it ended at once", "see its messages below and the kernel log"),
+    EXITED("it ended at once", "see its messages and the kernel log"),
     NOT_READY_IN_TIME(
-            "it runs and was not ready in time",
-            "see its messages below; driver.limits.daemon says how long it may take"),
+            "it runs and was not ready in time", "see its messages; driver.limits.daemon says how long it may take"),
     VERSION_MISMATCH(
             "it is of another version than the loaded driver",
             "install the two in one version: it must equal the driver's"),

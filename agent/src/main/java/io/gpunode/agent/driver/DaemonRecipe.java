@@ -70,6 +70,11 @@ interface DaemonRecipe {
     /** Whether a process of it does its work; cheap, but for {@link DaemonKind#IMEX}, which is asked. */
     boolean isReady(ProcessIdentity process) throws IOException, InterruptedException;
 
+    /** What is to be said of one that works; empty for nothing. */
+    default String remark(ProcessIdentity process) throws IOException {
+        return "";
+    }
+
     /** What one that did not end in order leaves behind and the next one stumbles over; only looked at when there is no process of it. */
     List<Path> leftovers();
 

@@ -28,7 +28,7 @@ final class DriverTransaction {
     static final Path STATE_DIRECTORY = Path.of("/var/lib/gpu-node-agent");
 
     private static final Log LOG = Log.of(DriverTransaction.class);
-    private static final Path LOCK = Path.of("driver.lock");
+    static final Path LOCK = Path.of("driver.lock");
     private static final int TRIES_BACK = 3;
     /** A driver that has taken the machine down in so many boots is not tried by itself any more. */
     private static final int MOST_BOOTS = 3;

@@ -122,7 +122,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         for (DaemonRecipe recipe : recipes.values()) {
             Need need = new Need(false, "");
             try {
-                need = recipe.need();
+                need = need(recipe);
                 all.add(look(recipe, need));
             } catch (IOException e) {
                 all.add(new DaemonStatus(
@@ -137,6 +137,31 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             }
         }
         return all;
+    }
+
+    /** As the recipe has it, unless somebody has stopped it by hand since the machine was started. */
+    private Need need(DaemonRecipe recipe) throws IOException {
+        return isStoppedByHand(recipe.kind())
+                ? new Need(false, "it was stopped by hand; start it with: gpu-node-agent persistenced start")
+                : recipe.need();
+    }
+
+    private static Path mark(DaemonKind kind) {
+        return DaemonHost.DIRECTORY.resolve(kind.program() + ".stopped");
+    }
+
+    /** Whether it is to stay stopped whoever wants it to run. */
+    boolean isStoppedByHand(DaemonKind kind) {
+        return host.files().exists(mark(kind));
+    }
+
+    /** Whether it is to stay stopped, until the machine starts anew; heard by the agent, too, which would start it again. */
+    void stopByHand(DaemonKind kind, boolean stopped) throws IOException {
+        if (stopped) {
+            host.files().replace(mark(kind), new byte[0], "rw-r--r--");
+        } else {
+            host.files().delete(mark(kind));
+        }
     }
 
     private DaemonStatus look(DaemonRecipe recipe, Need need) throws IOException, InterruptedException {
@@ -162,6 +187,9 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             } catch (Systemd.UnansweredException e) {
                 text = String.valueOf(e.getMessage());
             }
+        }
+        if (text.isEmpty()) {
+            text = recipe.remark(process.get());
         }
         return new DaemonStatus(
                 kind,
@@ -227,7 +255,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         Tick begin = clock.now();
         Tick deadline = begin.plus(limit);
         try {
-            Need need = recipe.need();
+            Need need = need(recipe);
             if (!need.needed()) {
                 return new DaemonOutcome.NotNeeded(need.reason());
             }
@@ -543,6 +571,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                 clock,
                 new Backoff(firstPause, LONGEST_PAUSE, RandomGenerator.getDefault()),
                 outputs,
+                () -> !isStoppedByHand(kind),
                 () -> again(recipe, record));
         kept.put(kind, keeper);
         keeper.start();
@@ -579,6 +608,43 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         }
     }
 
+    // ---- what would be done
+
+    /** What {@link #start} would do, as an order; empty for nothing. */
+    public Optional<String> starting(DaemonKind kind, StagedDriver driver) throws IOException, InterruptedException {
+        DaemonRecipe recipe = recipe(kind);
+        if (!recipe.need().needed() || running(recipe).isPresent()) {
+            return Optional.empty();
+        }
+        if (byUnit(kind, driver)) {
+            return Optional.of("systemctl start " + kind.unit().orElse("nvidia-fabricmanager.service"));
+        }
+        Optional<Path> program = recipe.program(driver.userspaceRoot());
+        if (program.isEmpty()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(
+                    String.join(" ", recipe.command(driver, program.get()).arguments()));
+        } catch (CannotException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** What {@link #stop} would do, as an order; empty for nothing. */
+    public Optional<String> stopping(DaemonKind kind) throws IOException, InterruptedException {
+        Optional<ProcessIdentity> process = running(recipe(kind));
+        Optional<Systemd.Unit> unit = activeUnit(kind, live(kind).isPresent(), process.isPresent());
+        return unit.isPresent()
+                ? unit.map(found -> "systemctl stop " + found.name())
+                : process.map(found -> "kill " + found.pid() + " (" + found.executable() + ")");
+    }
+
+    private Optional<ProcessIdentity> running(DaemonRecipe recipe) throws IOException {
+        Optional<DaemonRecord> record = live(recipe.kind());
+        return record.isPresent() ? record.map(DaemonRecord::process) : recipe.find();
+    }
+
     // ---- stop
 
     @Override
@@ -590,10 +656,8 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             boolean killed = false;
             boolean any = false;
             for (int tries = 0; tries <= STOP_TRIES; tries++) {
-                Optional<DaemonRecord> record = live(kind);
-                Optional<ProcessIdentity> running =
-                        record.isPresent() ? record.map(DaemonRecord::process) : recipe.find();
-                Optional<Systemd.Unit> unit = activeUnit(kind, record.isPresent(), running.isPresent());
+                Optional<ProcessIdentity> running = running(recipe);
+                Optional<Systemd.Unit> unit = activeUnit(kind, live(kind).isPresent(), running.isPresent());
                 if (running.isEmpty() && unit.isEmpty()) {
                     tidy(recipe);
                     return new DaemonOutcome.Gone(!any, killed, clock.now().since(begin));

@@ -13,6 +13,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +44,7 @@ final class KeptDaemon implements AutoCloseable {
     private final HostProcesses processes;
     private final MonotonicClock clock;
     private final Backoff backoff;
+    private final BooleanSupplier wanted;
     private final Restart restart;
     private final List<DaemonOutput> outputs;
     private final Thread thread;
@@ -54,6 +56,7 @@ final class KeptDaemon implements AutoCloseable {
     private int restarts;
     private String lastWords = "";
 
+    /** @param wanted whether it is to be started again; asked when it has ended */
     KeptDaemon(
             DaemonKind kind,
             ProcessIdentity process,
@@ -61,6 +64,7 @@ final class KeptDaemon implements AutoCloseable {
             MonotonicClock clock,
             Backoff backoff,
             List<DaemonOutput> outputs,
+            BooleanSupplier wanted,
             Restart restart) {
         this.kind = kind;
         this.process = process;
@@ -68,6 +72,7 @@ final class KeptDaemon implements AutoCloseable {
         this.clock = clock;
         this.backoff = backoff;
         this.outputs = List.copyOf(outputs);
+        this.wanted = wanted;
         this.restart = restart;
         this.thread = new Thread(null, this::run, kind.program(), STACK_BYTES);
         thread.setDaemon(true);
@@ -156,7 +161,7 @@ final class KeptDaemon implements AutoCloseable {
         while (true) {
             Duration pause;
             synchronized (this) {
-                if (stopping) {
+                if (stopping || !wanted.getAsBoolean()) {
                     return false;
                 }
                 Tick now = clock.now();

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.regex.Pattern;
 
 /**
  * {@code nvidia-persistenced}. It always goes into the background; its first process ends with status 0 when its socket listens and the GPUs are open. The pid
@@ -18,6 +19,9 @@ final class PersistencedRecipe implements DaemonRecipe {
     private static final Path DIRECTORY = Path.of("/run/nvidia-persistenced");
     private static final Path PID_FILE = DIRECTORY.resolve("nvidia-persistenced.pid");
     private static final Path SOCKET = DIRECTORY.resolve("socket");
+    private static final Path GPUS = Path.of("/proc/driver/nvidia/gpus");
+    private static final Path DEV = Path.of("/dev");
+    private static final Pattern GPU_NODE = Pattern.compile("/dev/nvidia[0-9]+");
     private static final Path USERS = Path.of("/etc/passwd");
     private static final int USERS_LIMIT = 4 << 20;
     /** What NVIDIA's packages and Debian's call the user that it is run as. */
@@ -89,6 +93,22 @@ final class PersistencedRecipe implements DaemonRecipe {
     @Override
     public boolean isReady(ProcessIdentity process) {
         return host.files().exists(SOCKET);
+    }
+
+    /** It says that it is ready also when it could not open a GPU; which ones it has, its descriptors say. */
+    @Override
+    public String remark(ProcessIdentity process) throws IOException {
+        List<String> gpus = host.files().list(GPUS);
+        if (gpus.isEmpty() || !host.settings().persistenceMode()) {
+            return "";
+        }
+        long held = host.processes().openFiles(process.pid(), DEV).stream()
+                .filter(path -> GPU_NODE.matcher(path.toString()).matches())
+                .count();
+        return held >= gpus.size()
+                ? ""
+                : "it holds " + held + " of " + gpus.size()
+                        + " GPUs; the system log says why it could not open the others: journalctl -t nvidia-persistenced";
     }
 
     @Override

@@ -20,8 +20,11 @@ public interface HostProcesses {
      */
     List<ProcessIdentity> running(String program) throws IOException;
 
-    /** The id of the container that a process is in; empty for one of the host, and for one that has ended. */
+    /** The id of the container that a process is in; empty for one of the host, of this process's own container, and for one that has ended. */
     String container(int pid);
+
+    /** The files below a directory that a process has open, without repetition, sorted; nothing where that cannot be seen. */
+    List<Path> openFiles(int pid, Path hostDirectory);
 
     /**
      * Who has locked a file ({@code fcntl(2)} or {@code flock(2)}); empty when nobody has, or it is not there.

@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -44,6 +46,8 @@ public final class SystemHostProcesses implements HostProcesses {
     private final Processes processes;
     private final HostNamespace namespace;
     private final MonotonicClock clock;
+    /** A host below a directory of this process's own place has the processes whose programs lie there. */
+    private final String below;
 
     /**
      * @param own files as this process sees them: {@code /proc} tells of its own PID namespace
@@ -55,6 +59,8 @@ public final class SystemHostProcesses implements HostProcesses {
         this.processes = new Processes(own);
         this.namespace = new HostNamespace(own);
         this.clock = clock;
+        Path root = host.resolve(Path.of("/"));
+        this.below = namespace.apart() || root.getNameCount() == 0 ? "/" : root + "/";
     }
 
     @Override
@@ -74,6 +80,7 @@ public final class SystemHostProcesses implements HostProcesses {
             if (pid > 0) {
                 String executable = executable(pid);
                 if (executable.endsWith(program)
+                        && executable.startsWith(below)
                         && executable.substring(executable.lastIndexOf('/') + 1).equals(program)) {
                     identify(pid).ifPresent(running::add);
                 }
@@ -85,7 +92,26 @@ public final class SystemHostProcesses implements HostProcesses {
 
     @Override
     public String container(int pid) {
-        return processes.container(pid).map(ContainerCgroup::containerId).orElse("");
+        String id = processes.container(pid).map(ContainerCgroup::containerId).orElse("");
+        // What shares this process's own container was started by it, or by one before it.
+        return id.equals(processes.ownContainerId()) ? "" : id;
+    }
+
+    @Override
+    public List<Path> openFiles(int pid, Path hostDirectory) {
+        SortedSet<Path> open = new TreeSet<>();
+        Path seen = namespace.apart() ? hostDirectory : host.resolve(hostDirectory);
+        try {
+            Path descriptors = PROC.resolve(pid + "/fd");
+            for (String name : own.list(descriptors)) {
+                own.linkTarget(descriptors.resolve(name))
+                        .filter(target -> target.startsWith(seen))
+                        .ifPresent(target -> open.add(hostDirectory.resolve(seen.relativize(target))));
+            }
+        } catch (IOException e) {
+            // It has ended, or only root may look.
+        }
+        return List.copyOf(open);
     }
 
     @Override

@@ -13,21 +13,21 @@ import java.nio.file.StandardCopyOption;
 import java.util.concurrent.TimeUnit;
 
 /** Programs that stand in for NVIDIA's daemons, compiled once for a test run. */
-final class StandInDaemons {
+public final class StandInDaemons {
     private static final Object LOCK = new Object();
     private static Path persistenced;
 
     private StandInDaemons() {}
 
     /** Installs {@code nvidia-persistenced} below a root. */
-    static void installPersistenced(Path root) throws IOException, InterruptedException {
+    public static void installPersistenced(Path root) throws IOException, InterruptedException {
         Path target = root.resolve("usr/bin/nvidia-persistenced");
         Files.createDirectories(target.getParent());
         Files.copy(persistenced(), target, StandardCopyOption.COPY_ATTRIBUTES, StandardCopyOption.REPLACE_EXISTING);
     }
 
     /** What it does wrong from its next start on. */
-    static void fault(Path root, String word) throws IOException {
+    public static void fault(Path root, String word) throws IOException {
         Files.createDirectories(root.resolve("etc"));
         Files.writeString(root.resolve("etc/persistenced-fault"), word);
     }

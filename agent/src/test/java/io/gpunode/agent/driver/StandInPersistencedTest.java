@@ -39,8 +39,7 @@ class StandInPersistencedTest extends DaemonsContract {
         Files.createDirectories(root.resolve("dev"));
         Files.writeString(root.resolve("dev/nvidia0"), "");
         files = new SystemHostFiles(root);
-        processes = new OnlyBelow(
-                root, new SystemHostProcesses(new SystemHostFiles(Path.of("/")), files, SystemTime.monotonic()));
+        processes = new SystemHostProcesses(new SystemHostFiles(Path.of("/")), files, SystemTime.monotonic());
         daemons = open(false);
     }
 

@@ -32,6 +32,7 @@ public final class FakeHostProcesses implements HostProcesses {
         boolean ended;
         int status;
         String container = "";
+        List<Path> open = List.of();
 
         Entry(ProcessIdentity identity) {
             this.identity = identity;
@@ -99,6 +100,11 @@ public final class FakeHostProcesses implements HostProcesses {
         entries.get(pid).container = id;
     }
 
+    /** It has files open. */
+    public synchronized void open(int pid, String... paths) {
+        entries.get(pid).open = List.of(paths).stream().map(Path::of).toList();
+    }
+
     /** It has locked a file. */
     public synchronized void lock(Path hostPath, int pid) {
         locks.put(hostPath, pid);
@@ -148,6 +154,17 @@ public final class FakeHostProcesses implements HostProcesses {
     public synchronized String container(int pid) {
         Entry entry = entries.get(pid);
         return entry == null || entry.ended ? "" : entry.container;
+    }
+
+    @Override
+    public synchronized List<Path> openFiles(int pid, Path hostDirectory) {
+        Entry entry = entries.get(pid);
+        return entry == null || entry.ended
+                ? List.of()
+                : entry.open.stream()
+                        .filter(path -> path.startsWith(hostDirectory))
+                        .sorted()
+                        .toList();
     }
 
     @Override

@@ -37,7 +37,7 @@ class SystemHostProcessesTest extends HostProcessesContract {
 
     @Override
     protected SystemHostProcesses processes() {
-        return new SystemHostProcesses(own, new SystemHostFiles(root), SystemTime.monotonic());
+        return new SystemHostProcesses(own, own, SystemTime.monotonic());
     }
 
     @Override
@@ -102,10 +102,24 @@ class SystemHostProcessesTest extends HostProcessesContract {
         Files.delete(copy);
 
         // When
-        List<ProcessIdentity> running = processes().running("nvidia-standin");
+        List<ProcessIdentity> running = new SystemHostProcesses(own, new SystemHostFiles(root), SystemTime.monotonic())
+                .running("nvidia-standin");
 
         // Then
         assertThat(running).extracting(ProcessIdentity::pid).containsExactly((int) child.pid());
+    }
+
+    @Test
+    void aHostBelowADirectoryHasTheProcessesOfItsPrograms() throws Exception {
+        // Given
+        ProcessIdentity elsewhere = willing();
+
+        // When
+        List<ProcessIdentity> running = new SystemHostProcesses(own, new SystemHostFiles(root), SystemTime.monotonic())
+                .running(elsewhere.program());
+
+        // Then
+        assertThat(running).isEmpty();
     }
 
     @Test
@@ -116,7 +130,7 @@ class SystemHostProcessesTest extends HostProcessesContract {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
                 var lock = channel.lock()) {
             // When
-            OptionalInt owner = processes().lockOwner(Path.of("/run/nvidia-persistenced.pid"));
+            OptionalInt owner = processes().lockOwner(file);
 
             // Then
             assertThat(lock.isValid()).isTrue();
@@ -136,7 +150,7 @@ class SystemHostProcessesTest extends HostProcessesContract {
     @Test
     void aStartedProgramHasASessionOfItsOwnAndWritesToItsFile() throws Exception {
         // When
-        StartedProgram program = new SystemHostProcesses(own, own, SystemTime.monotonic())
+        StartedProgram program = processes()
                 .start(
                         List.of(
                                 "/bin/sh",
@@ -154,7 +168,7 @@ class SystemHostProcessesTest extends HostProcessesContract {
     @Test
     void aProgramThatIsNotThereEndsAsAShellSaysIt() throws Exception {
         // When
-        StartedProgram program = processes().start(List.of("/nowhere/nvlsm"), Map.of(), Path.of("/run/x.out"));
+        StartedProgram program = processes().start(List.of("/nowhere/nvlsm"), Map.of(), root.resolve("run/x.out"));
 
         // Then
         assertThat(program.awaitExit(LONG)).hasValue(127);
