@@ -194,11 +194,11 @@ public final class DriverManager implements Service {
         try {
             next = look();
         } finally {
-            if (firstTry.getCount() > 0) {
-                // Also after a failure: what NVML says of it belongs into the picture.
+            if (changer.picture().loaded()) {
+                // Also one that somebody else has loaded. Without one NVML stays closed: opening it could load another.
                 door.takeUp();
-                firstTry.countDown();
             }
+            firstTry.countDown();
         }
         notBefore = clock.now().plus(next);
         return next;

@@ -209,7 +209,10 @@ final class HostDriverOperations implements DriverOperations {
                 throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
             }
         }
-        door.takeUp();
+        if (!target.isNone()) {
+            // Without a driver NVML stays closed: opening it could load one behind everybody's back.
+            door.takeUp();
+        }
         return List.of();
     }
 
