@@ -10,7 +10,6 @@ import io.gpunode.agent.os.KernelHeaders;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,7 +36,6 @@ final class DriverBuild {
     private static final long LOG_LIMIT = 16 << 20;
     private static final int TOLD_LINES = 6;
     private static final int SMALL = 4_096;
-    private static final int SOURCE_LIMIT = 1 << 20;
     private static final int MEMINFO_LIMIT = 64 << 10;
     private static final Duration STRIP_LIMIT = Duration.ofMinutes(2);
     private static final Duration TELL_EACH = Duration.ofMillis(500);
@@ -256,7 +254,7 @@ final class DriverBuild {
         Path log = files.resolve(order.log);
         Files.createDirectories(Objects.requireNonNull(log.getParent()));
         Files.deleteIfExists(log);
-        Output output = new Output(clock, progress, steps(files.resolve(order.work)));
+        Output output = new Output(clock, progress, sources(files.resolve(order.work)));
         JobRunner.Limits limits =
                 new JobRunner.Limits(order.settings.timeLimit(), order.settings.memory(), order.settings.cpu());
         JobRunner.Outcome outcome = jobs.run(
@@ -315,41 +313,29 @@ final class DriverBuild {
         return make;
     }
 
-    /** How much there is to do: NVIDIA's sources first probe the kernel by many small compilations, which their Kbuild files list. */
-    private static int steps(Path work) throws IOException {
-        int steps = 0;
+    private static int sources(Path work) throws IOException {
         try (Stream<Path> all = Files.walk(work)) {
-            for (Path path : (Iterable<Path>) all::iterator) {
-                String name = path.toString();
-                if (name.endsWith(".c")) {
-                    steps++;
-                } else if (name.endsWith("Kbuild") && Files.size(path) < SOURCE_LIMIT) {
-                    for (String line :
-                            Files.readString(path, StandardCharsets.ISO_8859_1).split("\n", -1)) {
-                        steps += line.contains("_COMPILE_TESTS +=") ? 1 : 0;
-                    }
-                }
-            }
+            return (int) all.filter(path -> path.toString().endsWith(".c")).count();
         }
-        return steps;
     }
 
     /** Watches what the compilation writes. */
     private static final class Output {
         private final MonotonicClock clock;
         private final Progress progress;
-        private final int steps;
+        private final int sources;
         private final Tick began;
         private final List<String> failures = new ArrayList<>();
         private Tick told;
-        private int done;
+        private int probed;
+        private int compiled;
         private boolean full;
         private boolean killed;
 
-        Output(MonotonicClock clock, Progress progress, int steps) {
+        Output(MonotonicClock clock, Progress progress, int sources) {
             this.clock = clock;
             this.progress = progress;
-            this.steps = steps;
+            this.sources = sources;
             this.began = clock.now();
             this.told = began;
         }
@@ -363,14 +349,29 @@ final class DriverBuild {
             if (failures.size() < TOLD_LINES && isFailure(text)) {
                 failures.add(text);
             }
-            if (text.startsWith("CC [M]") || text.startsWith("CONFTEST:")) {
-                done++;
-                Tick now = clock.now();
-                if (now.since(told).compareTo(TELL_EACH) >= 0) {
-                    told = now;
-                    long seconds = Math.max(1, now.since(began).toSeconds());
-                    progress.at(Progress.Phase.BUILDING, Math.min(done, steps), steps, done / seconds);
+            if (text.startsWith("CONFTEST:")) {
+                // NVIDIA's sources first find out what this kernel is like, by hundreds of small compilations.
+                if (probed++ == 0) {
+                    progress.begins(Progress.Phase.BUILDING, "probes of the kernel's features");
                 }
+                tell(probed, 0);
+            } else if (text.startsWith("CC [M]")) {
+                if (compiled++ == 0) {
+                    progress.begins(Progress.Phase.BUILDING, "the modules");
+                }
+                tell(Math.min(compiled, sources), sources);
+            }
+        }
+
+        private void tell(int done, int total) {
+            Tick now = clock.now();
+            if (now.since(told).compareTo(TELL_EACH) >= 0) {
+                told = now;
+                progress.at(
+                        Progress.Phase.BUILDING,
+                        done,
+                        total,
+                        done / Math.max(1, now.since(began).toSeconds()));
             }
         }
 

@@ -68,6 +68,11 @@ public final class DriverSources implements DriverSource {
             return ready.get();
         }
         Optional<ModuleSigning> signing = signing(wish, kernel);
+        if (wish.settings().source() == AgentConfig.Driver.SourceKind.RUNFILE) {
+            // It has no modules that are compiled already: what that needs is looked at before hundreds of megabytes
+            // are fetched.
+            build.tools(kernel, wish.settings().build());
+        }
         try (DriverStore.Change change = store.change()) {
             DriverStore.Stored tree = tree(change, wish, kernel, progress);
             StagedDriver driver = modules(change, tree, wish, kernel, signing, progress);

@@ -36,7 +36,7 @@ public interface Progress {
     /**
      * How far it is.
      *
-     * @param done bytes, or for {@link Phase#BUILDING} files compiled and features of the kernel probed
+     * @param done bytes, or for {@link Phase#BUILDING} files compiled, or before these features of the kernel probed
      * @param total of the same; 0 when it is not known
      * @param perSecond of the same, since the phase began; 0 when it is not known yet
      */

@@ -18,6 +18,8 @@ public final class KernelHeadersSearch {
     private static final List<String> NEEDED = List.of(
             "Makefile", "Module.symvers", "include/config/auto.conf", "scripts/basic/fixdep", "scripts/mod/modpost");
 
+    private static final Path GENERATED_RELEASE = Path.of("include/generated/utsrelease.h");
+    private static final String UTS_RELEASE = "#define UTS_RELEASE \"";
     private static final Path RELEASE = Path.of("include/config/kernel.release");
     private static final Path CONFIGURATION = Path.of("include/config/auto.conf");
     private static final String COMPILER = "CONFIG_CC_VERSION_TEXT=";
@@ -85,13 +87,17 @@ public final class KernelHeadersSearch {
         if (configuration.contains("\nCONFIG_OBJTOOL=y") && !files.exists(place.resolve(OBJTOOL))) {
             missing.add(OBJTOOL);
         }
-        return new KernelHeaders(
-                kernel,
-                Optional.of(place),
-                tried,
-                missing,
-                text(place.resolve(RELEASE), SMALL).strip(),
-                compiler(configuration));
+        return new KernelHeaders(kernel, Optional.of(place), tried, missing, release(place), compiler(configuration));
+    }
+
+    /** What modules will be for. Debian's {@code kernel.release} is upstream's version (6.1.176), not what {@code uname -r} writes (6.1.0-50-amd64). */
+    private String release(Path place) {
+        String header = text(place.resolve(GENERATED_RELEASE), SMALL);
+        int begin = header.indexOf('"');
+        int end = header.indexOf('"', begin + 1);
+        return header.startsWith(UTS_RELEASE) && end > begin
+                ? header.substring(begin + 1, end)
+                : text(place.resolve(RELEASE), SMALL).strip();
     }
 
     private static String compiler(String configuration) {
