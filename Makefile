@@ -34,7 +34,7 @@ image: setup
 	packaging/image.sh
 
 package: setup
-	$(MVN) -q -Dquick -DskipTests package
+	$(MVN) -q -Dquick -DskipTests package cyclonedx:makeBom
 	packaging/package.sh
 
 run: setup

@@ -24,7 +24,7 @@ cp "$dist"/*.jar "$out/lib/"
 agent=$(basename "$(ls "$out"/lib/gpu-node-agent-*.jar)")
 mv "$out/lib/$agent" "$out/lib/gpu-node-agent.jar"
 cp "$root/packaging/launcher/gpu-node-agent" "$out/bin/gpu-node-agent"
-cp "$root/packaging/launcher/gpu-node-agent-cache" "$out/bin/gpu-node-agent-cache"
+cp "$root/packaging/launcher/gpu-node-agent-cache" "$root/packaging/launcher/gpu-node-agent-cleanup" "$out/bin/"
 chmod 755 "$out"/bin/*
 cp "$root/LICENSE" "$root/README.md" "$out/"
 
@@ -67,8 +67,10 @@ others=$(ls "$out"/lib/*.jar | grep -v '/gpu-node-agent\.jar$')
 # Netty.
 "$jdk/bin/jlink" --add-modules java.base,java.logging,java.management,java.net.http,jdk.management,jdk.unsupported --strip-debug --no-header-files --no-man-pages \
 	--compress zip-9 --output "$out/runtime"
-# Debug symbols of the virtual machine: 5 MB that a crash report does not need.
-if command -v strip >/dev/null; then strip --strip-unneeded "$out/runtime/lib/server/libjvm.so"; fi
+# Debug symbols: 5 MB of the virtual machine's alone that a crash report does not need.
+if command -v strip >/dev/null; then
+	find "$out/runtime/bin" "$out/runtime/lib" "$out/lib/native" -type f \( -name '*.so' -o -perm -u+x \) -exec strip --strip-unneeded {} +
+fi
 
 # The cache is named for what it is made of: a cache of other jars would be taken without a word, and would bring their classes.
 made_of=$(cat "$out/lib/gpu-node-agent.jar" "$out/runtime/lib/modules" "$out/runtime/lib/server/libjvm.so" | sha256sum | cut -c1-16)

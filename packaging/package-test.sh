@@ -1,0 +1,326 @@
+#!/bin/bash
+# Tests the packages of packaging/package.sh as a node meets them: each case in a copy of this machine's own root (an overlay in memory, thrown away
+# afterwards), without network and without systemd, with /tmp and /var/tmp mounted noexec. Needs root; without it only the folder of the tar is tried.
+#
+#   packaging/package-test.sh [CASE...]     all cases unless some are named
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+dist=$root/packaging/target/dist
+target=$root/packaging/target/package-test
+export LC_ALL=C.UTF-8
+cases=(reproducible lint sums tar deb_life deb_bad_places deb_wrong_architecture damage rpm_life)
+
+fail() {
+    echo "package test: $case: $*" >&2
+    [[ ! -s "$target/log" ]] || tail -n 30 "$target/log" | sed 's/^/    /' >&2
+    exit 1
+}
+
+# --- inside ---------------------------------------------------------------------------------------------------------------------------------------
+
+# A copy of this machine's root in $target/node, for the rest of the process, which has mounts and a network of its own. $1: its size, as for tmpfs.
+node() {
+    local layers=$target/layers name
+    mkdir -p "$layers" "$target/node"
+    mount -t tmpfs -o "size=${1:-512m}" tmpfs "$layers"
+    mkdir "$layers/upper" "$layers/work"
+    mount -t overlay overlay -o "lowerdir=/,upperdir=$layers/upper,workdir=$layers/work" "$target/node"
+    mount -t proc proc "$target/node/proc"
+    mount -t tmpfs tmpfs "$target/node/run"
+    mount -t tmpfs -o noexec tmpfs "$target/node/tmp"
+    mount -t tmpfs -o noexec tmpfs "$target/node/var/tmp"
+    mount -t tmpfs tmpfs "$target/node/dev"
+    for name in null:3 zero:5 full:7 random:8 urandom:9; do
+        mknod -m 666 "$target/node/dev/${name%:*}" c 1 "${name#*:}"
+    done
+    mkdir "$target/node/tmp/packages"
+    mount --bind "$dist" "$target/node/tmp/packages"
+    ip link set lo up 2>/dev/null || :
+    # What was there before is told from what the package leaves.
+    before=$(left)
+}
+
+# Runs in the node; what it says is kept for a failure.
+in_node() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" "$@" >"$target/log" 2>&1; }
+
+# What differs from this machine's root, less what package managers keep for themselves.
+left() {
+    (cd "$target/layers/upper" && find . -mindepth 1 ! -type d) |
+        grep -Ev '^\./(var/lib/(dpkg|rpm)|var/log|var/cache/(man|ldconfig|debconf)|usr/lib/sysimage)/|/(ld\.so\.cache|\.rpm\.lock)$' | sort || :
+}
+
+is_gone() { # PATH...
+    local path
+    for path in "$@"; do
+        [[ ! -e "$target/node$path" && ! -L "$target/node$path" ]] || fail "$path is still there"
+    done
+}
+
+is_there() {
+    local path
+    for path in "$@"; do
+        [[ -e "$target/node$path" ]] || fail "$path is missing"
+    done
+}
+
+# The installed agent works, from its cache, with nothing unpacked to a temporary directory.
+works() {
+    in_node env GPU_NODE_AGENT_JAVA_OPTS="-XX:AOTCache=/usr/lib/gpu-node-agent/lib/gpu-node-agent.aot -XX:AOTMode=on" gpu-node-agent version ||
+        fail "does not start from its cache"
+    in_node gpu-node-agent config check /etc/gpu-node-agent/config.yaml || fail "the configuration that was installed is refused"
+    local status=0
+    in_node timeout -s TERM 5 gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api-server off || status=$?
+    [[ "$status" == 124 || "$status" == 0 ]] || fail "the agent ended with $status"
+    grep -q 'AgentDaemon: stopped' "$target/log" || fail "the agent did not stop in order"
+    [[ -z "$(find "$target/node/tmp" "$target/node/var/tmp" -mindepth 1 -not -path "$target/node/tmp/packages*")" ]] || fail "something is left in /tmp or /var/tmp"
+}
+
+# A package like the one that was built, with another version and one more line in the program's folder.
+newer_deb() { # VERSION
+    local tree=$target/newer
+    rm -rf "$tree"
+    dpkg-deb -R "$dist"/*.deb "$tree"
+    sed -i "s/^Version: .*/Version: $1/" "$tree/DEBIAN/control"
+    ln -sfn /var/cache/gpu-node-agent/gpu-node-agent-0123456789abcdef.aot "$tree/usr/lib/gpu-node-agent/lib/gpu-node-agent.aot"
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$target/newer.deb" >/dev/null
+    rm -rf "$tree"
+    cp "$target/newer.deb" "$target/node/tmp/newer.deb"
+}
+
+# What an agent leaves for its next start, and what somebody else wrote beside it.
+leave_files() {
+    mkdir -p "$target/node/var/run/cdi" "$target/node/etc/kubernetes/node-feature-discovery/features.d" "$target/node/var/lib/kubelet/device-plugins"
+    echo '{"kind": "nvidia.com/gpu"}' >"$target/node/var/run/cdi/gpu-node-agent.nvidia.com-gpu.json"
+    echo '{"kind": "k8s.device-plugin.nvidia.com/gpu"}' >"$target/node/var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
+    echo '{"kind": "other.com/nic"}' >"$target/node/var/run/cdi/other.json"
+    echo nvidia.com/gpu.count=8 >"$target/node/etc/kubernetes/node-feature-discovery/features.d/gfd"
+    : >"$target/node/var/lib/kubelet/device-plugins/gpu-node-agent-nvidia.com_gpu-0-0.sock"
+    echo journal >"$target/node/var/lib/gpu-node-agent/mig.journal"
+}
+
+case_deb_life() {
+    node
+    in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install"
+    echo "package test: deb: installed in $((SECONDS - started)) s, $(du -sm --apparent-size "$target/node/usr/lib/gpu-node-agent" | cut -f1) MiB and" \
+        "$(du -sm "$target/node/var/cache/gpu-node-agent" | cut -f1) MiB of start-up cache"
+    works
+    in_node dpkg -V gpu-node-agent || fail "dpkg finds other files than it installed"
+    [[ -L "$target/node/usr/bin/gpu-node-agent" ]] || fail "/usr/bin/gpu-node-agent is no link"
+
+    # An upgrade keeps what the administrator wrote, and the state; the cache is the new version's.
+    leave_files
+    echo 'log: {level: warn}' >>"$target/node/etc/gpu-node-agent/config.yaml"
+    newer_deb 99.0-1
+    in_node dpkg -i /tmp/newer.deb || fail "does not upgrade"
+    grep -q 'level: warn' "$target/node/etc/gpu-node-agent/config.yaml" || fail "the upgrade took the configuration away"
+    is_there /var/lib/gpu-node-agent/mig.journal /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json /var/cache/gpu-node-agent/gpu-node-agent-0123456789abcdef.aot
+    [[ "$(ls "$target/node/var/cache/gpu-node-agent")" == gpu-node-agent-0123456789abcdef.aot ]] || fail "the cache of the version before is kept"
+
+    # An upgrade that fails before it began leaves everything at work: the new preinst refuses.
+    dpkg-deb -R "$target/newer.deb" "$target/broken"
+    sed -i 's/^Version: .*/Version: 100.0-1/' "$target/broken/DEBIAN/control"
+    printf '#!/bin/sh\nexit 1\n' >"$target/broken/DEBIAN/preinst"
+    chmod 755 "$target/broken/DEBIAN/preinst"
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$target/broken" "$target/node/tmp/broken.deb" >/dev/null
+    rm -rf "$target/broken"
+    ! in_node dpkg -i /tmp/broken.deb || fail "a package whose preinst fails installs"
+    in_node dpkg -s gpu-node-agent
+    grep -q '^Version: 99.0-1$' "$target/log" && grep -q '^Status: install ok installed$' "$target/log" || fail "a failed upgrade leaves no sound package"
+    rm "$target/node/tmp/broken.deb" "$target/node/tmp/newer.deb"
+    works
+
+    # Removal takes what the agent made, and leaves configuration, state and what is not the agent's.
+    leave_files
+    in_node dpkg -r gpu-node-agent || fail "does not go"
+    is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent \
+        /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json /var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json \
+        /etc/kubernetes/node-feature-discovery/features.d/gfd /var/lib/kubelet/device-plugins/gpu-node-agent-nvidia.com_gpu-0-0.sock
+    is_there /etc/gpu-node-agent/config.yaml /var/lib/gpu-node-agent/mig.journal /var/run/cdi/other.json
+
+    # Purging takes those, too, and nothing is left.
+    in_node dpkg -P gpu-node-agent || fail "is not purged"
+    is_gone /etc/gpu-node-agent /var/lib/gpu-node-agent
+    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+
+    # Purging what is installed, at once; the files of NVIDIA's own device plugin, which has hooks, stay.
+    in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install again"
+    leave_files
+    echo '{"containerEdits": {"hooks": []}}' >"$target/node/var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
+    in_node dpkg -P gpu-node-agent || fail "is not purged at once"
+    is_there /var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json
+    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+}
+
+case_deb_bad_places() {
+    # No room for the files: nothing is left of them.
+    node 45m
+    ! in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "installs where there is no room"
+    grep -q 'No space left on device' "$target/log" || fail "does not say that there is no room"
+    is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent/lib/gpu-node-agent.jar /etc/gpu-node-agent/config.yaml
+    # Room for the files and not for the cache: installed, and said.
+    mount -o remount,size=512m "$target/layers"
+    mkdir -p "$target/node/var/cache/gpu-node-agent"
+    mount -t tmpfs -o size=20m tmpfs "$target/node/var/cache/gpu-node-agent"
+    in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install where there is no room for the cache"
+    grep -q 'gpu-node-agent-cache: .*the agent works without' "$target/log" || fail "does not say that there is no cache"
+    in_node gpu-node-agent version || fail "does not work without a cache"
+    [[ -z "$(ls -A "$target/node/var/cache/gpu-node-agent")" ]] || fail "left a part of a cache"
+    in_node dpkg -P gpu-node-agent || fail "is not purged"
+    umount "$target/node/var/cache/gpu-node-agent"
+    # A /usr that cannot be written to: said, and nothing is left.
+    mount --bind "$target/node/usr" "$target/node/usr"
+    mount -o remount,ro,bind "$target/node/usr"
+    ! in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "installs on a /usr that is read-only"
+    grep -q 'Read-only file system' "$target/log" || fail "does not say that /usr is read-only"
+    is_gone /etc/gpu-node-agent/config.yaml
+}
+
+case_deb_wrong_architecture() {
+    node
+    local tree=$target/other
+    dpkg-deb -R "$dist"/*.deb "$tree"
+    sed -i 's/^Architecture: .*/Architecture: s390x/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Znone --build "$tree" "$target/node/tmp/other.deb" >/dev/null
+    rm -rf "$tree"
+    ! in_node dpkg -i /tmp/other.deb || fail "another architecture's package installs"
+    grep -q 'does not match system' "$target/log" || fail "does not say that the architecture is another one"
+    local other=aarch64
+    [[ "$(uname -m)" != aarch64 ]] || other=x86_64
+    ! ARCH=$other "$root/packaging/package.sh" "$target/other-arch" >"$target/log" 2>&1 || fail "packages for $other are made here"
+    grep -q "has no jmods for $other" "$target/log" || fail "does not say why there are no packages for $other"
+}
+
+case_damage() {
+    node
+    in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install"
+    local cache check=/usr/lib/gpu-node-agent/bin/gpu-node-agent-cache sum
+    cache=$(echo "$target"/node/var/cache/gpu-node-agent/*.aot)
+    in_node "$check" --check || fail "a sound cache is refused"
+    sum=$(stat -c %i "$cache")
+    # Cut off: the agent works without, and the check makes it anew.
+    truncate -s 20M "$cache"
+    in_node gpu-node-agent version || fail "does not work with a cache that is cut off"
+    in_node "$check" --check || fail "does not make a cache that was cut off"
+    grep -q 'is damaged: it is made anew' "$target/log" || fail "does not say that the cache is damaged"
+    [[ "$(stat -c %i "$cache")" != "$sum" ]] || fail "the damaged cache is still there"
+    # Damaged in the middle, which the runtime does not notice by itself.
+    sum=$(stat -c %i "$cache")
+    dd if=/dev/zero of="$cache" bs=1M seek=2 count=30 conv=notrunc status=none
+    in_node "$check" --check || fail "does not make a damaged cache anew"
+    [[ "$(stat -c %i "$cache")" != "$sum" ]] || fail "the damaged cache is still there"
+    works
+    # A runtime that is not whole is told, with what to do.
+    rm "$target/node/usr/lib/gpu-node-agent/runtime/bin/java"
+    ! in_node gpu-node-agent version || fail "works without a runtime"
+    grep -q 'reinstall the package' "$target/log" || fail "does not say what to do about a runtime that is missing"
+}
+
+case_rpm_life() {
+    node
+    # Debian's rpm knows nothing of what is installed here: dependencies cannot be asked for.
+    in_node sh -c 'rpm -i --nodeps /tmp/packages/*.rpm' || fail "does not install"
+    works
+    in_node rpm -V --nodeps gpu-node-agent || fail "rpm finds other files than it installed"
+    leave_files
+    echo 'log: {level: warn}' >>"$target/node/etc/gpu-node-agent/config.yaml"
+    in_node sh -c 'rpm -U --force --nodeps /tmp/packages/*.rpm' || fail "does not upgrade"
+    grep -q 'level: warn' "$target/node/etc/gpu-node-agent/config.yaml" || fail "the upgrade took the configuration away"
+    is_there /var/lib/gpu-node-agent/mig.journal /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json
+    works
+    in_node rpm -e gpu-node-agent || fail "does not go"
+    is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json
+    is_there /etc/gpu-node-agent/config.yaml.rpmsave /var/lib/gpu-node-agent/mig.journal
+    rm -r "$target/node/etc/gpu-node-agent" "$target/node/var/lib/gpu-node-agent"
+    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+    # Another architecture's is refused by rpm itself.
+    ! in_node sh -c 'rpm -i --nodeps --define "_host_cpu s390x" --ignoreos --target s390x /tmp/packages/*.rpm' || :
+}
+
+# --- outside --------------------------------------------------------------------------------------------------------------------------------------
+
+case_reproducible() {
+    (umask 077 && TZ=Asia/Tokyo LANG=C "$root/packaging/package.sh" "$target/again") >"$target/log" 2>&1 || fail "the second build failed"
+    cmp "$dist/SHA256SUMS" "$target/again/SHA256SUMS" >"$target/log" 2>&1 ||
+        fail "two builds differ: $(diff "$dist/SHA256SUMS" "$target/again/SHA256SUMS")"
+    rm -rf "$target/again"
+}
+
+case_lint() {
+    local page
+    if command -v lintian >/dev/null; then
+        lintian --allow-root --fail-on error,warning "$dist"/*.deb >"$target/log" 2>&1 || fail "lintian"
+    else
+        echo "package test: skipped lintian, which is not installed"
+    fi
+    if command -v rpmlint >/dev/null; then
+        rpmlint -c "$root/packaging/rpm/rpmlint.toml" "$dist"/*.rpm >"$target/log" 2>&1 || fail "rpmlint"
+        grep -q ' 0 errors, 0 warnings' "$target/log" || fail "rpmlint"
+    else
+        echo "package test: skipped rpmlint, which is not installed"
+    fi
+    if command -v man >/dev/null; then
+        for page in "$root"/packaging/target/package/made/man/*.gz; do
+            MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>"$target/log" >/dev/null || fail "man refuses $page"
+            [[ ! -s "$target/log" ]] || fail "man warns of $page"
+        done
+    fi
+    if command -v zsh >/dev/null; then
+        zsh -n "$root/packaging/target/package/made/completion.zsh" 2>"$target/log" || fail "zsh refuses its completion"
+    fi
+    bash -n "$root/packaging/target/package/made/completion.bash" 2>"$target/log" || fail "bash refuses its completion"
+}
+
+case_sums() {
+    (cd "$dist" && sha256sum --quiet -c SHA256SUMS) >"$target/log" 2>&1 || fail "the sums are wrong"
+    local sbom library
+    sbom=$(echo "$dist"/*.cdx.json)
+    for library in 'OpenJDK runtime' netty-transport grpc-netty protobuf-java jna picocli snakeyaml-engine; do
+        grep -q "\"name\" : \"$library\"" "$sbom" || fail "$sbom does not list $library"
+    done
+}
+
+case_tar() {
+    local folder=$target/folder
+    mkdir "$folder"
+    tar -xzf "$dist"/*.tar.gz -C "$folder" --strip-components=1
+    "$folder/bin/gpu-node-agent" version >"$target/log" 2>&1 || fail "does not start without a cache"
+    "$folder/bin/gpu-node-agent-cache" >"$target/log" 2>&1 || fail "makes no cache"
+    # From another place, by a link, and by somebody who owns nothing of it.
+    mv "$folder" "$target/moved folder"
+    ln -s "moved folder/bin/gpu-node-agent" "$target/agent"
+    "$target/agent" version >"$target/log" 2>&1 || fail "does not start from a folder that was moved"
+    GPU_NODE_AGENT_JAVA_OPTS="-XX:AOTCache=$(readlink -f "$target/moved folder")/lib/gpu-node-agent.aot" true
+    "$root/packaging/smoke-test.sh" "$target/moved folder" >"$target/log" 2>&1 || fail "the smoke test fails in a folder that was moved"
+    rm -rf "$target/moved folder" "$target/agent"
+}
+
+case=start
+[[ -e "$dist/SHA256SUMS" ]] || fail "no packages in $dist: run 'make package' first"
+if [[ "${1:-}" == --inside ]]; then
+    case=$2 started=$SECONDS
+    "case_$case"
+    exit
+fi
+(($# == 0)) || cases=("$@")
+for case in "${cases[@]}"; do
+    declare -F "case_$case" >/dev/null || fail "no such case; there are: reproducible lint sums tar deb_life deb_bad_places deb_wrong_architecture damage rpm_life"
+    rm -rf "$target"
+    mkdir -p "$target"
+    started=$SECONDS
+    case $case in
+    deb_* | damage | rpm_*)
+        if [[ "$(id -u)" != 0 ]] || ! unshare --mount --net true 2>/dev/null; then
+            echo "package test: skipped $case: it needs root, for a root of its own"
+            continue
+        fi
+        if [[ $case == rpm_* ]] && ! command -v rpm >/dev/null; then
+            echo "package test: skipped $case: rpm is not installed"
+            continue
+        fi
+        unshare --mount --net --propagation private "$0" --inside "$case"
+        ;;
+    *) "case_$case" ;;
+    esac
+    echo "package test: $case: good ($((SECONDS - started)) s)"
+done
+rm -rf "$target"
