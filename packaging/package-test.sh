@@ -69,7 +69,7 @@ works() {
         fail "does not start from its cache"
     in_node gpu-node-agent config check /etc/gpu-node-agent/config.yaml || fail "the configuration that was installed is refused"
     local status=0
-    in_node timeout -s TERM 5 gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api-server off || status=$?
+    in_node timeout -s TERM 5 gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api off || status=$?
     [[ "$status" == 124 || "$status" == 0 ]] || fail "the agent ended with $status"
     grep -q 'AgentDaemon: stopped' "$target/log" || fail "the agent did not stop in order"
     [[ -z "$(find "$target/node/tmp" "$target/node/var/tmp" -mindepth 1 -not -path "$target/node/tmp/packages*")" ]] || fail "something is left in /tmp or /var/tmp"
@@ -232,8 +232,6 @@ case_rpm_life() {
     is_there /etc/gpu-node-agent/config.yaml.rpmsave /var/lib/gpu-node-agent/mig.journal
     rm -r "$target/node/etc/gpu-node-agent" "$target/node/var/lib/gpu-node-agent"
     [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
-    # Another architecture's is refused by rpm itself.
-    ! in_node sh -c 'rpm -i --nodeps --define "_host_cpu s390x" --ignoreos --target s390x /tmp/packages/*.rpm' || :
 }
 
 # --- outside --------------------------------------------------------------------------------------------------------------------------------------
@@ -289,7 +287,6 @@ case_tar() {
     mv "$folder" "$target/moved folder"
     ln -s "moved folder/bin/gpu-node-agent" "$target/agent"
     "$target/agent" version >"$target/log" 2>&1 || fail "does not start from a folder that was moved"
-    GPU_NODE_AGENT_JAVA_OPTS="-XX:AOTCache=$(readlink -f "$target/moved folder")/lib/gpu-node-agent.aot" true
     "$root/packaging/smoke-test.sh" "$target/moved folder" >"$target/log" 2>&1 || fail "the smoke test fails in a folder that was moved"
     rm -rf "$target/moved folder" "$target/agent"
 }
