@@ -31,6 +31,10 @@ esac
         "and jlink without them links the runtime that it runs on. Run the same command on a machine with $arch"
 
 formats=" ${FORMATS:-deb rpm tar} "
+if [[ -z "${FORMATS:-}" ]] && ! command -v rpmbuild >/dev/null; then
+    say "package: no .rpm is made: rpmbuild is missing (apt-get install rpm)"
+    formats=" deb tar "
+fi
 for format in $formats; do
     case $format in deb | rpm | tar) ;; *) fail "unknown format $format: deb, rpm and tar are known" ;; esac
 done
