@@ -60,7 +60,7 @@ if [[ "$version" != "$pom" ]]; then
 fi
 say "package: version $version for $arch"
 
-if [[ -e "$out" && -n "$(ls -A "$out")" && ! -e "$out/SHA256SUMS" ]]; then
+if [[ -n "${1:-}" && -e "$out" && -n "$(ls -A "$out")" && ! -e "$out/SHA256SUMS" ]]; then
     fail "$out holds something else than earlier packages: name an empty folder or a new one"
 fi
 sbom=$root/agent/target/bom.json
