@@ -68,10 +68,7 @@ works() {
     in_node env GPU_NODE_AGENT_JAVA_OPTS="-XX:AOTCache=/usr/lib/gpu-node-agent/lib/gpu-node-agent.aot -XX:AOTMode=on" gpu-node-agent version ||
         fail "does not start from its cache"
     in_node gpu-node-agent config check /etc/gpu-node-agent/config.yaml || fail "the configuration that was installed is refused"
-    local status=0
-    in_node timeout -s TERM 5 gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api off || status=$?
-    [[ "$status" == 124 || "$status" == 0 ]] || fail "the agent ended with $status"
-    grep -q 'AgentDaemon: stopped' "$target/log" || fail "the agent did not stop in order"
+    in_node timeout --preserve-status -s TERM 8 gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api off || fail "the agent did not run and stop in order"
     [[ -z "$(find "$target/node/tmp" "$target/node/var/tmp" -mindepth 1 -not -path "$target/node/tmp/packages*")" ]] || fail "something is left in /tmp or /var/tmp"
 }
 
@@ -89,10 +86,10 @@ newer_deb() { # VERSION
 
 # What an agent leaves for its next start, and what somebody else wrote beside it.
 leave_files() {
-    mkdir -p "$target/node/var/run/cdi" "$target/node/etc/kubernetes/node-feature-discovery/features.d" "$target/node/var/lib/kubelet/device-plugins"
-    echo '{"kind": "nvidia.com/gpu"}' >"$target/node/var/run/cdi/gpu-node-agent.nvidia.com-gpu.json"
-    echo '{"kind": "k8s.device-plugin.nvidia.com/gpu"}' >"$target/node/var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
-    echo '{"kind": "other.com/nic"}' >"$target/node/var/run/cdi/other.json"
+    mkdir -p "$target/node/run/cdi" "$target/node/etc/kubernetes/node-feature-discovery/features.d" "$target/node/var/lib/kubelet/device-plugins"
+    echo '{"kind": "nvidia.com/gpu"}' >"$target/node/run/cdi/gpu-node-agent.nvidia.com-gpu.json"
+    echo '{"kind": "k8s.device-plugin.nvidia.com/gpu"}' >"$target/node/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
+    echo '{"kind": "other.com/nic"}' >"$target/node/run/cdi/other.json"
     echo nvidia.com/gpu.count=8 >"$target/node/etc/kubernetes/node-feature-discovery/features.d/gfd"
     : >"$target/node/var/lib/kubelet/device-plugins/gpu-node-agent-nvidia.com_gpu-0-0.sock"
     echo journal >"$target/node/var/lib/gpu-node-agent/mig.journal"
@@ -113,7 +110,7 @@ case_deb_life() {
     newer_deb 99.0-1
     in_node dpkg -i /tmp/newer.deb || fail "does not upgrade"
     grep -q 'level: warn' "$target/node/etc/gpu-node-agent/config.yaml" || fail "the upgrade took the configuration away"
-    is_there /var/lib/gpu-node-agent/mig.journal /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json /var/cache/gpu-node-agent/gpu-node-agent-0123456789abcdef.aot
+    is_there /var/lib/gpu-node-agent/mig.journal /run/cdi/gpu-node-agent.nvidia.com-gpu.json /var/cache/gpu-node-agent/gpu-node-agent-0123456789abcdef.aot
     [[ "$(ls "$target/node/var/cache/gpu-node-agent")" == gpu-node-agent-0123456789abcdef.aot ]] || fail "the cache of the version before is kept"
 
     # An upgrade that fails before it began leaves everything at work: the new preinst refuses.
@@ -133,9 +130,9 @@ case_deb_life() {
     leave_files
     in_node dpkg -r gpu-node-agent || fail "does not go"
     is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent \
-        /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json /var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json \
+        /run/cdi/gpu-node-agent.nvidia.com-gpu.json /run/cdi/k8s.device-plugin.nvidia.com-gpu.json \
         /etc/kubernetes/node-feature-discovery/features.d/gfd /var/lib/kubelet/device-plugins/gpu-node-agent-nvidia.com_gpu-0-0.sock
-    is_there /etc/gpu-node-agent/config.yaml /var/lib/gpu-node-agent/mig.journal /var/run/cdi/other.json
+    is_there /etc/gpu-node-agent/config.yaml /var/lib/gpu-node-agent/mig.journal /run/cdi/other.json
 
     # Purging takes those, too, and nothing is left.
     in_node dpkg -P gpu-node-agent || fail "is not purged"
@@ -145,9 +142,9 @@ case_deb_life() {
     # Purging what is installed, at once; the files of NVIDIA's own device plugin, which has hooks, stay.
     in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install again"
     leave_files
-    echo '{"containerEdits": {"hooks": []}}' >"$target/node/var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
+    echo '{"containerEdits": {"hooks": []}}' >"$target/node/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
     in_node dpkg -P gpu-node-agent || fail "is not purged at once"
-    is_there /var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json
+    is_there /run/cdi/k8s.device-plugin.nvidia.com-gpu.json
     [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
 }
 
@@ -194,7 +191,8 @@ case_damage() {
     node
     in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install"
     local cache check=/usr/lib/gpu-node-agent/bin/gpu-node-agent-cache sum
-    cache=$(echo "$target"/node/var/cache/gpu-node-agent/*.aot)
+    cache=$(find "$target/node/var/cache/gpu-node-agent" -name '*.aot')
+    [[ -n "$cache" ]] || fail "there is no cache"
     in_node "$check" --check || fail "a sound cache is refused"
     sum=$(stat -c %i "$cache")
     # Cut off: the agent works without, and the check makes it anew.
@@ -225,10 +223,10 @@ case_rpm_life() {
     echo 'log: {level: warn}' >>"$target/node/etc/gpu-node-agent/config.yaml"
     in_node sh -c 'rpm -U --force --nodeps /tmp/packages/*.rpm' || fail "does not upgrade"
     grep -q 'level: warn' "$target/node/etc/gpu-node-agent/config.yaml" || fail "the upgrade took the configuration away"
-    is_there /var/lib/gpu-node-agent/mig.journal /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json
+    is_there /var/lib/gpu-node-agent/mig.journal /run/cdi/gpu-node-agent.nvidia.com-gpu.json
     works
     in_node rpm -e gpu-node-agent || fail "does not go"
-    is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent /var/run/cdi/gpu-node-agent.nvidia.com-gpu.json
+    is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent /run/cdi/gpu-node-agent.nvidia.com-gpu.json
     is_there /etc/gpu-node-agent/config.yaml.rpmsave /var/lib/gpu-node-agent/mig.journal
     rm -r "$target/node/etc/gpu-node-agent" "$target/node/var/lib/gpu-node-agent"
     [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
