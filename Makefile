@@ -21,11 +21,9 @@ setup:
 	@.ci/setup
 
 test: setup
-	$(MVN) verify cyclonedx:makeBom || { status=$$?; .ci/skipped-tests; exit $$status; }
+	$(MVN) verify || { status=$$?; .ci/skipped-tests; exit $$status; }
 	packaging/image.sh
 	packaging/smoke-test.sh
-	packaging/package.sh
-	packaging/package-test.sh
 	@.ci/skipped-tests
 
 quick: setup
