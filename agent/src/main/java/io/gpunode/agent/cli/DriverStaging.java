@@ -105,7 +105,7 @@ final class DriverStaging {
                 List<String> steps = node.sources.plan(wish, facts);
                 shell.out().print(json ? plan(steps) : String.join("\n", steps) + "\n");
             } else {
-                StagedDriver driver = node.sources.stage(wish, facts, new Told(shell.err(), SystemTime.monotonic()));
+                StagedDriver driver = staged(shell, node.sources, wish, facts, patience);
                 shell.out().print(json ? json(driver) + "\n" : text(driver));
             }
             return ExitCode.OK.code();

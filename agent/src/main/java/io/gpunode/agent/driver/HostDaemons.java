@@ -271,7 +271,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             }
             return startChild(recipe, driver, begin, deadline);
         } catch (Systemd.UnansweredException e) {
-            return failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, e.getMessage(), List.of());
+            return failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, String.valueOf(e.getMessage()), List.of());
         } catch (IOException e) {
             return failed(kind, DaemonFault.UNREADABLE, e.toString(), List.of());
         }
@@ -303,7 +303,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                         "daemon",
                         recipe.kind().program(),
                         "error",
-                        e.getMessage());
+                        String.valueOf(e.getMessage()));
             }
         }
         return new DaemonOutcome.Ready(process, owner, true, clock.now().since(begin));
@@ -375,7 +375,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         try {
             command = recipe.command(driver, program.get());
         } catch (CannotException e) {
-            return failed(kind, e.fault(), e.getMessage(), List.of());
+            return failed(kind, e.fault(), String.valueOf(e.getMessage()), List.of());
         }
         close(kind);
         DaemonOutcome outcome = launch(recipe, command, driver.version().text(), begin, deadline);
@@ -403,7 +403,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             try {
                 started = host.processes().start(command.arguments(), command.environment(), file);
             } catch (IOException e) {
-                return failed(kind, DaemonFault.CANNOT_START, e.getMessage(), List.of());
+                return failed(kind, DaemonFault.CANNOT_START, String.valueOf(e.getMessage()), List.of());
             }
             OptionalInt status = OptionalInt.empty();
             Optional<ProcessIdentity> process = Optional.empty();
@@ -550,7 +550,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                     "daemon",
                     kind.program(),
                     "error",
-                    e.getMessage());
+                    String.valueOf(e.getMessage()));
         }
     }
 
@@ -692,7 +692,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             return failed(
                     kind, DaemonFault.ANOTHERS, "somebody starts it again each time that it is stopped", List.of());
         } catch (Systemd.UnansweredException e) {
-            return failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, e.getMessage(), List.of());
+            return failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, String.valueOf(e.getMessage()), List.of());
         } catch (IOException e) {
             return failed(kind, DaemonFault.UNREADABLE, e.toString(), List.of());
         }
