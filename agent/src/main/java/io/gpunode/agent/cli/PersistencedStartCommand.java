@@ -42,7 +42,7 @@ final class PersistencedStartCommand implements Callable<Integer> {
         }
         PersistencedNode.Node here = opened.get();
         Optional<StagedDriver> driver =
-                here.hand().loaded(DriverParts.observer(here.config()).observe());
+                here.hand().loaded(DriverOptions.node(shell, here.config()).observer().observe());
         if (driver.isEmpty()) {
             shell.err()
                     .println("no driver is loaded for it to keep initialised; load it first: " + Main.NAME
