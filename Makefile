@@ -1,6 +1,7 @@
 # make test   build everything and run every test      make format   bring sources into the one format
 # make run    a simulated 8-GPU node, at work          make quick    only compile and package, no checks, no tests
 # make image  the runnable folder, packaging/target/gpu-node-agent
+# make container  the OCI image, packaging/target/gpu-node-agent-image.tar, without a container engine
 # make package  .deb, .rpm and .tar.gz with their own Java runtime, packaging/target/dist
 # make vm-test   a Debian machine under qemu: real kernel modules, real systemd (CASES="word ..." chooses; needs root)
 #
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup test quick image package run vm-test format clean
+.PHONY: setup test quick image container package run vm-test format clean
 
 MVN_FLAGS ?=
 # Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
@@ -24,6 +25,8 @@ test: setup
 	$(MVN) verify || { status=$$?; .ci/skipped-tests; exit $$status; }
 	packaging/image.sh
 	packaging/smoke-test.sh
+	packaging/container/build.sh
+	packaging/container/test.sh
 	@.ci/skipped-tests
 
 quick: setup
@@ -32,6 +35,11 @@ quick: setup
 image: setup
 	$(MVN) -q -Dquick -DskipTests package
 	packaging/image.sh
+
+container: setup
+	$(MVN) -q -Dquick -DskipTests package
+	SKIP_AOT=1 packaging/image.sh
+	packaging/container/build.sh
 
 package: setup
 	$(MVN) -q -Dquick -DskipTests package cyclonedx:makeBom
