@@ -416,11 +416,15 @@ public final class AdminServer implements Service {
     private static IOException refusal(ListenAddress address, @Nullable Throwable cause) {
         String text = switch (error(cause)) {
             case EADDRINUSE ->
-                "address in use: " + address
-                        + PortHolder.of(new SystemHostFiles(Path.of("/")), address.port())
-                                .map(holder -> " is held by " + holder.text())
-                                .orElse("")
-                        + "; gpu-node-agent preflight says who holds it and how it lets go; or set http.listen";
+                SystemdSockets.arePassed()
+                        ? "address in use: " + address
+                                + " is held by systemd, which has passed its socket to this process:"
+                                + " set http.systemdSocket: true; or systemctl disable --now gpu-node-agent.socket"
+                        : "address in use: " + address
+                                + PortHolder.of(new SystemHostFiles(Path.of("/")), address.port())
+                                        .map(holder -> " is held by " + holder.text())
+                                        .orElse("")
+                                + "; gpu-node-agent preflight says who holds it and how it lets go; or set http.listen";
             case EADDRNOTAVAIL ->
                 "cannot listen on " + address + ": this machine has no such address; see which it has: ip address;"
                         + " or set http.listen";

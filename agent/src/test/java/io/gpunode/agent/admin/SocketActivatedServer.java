@@ -14,7 +14,14 @@ public final class SocketActivatedServer {
 
     public static void main(String[] arguments) throws IOException {
         AdminServer server = new AdminServer(
-                new AgentConfig.Http(List.of(), true, "", "", Duration.ofSeconds(10), Duration.ofSeconds(10), 16),
+                new AgentConfig.Http(
+                        List.of(arguments),
+                        arguments.length == 0,
+                        "",
+                        "",
+                        Duration.ofSeconds(10),
+                        Duration.ofSeconds(10),
+                        16),
                 new AdminStates(Snapshots.t4().build()).build(SystemTime.monotonic()),
                 Page.of(
                         "text/plain",

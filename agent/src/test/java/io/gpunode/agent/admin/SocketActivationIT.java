@@ -96,6 +96,28 @@ class SocketActivationIT {
                         + " start gpu-node-agent.socket, or unset http.systemdSocket");
     }
 
+    @Test
+    void saysThatSystemdHoldsThePortWhenItsSocketIsNotAskedFor() throws Exception {
+        // Given
+        int port = freePort();
+        List<String> command = new ArrayList<>(List.of(ACTIVATE.toString(), "--listen=127.0.0.1:" + port));
+        command.addAll(java());
+        command.add("127.0.0.1:" + port);
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        started.add(process);
+
+        // When
+        try (Socket waking = connect(port)) {
+            assertThat(waking.isConnected()).isTrue();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+
+            // Then
+            assertThat(output)
+                    .contains("address in use: 127.0.0.1:" + port + " is held by systemd,")
+                    .contains("set http.systemdSocket: true");
+        }
+    }
+
     private void activate(String... sockets) throws IOException {
         List<String> command = new ArrayList<>(List.of(ACTIVATE.toString()));
         for (String socket : sockets) {
