@@ -41,8 +41,8 @@ final class PersistencedStartCommand implements Callable<Integer> {
             return ExitCode.USAGE.code();
         }
         PersistencedNode.Node here = opened.get();
-        Optional<StagedDriver> driver =
-                here.hand().loaded(DriverOptions.node(shell, here.config()).observer().observe());
+        Optional<StagedDriver> driver = here.hand()
+                .loaded(DriverOptions.node(shell, here.config()).observer().observe());
         if (driver.isEmpty()) {
             shell.err()
                     .println("no driver is loaded for it to keep initialised; load it first: " + Main.NAME
