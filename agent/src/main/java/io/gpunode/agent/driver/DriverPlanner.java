@@ -111,7 +111,7 @@ public final class DriverPlanner {
             besides(unload, steps);
             // What the distribution has installed lies where everybody finds it.
             boolean apart = driver.userspaceRoot().getNameCount() > 0;
-            if (target.attach() && (anew || (apart && !picture.attached()))) {
+            if (anew || (target.attach() && apart && !picture.attached())) {
                 steps.add(new DriverStep.AttachRoot(driver));
                 if (!anew) {
                     differences.add("containers do not find the driver's nodes and files");

@@ -17,13 +17,12 @@ public final class ValidatorFiles {
     private static final Path DAEMONS = DIRECTORY.resolve(".driver-daemons-status");
     private static final Path CONTAINER = DIRECTORY.resolve(".driver-ctr-ready");
     private static final Path DRIVER = DIRECTORY.resolve("driver-ready");
-    private static final Path TOOLKIT = DIRECTORY.resolve("toolkit-ready");
 
     /** What rests on the driver, in the order in which it is taken away: what rests on the others first. */
     private static final List<Path> ALL = List.of(
             DIRECTORY.resolve("plugin-ready"),
             DIRECTORY.resolve("cuda-ready"),
-            TOOLKIT,
+            DIRECTORY.resolve("toolkit-ready"),
             DIRECTORY.resolve("nvidia-fs-ready"),
             DIRECTORY.resolve("gdrcopy-ready"),
             DIRECTORY.resolve("nvidia-peermem-ready"),
@@ -63,11 +62,6 @@ public final class ValidatorFiles {
                 "IS_HOST_DRIVER=" + host + "\nNVIDIA_DRIVER_ROOT=" + root + "\nDRIVER_ROOT_CTR_PATH="
                         + (host ? "/host" : "/driver-root") + "\nNVIDIA_DEV_ROOT=" + devices + "\nDEV_ROOT_CTR_PATH="
                         + (devices.getNameCount() == 0 ? "/host" : "/driver-root") + "\n");
-    }
-
-    /** Containers are given GPUs by whoever starts them: the node's specifications for it are written. */
-    public void injectionReady() throws IOException {
-        write(TOOLKIT, "");
     }
 
     /**

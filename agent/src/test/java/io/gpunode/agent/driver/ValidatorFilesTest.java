@@ -82,7 +82,7 @@ class ValidatorFilesTest {
     void whatRestsOnTheDriverGoesWithItAndOthersFilesStay() throws IOException {
         // Given
         files().ready(DriverRoot.POINT, Path.of("/"), Set.of());
-        files().injectionReady();
+        Files.writeString(file("toolkit-ready"), "");
         Files.writeString(file("plugin-ready"), "");
         Files.writeString(file("mofed-ready"), "");
         Files.writeString(file("workload-type"), "container");
