@@ -54,7 +54,11 @@ def make(bundle, standin, kernel, versions, kind="open"):
     subprocess.run(["tar", "-C", str(work), "-xf", str(standin)], check=True, timeout=60)
     objects = []
     for version in versions:
-        tree = _object(bundle, "trees", ["kind\ttree", f"version\t{version}", "machine\tx86_64", "origin\tstand-in"], work / version / "root")
+        # A driver's files for a root lie below "root" in its tree.
+        tree_files = work / (version + ".tree")
+        tree_files.mkdir()
+        shutil.move(work / version / "root", tree_files / "root")
+        tree = _object(bundle, "trees", ["kind\ttree", f"version\t{version}", "machine\tx86_64", "origin\tstand-in"], tree_files)
         folder = work / (version + ".modules")
         folder.mkdir()
         head = ["kind\tmodules", f"version\t{version}", "machine\tx86_64", f"type\t{kind}", f"kernel\t{kernel}", f"tree\t{tree}"]

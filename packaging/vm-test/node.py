@@ -133,10 +133,13 @@ def json_of(machine, command, seconds=START_SECONDS):
 # ---- a node whose driver the agent manages
 
 CONFIG = """version: v1
+flags:
+  nvidiaDriverRoot: /run/nvidia/driver
 driver:
   manage: true
   source: bundle
   version: "{version}"
+  kernelModuleType: open
   bundle:
     path: /root/bundle
 """

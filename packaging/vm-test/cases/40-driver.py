@@ -15,10 +15,13 @@ def ask(machine, command):
     return result.out, result.status == 0
 
 
-def want(machine, version):
+def want(machine, version, more=""):
     """The configuration names another version; the agent has read it."""
-    node.configure(machine, version)
-    machine.until(f"journalctl -u gpu-node-agent --no-pager | grep -q 'driver.version.*{version}'", 60)
+    count = "journalctl -u gpu-node-agent --no-pager | grep -c 'configuration read again'"
+    before = int(machine.run(count, check=False).out)
+    node.configure(machine, version, more)
+    machine.run("systemctl kill -s HUP --kill-who=main gpu-node-agent")
+    machine.until(f'test "$({count})" -gt {before}', 60)
 
 
 def test_the_driver_is_there_before_the_gpus_are_offered(machine):
@@ -170,8 +173,7 @@ def test_nouveau_is_taken_from_the_gpus(machine):
 
 def test_a_modprobe_that_hangs_is_given_up_and_told(machine):
     node.managed(machine)
-    node.configure(machine, node.NEW, "  limits:\n    load: 5s\n")
-    machine.until(f"journalctl -u gpu-node-agent --no-pager | grep -q 'driver.version.*{node.NEW}'", 60)
+    want(machine, node.NEW, "  limits:\n    load: 5s\n")
     machine.run(f"echo 'slow 600000' >/var/lib/standin/nvidia-{node.NEW}")
     answer, done = ask(machine, "upgrade")
     assert not done and answer.splitlines()[-1].startswith("back"), answer
