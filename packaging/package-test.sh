@@ -46,7 +46,7 @@ in_node() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" "$@" >"$tar
 # What differs from this machine's root, less what package managers keep for themselves.
 left() {
     (cd "$target/layers/upper" && find . -mindepth 1 ! -type d) |
-        grep -Ev '^\./(var/lib/(dpkg|rpm)|var/log|var/cache/(man|ldconfig|debconf)|usr/lib/sysimage)/|/(ld\.so\.cache|\.rpm\.lock)$' | sort || :
+        grep -Ev '^\./(var/lib/(dpkg|rpm)|var/log|var/cache/(man|ldconfig|debconf)|usr/lib/sysimage|root/\.rpmdb)/|/(ld\.so\.cache|\.rpm\.lock)$' | sort || :
 }
 
 is_gone() { # PATH...
