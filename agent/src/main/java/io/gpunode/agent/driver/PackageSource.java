@@ -145,10 +145,13 @@ final class PackageSource {
 
     private static boolean fits(Available one, String upstream, DriverWish wish) {
         Optional<DriverVersion> version = DriverVersion.parse(one.upstream());
-        return version.isPresent()
-                && (upstream.isEmpty()
-                        ? wish.accepts(version.get())
-                        : one.upstream().equals(upstream));
+        if (version.isEmpty() || upstream.isEmpty()) {
+            return version.isPresent() && wish.accepts(version.get());
+        }
+        // The daemon has sources and, with Debian, versions of its own; it speaks to the driver of its branch.
+        return one.upstream().equals(upstream)
+                || (one.name().equals("nvidia-persistenced")
+                        && version.get().branch() == new DriverVersion(upstream).branch());
     }
 
     /**
