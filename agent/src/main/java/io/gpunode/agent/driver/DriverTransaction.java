@@ -166,7 +166,7 @@ final class DriverTransaction {
             throws InterruptedException {
         DriverPlan plan = DriverPlanner.plan(picture, to);
         if (plan.isEmpty()) {
-            List<String> notes = remember(to, picture);
+            List<String> notes = remember(to, picture.bootId());
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
         DriverJournal.Entry entry =
@@ -272,7 +272,7 @@ final class DriverTransaction {
         }
         undrain(entry);
         List<String> notes = new ArrayList<>(made.notes);
-        notes.addAll(remember(entry.to(), operations.observe()));
+        notes.addAll(remember(entry.to(), entry.bootId()));
         notes.addAll(forgetJournal());
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
     }
@@ -455,9 +455,9 @@ final class DriverTransaction {
         }
     }
 
-    private List<String> remember(DriverTarget to, DriverPicture picture) {
+    private List<String> remember(DriverTarget to, String bootId) {
         DriverMemory.Content before = memory.read();
-        DriverMemory.Content after = to.isNone() ? before.unloadedIn(picture.bootId()) : before.with(to);
+        DriverMemory.Content after = to.isNone() ? before.unloadedIn(bootId) : before.with(to);
         if (after.equals(before)) {
             return List.of();
         }
