@@ -8,6 +8,7 @@ import io.gpunode.agent.os.ProcessIdentity;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -27,6 +28,8 @@ record DaemonHost(HostFiles files, HostProcesses processes, CommandRunner comman
             "usr/lib/aarch64-linux-gnu",
             "usr/lib64",
             "usr/lib",
+            "lib/x86_64-linux-gnu",
+            "lib/aarch64-linux-gnu",
             "lib64");
 
     /** The first of these below a root that is there. */
@@ -37,6 +40,19 @@ record DaemonHost(HostFiles files, HostProcesses processes, CommandRunner comman
     /** The directory of a driver's libraries, known by one of them. */
     Optional<Path> libraries(Path root, String library) {
         return libraries(files, root, library);
+    }
+
+    /** Where a program of a driver in a root of its own finds its libraries; nothing for the host's. */
+    Map<String, String> loaderPath(Path root) {
+        if (root.getNameCount() == 0) {
+            return Map.of();
+        }
+        List<String> directories = LIBRARIES.stream()
+                .map(root::resolve)
+                .filter(files::exists)
+                .map(Path::toString)
+                .toList();
+        return directories.isEmpty() ? Map.of() : Map.of("LD_LIBRARY_PATH", String.join(":", directories));
     }
 
     static Optional<Path> libraries(HostFiles files, Path root, String library) {

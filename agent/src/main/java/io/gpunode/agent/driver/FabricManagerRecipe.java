@@ -87,12 +87,7 @@ final class FabricManagerRecipe implements DaemonRecipe {
             arguments.add("-g");
             arguments.add(SubnetManagerRecipe.port(fabric));
         }
-        Map<String, String> environment = root.getNameCount() == 0
-                ? Map.of()
-                : host.libraries(root, "libnvidia-ml.so.1")
-                        .map(directory -> Map.of("LD_LIBRARY_PATH", directory.toString()))
-                        .orElse(Map.of());
-        return new Command(arguments, environment, false);
+        return new Command(arguments, host.loaderPath(root), false);
     }
 
     @Override

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.regex.Pattern;
@@ -66,7 +65,7 @@ final class PersistencedRecipe implements DaemonRecipe {
             host.libraries(driver.userspaceRoot(), LIBRARY)
                     .ifPresent(directory -> arguments.add("--nvidia-cfg-path=" + directory));
         }
-        return new Command(arguments, Map.of(), true);
+        return new Command(arguments, host.loaderPath(driver.userspaceRoot()), true);
     }
 
     private Optional<String> user() throws IOException {

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 
 /** {@code nvlsm}: the fabric manager of NVLink's fifth generation speaks to it through a socket, which is there when it works. */
@@ -58,7 +57,7 @@ final class SubnetManagerRecipe implements DaemonRecipe {
                         PID_FILE.toString(),
                         "--log_file",
                         "stdout"),
-                Map.of(),
+                host.loaderPath(driver.userspaceRoot()),
                 false);
     }
 

@@ -54,10 +54,14 @@ public final class SystemHostProcesses implements HostProcesses {
      * @param host where it sees host paths
      */
     public SystemHostProcesses(HostFiles own, HostFiles host, MonotonicClock clock) {
+        this(own, host, new HostNamespace(own), clock);
+    }
+
+    SystemHostProcesses(HostFiles own, HostFiles host, HostNamespace namespace, MonotonicClock clock) {
         this.own = own;
         this.host = host;
         this.processes = new Processes(own);
-        this.namespace = new HostNamespace(own);
+        this.namespace = namespace;
         this.clock = clock;
         Path root = host.resolve(Path.of("/"));
         this.below = namespace.apart() || root.getNameCount() == 0 ? "/" : root + "/";

@@ -2,6 +2,7 @@ package io.gpunode.agent.os;
 
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import io.gpunode.agent.time.SystemTime;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -41,6 +42,17 @@ public final class MountPlace implements AutoCloseable {
     public Mounts mounts() {
         HostFiles own = new SystemHostFiles(Path.of("/"));
         return new SystemMounts(new SystemCommandRunner(), own, own, new HostNamespace(own, pid()));
+    }
+
+    /** Files as they are there. */
+    public HostFiles files() {
+        return new SystemHostFiles(Path.of("/proc/" + pid() + "/root"));
+    }
+
+    /** Processes as an agent elsewhere sees to them there. */
+    public HostProcesses processes() {
+        HostFiles own = new SystemHostFiles(Path.of("/"));
+        return new SystemHostProcesses(own, files(), new HostNamespace(own, pid()), SystemTime.monotonic());
     }
 
     /** Runs a command there, to its end. */
