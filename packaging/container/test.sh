@@ -54,7 +54,7 @@ run() { # ARGUMENTS: to the end
 {"destination":"/tmp","type":"bind","source":"$work/tmp","options":["rbind","rw"]}],
 "linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"}]}}
 END
-    timeout 60 runc --root "$work/state" run "$name" >"$work/log" 2>&1 </dev/null
+    timeout 100 runc --root "$work/state" run "$name" >"$work/log" 2>&1 </dev/null
 }
 page() {
     exec 3<>"/dev/tcp/127.0.0.1/$port"
@@ -67,12 +67,12 @@ run version || fail "version failed"
 grep -q '^gpu-node-agent ' "$work/log" || fail "no version"
 run config show || fail "no configuration"
 
-run simulate --http-listen 127.0.0.1:0 --duration 20s &
+run simulate --http-listen 127.0.0.1:0 --duration 80s &
 runner=$!
-limit=$((SECONDS + 20))
+limit=$((SECONDS + 60))
 until port=$(sed -n 's|^status page *http://localhost:\([0-9]*\)/$|\1|p' "$work/log" 2>/dev/null) && [[ -n "$port" ]] &&
     page /readyz | grep -q ' 200 '; do
-    ((SECONDS < limit)) || fail "not ready within 20 s"
+    ((SECONDS < limit)) || fail "not ready within 60 s"
     read -rt 0.3 <> <(:) || :
 done
 (($(page /metrics | grep -c '^DCGM_FI_DEV_GPU_TEMP{') == 8)) || fail "no metrics of eight GPUs"
