@@ -11,6 +11,7 @@ import io.gpunode.agent.simulation.SimulatedNode;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -165,7 +166,7 @@ class AttackerOnThePortTest {
         try (Socket socket = new Socket()) {
             socket.setSoTimeout((int) SOON.toMillis());
             socket.connect(
-                    new InetSocketAddress("127.0.0.1", assembly.httpAddress().getPort()));
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), assembly.httpAddress().getPort()));
             socket.getOutputStream()
                     .write((request + (rest.contains("\r\n\r\n") ? "" : "\r\n")).getBytes(StandardCharsets.ISO_8859_1));
             socket.shutdownOutput();

@@ -319,8 +319,10 @@ class PreflightTest {
                 .process(100, "kubelite", "/snap/microk8s/1/kubelite")
                 .write(
                         "/var/snap/microk8s/current/args/kubelet",
-                        "--root-dir=${SNAP_COMMON}/var/lib/kubelet\n"
-                                + "--container-runtime-endpoint=${SNAP_COMMON}/run/containerd.sock\n")
+                        """
+                        --root-dir=${SNAP_COMMON}/var/lib/kubelet
+                        --container-runtime-endpoint=${SNAP_COMMON}/run/containerd.sock
+                        """)
                 .write("/var/snap/microk8s/common/var/lib/kubelet/device-plugins/kubelet.sock", "");
 
         // When

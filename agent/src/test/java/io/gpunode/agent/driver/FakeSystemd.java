@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** A systemd with the units that a test gives it; not there until it has one. */
 final class FakeSystemd implements Systemd {
@@ -80,7 +81,7 @@ final class FakeSystemd implements Systemd {
         check(silent || hanging);
         Unit unit = units.get(name);
         if (unit != null) {
-            units.put(name, changes.get(name).now(unit, start));
+            units.put(name, Objects.requireNonNull(changes.get(name)).now(unit, start));
         }
     }
 

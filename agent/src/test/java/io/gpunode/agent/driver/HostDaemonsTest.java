@@ -721,7 +721,7 @@ class HostDaemonsTest extends DaemonsContract {
         String device = "/sys/bus/pci/devices/" + address;
         write(device + "/vendor", "0x15b3\n");
         write(device + "/class", "0x020700\n");
-        write(device + "/vpd", "\u0002\u0010ConnectX-7\u0090\u0030V1\u0006SW_MNG\u0078");
+        write(device + "/vpd", "\u0002\u0010ConnectX-7\u00900V1\u0006SW_MNGx");
         if (!name.isEmpty()) {
             write(device + "/infiniband/" + name + "/ports/1/cap_mask", mask + "\n");
             write(device + "/infiniband/" + name + "/ports/1/gids/0", "fe80:0000:0000:0000:" + guid + "\n");

@@ -20,7 +20,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -149,10 +151,9 @@ class HostDriverRootTest {
         attached("/");
 
         // Then
-        assertThat(nodes.devices.get(Path.of("/dev/nvidia-uvm")).major()).isEqualTo(511);
-        assertThat(Files.list(root.resolve("dev/char"))
-                        .map(link -> link.getFileName().toString()))
-                .containsExactlyInAnyOrder("195:255", "195:0", "511:0", "511:1");
+        assertThat(Objects.requireNonNull(nodes.devices.get(Path.of("/dev/nvidia-uvm")))
+                        .major()).isEqualTo(511);
+        assertThat(names(root.resolve("dev/char"))).containsExactlyInAnyOrder("195:255", "195:0", "511:0", "511:1");
     }
 
     @Test
@@ -207,12 +208,8 @@ class HostDriverRootTest {
 
         // Then
         assertThat(outcome).isEqualTo(new RootOutcome.Detached(false, List.of()));
-        assertThat(Files.list(root.resolve("dev"))
-                        .map(path -> path.getFileName().toString()))
-                .containsExactly("char");
-        assertThat(Files.list(root.resolve("dev/char"))
-                        .map(path -> path.getFileName().toString()))
-                .containsExactly("226:0");
+        assertThat(names(root.resolve("dev"))).containsExactly("char");
+        assertThat(names(root.resolve("dev/char"))).containsExactly("226:0");
         assertThat(driverRoot().observe().state()).isEqualTo(RootStatus.State.DETACHED);
     }
 
@@ -515,5 +512,11 @@ class HostDriverRootTest {
         assertThat(root.resolve("usr/local/bin/nvidia-debugdump")).exists();
         assertThat(Files.exists(root.resolve("usr/local/bin/nvidia-imex-ctl"), LinkOption.NOFOLLOW_LINKS))
                 .isTrue();
+    }
+
+    private static List<String> names(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.map(file -> file.getFileName().toString()).toList();
+        }
     }
 }

@@ -11,11 +11,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** Programs that stand in for NVIDIA's daemons, compiled once for a test run. */
 public final class StandInDaemons {
     private static final Object LOCK = new Object();
-    private static Path persistenced;
+    private static @Nullable Path persistenced;
 
     private StandInDaemons() {}
 

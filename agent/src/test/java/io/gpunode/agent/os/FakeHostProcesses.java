@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
@@ -81,28 +82,28 @@ public final class FakeHostProcesses implements HostProcesses {
 
     /** It ends only when it is killed. */
     public synchronized void ignoreTerm(int pid) {
-        entries.get(pid).ignoresTerm = true;
+        entry(pid).ignoresTerm = true;
     }
 
     /** It does not end at all: it waits in the kernel. */
     public synchronized void ignoreKill(int pid) {
-        entries.get(pid).ignoresTerm = true;
-        entries.get(pid).ignoresKill = true;
+        entry(pid).ignoresTerm = true;
+        entry(pid).ignoresKill = true;
     }
 
     /** This process may not signal it. */
     public synchronized void protect(int pid) {
-        entries.get(pid).untouchable = true;
+        entry(pid).untouchable = true;
     }
 
     /** It runs in a container. */
     public synchronized void inContainer(int pid, String id) {
-        entries.get(pid).container = id;
+        entry(pid).container = id;
     }
 
     /** It has files open. */
     public synchronized void open(int pid, String... paths) {
-        entries.get(pid).open = List.of(paths).stream().map(Path::of).toList();
+        entry(pid).open = List.of(paths).stream().map(Path::of).toList();
     }
 
     /** It has locked a file. */
@@ -197,14 +198,14 @@ public final class FakeHostProcesses implements HostProcesses {
             @Override
             public OptionalInt awaitExit(Duration limit) {
                 synchronized (FakeHostProcesses.this) {
-                    Entry entry = entries.get(pid);
+                    Entry entry = entry(pid);
                     if (entry.ended) {
                         return OptionalInt.of(entry.status);
                     }
                 }
                 time.advance(limit);
                 synchronized (FakeHostProcesses.this) {
-                    Entry entry = entries.get(pid);
+                    Entry entry = entry(pid);
                     return entry.ended ? OptionalInt.of(entry.status) : OptionalInt.empty();
                 }
             }
@@ -291,7 +292,7 @@ public final class FakeHostProcesses implements HostProcesses {
         }
         time.advance(grace);
         synchronized (this) {
-            if (!entries.get(process.pid()).ignoresKill) {
+            if (!entry(process.pid()).ignoresKill) {
                 end(process.pid(), 137);
                 return new StopOutcome.Ended(true, grace);
             }
@@ -299,5 +300,9 @@ public final class FakeHostProcesses implements HostProcesses {
         time.advance(afterKill);
         return new StopOutcome.StillThere(
                 "D (disk sleep)", "os_acquire_semaphore", List.of("[<0>] nv_close_device+0x1"));
+    }
+
+    private Entry entry(int pid) {
+        return Objects.requireNonNull(entries.get(pid), () -> "there is no process " + pid);
     }
 }
