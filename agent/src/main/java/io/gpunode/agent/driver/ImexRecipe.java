@@ -59,7 +59,10 @@ final class ImexRecipe implements DaemonRecipe {
                         OWN_CONFIGURATION,
                         KeyValueFile.with(text, Map.of("DAEMONIZE", "0")).getBytes(StandardCharsets.UTF_8),
                         "rw-r--r--");
-        return new Command(List.of(program.toString(), "-c", OWN_CONFIGURATION.toString()), host.loaderPath(driver.userspaceRoot()), false);
+        return new Command(
+                List.of(program.toString(), "-c", OWN_CONFIGURATION.toString()),
+                host.loaderPath(driver.userspaceRoot()),
+                false);
     }
 
     @Override

@@ -165,8 +165,8 @@ class AttackerOnThePortTest {
         String request = headers + rest + (rest.isEmpty() || rest.contains("\r\n\r\n") ? "" : "\r\n");
         try (Socket socket = new Socket()) {
             socket.setSoTimeout((int) SOON.toMillis());
-            socket.connect(
-                    new InetSocketAddress(InetAddress.getLoopbackAddress(), assembly.httpAddress().getPort()));
+            socket.connect(new InetSocketAddress(
+                    InetAddress.getLoopbackAddress(), assembly.httpAddress().getPort()));
             socket.getOutputStream()
                     .write((request + (rest.contains("\r\n\r\n") ? "" : "\r\n")).getBytes(StandardCharsets.ISO_8859_1));
             socket.shutdownOutput();

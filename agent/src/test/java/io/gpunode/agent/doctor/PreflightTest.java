@@ -317,9 +317,7 @@ class PreflightTest {
         // Given
         node.without("/proc/100/comm")
                 .process(100, "kubelite", "/snap/microk8s/1/kubelite")
-                .write(
-                        "/var/snap/microk8s/current/args/kubelet",
-                        """
+                .write("/var/snap/microk8s/current/args/kubelet", """
                         --root-dir=${SNAP_COMMON}/var/lib/kubelet
                         --container-runtime-endpoint=${SNAP_COMMON}/run/containerd.sock
                         """)

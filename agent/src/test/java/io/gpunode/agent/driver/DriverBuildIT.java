@@ -3,8 +3,8 @@ package io.gpunode.agent.driver;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.gpunode.agent.os.BootSecurity;
 import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.os.BootSecurity;
 import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.KernelHeaders;
 import io.gpunode.agent.os.KernelHeadersSearch;

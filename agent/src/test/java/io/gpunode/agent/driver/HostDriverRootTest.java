@@ -152,7 +152,8 @@ class HostDriverRootTest {
 
         // Then
         assertThat(Objects.requireNonNull(nodes.devices.get(Path.of("/dev/nvidia-uvm")))
-                        .major()).isEqualTo(511);
+                        .major())
+                .isEqualTo(511);
         assertThat(names(root.resolve("dev/char"))).containsExactlyInAnyOrder("195:255", "195:0", "511:0", "511:1");
     }
 
