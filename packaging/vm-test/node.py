@@ -133,8 +133,6 @@ def json_of(machine, command, seconds=START_SECONDS):
 # ---- a node whose driver the agent manages
 
 CONFIG = """version: v1
-flags:
-  nvidiaDriverRoot: /run/nvidia/driver
 driver:
   manage: true
   source: bundle

@@ -399,6 +399,12 @@ public final class ConfigLoader {
 
     /** Defaults that follow from other values or from the machine. */
     private void fillIn(Values values) {
+        if (values.place(ConfigSchema.DRIVER_ROOT).equals(Place.DEFAULT)
+                && values.get(DriverSettings.MANAGE)
+                && values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
+                && values.get(DriverSettings.ROOT_ATTACH)) {
+            values.put(ConfigSchema.DRIVER_ROOT, DriverSettings.ATTACHED_ROOT, values.place(DriverSettings.SOURCE));
+        }
         if (values.get(ConfigSchema.DEV_ROOT).isEmpty()) {
             values.put(ConfigSchema.DEV_ROOT, values.get(ConfigSchema.DRIVER_ROOT), Place.DEFAULT);
         }

@@ -36,6 +36,9 @@ final class DriverSettings {
 
     private static final Map<String, String> MODULE_WORDS = words(Driver.UVM, Driver.MODESET, Driver.DRM);
 
+    /** Where a driver that the agent brings is shown, and containers look for it. */
+    static final String ATTACHED_ROOT = "/run/nvidia/driver";
+
     static final Setting<Boolean> MANAGE = own("driver.manage", SWITCH, false)
             .describedAs(
                     "Whether the agent brings the NVIDIA driver up when it starts and keeps it as the settings below want it."

@@ -13,6 +13,8 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 @Timeout(10)
 class ConfigDefaultsTest {
@@ -172,5 +174,25 @@ class ConfigDefaultsTest {
         // Then
         assertThat(flags).doesNotHaveDuplicates();
         assertThat(paths).doesNotHaveDuplicates();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "'driver: {manage: true, source: bundle}', /run/nvidia/driver",
+        "'driver: {manage: true, source: host}', /",
+        "'driver: {manage: false, source: bundle}', /",
+        "'driver: {manage: true, source: bundle, root: {attach: false}}', /",
+        "'driver: {manage: true, source: bundle}\nflags: {nvidiaDriverRoot: /opt/driver}', /opt/driver"
+    })
+    void aDriverThatTheAgentBringsIsLookedForWhereTheAgentShowsIt(String file, String root) throws Exception {
+        // When
+        AgentConfig config = new Loading(directory)
+                .file("version: v1\n" + file + "\n")
+                .load()
+                .config();
+
+        // Then
+        assertThat(config.plugin().driverRoot()).isEqualTo(Path.of(root));
+        assertThat(config.plugin().devRoot()).isEqualTo(Path.of(root));
     }
 }
