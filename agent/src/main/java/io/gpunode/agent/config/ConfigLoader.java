@@ -403,6 +403,10 @@ public final class ConfigLoader {
                 && values.get(DriverSettings.MANAGE)
                 && values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
                 && values.get(DriverSettings.ROOT_ATTACH)) {
+            if (values.get(ConfigSchema.DEV_ROOT).isEmpty()) {
+                // The agent makes the nodes in the host's own directory.
+                values.put(ConfigSchema.DEV_ROOT, "/", values.place(DriverSettings.SOURCE));
+            }
             values.put(ConfigSchema.DRIVER_ROOT, DriverSettings.ATTACHED_ROOT, values.place(DriverSettings.SOURCE));
         }
         if (values.get(ConfigSchema.DEV_ROOT).isEmpty()) {

@@ -139,7 +139,8 @@ public final class HostDriverRoot implements DriverRoot {
             changed = true;
         }
         Files.createDirectories(files.resolve(POINT));
-        Mount made = mounts.bind(root, POINT);
+        // The host's nodes come below it, and must not come below the stored driver, which is deleted some day.
+        Mount made = mounts.bindApart(root, POINT);
         RootNote.of(root, made).write(files);
         if (mounts.find(made.parent()).filter(Mount::shared).isEmpty()) {
             notes.add(

@@ -12,12 +12,16 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import org.jspecify.annotations.Nullable;
 
-/** Whole directories, as {@link HostFiles} resolves them: removing them, and making sure that they are on the disk. No link is followed. */
+/**
+ * Whole directories, as {@link HostFiles} resolves them: removing them, and making sure that they are on the disk. No link is followed, and no file
+ * system is entered that is mounted below.
+ */
 public final class FileTrees {
     private FileTrees() {}
 
     /**
      * Removes a file, a link, or a directory with all that is in it; nothing happens when it is not there. Goes on after a failure and tells the first.
+     * What another file system shows below it stays, and so do the directories above that.
      *
      * @throws IOException when something could not be removed
      */
@@ -25,7 +29,7 @@ public final class FileTrees {
         if (!Files.exists(tree, LinkOption.NOFOLLOW_LINKS)) {
             return;
         }
-        Deletion deletion = new Deletion();
+        Deletion deletion = new Deletion(Files.getAttribute(tree, "unix:dev", LinkOption.NOFOLLOW_LINKS));
         Files.walkFileTree(tree, deletion);
         if (deletion.failure != null) {
             throw deletion.failure;
@@ -47,7 +51,22 @@ public final class FileTrees {
     }
 
     private static final class Deletion extends SimpleFileVisitor<Path> {
+        private final Object device;
         private @Nullable IOException failure;
+
+        Deletion(Object device) {
+            this.device = device;
+        }
+
+        @Override
+        public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes) throws IOException {
+            if (Files.getAttribute(directory, "unix:dev", LinkOption.NOFOLLOW_LINKS)
+                    .equals(device)) {
+                return FileVisitResult.CONTINUE;
+            }
+            failed(new IOException(directory + " shows another file system; take it away first: umount " + directory));
+            return FileVisitResult.SKIP_SUBTREE;
+        }
 
         @Override
         public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {

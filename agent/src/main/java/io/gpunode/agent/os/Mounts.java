@@ -36,6 +36,14 @@ public interface Mounts {
     Mount bind(Path hostDirectory, Path hostPoint) throws IOException, InterruptedException;
 
     /**
+     * The same, and what is mounted below one of the two places later is not seen below the other. On a machine whose mounts are shared, as systemd's
+     * are, {@link #bind} makes both places one for that.
+     *
+     * @throws IOException as of {@link #bind}
+     */
+    Mount bindApart(Path hostDirectory, Path hostPoint) throws IOException, InterruptedException;
+
+    /**
      * Takes a mount away, and nothing else that may be mounted at the same place.
      *
      * @param lazily whether it only goes out of sight when somebody still uses files of it; the kernel then keeps it until they end

@@ -135,6 +135,19 @@ public final class SystemMounts implements Mounts {
     }
 
     @Override
+    public Mount bindApart(Path hostDirectory, Path hostPoint) throws IOException, InterruptedException {
+        String directory = seen(hostDirectory);
+        // A mount of its own that is shared with nobody: a copy of it begins a new circle of those who see the same.
+        run("mount", "--bind", directory, directory);
+        try {
+            run("mount", "--make-private", directory);
+            return bind(hostDirectory, hostPoint);
+        } finally {
+            run("umount", directory);
+        }
+    }
+
+    @Override
     public void unmount(Mount mount, boolean lazily) throws IOException, InterruptedException {
         List<Mount> stack = at(mount.point());
         if (stack.isEmpty()) {

@@ -193,6 +193,5 @@ class ConfigDefaultsTest {
 
         // Then
         assertThat(config.plugin().driverRoot()).isEqualTo(Path.of(root));
-        assertThat(config.plugin().devRoot()).isEqualTo(Path.of(root));
     }
 }

@@ -74,6 +74,23 @@ class HostDriverRootMountTest {
     }
 
     @Test
+    void onAMachineWhoseMountsAreSharedTheHostsNodesDoNotComeBelowTheStoredDriver() throws Exception {
+        // Given: as systemd leaves them
+        place.run("mount", "--make-shared", "/run");
+        place.run("mount", "--make-shared", "/dev");
+
+        // When
+        RootOutcome outcome = root.attach(driver());
+
+        // Then
+        assertThat(outcome).isInstanceOf(RootOutcome.Attached.class);
+        place.run("test", "-e", POINT + "/dev/of-the-host");
+        place.run("test", "!", "-e", STORE + "/dev/of-the-host");
+        assertThat(place.mounts().at(Path.of(STORE))).isEmpty();
+        assertThat(mounted().getFirst().shared()).isTrue();
+    }
+
+    @Test
     void theDriversFilesAndTheHostsNodesAreSeenThere() throws Exception {
         // When
         RootOutcome outcome = root.attach(driver());

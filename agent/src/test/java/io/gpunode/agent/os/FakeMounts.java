@@ -109,6 +109,11 @@ public final class FakeMounts implements Mounts {
     }
 
     @Override
+    public Mount bindApart(Path hostDirectory, Path hostPoint) throws IOException {
+        return bind(hostDirectory, hostPoint);
+    }
+
+    @Override
     public void unmount(Mount mount, boolean lazily) throws IOException {
         calls.add((lazily ? "detach " : "unmount ") + mount.point());
         List<Mount> stack = at(mount.point());
