@@ -276,9 +276,10 @@ final class FakeDriverNode implements DriverOperations {
             case DriverStep.SetFirmwarePath(String path) -> firmwarePath = path;
             case DriverStep.LoadDependency(String name, boolean _) -> dependencies.add(name);
             case DriverStep.LoadModule load -> load(load);
-            case DriverStep.AttachRoot _ -> {
+            case DriverStep.AttachRoot(StagedDriver driver) -> {
                 violatedUnless(core, "attached without a driver");
-                attached = true;
+                // What lies at the root already is nowhere mounted.
+                attached = driver.userspaceRoot().getNameCount() > 0;
             }
             case DriverStep.StartDaemon(DaemonKind kind, StagedDriver _) -> {
                 violatedUnless(core, kind + " started without a driver");
