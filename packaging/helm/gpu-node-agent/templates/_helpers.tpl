@@ -30,9 +30,29 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* The API server is asked for nothing where kubernetes.api is off. */}}
 {{- define "agent.api" -}}
-{{- if ne (toString (dig "kubernetes" "api" "auto" .Values.config)) "off" -}}true{{- end -}}
+{{- if ne (include "agent.word" (dig "kubernetes" "api" "auto" .Values.config)) "off" -}}true{{- end -}}
 {{- end -}}
 
 {{- define "agent.sink" -}}
-{{- dig "labels" "sink" "node" .Values.config -}}
+{{- include "agent.word" (dig "labels" "sink" "node" .Values.config) -}}
+{{- end -}}
+
+{{/* Helm reads off and on without quotes as truth values, like YAML 1.1; for the agent they are words. */}}
+{{- define "agent.word" -}}
+{{- if kindIs "bool" . }}{{ ternary "on" "off" . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* A configuration as the agent reads it: with words in the settings that may be off or on. */}}
+{{- define "agent.configuration" -}}
+{{- $config := deepCopy . -}}
+{{- range $path := list "kubernetes.api" "labels.sink" "driver.peermem" "driver.persistenced" "driver.fabricManager" "driver.imex" -}}
+{{- $section := get $config (first (splitList "." $path)) -}}
+{{- $key := last (splitList "." $path) -}}
+{{- if kindIs "map" $section -}}
+{{- if kindIs "bool" (get $section $key) -}}
+{{- $_ := set $section $key (include "agent.word" (get $section $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
 {{- end -}}

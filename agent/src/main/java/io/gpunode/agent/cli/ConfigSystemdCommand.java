@@ -94,7 +94,8 @@ final class ConfigSystemdCommand implements Callable<Integer> {
                         + config.cdi().createDeviceNodes() + "; systemd "
                         + (machine.systemd() == 0 ? "not found, taken for new" : machine.systemd()) + ", kernel "
                         + machine.kernelMajor() + "." + machine.kernelMinor());
-        for (String line : ServiceProfile.dropIn(config, machine)) {
+        for (String line :
+                ServiceProfile.dropIn(config, loaded.stamps().stamps().keySet(), machine)) {
             shell.out().println(line);
         }
         return ExitCode.OK.code();

@@ -2,6 +2,7 @@ package io.gpunode.agent.config;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
@@ -46,19 +47,25 @@ public final class ServiceProfile {
     }
 
     private final AgentConfig config;
+    private final Collection<Path> read;
     private final Machine machine;
     private final boolean driver;
     private final List<String> lines = new ArrayList<>();
 
-    private ServiceProfile(AgentConfig config, Machine machine) {
+    private ServiceProfile(AgentConfig config, Collection<Path> read, Machine machine) {
         this.config = config;
+        this.read = read;
         this.machine = machine;
         this.driver = config.driver().manage();
     }
 
     /** The profile as lines of a unit's {@code [Service]} section, each setting below a comment that says what it is for. */
     public static List<String> lines(AgentConfig config, Machine machine) {
-        ServiceProfile profile = new ServiceProfile(config, machine);
+        return lines(config, List.of(), machine);
+    }
+
+    private static List<String> lines(AgentConfig config, Collection<Path> read, Machine machine) {
+        ServiceProfile profile = new ServiceProfile(config, read, machine);
         profile.all();
         return List.copyOf(profile.lines);
     }
@@ -73,8 +80,12 @@ public final class ServiceProfile {
         return List.of();
     }
 
-    /** The same as a drop-in that counts whatever the unit says: its lists begin anew. */
-    public static List<String> dropIn(AgentConfig config, Machine machine) {
+    /**
+     * The same as a drop-in that counts whatever the unit says: its lists begin anew.
+     *
+     * @param read the files and directories that the configuration was read from, which the service must see, too
+     */
+    public static List<String> dropIn(AgentConfig config, Collection<Path> read, Machine machine) {
         List<String> all = new ArrayList<>();
         all.add("[Service]");
         all.add("# Lists begin anew, so that this file alone says what is in them.");
@@ -90,7 +101,7 @@ public final class ServiceProfile {
                 "RestrictAddressFamilies")) {
             all.add(list + "=");
         }
-        all.addAll(lines(config, machine));
+        all.addAll(lines(config, read, machine));
         return all;
     }
 
@@ -111,7 +122,7 @@ public final class ServiceProfile {
     private void directories() {
         TreeSet<String> run = new TreeSet<>();
         run.add("gpu-node-agent");
-        below("/run", config.cdi().directory()).ifPresent(run::add);
+        below("/run", config.cdi().directory()).map(ServiceProfile::word).ifPresent(run::add);
         say(
                 "Made before the start where they are missing, and kept: running containers need the CDI specifications.",
                 "RuntimeDirectory=" + String.join(" ", run),
@@ -125,7 +136,9 @@ public final class ServiceProfile {
                             "that uses CUDA (a node without a driver stays as it is); and a directory that, made later, would be read-only here."),
                     List.of(
                             "ExecStartPre=-+/sbin/modprobe -qab nvidia nvidia-uvm",
-                            "ExecStartPre=+/bin/mkdir -p " + config.kubelet().socketDirectory()));
+                            "ExecStartPre=+/bin/mkdir -p "
+                                    + word(config.kubelet().socketDirectory().toString())
+                                            .replace("$", "$$")));
         }
     }
 
@@ -243,22 +256,22 @@ public final class ServiceProfile {
         List<String> why = new ArrayList<>();
         why.add("Everything is read-only but /dev, the directories above, and these:");
         Path kubelet = parent(config.kubelet().devicePluginDirectory());
-        writable.add("-" + kubelet);
+        writable.add(word("-" + kubelet));
         why.add("the kubelet's directory, as it may make the one of its plugins anew (kubeadm reset);");
         if (below("/run", config.cdi().directory()).isEmpty()) {
-            writable.add("-" + config.cdi().directory());
+            writable.add(word("-" + config.cdi().directory()));
             why.add("CDI specifications (cdi.directory);");
         }
         AgentConfig.LabelOutput sink = config.labels().sink();
         if ((sink == AgentConfig.LabelOutput.AUTO || sink == AgentConfig.LabelOutput.FILE)
                 && !config.labels().outputFile().isEmpty()) {
-            writable.add("-" + parent(Path.of(config.labels().outputFile())));
+            writable.add(word("-" + parent(Path.of(config.labels().outputFile()))));
             why.add("Node Feature Discovery's files (labels.sink); restart the agent when NFD is installed later.");
         }
         if (!config.http().localSocket().isEmpty()) {
             Path directory = parent(Path.of(config.http().localSocket()));
             if (!directory.equals(Path.of("/run/gpu-node-agent"))) {
-                writable.add("-" + directory);
+                writable.add(word("-" + directory));
                 why.add("the local socket (http.localSocket).");
             }
         }
@@ -329,10 +342,17 @@ public final class ServiceProfile {
                 config.mig().configFile(),
                 config.nvml().library(),
                 config.plugin().driverRoot().toString(),
-                config.kubelet().devicePluginDirectory().toString()));
+                config.kubelet().devicePluginDirectory().toString(),
+                config.kubelet().podResourcesSocket().toString(),
+                config.cdi().directory().toString(),
+                config.labels().outputFile(),
+                config.http().localSocket()));
+        for (Path path : read) {
+            paths.add(path.toString());
+        }
         for (String path : paths) {
             for (String home : List.of("/home/", "/root/", "/run/user/")) {
-                if (path.startsWith(home)) {
+                if ((path + "/").startsWith(home)) {
                     return true;
                 }
             }
@@ -344,7 +364,17 @@ public final class ServiceProfile {
     private static Optional<String> below(String top, Path directory) {
         String path = directory.toString().replaceFirst("^/var/run/", "/run/");
         String name = path.startsWith(top + "/") ? path.substring(top.length() + 1) : "";
-        return name.isEmpty() || name.contains(" ") ? Optional.empty() : Optional.of(name);
+        // RuntimeDirectory= gives a colon a meaning, and some versions of systemd take quotes and backslashes apart
+        // twice.
+        boolean plain = !name.isEmpty() && name.chars().noneMatch(c -> c == ':' || c == '"' || c == '\'' || c == '\\');
+        return plain ? Optional.of(name) : Optional.empty();
+    }
+
+    /** One word of a list in a unit, whatever is in it: quoted where systemd would split it or drop a character, without specifiers. */
+    private static String word(String text) {
+        String plain = text.replace("%", "%%");
+        boolean quoted = plain.chars().anyMatch(c -> c <= ' ' || c == '"' || c == '\'' || c == '\\' || c == ';');
+        return quoted ? '"' + plain.replace("\\", "\\\\").replace("\"", "\\\"") + '"' : plain;
     }
 
     private static Path parent(Path path) {

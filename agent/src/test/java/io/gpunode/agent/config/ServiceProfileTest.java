@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class ServiceProfileTest {
@@ -36,6 +38,7 @@ class ServiceProfileTest {
         // When
         List<String> lines = ServiceProfile.dropIn(
                 Configs.of("GPU_NODE_AGENT_DRIVER_MANAGE=true", "GPU_NODE_AGENT_DRIVER_SOURCE=package"),
+                List.of(),
                 Machine.NEWEST);
 
         // Then
@@ -90,6 +93,62 @@ class ServiceProfileTest {
         assertThat(lines)
                 .contains("ReadWritePaths=-/data/kubelet -/etc/cdi", "RuntimeDirectory=gpu-node-agent")
                 .contains("ExecStartPre=+/bin/mkdir -p /data/kubelet/device-plugins");
+    }
+
+    @Test
+    void charactersThatMeanSomethingToSystemdStayPartOfTheirPaths() {
+        // When
+        List<String> lines = ServiceProfile.lines(
+                Configs.of(
+                        "GPU_NODE_AGENT_CDI_DIRECTORY=/run/my cdi 100%",
+                        "GPU_NODE_AGENT_LABELS_SINK=off",
+                        "GPU_NODE_AGENT_HTTP_LOCAL_SOCKET=/data/a\"b\\c/socket",
+                        "GPU_NODE_AGENT_KUBELET_DEVICE_PLUGIN_DIRECTORY=/data/my $HOME %h/device-plugins"),
+                Machine.NEWEST);
+
+        // Then
+        assertThat(lines)
+                .contains(
+                        "RuntimeDirectory=\"my cdi 100%%\" gpu-node-agent",
+                        "ReadWritePaths=\"-/data/my $HOME %%h\" \"-/data/a\\\"b\\\\c\"",
+                        "ExecStartPre=+/bin/mkdir -p \"/data/my $$HOME %%h/device-plugins\"");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "GPU_NODE_AGENT_CDI_DIRECTORY=/root",
+                "GPU_NODE_AGENT_CDI_DIRECTORY=/home/ops/cdi",
+                "GFD_OUTPUT_FILE=/home/ops/features.d/gfd",
+                "GPU_NODE_AGENT_HTTP_LOCAL_SOCKET=/run/user/0/agent.sock",
+                "GPU_NODE_AGENT_KUBELET_POD_RESOURCES_SOCKET=/home/ops/kubelet.sock"
+            })
+    void homesAreVisibleWhereAPathOfTheConfigurationLiesInOne(String variable) {
+        // When
+        List<String> lines = ServiceProfile.lines(Configs.of(variable), Machine.NEWEST);
+
+        // Then
+        assertThat(lines).contains("ProtectHome=read-only");
+    }
+
+    @Test
+    void homesAreVisibleWhereTheConfigurationWasReadFromOne() {
+        // When
+        List<String> lines = ServiceProfile.dropIn(
+                Configs.defaults(), List.of(Path.of("/root/gpu-node-agent/config.yaml")), Machine.NEWEST);
+
+        // Then
+        assertThat(lines).contains("ProtectHome=read-only");
+    }
+
+    @Test
+    void homesAreHiddenWhereNothingLiesInOne() {
+        // When
+        List<String> lines = ServiceProfile.dropIn(
+                Configs.defaults(), List.of(Path.of("/etc/gpu-node-agent/config.yaml")), Machine.NEWEST);
+
+        // Then
+        assertThat(lines).contains("ProtectHome=yes");
     }
 
     @Test

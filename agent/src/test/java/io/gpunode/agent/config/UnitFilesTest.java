@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
@@ -83,6 +84,31 @@ class UnitFilesTest {
     }
 
     @Test
+    void takePathsWithBlanksAndSpecifiersAsTheyAre() throws Exception {
+        // Given
+        assumeThat(systemd).as("older ones print a command without quotes").isGreaterThanOrEqualTo(252);
+        dropIn(
+                "GPU_NODE_AGENT_CDI_DIRECTORY=/run/my cdi 100%",
+                "GPU_NODE_AGENT_LABELS_SINK=off",
+                "GPU_NODE_AGENT_HTTP_LOCAL_SOCKET=/data/a\"b\\c/socket",
+                "GPU_NODE_AGENT_KUBELET_DEVICE_PLUGIN_DIRECTORY=/data/my kubelet %h/device-plugins");
+
+        // When
+        String said = analyze(
+                Map.of("SYSTEMD_LOG_LEVEL", "debug"),
+                "verify",
+                "--man=no",
+                directory.resolve("gpu-node-agent.service").toString());
+
+        // Then
+        assertThat(said.lines().map(String::strip))
+                .contains(
+                        "RuntimeDirectory: my cdi 100%",
+                        "ReadWritePaths: -/data/my kubelet %h -/data/a\"b\\c",
+                        "Command Line: /bin/mkdir -p \"/data/my kubelet %h/device-plugins\"");
+    }
+
+    @Test
     void exposeLittleByDefault() throws Exception {
         // When
         double exposure = exposure();
@@ -119,7 +145,7 @@ class UnitFilesTest {
     private void dropIn(String... variables) throws IOException {
         Files.write(
                 directory.resolve("gpu-node-agent.service"),
-                ServiceProfile.dropIn(Configs.of(variables), Machine.NEWEST).stream()
+                ServiceProfile.dropIn(Configs.of(variables), List.of(), Machine.NEWEST).stream()
                         .map(line -> line.replace("/sbin/modprobe", "/bin/true"))
                         .toList(),
                 StandardOpenOption.APPEND);
@@ -141,9 +167,14 @@ class UnitFilesTest {
 
     /** What it says on both of its outputs. */
     private static String analyze(String... arguments) throws IOException, InterruptedException {
+        return analyze(Map.of(), arguments);
+    }
+
+    private static String analyze(Map<String, String> variables, String... arguments)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of("systemd-analyze"));
         command.addAll(List.of(arguments));
-        CommandRunner.Result result = new SystemCommandRunner().run(command, LIMIT, 1 << 20);
+        CommandRunner.Result result = new SystemCommandRunner().run(command, variables, Path.of("/"), LIMIT, 1 << 20);
         return result.output() + result.error();
     }
 }

@@ -7,6 +7,7 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.ConfigSchema;
+import io.gpunode.agent.config.Setting;
 import io.gpunode.agent.config.Spelling;
 import io.gpunode.agent.metrics.FieldChoices;
 import io.gpunode.agent.testing.Golden;
@@ -22,6 +23,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -96,7 +99,7 @@ class HelmChartTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"defaults", "everything", "lean"})
+    @ValueSource(strings = {"defaults", "everything", "lean", "unquoted"})
     void everyMountHasItsVolumeAndEveryVolumeIsMounted(String values) throws IOException {
         // Given
         Map<?, ?> pod = pod(values);
@@ -109,7 +112,7 @@ class HelmChartTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"defaults", "everything", "lean"})
+    @ValueSource(strings = {"defaults", "everything", "lean", "unquoted"})
     void theAgentTakesTheConfigurationAndTheEnvironmentOfItsPod(String values, @TempDir Path folder)
             throws IOException, ConfigException {
         // Given
@@ -214,6 +217,67 @@ class HelmChartTest {
 
         // Then
         assertThat(error).contains(message);
+    }
+
+    @Test
+    void asksForTheImageThatThisVersionBuilds() throws IOException {
+        // Given
+        Matcher version =
+                Pattern.compile("(?m)^  <version>(.*)</version>$").matcher(Files.readString(Path.of("..", "pom.xml")));
+        assertThat(version.find()).isTrue();
+
+        // When
+        String image = text(container(pod("defaults")), "image");
+
+        // Then
+        assertThat(image).isEqualTo("gpu-node-agent:" + version.group(1));
+    }
+
+    @Test
+    void offWithoutQuotesIsTheWordThatTheAgentKnows() throws IOException {
+        // When
+        List<Object> objects = yaml(rendered("unquoted"));
+
+        // Then
+        assertThat(configuration("gpu-node-agent", "config.yaml"))
+                .isEqualTo(Map.of(
+                        "version", "v1",
+                        "kubernetes", Map.of("api", "off", "events", false),
+                        "labels", Map.of("sink", "off"),
+                        "driver",
+                                Map.of(
+                                        "manage", false,
+                                        "peermem", "on",
+                                        "persistenced", "off",
+                                        "fabricManager", "off",
+                                        "imex", "on")));
+        assertThat(configuration("gpu-node-agent-named", "quiet"))
+                .isEqualTo(Map.of("version", "v1", "labels", Map.of("sink", "off")));
+        assertThat(objects)
+                .extracting(object -> text(object, "kind"))
+                .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "ConfigMap", "DaemonSet");
+    }
+
+    @Test
+    void everySettingThatMayBeOffIsKeptAsAWord() throws IOException {
+        // Given
+        List<String> settings = ConfigSchema.ALL.stream()
+                .filter(Setting::inFile)
+                .filter(setting -> setting.typeText().contains("`off`"))
+                .map(Setting::path)
+                .toList();
+        assertThat(settings).contains("kubernetes.api");
+
+        // When
+        String helpers = Files.readString(CHART.resolve("templates").resolve("_helpers.tpl"));
+
+        // Then
+        assertThat(helpers)
+                .contains(settings.stream().map(setting -> '"' + setting + '"').toList());
+    }
+
+    private static Object configuration(String name, String key) throws IOException {
+        return yaml(text(object("unquoted", "ConfigMap", name), "data", key)).getFirst();
     }
 
     private static Set<String> known() {
