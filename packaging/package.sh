@@ -5,7 +5,7 @@
 #   packaging/package.sh [FOLDER]  after `mvn package`; `make package` does both
 #   ARCH=aarch64 ...               refuses for another architecture than the machine's: see docs/hacking.md
 #   FORMATS="deb tar"              only these; all by default
-#   SOURCE_DATE_EPOCH=SECONDS      the time that everything gets; that of the newest commit by default
+#   SOURCE_DATE_EPOCH=SECONDS      the time that everything gets; that of the newest commit by default, of pom.xml without git
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=$(realpath -m "${1:-$root/packaging/target/dist}")
@@ -46,17 +46,18 @@ need() { # PROGRAM PACKAGE
 
 # Versions. A snapshot sorts before its release and after older snapshots: 0.1.0~20261122185121.66dff825. Changes that are not committed say so.
 pom=$(sed -n 's|^  <version>\(.*\)</version>$|\1|p' pom.xml | head -n 1)
-commit=$(git rev-parse --short=8 HEAD 2>/dev/null || :)
+repository() { git -c safe.directory="$root" "$@" 2>/dev/null; }
+commit=$(repository rev-parse --short=8 HEAD || :)
 if [[ -z "${SOURCE_DATE_EPOCH:-}" ]]; then
-    [[ -n "$commit" ]] || fail "this is no git checkout: name the time of the sources in SOURCE_DATE_EPOCH (seconds)"
-    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+    # Without git, or in an unpacked archive of the sources: the time that pom.xml has there.
+    SOURCE_DATE_EPOCH=$(repository log -1 --format=%ct || stat -c %Y pom.xml)
 fi
 [[ "$SOURCE_DATE_EPOCH" =~ ^[0-9]+$ ]] || fail "SOURCE_DATE_EPOCH is \"$SOURCE_DATE_EPOCH\"; write seconds since 1970"
 export SOURCE_DATE_EPOCH
 version=${pom%-SNAPSHOT}
 if [[ "$version" != "$pom" ]]; then
     version+="~$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S)${commit:+.$commit}"
-    [[ -z "$commit" || -z "$(git status --porcelain --untracked-files=no)" ]] || version+=.changed
+    [[ -z "$commit" || -z "$(repository status --porcelain --untracked-files=no)" ]] || version+=.changed
 fi
 say "package: version $version for $arch"
 
@@ -72,6 +73,18 @@ SKIP_AOT=1 packaging/image.sh "$image" >"$work/image.log" 2>&1 || {
     cat "$work/image.log" >&2
     fail "the runnable folder could not be made"
 }
+# The packages ask for the C library and zlib. A runtime that a distribution has built may want more, which other machines need not have.
+foreign=
+while read -r name; do
+    case $name in
+    libc.so.* | libdl.so.* | libm.so.* | libpthread.so.* | librt.so.* | libresolv.so.* | libz.so.1) ;;
+    *) [[ -n "$(find "$image/runtime" -name "$name" -print -quit)" ]] || foreign+=" $name" ;;
+    esac
+done < <(find "$image/runtime" -type f \( -name '*.so' -o -path '*/bin/java' \) -exec ldd {} + 2>/dev/null |
+    sed -n 's|^[[:space:]]*\([^ ]*\) => .*|\1|p' | sort -u)
+[[ -z "$foreign" ]] ||
+    fail "the Java runtime loads$foreign, which the packages do not ask for, as each distribution names it otherwise:" \
+        "name a JDK 25 that does without in JDK25_HOME, such as Temurin's"
 
 # What is made by the program itself.
 made=$work/made
@@ -124,12 +137,14 @@ install -m 644 README.md CHANGELOG.md docs/*.md "$stage/$doc/"
 cp -a packaging/monitoring "$stage/$doc/monitoring"
 
 # One time and the usual modes for everything, whatever the checkout has.
-settle() { # DIRECTORY
-    find "$1" -type d -exec chmod 755 {} +
-    find "$1" -type f -exec chmod 644 {} +
-    find "$1" -type f \( -path '*/bin/*' -o -name jspawnhelper -o -path '*/kernel/*' -o -path '*/DEBIAN/*inst' -o -path '*/DEBIAN/*rm' \) -exec chmod 755 {} +
-    find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-}
+settle() ( # DIRECTORY
+    # Seen from inside: the names above it are the checkout's.
+    cd "$1"
+    find . -type d -exec chmod 755 {} +
+    find . -type f -exec chmod 644 {} +
+    find . -type f \( -path '*/bin/*' -o -name jspawnhelper -o -path '*/kernel/*' -o -path '*/DEBIAN/*inst' -o -path '*/DEBIAN/*rm' \) -exec chmod 755 {} +
+    find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+)
 
 deb() {
     local tree=$work/deb size date

@@ -7,7 +7,7 @@
 #   OUT=FILE                                packaging/target/gpu-node-agent-image.tar by default
 #   TAG=NAME                                gpu-node-agent:<version of the pom> by default
 #   SKIP_AOT=1                              leaves the start-up cache out
-#   SOURCE_DATE_EPOCH=SECONDS               the time that everything gets; that of the newest commit by default
+#   SOURCE_DATE_EPOCH=SECONDS               the time that everything gets; that of the newest commit by default, of pom.xml without git
 #
 # What is below the agent is what its Java runtime and the driver's libraries load: the C library, and dash for the launcher. They are this machine's
 # own files of Debian's packages, with their copyright files. There is no package manager and no other program.
@@ -32,10 +32,11 @@ aarch64) architecture=arm64 ;;
 *) fail "no image for $(uname -m): x86_64 and aarch64 are built" ;;
 esac
 version=$(sed -n 's|^  <version>\(.*\)</version>$|\1|p' "$root/pom.xml" | head -n 1)
-revision=$(git -C "$root" rev-parse HEAD 2>/dev/null || :)
+repository() { git -c safe.directory="$root" -C "$root" "$@" 2>/dev/null; }
+revision=$(repository rev-parse HEAD || :)
 if [[ -z "${SOURCE_DATE_EPOCH:-}" ]]; then
-    [[ -n "$revision" ]] || fail "this is no git checkout: name the time of the sources in SOURCE_DATE_EPOCH (seconds)"
-    SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct)
+    # Without git, or in an unpacked archive of the sources: the time that pom.xml has there.
+    SOURCE_DATE_EPOCH=$(repository log -1 --format=%ct || stat -c %Y "$root/pom.xml")
 fi
 [[ "$SOURCE_DATE_EPOCH" =~ ^[0-9]+$ ]] || fail "SOURCE_DATE_EPOCH is \"$SOURCE_DATE_EPOCH\"; write seconds since 1970"
 tag=${TAG:-gpu-node-agent:$version}
@@ -72,7 +73,17 @@ esac
 mkdir -p "$work/base/bin"
 cp "$(readlink -f "$(command -v dash)")" "$work/base/bin/sh" || fail "dash is missing: apt-get install dash"
 chmod 755 "$work/base/bin/sh"
-for package in libc6 dash; do
+owners=(libc6 dash)
+# Temurin's runtime loads nothing else; one that a distribution has built may want its own libraries, such as that of C++.
+while read -r library; do
+    [[ "$library" != "$folder"/* && ! -e "$work/base$library" ]] || continue
+    owner=$({ dpkg-query -S "$library" || dpkg-query -S "$(readlink -f "$library")"; } 2>/dev/null | head -n 1 | cut -d: -f1 || :)
+    [[ -n "$owner" ]] || fail "the Java runtime loads $library, which is of no Debian package: name a JDK 25 that does without in JDK25_HOME, such as Temurin's"
+    take "$library"
+    [[ " ${owners[*]} " == *" $owner "* ]] || owners+=("$owner")
+done < <(find "$folder/runtime" -type f \( -name '*.so' -o -path '*/bin/java' \) -exec ldd {} + 2>/dev/null |
+    sed -n 's|^.* => \(/[^ ]*\) (0x.*|\1|p' | sort -u)
+for package in "${owners[@]}"; do
     copyright=/usr/share/doc/$package/copyright
     [[ -e "$copyright" ]] || fail "$copyright is missing: the image brings files of $package along, and so its licence"
     mkdir -p "$work/base/usr/share/doc/$package"

@@ -43,18 +43,19 @@ done
 entrypoint=$(sed 's/.*"Entrypoint":\["\([^"]*\)"\].*/\1/' "$config")
 cd "$work/bundle"
 
-run() { # ARGUMENTS: to the end
+run() { contain "$entrypoint" "$@"; }
+contain() { # PROGRAM ARGUMENTS: to the end
     local arguments
     arguments=$(printf ',"%s"' "$@")
     cat >config.json <<END
-{"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":65534,"gid":65534},"cwd":"/","args":["$entrypoint"$arguments],
+{"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":65534,"gid":65534},"cwd":"/","args":[${arguments#,}],
 "env":["PATH=/usr/lib/gpu-node-agent/bin:/usr/bin:/bin"],"noNewPrivileges":true,"capabilities":{}},
 "root":{"path":"rootfs","readonly":true},
 "mounts":[{"destination":"/proc","type":"proc","source":"proc"},{"destination":"/dev","type":"tmpfs","source":"tmpfs"},
 {"destination":"/tmp","type":"bind","source":"$work/tmp","options":["rbind","rw"]}],
 "linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"}]}}
 END
-    timeout 100 runc --root "$work/state" run "$name" >"$work/log" 2>&1 </dev/null
+    timeout 300 runc --root "$work/state" run "$name" >"$work/log" 2>&1 </dev/null
 }
 page() {
     exec 3<>"/dev/tcp/127.0.0.1/$port"
@@ -63,19 +64,26 @@ page() {
     exec 3>&-
 }
 
-run version || fail "version failed"
+if ! run version; then
+    cp "$work/log" "$work/version.log"
+    if ! contain /bin/sh -c 'exit 0'; then
+        echo "container test: skipped: no container can be started here: $(tail -n 1 "$work/log")" >&2
+        exit 0
+    fi
+    cp "$work/version.log" "$work/log"
+    fail "version failed"
+fi
 grep -q '^gpu-node-agent ' "$work/log" || fail "no version"
 run config show || fail "no configuration"
 
-run simulate --http-listen 127.0.0.1:0 --duration 80s &
+run simulate --http-listen 127.0.0.1:0 --duration 240s &
 runner=$!
-limit=$((SECONDS + 60))
+limit=$((SECONDS + 180))
 until port=$(sed -n 's|^status page *http://localhost:\([0-9]*\)/$|\1|p' "$work/log" 2>/dev/null) && [[ -n "$port" ]] &&
-    page /readyz | grep -q ' 200 '; do
-    ((SECONDS < limit)) || fail "not ready within 60 s"
+    page /readyz | grep -q ' 200 ' && (($(page /metrics | grep -c '^DCGM_FI_DEV_GPU_TEMP{') == 8)); do
+    ((SECONDS < limit)) || fail "not ready, with metrics of eight GPUs, within 180 s"
     read -rt 0.3 <> <(:) || :
 done
-(($(page /metrics | grep -c '^DCGM_FI_DEV_GPU_TEMP{') == 8)) || fail "no metrics of eight GPUs"
 runc --root "$work/state" kill "$name" TERM
 status=0
 wait "$runner" || status=$?
