@@ -66,6 +66,7 @@ page() {
 
 if ! run version; then
     cp "$work/log" "$work/version.log"
+    runc --root "$work/state" delete --force "$name" >/dev/null 2>&1 || :
     if ! contain /bin/sh -c 'exit 0'; then
         echo "container test: skipped: no container can be started here: $(tail -n 1 "$work/log")" >&2
         exit 0
