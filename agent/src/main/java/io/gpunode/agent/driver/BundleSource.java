@@ -247,11 +247,8 @@ final class BundleSource {
 
             @Override
             public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.copy(
-                        file,
-                        to.resolve(from.relativize(file)),
-                        LinkOption.NOFOLLOW_LINKS,
-                        StandardCopyOption.COPY_ATTRIBUTES);
+                // Its owner stays behind: who may write the bundle may not write the store.
+                Files.copy(file, to.resolve(from.relativize(file)), LinkOption.NOFOLLOW_LINKS);
                 return FileVisitResult.CONTINUE;
             }
         });
@@ -284,6 +281,7 @@ final class BundleSource {
             Path part = archive.resolveSibling("." + archive.getFileName() + ".part");
             List<String> command = new ArrayList<>(List.of("tar", "--create", "--file", part.toString()));
             command.addAll(List.of("--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"));
+            command.add("--one-file-system");
             command.addAll(compression(archive.toString()));
             command.addAll(List.of("--directory", draft.toString(), INDEX));
             command.addAll(List.of("--directory", store.directory().toString()));

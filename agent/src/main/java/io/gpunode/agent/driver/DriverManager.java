@@ -208,6 +208,10 @@ public final class DriverManager implements Service {
         DriverOutcome outcome = DriverOutcome.Untouched.of(DriverOutcome.Why.OTHER, "the agent is being stopped");
         try {
             outcome = made(changer.run(wanted.command(), new Watch(wanted)));
+        } catch (RuntimeException e) {
+            outcome = DriverOutcome.Untouched.of(
+                    DriverOutcome.Why.OTHER, "it failed unexpectedly (" + e + "); see: journalctl -u gpu-node-agent");
+            throw e;
         } finally {
             synchronized (mailbox) {
                 request = null;
@@ -248,7 +252,8 @@ public final class DriverManager implements Service {
         if (target.isEmpty()) {
             return afterFailure.next();
         }
-        DriverPlan plan = DriverPlanner.plan(changer.picture(), target.get());
+        DriverPicture now = changer.picture();
+        DriverPlan plan = DriverPlanner.plan(now, target.get().keeping(now.daemons()));
         if (plan.isEmpty()) {
             afterFailure.reset();
             show(DriverManagerStatus.State.READY, List.of(), "");

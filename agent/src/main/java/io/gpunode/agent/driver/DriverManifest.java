@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * What an object of the {@link DriverStore} is and which files it has. The text form is one line each, words parted by tabs, in an order that
@@ -377,6 +378,11 @@ record DriverManifest(
                     && head("tree").isEmpty();
             if (kind == Kind.MODULES ? !complete : !none) {
                 throw problem("modules have a type, a kernel and at least one module, a tree has none of them");
+            }
+            if (kind == Kind.TREE
+                    && Stream.concat(files.keySet().stream(), links.keySet().stream())
+                            .noneMatch(path -> path.startsWith("root/"))) {
+                throw problem("a tree has nothing below root/, where the driver's libraries and programs are");
             }
             if (!head("tree").isEmpty() && !isKey(head("tree"))) {
                 throw problem("the tree is no address");

@@ -96,7 +96,8 @@ public final class DriverStore {
 
     /** A driver by the key of its modules; empty when it is not there, or its manifest is damaged. */
     public Optional<StagedDriver> find(String key) throws IOException {
-        return DriverManifest.isKey(key) ? object(Kind.MODULES, key).flatMap(this::staged) : Optional.empty();
+        Optional<Stored> modules = DriverManifest.isKey(key) ? object(Kind.MODULES, key) : Optional.empty();
+        return modules.isPresent() ? staged(modules.get()) : Optional.empty();
     }
 
     /** All drivers, the newest put first. Those whose manifest is damaged are left out. */
@@ -163,13 +164,13 @@ public final class DriverStore {
         }
     }
 
-    private Optional<StagedDriver> staged(Stored modules) {
+    private Optional<StagedDriver> staged(Stored modules) throws IOException {
         DriverManifest manifest = modules.manifest;
         Path root = Path.of("/");
         Optional<Path> firmware = Optional.empty();
         if (!manifest.tree().isEmpty()) {
             Path tree = place(Kind.TREE).resolve(manifest.tree());
-            if (!files.exists(tree.resolve(DriverManifest.NAME))) {
+            if (object(Kind.TREE, manifest.tree()).isEmpty()) {
                 LOG.warn(
                         "stored modules lack the libraries that belong to them; they are not used", "key", modules.key);
                 return Optional.empty();

@@ -109,7 +109,7 @@ public record DriverTarget(
     /**
      * What is there now, so that it can come back.
      *
-     * @param known what was brought up last: it says more than the kernel does, where it is what the kernel has
+     * @param known what was brought up last: it says more than the kernel does, where it is the driver that runs, even if a module of it has gone
      */
     static DriverTarget of(DriverPicture picture, DriverTarget known) {
         if (!picture.loaded()) {
@@ -117,7 +117,11 @@ public record DriverTarget(
         }
         if (!known.isNone()
                 && known.driver().orElseThrow().kernel().equals(picture.kernel())
-                && DriverPlanner.hasModules(picture, known)) {
+                && picture.running()
+                        .filter(running -> running.version()
+                                        .equals(known.driver().orElseThrow().version())
+                                && running.type() == known.driver().orElseThrow().type())
+                        .isPresent()) {
             return new DriverTarget(
                     known.driver, known.modules, picture.firmwarePath(), picture.daemons(), picture.attached());
         }

@@ -193,6 +193,7 @@ final class DriverTransaction {
             journal.write(entry);
         } catch (DriverStepException | IOException e) {
             undrain(entry);
+            forgetJournal();
             return untouched("nothing was changed, since it would not survive a crash: " + e.getMessage());
         }
         return forward(entry, plan);
@@ -268,6 +269,10 @@ final class DriverTransaction {
                     failure.step,
                     "error",
                     failure.cause.reason());
+            if (plan.disrupts() && !failure.cause.inUse()) {
+                // Each try takes the driver away from the node: the next one is somebody's decision.
+                giveUp(entry.to().text() + ": " + failure.cause.reason());
+            }
             return back(entry.back(failure.step, failure.cause.reason()), failure.cause);
         }
         undrain(entry);
@@ -425,6 +430,12 @@ final class DriverTransaction {
         }
         if (now.back()) {
             return back(now, null);
+        }
+        if (now.step() == 0 && now.drained()) {
+            // Pods were still leaving: whether the driver is free now nobody has looked.
+            undrain(entry);
+            forgetJournal();
+            return untouched("a change was interrupted before its first step; it begins anew");
         }
         if (!sameBoot && entry.loading()) {
             String reason = "the machine went down while or after it was loaded";

@@ -61,11 +61,15 @@ final class ManifestPath {
             return "is longer than " + PATH_LIMIT + " bytes or has characters other than printable ASCII";
         }
         int depth = path.split("/", -1).length - 1;
+        boolean named = false;
         for (String name : target.split("/", -1)) {
             if (name.equals("..")) {
+                if (named) {
+                    return "goes back after a name, which may be a link itself";
+                }
                 depth--;
             } else if (!name.isEmpty() && !name.equals(".")) {
-                depth++;
+                named = true;
             }
             if (depth < 0) {
                 return "leads out of the archive";

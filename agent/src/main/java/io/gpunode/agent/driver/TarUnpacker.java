@@ -192,6 +192,12 @@ final class TarUnpacker {
 
     /** Where a path lies; directories on the way are made where the archive does not have them. */
     private Path target(String path) throws DamagedArchiveException, IOException {
+        for (int end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+            if (links.containsKey(path.substring(0, end))) {
+                throw new DamagedArchiveException(
+                        path.substring(0, end) + " in it is a link, and other things are below it");
+            }
+        }
         if (path.lastIndexOf('/') >= 0) {
             String parent = path.substring(0, path.lastIndexOf('/'));
             makeDirectory(into.resolve(parent), parent);

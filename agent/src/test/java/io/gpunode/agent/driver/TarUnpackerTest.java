@@ -84,7 +84,18 @@ class TarUnpackerTest {
                 Arguments.of(
                         "below a link",
                         new Tars().link("a", "b").file("a/evil", "x").bytes(),
-                        "a is in it twice"),
+                        "other things are below"),
+                Arguments.of(
+                        "link below a link",
+                        new Tars().link("a", "b").link("a/c/evil", "x").bytes(),
+                        "other things are below"),
+                Arguments.of(
+                        "link through a link",
+                        new Tars()
+                                .link("x/y/z", "../..")
+                                .link("p", "x/y/z/../../..")
+                                .bytes(),
+                        "goes back after a name"),
                 Arguments.of(
                         "below a file",
                         new Tars().file("a", "x").file("a/b", "x").bytes(),
