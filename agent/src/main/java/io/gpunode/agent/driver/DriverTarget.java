@@ -120,7 +120,8 @@ public record DriverTarget(
                 && picture.running()
                         .filter(running -> running.version()
                                         .equals(known.driver().orElseThrow().version())
-                                && running.type() == known.driver().orElseThrow().type())
+                                && running.type()
+                                        == known.driver().orElseThrow().type())
                         .isPresent()) {
             return new DriverTarget(
                     known.driver, known.modules, picture.firmwarePath(), picture.daemons(), picture.attached());
