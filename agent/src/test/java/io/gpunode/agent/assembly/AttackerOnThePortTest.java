@@ -6,6 +6,7 @@ import io.gpunode.agent.config.ConfigLoader;
 import io.gpunode.agent.config.LoadedConfig;
 import io.gpunode.agent.net.EventLoops;
 import io.gpunode.agent.os.SystemdNotifier;
+import io.gpunode.agent.process.Eventually;
 import io.gpunode.agent.simulation.EmbeddedKubelet;
 import io.gpunode.agent.simulation.SimulatedNode;
 import io.gpunode.agent.time.MonotonicClock;
@@ -102,6 +103,15 @@ class AttackerOnThePortTest {
         assertThat(made).isNotNull();
         assembly = made;
         kubelet.awaitDevices(EmbeddedKubelet.GPU_RESOURCE, list -> list.allocatable() == 1, SOON);
+        // What it writes by itself is written.
+        Path specifications = node.hostRoot().resolve("var/run/cdi");
+        Eventually.within(
+                SOON,
+                () -> Files.exists(specifications.resolve("gpu-node-agent.nvidia.com-gpu.json"))
+                                && Files.exists(specifications.resolve("k8s.device-plugin.nvidia.com-gpu.json"))
+                                && ask("GET /readyz HTTP/1.1", "").startsWith("HTTP/1.1 200")
+                        ? ""
+                        : "the agent is not ready");
     }
 
     @AfterEach

@@ -204,7 +204,8 @@ class AgentProcessIT {
             assertThat(status).isEqualTo(1);
             assertThat(String.join("\n", agent.output()))
                     .contains("127.0.0.1:" + taken.getLocalPort())
-                    .contains("is held by java (process " + ProcessHandle.current().pid() + ")")
+                    .contains("is held by java (process "
+                            + ProcessHandle.current().pid() + ")")
                     .contains("gpu-node-agent preflight");
         }
     }
