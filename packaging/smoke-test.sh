@@ -41,7 +41,7 @@ mkdir "$work/t"
 GPU_NODE_AGENT_JAVA_OPTS="-Djava.io.tmpdir=$work/t" "$agent" simulate --http-listen 127.0.0.1:0 >"$work/out" 2>"$work/err" &
 pid=$!
 
-three_lines() { (($(wc -l <"$work/out") >= 3)); }
+three_lines() { [[ -e "$work/out" ]] && (($(wc -l <"$work/out") >= 3)); }
 within 60 three_lines || fail "no three lines within 60 s"
 port=$(sed -n '1s|^status page *http://localhost:\([0-9]*\)/$|\1|p' "$work/out")
 [[ -n "$port" ]] || fail "the first line names no status page"
