@@ -431,6 +431,11 @@ final class DriverTransaction {
         if (now.back()) {
             return back(now, null);
         }
+        if (!sameBoot && now.to().isNone()) {
+            // Nobody unloads a driver for longer than until the machine starts anew, and by that it is gone.
+            undrain(now);
+            return new DriverOutcome.Done(now.to().text(), 0, Duration.ZERO, Duration.ZERO, forgetJournal());
+        }
         if (now.step() == 0 && now.drained()) {
             // Pods were still leaving: whether the driver is free now nobody has looked.
             undrain(entry);

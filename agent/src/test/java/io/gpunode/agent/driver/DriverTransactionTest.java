@@ -364,6 +364,26 @@ class DriverTransactionTest {
     }
 
     @Test
+    void anUnloadIsOverWithTheBootThatItWasAskedForIn() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.faults.put(3, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(DriverTarget.NONE, false)))
+                .isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.reboot();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
+        assertThat(outcome).containsInstanceOf(DriverOutcome.Done.class);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+        // Otherwise the agent would leave the node without a driver until somebody loads it.
+        assertThat(transaction(bed).remembered().unloadedInBoot())
+                .isNotEqualTo(bed.node.observe().bootId());
+    }
+
+    @Test
     void aDriverThatTakesTheMachineDownIsNotTriedForEver() throws Exception {
         // Given
         Bed bed = bed();
