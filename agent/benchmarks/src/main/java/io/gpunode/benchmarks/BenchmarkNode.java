@@ -17,6 +17,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -102,6 +103,20 @@ final class BenchmarkNode implements AutoCloseable {
         BenchmarkNode node = new BenchmarkNode(Files.createTempDirectory("gpu-bench-"), settings);
         node.kubelet.start();
         return node;
+    }
+
+    /** The agent's configuration. */
+    Path config() {
+        return config;
+    }
+
+    /**
+     * Adds to the agent's configuration before it is started.
+     *
+     * @param yaml what goes on with the block {@code http}, indented, and other blocks after that
+     */
+    void configure(String yaml) throws IOException {
+        Files.writeString(config, yaml, StandardOpenOption.APPEND);
     }
 
     /** Starts the agent and returns at once. */

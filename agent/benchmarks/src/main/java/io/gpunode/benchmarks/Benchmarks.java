@@ -30,6 +30,7 @@ public final class Benchmarks {
         ALL.put("hung", new HungGpuBenchmark());
         ALL.put("mig", new MigBenchmark());
         ALL.put("holders", new HoldersBenchmark());
+        ALL.put("driver", new DriverBenchmark());
         ALL.put("soak", new SoakBenchmark());
         ALL.put("flags", new FlagsBenchmark());
     }
