@@ -92,7 +92,7 @@ final class DriverPruneCommand implements Callable<Integer> {
         if (driver.key().equals(pins.current())) {
             return "in use";
         }
-        if (driver.key().equals(pins.previous())) {
+        if (pins.others().contains(driver.key())) {
             return "previous";
         }
         return removed.contains(driver.key()) ? dryRun ? "would be removed" : "removed" : "kept";

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -401,8 +402,7 @@ public final class ConfigLoader {
     private void fillIn(Values values) {
         if (values.place(ConfigSchema.DRIVER_ROOT).equals(Place.DEFAULT)
                 && values.get(DriverSettings.MANAGE)
-                && values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
-                && values.get(DriverSettings.ROOT_ATTACH)) {
+                && values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST) {
             if (values.get(ConfigSchema.DEV_ROOT).isEmpty()) {
                 // The agent makes the nodes in the host's own directory.
                 values.put(ConfigSchema.DEV_ROOT, "/", values.place(DriverSettings.SOURCE));
@@ -436,6 +436,16 @@ public final class ConfigLoader {
                     ConfigSchema.LABEL_FILE.path(),
                     "is empty, and labels.sink is file",
                     "name a file, or set labels.sink to off and see the labels with gpu-node-agent labels");
+        }
+        if (values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
+                && !values.get(DriverSettings.ROOT_ATTACH)) {
+            report.problem(
+                    values.place(DriverSettings.ROOT_ATTACH),
+                    DriverSettings.ROOT_ATTACH.path(),
+                    "is false, and driver.source is "
+                            + values.get(DriverSettings.SOURCE).name().toLowerCase(Locale.ROOT)
+                            + ": such a driver's libraries lie in the agent's store, and nobody would find them there",
+                    "leave it out, or take the driver that the distribution has installed: driver.source: host");
         }
     }
 

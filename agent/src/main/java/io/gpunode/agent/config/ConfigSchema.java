@@ -276,7 +276,7 @@ public final class ConfigSchema {
             .environment("NVIDIA_DRIVER_ROOT")
             .describedAs(
                     "The driver installation as the host sees it. Unless it is named, `/run/nvidia/driver` where the agent brings the"
-                            + " driver itself: with `driver.manage`, `driver.root.attach` and another `driver.source` than `host`.");
+                            + " driver itself: with `driver.manage` and another `driver.source` than `host`.");
 
     static final Setting<String> DEV_ROOT = setting("flags.nvidiaDevRoot", PATH_OR_EMPTY, "")
             .flag("dev-root", "nvidia-dev-root")

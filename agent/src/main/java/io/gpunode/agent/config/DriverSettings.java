@@ -180,7 +180,7 @@ final class DriverSettings {
     static final Setting<Boolean> ROOT_ATTACH = own("driver.root.attach", SWITCH, true)
             .describedAs(
                     "Whether `/run/nvidia/driver` shows the driver's files, as NVIDIA's container toolkit and other parts look for"
-                            + " them.");
+                            + " them. A driver of another `driver.source` than `host` is found nowhere else.");
 
     static final Setting<Boolean> ROOT_VALIDATOR_FILES = own("driver.root.validatorFiles", SWITCH, true)
             .describedAs(

@@ -244,6 +244,15 @@ final class SettingTypes {
                         "write a path that begins with /");
                 return Optional.empty();
             }
+            if (text.chars().anyMatch(Character::isISOControl)) {
+                // Units, logs, mount tables and journals have a path in one line.
+                report.problem(
+                        value.place(),
+                        setting,
+                        value.shown() + " has a line break or another control character in it",
+                        "write the path in one line; a block with | or > ends with a line break, quotes do not");
+                return Optional.empty();
+            }
             if (text.length() > LONGEST) {
                 report.problem(
                         value.place(),

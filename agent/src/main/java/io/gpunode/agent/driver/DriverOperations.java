@@ -23,11 +23,13 @@ interface DriverOperations {
     List<String> perform(DriverStep step) throws DriverStepException, InterruptedException;
 
     /**
-     * Keeps what a change goes to, and what it goes back to, from being removed.
+     * Keeps drivers of the store from being removed; all others may be.
      *
+     * @param current what runs, or is about to
+     * @param others what a way back leads to
      * @throws DriverStepException when that cannot be written down
      */
-    void keep(DriverTarget next, DriverTarget former) throws DriverStepException;
+    void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException;
 
     /** Whether {@link #drain} can free the node of pods. */
     boolean canDrain();
@@ -41,4 +43,7 @@ interface DriverOperations {
 
     /** Lets pods come to the node again, as far as it was this agent that kept them away. */
     void undrain() throws InterruptedException;
+
+    /** The same where nobody knows any more whether a change of the driver has kept them away: it is looked up where it is written. */
+    void undrainAfterLoss() throws InterruptedException;
 }

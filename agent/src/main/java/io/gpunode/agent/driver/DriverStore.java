@@ -22,6 +22,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashSet;
@@ -32,6 +33,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
@@ -79,9 +81,16 @@ public final class DriverStore {
      * What the store was told to keep.
      *
      * @param current key of the driver that runs, or ran last; empty for none
-     * @param previous key of the one before it; empty for none
+     * @param others keys of those that a way back leads to: the one before it, and while a change is under way what it began with
      */
-    public record Pins(String current, String previous) {}
+    public record Pins(String current, Set<String> others) {
+        public Pins {
+            Set<String> named = new TreeSet<>(others);
+            named.remove("");
+            named.remove(current);
+            others = Collections.unmodifiableSet(named);
+        }
+    }
 
     /**
      * An object.
@@ -276,29 +285,30 @@ public final class DriverStore {
     /** What is kept whatever else happens. */
     public Pins pins() throws IOException {
         String current = "";
-        String previous = "";
+        Set<String> others = new HashSet<>();
         for (String line :
                 files.readText(directory.resolve(PINS), PINS_LIMIT).orElse("").split("\n", -1)) {
             String[] words = line.split(" ", -1);
             if (words.length == 2 && DriverManifest.isKey(words[1])) {
                 current = words[0].equals("current") ? words[1] : current;
-                previous = words[0].equals("previous") ? words[1] : previous;
+                if (words[0].equals("previous")) {
+                    others.add(words[1]);
+                }
             }
         }
-        return new Pins(current, previous);
+        return new Pins(current, others);
     }
 
     /**
-     * Keeps these two drivers from being pruned: the one that is about to run and the one that the way back leads to. Atomic and synced; called by
-     * the one who holds the node's driver lock.
+     * Keeps these drivers, and no others, from being pruned. Atomic and synced; called by the one who holds the node's driver lock.
      */
     public void pin(Pins pins) throws IOException {
         StringBuilder text = new StringBuilder();
         if (!pins.current.isEmpty()) {
             text.append("current ").append(pins.current).append('\n');
         }
-        if (!pins.previous.isEmpty()) {
-            text.append("previous ").append(pins.previous).append('\n');
+        for (String other : pins.others) {
+            text.append("previous ").append(other).append('\n');
         }
         makeDirectory(directory);
         files.replace(directory.resolve(PINS), text.toString().getBytes(StandardCharsets.US_ASCII), FILE_MODE);
@@ -496,7 +506,7 @@ public final class DriverStore {
             Pins pins = pins();
             Set<String> needed = new HashSet<>(stays);
             needed.add(pins.current);
-            needed.add(pins.previous);
+            needed.addAll(pins.others);
             List<Stored> removed = new ArrayList<>();
             Set<String> trees = new HashSet<>();
             int others = 0;

@@ -189,7 +189,8 @@ final class DriverTransaction {
             }
         }
         try {
-            operations.keep(to, from);
+            DriverMemory.Content before = memory.read();
+            operations.keep(to, List.of(from, before.current(), before.previous()));
             journal.write(entry);
         } catch (DriverStepException | IOException e) {
             undrain(entry);
@@ -292,6 +293,7 @@ final class DriverTransaction {
                 undrain(entry);
                 List<String> told = new ArrayList<>(evidence);
                 told.addAll(forgetJournal());
+                settle(memory.read());
                 return new DriverOutcome.RolledBack(
                         cause != null && cause.inUse(),
                         entry.failedStep(),
@@ -398,6 +400,7 @@ final class DriverTransaction {
             return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + e));
         } catch (JournalFile.UnreadableException e) {
             LOG.error("the journal of a driver change that was interrupted is of no use", e);
+            operations.undrainAfterLoss();
             forgetJournal();
             return Optional.empty();
         }
@@ -474,16 +477,25 @@ final class DriverTransaction {
     private List<String> remember(DriverTarget to, String bootId) {
         DriverMemory.Content before = memory.read();
         DriverMemory.Content after = to.isNone() ? before.unloadedIn(bootId) : before.with(to);
-        if (after.equals(before)) {
-            return List.of();
-        }
         try {
-            memory.write(after);
+            if (!after.equals(before)) {
+                memory.write(after);
+            }
+            settle(after);
             return List.of();
         } catch (IOException e) {
             LOG.error("which driver was brought up cannot be written down", e);
             return List.of(
                     "which driver it is could not be written down (" + e + "), so that rollback will not know it");
+        }
+    }
+
+    /** What is at rest needs less kept than a change does. */
+    private void settle(DriverMemory.Content now) {
+        try {
+            operations.keep(now.current(), List.of(now.previous()));
+        } catch (DriverStepException e) {
+            LOG.warn("drivers that nobody needs any more stay in the store", "reason", e.reason());
         }
     }
 

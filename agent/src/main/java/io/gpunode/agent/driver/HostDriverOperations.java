@@ -123,9 +123,14 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public void keep(DriverTarget next, DriverTarget former) throws DriverStepException {
+    public void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException {
+        Set<String> keys = new HashSet<>();
+        others.forEach(other -> keys.add(key(other)));
         try {
-            parts.store.pin(new DriverStore.Pins(key(next), key(former)));
+            DriverStore.Pins pins = new DriverStore.Pins(key(current), keys);
+            if (!parts.store.pins().equals(pins)) {
+                parts.store.pin(pins);
+            }
         } catch (IOException e) {
             throw new DriverStepException("the store of drivers cannot be written: " + e.getMessage(), e);
         }
@@ -151,6 +156,13 @@ final class HostDriverOperations implements DriverOperations {
     public void undrain() throws InterruptedException {
         if (pods != null) {
             pods.undrain();
+        }
+    }
+
+    @Override
+    public void undrainAfterLoss() throws InterruptedException {
+        if (pods != null) {
+            pods.undrainOwn();
         }
     }
 

@@ -47,6 +47,23 @@ final class PodDrain {
         }
     }
 
+    /** Lifts a cordon of a change of the driver, which nobody remembers, and no other. Without a way to the API server there was none. */
+    void undrainOwn() throws InterruptedException {
+        boolean own;
+        try (NodeSession session = opener.open()) {
+            own = session.look()
+                    .cordon()
+                    .filter(cordon -> cordon.by().equals(BY))
+                    .isPresent();
+        } catch (IOException | OtherNodeException e) {
+            LOG.info("whether a change of the driver has left the node cordoned is not known", "error", e);
+            return;
+        }
+        if (own) {
+            undrain();
+        }
+    }
+
     /** Never fails: a node that stays cordoned is told, with what to do. */
     void undrain() throws InterruptedException {
         try (NodeSession session = opener.open()) {

@@ -6,27 +6,41 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.HashSet;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The right to change something that one process at a time may change: a lock on a file ({@code fcntl(2)}), which the kernel takes back when the
- * process ends, however it ends. The file stays and is never removed, and says who has or had it: process id, start time and boot. One thread.
+ * process ends, however it ends. The file stays and is never removed, and says who has or had it: process id, start time and boot.
+ *
+ * <p>The kernel also takes such a lock back when the process closes any other descriptor of the same file (fcntl_locking(2)). Hence a file whose lock this
+ * process has is neither opened nor read here a second time. Taking and giving back are for any thread.
  */
 public final class OwnerLock implements AutoCloseable {
     private static final int TEXT_LIMIT = 256;
+    private static final String ANOTHER = "another process";
     private static final Path SELF = Path.of("/proc/self/stat");
     private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
     /** Of proc_pid_stat(5), counted from behind the name: {@code starttime}. */
     private static final int START_TIME = 19;
 
-    private final FileChannel channel;
+    /** Files whose lock this process has, by device and inode, since one file may be named in several ways. */
+    private static final Set<Object> HELD = new HashSet<>();
 
-    private OwnerLock(FileChannel channel) {
+    private final FileChannel channel;
+    private final Object identity;
+
+    private OwnerLock(FileChannel channel, Object identity) {
         this.channel = channel;
+        this.identity = identity;
     }
 
     /**
@@ -42,20 +56,39 @@ public final class OwnerLock implements AutoCloseable {
         if (directory != null) {
             Files.createDirectories(directory);
         }
-        FileChannel channel =
-                FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-        try {
-            if (lock(channel) == null) {
-                channel.close();
+        synchronized (HELD) {
+            Object identity = identity(file);
+            if (HELD.contains(identity)) {
                 return Optional.empty();
             }
-            channel.truncate(0);
-            channel.write(ByteBuffer.wrap(ownText().getBytes(StandardCharsets.US_ASCII)), 0);
-            return Optional.of(new OwnerLock(channel));
-        } catch (IOException e) {
-            channel.close();
-            throw e;
+            FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            try {
+                if (lock(channel) == null) {
+                    channel.close();
+                    return Optional.empty();
+                }
+                channel.truncate(0);
+                channel.write(ByteBuffer.wrap(ownText().getBytes(StandardCharsets.US_ASCII)), 0);
+            } catch (IOException e) {
+                channel.close();
+                throw e;
+            }
+            HELD.add(identity);
+            return Optional.of(new OwnerLock(channel, identity));
         }
+    }
+
+    /** Which file it is, whatever it is called; it is made where it is missing, and not opened where it is there. */
+    private static Object identity(Path file) throws IOException {
+        if (!Files.exists(file)) {
+            try {
+                Files.createFile(file);
+            } catch (FileAlreadyExistsException e) {
+                // Another process was faster.
+            }
+        }
+        return Objects.requireNonNull(
+                Files.readAttributes(file, BasicFileAttributes.class).fileKey(), "files of Linux have inodes");
     }
 
     /** This process and no other, ever: its id, when it was started in the kernel's ticks, and in which boot. */
@@ -85,18 +118,33 @@ public final class OwnerLock implements AutoCloseable {
 
     /** Who wrote into the file last, for messages: {@code process 4711}; {@code another process} when it does not say. */
     public static String owner(HostFiles files, Path hostPath) {
+        synchronized (HELD) {
+            try {
+                Path file = files.resolve(hostPath);
+                if (Files.exists(file) && HELD.contains(identity(file))) {
+                    return "process " + ProcessHandle.current().pid();
+                }
+            } catch (IOException e) {
+                return ANOTHER;
+            }
+        }
         try {
             return files.readText(hostPath, TEXT_LIMIT)
                     .filter(text -> !text.isBlank())
                     .map(text -> text.lines().findFirst().orElse(text))
-                    .orElse("another process");
+                    .orElse(ANOTHER);
         } catch (IOException e) {
-            return "another process";
+            return ANOTHER;
         }
     }
 
     @Override
     public void close() throws IOException {
-        channel.close();
+        synchronized (HELD) {
+            if (channel.isOpen()) {
+                HELD.remove(identity);
+                channel.close();
+            }
+        }
     }
 }

@@ -181,7 +181,7 @@ class ConfigDefaultsTest {
         "'driver: {manage: true, source: bundle}', /run/nvidia/driver",
         "'driver: {manage: true, source: host}', /",
         "'driver: {manage: false, source: bundle}', /",
-        "'driver: {manage: true, source: bundle, root: {attach: false}}', /",
+        "'driver: {manage: true, source: host, root: {attach: false}}', /",
         "'driver: {manage: true, source: bundle}\nflags: {nvidiaDriverRoot: /opt/driver}', /opt/driver"
     })
     void aDriverThatTheAgentBringsIsLookedForWhereTheAgentShowsIt(String file, String root) throws Exception {

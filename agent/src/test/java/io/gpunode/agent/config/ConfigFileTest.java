@@ -111,7 +111,7 @@ class ConfigFileTest {
                   fabricManager: "off"
                   imex: auto
                   daemonKeeping: child
-                  root: {attach: false, validatorFiles: false, wrappers: /usr/local/bin}
+                  root: {attach: true, validatorFiles: false, wrappers: /usr/local/bin}
                   whileInUse: drain
                   upgrade: {automatic: true, drainLimit: 10m, deleteEmptyDirData: true}
                   store: {keep: 5}
@@ -251,7 +251,7 @@ class ConfigFileTest {
                                         Driver.Use.OFF,
                                         Driver.Use.AUTO,
                                         Driver.DaemonKeeping.CHILD),
-                                new Driver.Root(false, false, "/usr/local/bin"),
+                                new Driver.Root(true, false, "/usr/local/bin"),
                                 new Driver.Change(Driver.DriverWhileInUse.DRAIN, true, Duration.ofMinutes(10), true),
                                 5,
                                 new Driver.Limits(
@@ -403,6 +403,44 @@ class ConfigFileTest {
                 .containsExactly(
                         "config.yaml:1:10: config.strict: is not set in the file; use the flag --config-strict or the"
                                 + " variable GPU_NODE_AGENT_CONFIG_STRICT");
+    }
+
+    @Test
+    void aDriverOfTheStoreThatNobodyWouldFindIsAProblem() {
+        // Given
+        Loading loading = new Loading(directory).file("driver: {source: bundle, root: {attach: false}}");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .containsExactly("config.yaml:1:41: driver.root.attach: is false, and driver.source is bundle: such a"
+                        + " driver's libraries lie in the agent's store, and nobody would find them there; leave it"
+                        + " out, or take the driver that the distribution has installed: driver.source: host");
+    }
+
+    @Test
+    void aPathWithALineBreakIsRefused() {
+        // Given
+        Loading loading = new Loading(directory).file("""
+                        driver:
+                          source: runfile
+                          runfile: {file: "/srv/a.run\\nExecStart=/bin/sh"}
+                          bundle:
+                            path: |
+                              /srv/bundle
+                        """);
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems)
+                .hasSize(2)
+                .allMatch(problem -> problem.contains("has a line break or another control character in it"))
+                .anyMatch(problem -> problem.contains("driver.runfile.file"))
+                .anyMatch(problem -> problem.contains("driver.bundle.path"));
     }
 
     @Test

@@ -229,7 +229,7 @@ class DriverStoreTest {
                             .resolve("manifest")),
                     FileTime.fromMillis(1_000_000L * (i + 1)));
         }
-        store.pin(new DriverStore.Pins(keys.get(0), keys.get(2)));
+        store.pin(new DriverStore.Pins(keys.get(0), Set.of(keys.get(2))));
 
         // When
         List<StagedDriver> removed;
@@ -263,13 +263,13 @@ class DriverStoreTest {
     @Test
     void pinsOutliveTheProcess() throws Exception {
         // Given
-        store.pin(new DriverStore.Pins("a".repeat(64), ""));
+        store.pin(new DriverStore.Pins("a".repeat(64), Set.of("b".repeat(64), "c".repeat(64))));
 
         // When
         DriverStore.Pins pins = new DriverStore(files, DriverStore.DIRECTORY).pins();
 
         // Then
-        assertThat(pins).isEqualTo(new DriverStore.Pins("a".repeat(64), ""));
+        assertThat(pins).isEqualTo(new DriverStore.Pins("a".repeat(64), Set.of("b".repeat(64), "c".repeat(64))));
     }
 
     @Test

@@ -19,6 +19,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -422,6 +423,7 @@ class DriverTransactionTest {
         Path journal = STATE.resolve("driver.journal");
         bed.files.replace(
                 journal, "gpu-node-agent-driver-journal 1 00000000\n{".getBytes(StandardCharsets.UTF_8), "rw-------");
+        bed.node.cordoned = true;
 
         // When
         DriverOutcome outcome = transaction(bed).change(NEW, false);
@@ -429,6 +431,45 @@ class DriverTransactionTest {
         // Then
         assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
         assertThat(bed.files.exists(journal)).isFalse();
+        assertThat(bed.node.cordoned).isFalse();
+    }
+
+    @Test
+    void theDriverThatARollbackLeadsToStaysKeptWhateverComesAfterIt() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        assertThat(transaction(bed).change(NEW, false).ok()).isTrue();
+        assertThat(bed.node.kept).containsExactlyInAnyOrder("1.0.1", "2.0.2");
+
+        // When
+        assertThat(transaction(bed).change(DriverTarget.NONE, false).ok()).isTrue();
+        Set<String> unloaded = Set.copyOf(bed.node.kept);
+        assertThat(transaction(bed).change(NEW, false).ok()).isTrue();
+        Set<String> loaded = Set.copyOf(bed.node.kept);
+        DriverTarget other = FakeDriverNode.target("2.0.2", Map.of("NVreg_X", "1"));
+        assertThat(transaction(bed).change(other, false).ok()).isTrue();
+
+        // Then
+        assertThat(transaction(bed).remembered().previous().text()).isEqualTo(OLD.text());
+        assertThat(unloaded).containsExactlyInAnyOrder("1.0.1", "2.0.2");
+        assertThat(loaded).containsExactlyInAnyOrder("1.0.1", "2.0.2");
+        assertThat(bed.node.kept).containsExactlyInAnyOrder("1.0.1", "2.0.2");
+    }
+
+    @Test
+    void aChangeThatWentBackKeepsWhatItWasBefore() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        assertThat(transaction(bed).change(NEW, false).ok()).isTrue();
+        bed.node.restartAgent();
+        bed.node.faults.put(14, Fault.REFUSES);
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(FakeDriverNode.target("3.0.3", Map.of()), false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.kept).containsExactlyInAnyOrder("1.0.1", "2.0.2");
     }
 
     @Test

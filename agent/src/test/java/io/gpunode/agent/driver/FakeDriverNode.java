@@ -74,6 +74,8 @@ final class FakeDriverNode implements DriverOperations {
     final Map<Integer, Fault> faults = new HashMap<>();
     final List<DriverStep> log = new ArrayList<>();
     final List<String> violations = new ArrayList<>();
+    /** Versions of what is not to be removed from the store. */
+    final Set<String> kept = new java.util.TreeSet<>();
 
     static HolderTable nobody() {
         return new HolderTable(List.of(), List.of(), List.of(), 0, 0, Duration.ZERO);
@@ -223,7 +225,11 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public void keep(DriverTarget next, DriverTarget former) {}
+    public void keep(DriverTarget current, List<DriverTarget> others) {
+        kept.clear();
+        current.version().ifPresent(version -> kept.add(version.text()));
+        others.forEach(other -> other.version().ifPresent(version -> kept.add(version.text())));
+    }
 
     @Override
     public boolean canDrain() {
@@ -242,6 +248,11 @@ final class FakeDriverNode implements DriverOperations {
 
     @Override
     public void undrain() {
+        cordoned = false;
+    }
+
+    @Override
+    public void undrainAfterLoss() {
         cordoned = false;
     }
 
