@@ -9,7 +9,6 @@ import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.simulation.Registration;
 import io.gpunode.agent.time.SystemTime;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,7 +23,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
-import java.util.stream.Stream;
 
 /** What a fleet asks of an API server, and what being connected to one costs an agent. */
 final class ApiServerBenchmark implements Benchmark {
@@ -61,7 +59,8 @@ final class ApiServerBenchmark implements Benchmark {
         try (StandInApiServer server = StandInApiServer.plain()) {
             AgentConfig.Kubernetes config = new AgentConfig.Kubernetes(
                     AgentConfig.ApiServer.AUTO,
-                    kubeconfig(folder, server.url(), "{token: secret}").toString(),
+                    ConnectedNode.kubeconfig(folder, server.url(), "{token: secret}")
+                            .toString(),
                     true,
                     true,
                     "");
@@ -111,7 +110,7 @@ final class ApiServerBenchmark implements Benchmark {
                 agent.stop(Duration.ofSeconds(2));
             }
             Log.level(Log.Level.WARN);
-            delete(folder);
+            ConnectedNode.delete(folder);
         }
         report.end();
     }
@@ -200,22 +199,12 @@ final class ApiServerBenchmark implements Benchmark {
                 "apiserver memory",
                 "Two packaged agents on simulated nodes of eight H100s beside each other, one of them connected to a stand-in API server over TLS with its watch open"
                         + " and its node told every 5 s. They share the file pages of the runtime and the cache: the difference counts and not the sums.");
-        Path folder = Files.createTempDirectory("gpu-bench-");
-        ServerIdentity identity = ServerIdentity.make(folder);
         NodeSettings nodeSettings = NodeSettings.eightGpus().withFields(NodeSettings.FORTY_FIELDS);
-        try (StandInApiServer server = StandInApiServer.secure(identity.context());
-                BenchmarkNode without = BenchmarkNode.open(nodeSettings);
-                BenchmarkNode with = BenchmarkNode.open(nodeSettings)) {
-            Path kubeconfig = kubeconfig(
-                    folder, server.url() + ", certificate-authority: " + identity.authority(), "{token: secret}");
-            try (PackagedAgent alone = registered(without, settings, Map.of());
-                    PackagedAgent connected = registered(with, settings, Map.of("KUBECONFIG", kubeconfig.toString()))) {
-                await(() -> server.watches() == 1);
-                Duration settle = settings.quick() ? REPORTS : SETTLE;
-                for (long end = System.nanoTime() + settle.toNanos(); System.nanoTime() < end; ) {
-                    MemoryBenchmark.pause(REPORTS);
-                    server.report();
-                }
+        ConnectedNode.run(nodeSettings, (with, server, environment) -> {
+            try (BenchmarkNode without = BenchmarkNode.open(nodeSettings);
+                    PackagedAgent alone = registered(without, settings, Map.of());
+                    PackagedAgent connected = registered(with, settings, environment)) {
+                ConnectedNode.reported(server, settings.quick() ? REPORTS : SETTLE);
                 ProcessMemory one = alone.memory();
                 ProcessMemory other = connected.memory();
                 report.row("no API server", one.describe(), 1);
@@ -229,9 +218,7 @@ final class ApiServerBenchmark implements Benchmark {
                 connected.terminate();
                 alone.terminate();
             }
-        } finally {
-            delete(folder);
-        }
+        });
         report.end();
     }
 
@@ -242,22 +229,6 @@ final class ApiServerBenchmark implements Benchmark {
         PackagedAgent agent = node.startAgent(settings, "", environment);
         node.awaitRegistered(agent, registered);
         return agent;
-    }
-
-    private static Path kubeconfig(Path folder, String cluster, String user) throws IOException {
-        return Files.writeString(
-                folder.resolve("kubeconfig"),
-                "{clusters: [{name: c, cluster: {server: " + cluster + "}}], users: [{name: u, user: " + user
-                        + "}], contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}\n");
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : files.toList()) {
-                Files.delete(file);
-            }
-        }
-        Files.delete(folder);
     }
 
     private static void await(BooleanSupplier wanted) {

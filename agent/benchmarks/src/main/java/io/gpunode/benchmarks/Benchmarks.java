@@ -23,6 +23,7 @@ public final class Benchmarks {
         ALL.put("xid", new XidBenchmark());
         ALL.put("reregister", new ReregisterBenchmark());
         ALL.put("memory", new MemoryBenchmark());
+        ALL.put("installed", new InstalledBenchmark());
         ALL.put("labels", new LabelsBenchmark());
         ALL.put("apiserver", new ApiServerBenchmark());
         ALL.put("nvml-call", new NvmlCallBenchmark());
@@ -44,7 +45,7 @@ public final class Benchmarks {
               --agent FILE      the packaged agent's launcher
               --java-options T  options of the agent's JVM, after the launcher's own
 
-            Without a name all but `soak` and `flags` are run:
+            Without a name all but `installed`, `soak` and `flags` are run; `installed` as the first word packs and unpacks the agent before:
             """;
 
     private Benchmarks() {}
@@ -83,6 +84,7 @@ public final class Benchmarks {
         }
         if (names.isEmpty()) {
             names.addAll(ALL.keySet());
+            names.remove("installed");
             names.remove("soak");
             names.remove("flags");
         }

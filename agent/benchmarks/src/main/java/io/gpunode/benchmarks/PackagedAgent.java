@@ -7,12 +7,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** The packaged agent as a process of its own, started by its launcher. Its output goes to a file, so that nobody's thread reads it meanwhile. */
 final class PackagedAgent implements AutoCloseable {
     private static final int EXIT_SECONDS = 20;
+
+    /** Of the clock in /proc, which has had 100 ticks a second on every architecture for long. */
+    private static final long TICK_NANOS = 10_000_000;
 
     private final Process process;
     private final Path log;
@@ -47,6 +51,10 @@ final class PackagedAgent implements AutoCloseable {
         return startedAt;
     }
 
+    long pid() {
+        return process.pid();
+    }
+
     ProcessMemory memory() throws IOException {
         return ProcessMemory.of(process.pid());
     }
@@ -59,6 +67,31 @@ final class PackagedAgent implements AutoCloseable {
             sum += Long.parseLong(text.substring(0, text.indexOf(' ')));
         }
         return sum;
+    }
+
+    /** What its memory is of, for people. */
+    String memoryParts() throws IOException {
+        return ProcessMemory.parts(process.pid());
+    }
+
+    /** Processor time of the whole process in nanoseconds, of threads that have ended as well, in steps of a hundredth of a second. */
+    long processNanos() throws IOException {
+        String text = Files.readString(Path.of("/proc/" + process.pid() + "/stat"), StandardCharsets.UTF_8);
+        // The name in parentheses may have blanks; user and system time are the 12th and 13th after it.
+        String[] words = text.substring(text.lastIndexOf(')') + 2).split(" ", -1);
+        return (Long.parseLong(words[11]) + Long.parseLong(words[12])) * TICK_NANOS;
+    }
+
+    /** Processor time in nanoseconds by thread name; threads of one name are added up. */
+    Map<String, Long> processorNanosByThread() throws IOException {
+        Map<String, Long> threads = new TreeMap<>();
+        for (Path thread : threads()) {
+            String name = Files.readString(thread.resolve("comm"), StandardCharsets.UTF_8)
+                    .strip();
+            String text = Files.readString(thread.resolve("schedstat"), StandardCharsets.UTF_8);
+            threads.merge(name, Long.parseLong(text.substring(0, text.indexOf(' '))), Long::sum);
+        }
+        return threads;
     }
 
     int threadCount() throws IOException {
