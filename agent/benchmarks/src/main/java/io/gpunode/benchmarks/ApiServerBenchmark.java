@@ -63,7 +63,8 @@ final class ApiServerBenchmark implements Benchmark {
                             .toString(),
                     true,
                     true,
-                    "");
+                    "",
+                    false);
             for (int i = 0; i < size; i++) {
                 agents.add(agent(config, "gpu-node-" + i));
             }

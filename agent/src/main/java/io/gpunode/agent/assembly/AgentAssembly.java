@@ -34,8 +34,10 @@ import io.gpunode.agent.health.XidWatcher;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.inventory.SnapshotSource;
 import io.gpunode.agent.kubernetes.ApiConnection;
+import io.gpunode.agent.kubernetes.GpuResources;
 import io.gpunode.agent.kubernetes.NodeEvent;
 import io.gpunode.agent.kubernetes.NodePod;
+import io.gpunode.agent.kubernetes.RejectedPods;
 import io.gpunode.agent.labels.LabelPublisher;
 import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.lifecycle.Service;
@@ -275,6 +277,12 @@ public final class AgentAssembly {
                 new HealthAnnouncements(
                         inventory, events, kubernetes.condition().map(condition -> condition::want))));
         kubernetes.startupTaint().ifPresent(taint -> taint.waitFor(this::givenAway));
+        if (config.kubernetes().deleteRejectedPods()) {
+            RejectedPods rejected = kubernetes.deleteRejectedPods(
+                    GpuResources.of(config),
+                    () -> isOpen(inventory.current()) && !givenAway().isEmpty());
+            inOrder.add(new Subscribed("rejected-pods", inventory, snapshot -> rejected.seen(isOpen(snapshot))));
+        }
         this.services = new ServiceGroup("agent", inOrder, clock, STOP_LIMIT_AFTER_FAILED_START);
     }
 
@@ -305,6 +313,10 @@ public final class AgentAssembly {
             }
         }
         return resources;
+    }
+
+    private static boolean isOpen(NodeSnapshot snapshot) {
+        return snapshot.nvml() instanceof NvmlState.Open;
     }
 
     /** What is done before the node offers anything. */

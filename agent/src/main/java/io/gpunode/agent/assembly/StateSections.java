@@ -19,6 +19,7 @@ import io.gpunode.agent.kubernetes.ApiConnection;
 import io.gpunode.agent.kubernetes.KubernetesStatus;
 import io.gpunode.agent.kubernetes.NodeFeatureWriter;
 import io.gpunode.agent.kubernetes.NodeLabelWriter;
+import io.gpunode.agent.kubernetes.RejectedPods;
 import io.gpunode.agent.kubernetes.StartupTaint;
 import io.gpunode.agent.kubernetes.StateLabelWriter;
 import io.gpunode.agent.labels.LabelPublisher;
@@ -170,6 +171,14 @@ final class StateSections {
                                     .member("key", taint.key())
                                     .member("state", taint.state())
                                     .member("reason", taint.reason())
+                                    .endObject());
+                    connection
+                            .rejectedPods()
+                            .map(RejectedPods::status)
+                            .ifPresent(pods -> json.name("rejectedPods")
+                                    .beginObject()
+                                    .member("deleted", pods.deleted())
+                                    .member("reason", pods.reason())
                                     .endObject());
                     connection.featureWriter().map(NodeFeatureWriter::status).ifPresent(feature -> {
                         json.name("nodeFeature")

@@ -370,9 +370,15 @@ public record AgentConfig(
      * @param events {@code kubernetes.events}: whether findings are told as events of the Node object
      * @param nodeCondition {@code kubernetes.nodeCondition}: whether the Node object gets the condition {@code GpuHealthy}
      * @param startupTaint {@code kubernetes.startupTaint}: key of the taint that goes when the GPUs are allocatable; empty for none
+     * @param deleteRejectedPods {@code kubernetes.deleteRejectedPods}: whether pods that the kubelet turned away for want of GPUs are deleted
      */
     public record Kubernetes(
-            ApiServer api, String kubeconfig, boolean events, boolean nodeCondition, String startupTaint) {}
+            ApiServer api,
+            String kubeconfig,
+            boolean events,
+            boolean nodeCondition,
+            String startupTaint,
+            boolean deleteRejectedPods) {}
 
     /** Whether the API server is used where there are credentials for it; the texts are {@code auto} and {@code off}. */
     public enum ApiServer {

@@ -505,6 +505,11 @@ public final class ConfigSchema {
                     "The key of a taint with which nodes are registered, such as `nvidia.com/gpu-not-ready`: the agent removes"
                             + " it once the node's GPUs are allocatable. Not with the kubelet's own credentials, which may not change taints.");
 
+    static final Setting<Boolean> DELETE_REJECTED_PODS = own("kubernetes.deleteRejectedPods", SWITCH, false)
+            .describedAs(
+                    "Whether pods of the node that the kubelet has turned away because their GPUs were not there are deleted once they are, so that"
+                            + " their controllers make them anew.");
+
     static final Setting<LabelOutput> LABEL_SINK = own(
                     "labels.sink", new Choice<>(labelOutputs(), Map.of()), LabelOutput.AUTO)
             .live()
@@ -887,6 +892,7 @@ public final class ConfigSchema {
             KUBERNETES_EVENTS,
             NODE_CONDITION,
             STARTUP_TAINT,
+            DELETE_REJECTED_PODS,
             LABEL_SINK,
             USE_NODE_FEATURE_API,
             LABEL_FILE,

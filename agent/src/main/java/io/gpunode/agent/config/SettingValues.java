@@ -103,7 +103,8 @@ class SettingValues {
                         get(ConfigSchema.KUBECONFIG),
                         get(ConfigSchema.KUBERNETES_EVENTS),
                         get(ConfigSchema.NODE_CONDITION),
-                        get(ConfigSchema.STARTUP_TAINT)),
+                        get(ConfigSchema.STARTUP_TAINT),
+                        get(ConfigSchema.DELETE_REJECTED_PODS)),
                 new AgentConfig.Labels(
                         get(ConfigSchema.LABEL_SINK),
                         get(ConfigSchema.LABEL_FILE),

@@ -104,6 +104,15 @@ final class ApiClient implements AutoCloseable {
                         .POST(body(json)));
     }
 
+    /** Deletes an object; {@code json} says under which conditions. */
+    ApiAnswer delete(String path, String json) throws IOException, InterruptedException {
+        return send(
+                "delete",
+                request(path, "application/json")
+                        .header("Content-Type", "application/json")
+                        .method("DELETE", body(json)));
+    }
+
     /** Changes an object; {@code contentType} says in which of the ways that Kubernetes has. */
     ApiAnswer patch(String path, String contentType, String json) throws IOException, InterruptedException {
         return patch(path, "application/json", contentType, json);

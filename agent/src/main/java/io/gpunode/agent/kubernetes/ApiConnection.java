@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -93,6 +94,7 @@ public final class ApiConnection implements Service {
     private final Duration callLimit;
     private final Meters meters;
     private @Nullable OwnPods ownPods;
+    private Optional<RejectedPods> rejectedPods = Optional.empty();
     private boolean waited;
     private @Nullable ApiClient api;
     private volatile String node;
@@ -299,6 +301,26 @@ public final class ApiConnection implements Service {
                     () -> made.watching() ? 1 : 0);
         }
         return made;
+    }
+
+    /**
+     * Deletes pods that the kubelet has turned away while the GPUs were not there; nothing happens where the API server is switched off. Before
+     * {@link #start}, once.
+     *
+     * @param there whether the kubelet may give GPUs away. Quick, never blocks, for any thread
+     */
+    public RejectedPods deleteRejectedPods(GpuResources resources, BooleanSupplier there) {
+        RejectedPods made = new RejectedPods(resources, there, clock, random, cycle::wake);
+        if (enabled) {
+            rejectedPods = Optional.of(made);
+            errands.add(new Waiting(made));
+        }
+        return made;
+    }
+
+    /** What deletes pods that the kubelet has turned away; empty when nothing does. */
+    public Optional<RejectedPods> rejectedPods() {
+        return rejectedPods;
     }
 
     /** Does not let the start of the rest go first, because something waits for what the server says. Before {@link #start}. */

@@ -107,7 +107,8 @@ record GpuPod(String namespace, String name, String uid, String holds, Standing 
         return new Standing.Evictable();
     }
 
-    private static Optional<JsonValue> controller(JsonValue metadata) {
+    /** Who would make a pod anew; empty for nobody. */
+    static Optional<JsonValue> controller(JsonValue metadata) {
         for (JsonValue owner : metadata.member("ownerReferences").elements()) {
             if (owner.member("controller").isTrue()) {
                 return Optional.of(owner);
@@ -117,7 +118,7 @@ record GpuPod(String namespace, String name, String uid, String holds, Standing 
     }
 
     /** As the scheduler reckons: containers together, but no less than the largest of those that run before them. */
-    private static Map<String, Long> held(JsonValue spec, GpuResources resources) {
+    static Map<String, Long> held(JsonValue spec, GpuResources resources) {
         Map<String, Long> all = new TreeMap<>();
         for (JsonValue container : spec.member("containers").elements()) {
             requests(container, resources).forEach((resource, count) -> all.merge(resource, count, Long::sum));

@@ -19,6 +19,7 @@ final class PodPages<T> {
     private static final int MOST_KEPT = 10_000;
 
     private final boolean metadataWillDo;
+    private final String selector;
     private int page = PODS_PER_PAGE;
     private String next = "";
     private List<T> kept = new ArrayList<>();
@@ -29,7 +30,13 @@ final class PodPages<T> {
 
     /** @param metadataWillDo whether of a pod that is too large its metadata alone are of use; else there is no list while there is such a pod */
     PodPages(boolean metadataWillDo) {
+        this(metadataWillDo, "");
+    }
+
+    /** The same of some of the pods. */
+    PodPages(boolean metadataWillDo, String fieldSelector) {
         this.metadataWillDo = metadataWillDo;
+        this.selector = fieldSelector.isEmpty() ? "" : "," + fieldSelector;
     }
 
     /** How a page came. */
@@ -66,7 +73,7 @@ final class PodPages<T> {
         JsonValue list;
         try {
             ApiAnswer answer = api.get(
-                    "/api/v1/pods?fieldSelector=" + encoded("spec.nodeName=" + node) + "&limit=" + page
+                    "/api/v1/pods?fieldSelector=" + encoded("spec.nodeName=" + node + selector) + "&limit=" + page
                             + (next.isEmpty() ? "" : "&continue=" + encoded(next)),
                     brief ? ApiClient.METADATA : "application/json",
                     page == 1 ? ApiClient.LARGEST_POD_BYTES : ApiClient.LARGEST_BODY_BYTES);

@@ -70,7 +70,7 @@ class ConfigDefaultsTest {
                         true,
                         true));
         assertThat(config.kubernetes())
-                .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false, ""));
+                .isEqualTo(new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, false, "", false));
         assertThat(config.labels())
                 .isEqualTo(new AgentConfig.Labels(
                         AgentConfig.LabelOutput.AUTO,

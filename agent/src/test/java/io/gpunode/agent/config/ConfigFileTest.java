@@ -82,7 +82,7 @@ class ConfigFileTest {
                   librarySearchPaths: [/run/opengl-driver/lib, /opt/lib]
                   createDeviceNodes: false
                   devCharLinks: false
-                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true, startupTaint: nvidia.com/gpu-not-ready}
+                kubernetes: {api: "off", kubeconfig: /etc/kubeconfig, events: false, nodeCondition: true, startupTaint: nvidia.com/gpu-not-ready, deleteRejectedPods: true}
                 labels: {sink: node-feature, perModel: true, operatorLabels: true, force: true, namespace: gpu-operator}
                 mig: {manage: true, layout: all-balanced, configFile: /etc/mig.yaml, whileInUse: pending}
                 driver:
@@ -206,7 +206,12 @@ class ConfigFileTest {
                                 false,
                                 false),
                         new AgentConfig.Kubernetes(
-                                AgentConfig.ApiServer.OFF, "/etc/kubeconfig", false, true, "nvidia.com/gpu-not-ready"),
+                                AgentConfig.ApiServer.OFF,
+                                "/etc/kubeconfig",
+                                false,
+                                true,
+                                "nvidia.com/gpu-not-ready",
+                                true),
                         new AgentConfig.Labels(
                                 AgentConfig.LabelOutput.NODE_FEATURE,
                                 "/run/features.d/gpu",

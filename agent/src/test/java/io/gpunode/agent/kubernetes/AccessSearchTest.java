@@ -28,7 +28,7 @@ class AccessSearchTest {
 
     private Optional<ApiAccess> find(String kubeconfig, Map<String, String> environment) throws AccessException {
         return new AccessSearch(
-                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, kubeconfig, true, false, ""),
+                        new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, kubeconfig, true, false, "", false),
                         environment,
                         new SystemHostFiles(own),
                         new SystemHostFiles(host))

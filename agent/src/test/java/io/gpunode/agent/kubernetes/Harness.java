@@ -35,8 +35,8 @@ final class Harness implements AutoCloseable {
     }
 
     private Harness(Path root, String node, boolean takeLabels, Duration callLimit, String fieldConfigMap) {
-        AgentConfig.Kubernetes config =
-                new AgentConfig.Kubernetes(AgentConfig.ApiServer.AUTO, "", true, true, "nvidia.com/gpu-not-ready");
+        AgentConfig.Kubernetes config = new AgentConfig.Kubernetes(
+                AgentConfig.ApiServer.AUTO, "", true, true, "nvidia.com/gpu-not-ready", false);
         this.root = root;
         SystemHostFiles files = new SystemHostFiles(root);
         this.connection = new ApiConnection(
