@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.zip.ZipException;
 
@@ -39,6 +40,8 @@ import java.util.zip.ZipException;
  * </pre>
  */
 final class BundleSource {
+    private static final String WORD = "bundle";
+    private static final String DIRECTORY = "list:";
     static final String INDEX = "gpu-node-agent-bundle";
     private static final String FIRST_LINE = INDEX + " 1";
     private static final int INDEX_LIMIT = 64 << 10;
@@ -51,12 +54,49 @@ final class BundleSource {
     private final CommandRunner commands;
     private final DriverStore store;
     private final MonotonicClock clock;
+    private final TakenFiles taken;
 
     BundleSource(HostFiles files, CommandRunner commands, DriverStore store, MonotonicClock clock) {
         this.files = files;
         this.commands = commands;
         this.store = store;
         this.clock = clock;
+        this.taken = new TakenFiles(files, store.directory());
+    }
+
+    /**
+     * What of the store came of the configured bundle; empty when it was never read, or is another one by now. An archive that was read before is looked at and
+     * not read; one that is gone is what it was.
+     *
+     * @return keys of its modules and trees
+     */
+    Optional<Set<String>> stored(DriverWish wish) throws IOException {
+        AgentConfig.Driver.Bundle settings = wish.settings().bundle();
+        if (settings.path().isEmpty()) {
+            return Optional.empty();
+        }
+        Path path = files.resolve(Path.of(settings.path()));
+        Optional<TakenFiles.Taken> before =
+                taken.find(WORD, settings.path()).filter(known -> known.is(settings.sha256()));
+        if (before.isPresent() && Files.exists(path) && !before.get().stamp().equals(stamp(path))) {
+            return Optional.empty();
+        }
+        return before.map(TakenFiles.Taken::keys);
+    }
+
+    /** Of a directory its list is what counts, which names everything by its content. */
+    private static String stamp(Path bundle) throws IOException {
+        if (!Files.isDirectory(bundle)) {
+            return TakenFiles.stamp(bundle);
+        }
+        Path index = bundle.resolve(INDEX);
+        return Files.isRegularFile(index) ? DIRECTORY + sha256(index) : DIRECTORY;
+    }
+
+    private static String sha256(Path index) throws IOException {
+        try (InputStream in = Files.newInputStream(index, LinkOption.NOFOLLOW_LINKS)) {
+            return HexFormat.of().formatHex(DriverManifest.sha256().digest(in.readNBytes(INDEX_LIMIT + 1)));
+        }
     }
 
     /**
@@ -75,15 +115,21 @@ final class BundleSource {
         Path path = files.resolve(Path.of(name));
         Path draft = Path.of("/");
         try {
+            // Before it is read: what somebody does to it meanwhile makes it another one.
+            String stamp = stamp(path);
             if (Files.isDirectory(path)) {
-                return putAll(change, path, false, name, settings.sha256(), machine, progress);
+                Set<String> keys = putAll(change, path, false, name, settings.sha256(), machine, progress);
+                taken.note(new TakenFiles.Taken(WORD, name, stamp, settings.sha256(), keys));
+                return keys;
             }
             checkArchive(path, name, settings.sha256(), progress);
             draft = change.draft();
             StorageFailure.checkRoom(files, draft, Files.size(path), "unpacking " + name);
             Path unpacked = files.resolve(draft);
             unpack(path, unpacked, name, progress);
-            return putAll(change, unpacked, true, name, "", machine, progress);
+            Set<String> keys = putAll(change, unpacked, true, name, "", machine, progress);
+            taken.note(new TakenFiles.Taken(WORD, name, stamp, settings.sha256(), keys));
+            return keys;
         } catch (DamagedArchiveException e) {
             throw new DriverSourceException(
                     DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
@@ -162,7 +208,8 @@ final class BundleSource {
             DriverManifest.Kind kind =
                     object.startsWith("trees/") ? DriverManifest.Kind.TREE : DriverManifest.Kind.MODULES;
             keys.add(key);
-            if (store.object(kind, key).isPresent()) {
+            Optional<DriverStore.Stored> there = store.object(kind, key);
+            if (there.isPresent() && store.problems(there.get()).isEmpty()) {
                 continue;
             }
             Path from = bundle.resolve(object);

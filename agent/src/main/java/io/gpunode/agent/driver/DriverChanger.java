@@ -7,6 +7,7 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.time.MonotonicClock;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -142,14 +143,18 @@ public final class DriverChanger {
                             + "\", and: gpu-node-agent driver upgrade",
                     false);
         }
-        for (StagedModule module : driver.modules()) {
-            if (!driver.key().isEmpty() && !files.exists(module.path())) {
+        try {
+            List<String> problems = source.problems(driver);
+            if (!problems.isEmpty()) {
                 throw new ImpossibleException(
-                        "the store does not have driver " + previous.text() + " any more (" + module.path()
-                                + " is missing); set driver.version to \"" + driver.version()
+                        "the store does not have driver " + previous.text() + " any more, or not as it was ("
+                                + problems.getFirst() + "); set driver.version to \"" + driver.version()
                                 + "\", and: gpu-node-agent driver upgrade",
                         false);
             }
+        } catch (DriverSourceException e) {
+            throw new ImpossibleException(
+                    String.valueOf(e.getMessage()), e.kind().passing());
         }
         return previous;
     }

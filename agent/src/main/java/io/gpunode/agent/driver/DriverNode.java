@@ -94,7 +94,7 @@ public final class DriverNode {
     }
 
     /** Whether the configured driver lies ready for the running kernel, so that loading it fetches and compiles nothing. */
-    public boolean isStaged() throws DriverSourceException {
+    public boolean isStaged() throws DriverSourceException, InterruptedException {
         if (config.driver().source() == AgentConfig.Driver.SourceKind.HOST) {
             return true;
         }

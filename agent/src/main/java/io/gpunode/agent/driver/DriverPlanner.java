@@ -174,9 +174,13 @@ public final class DriverPlanner {
                     continue;
                 }
                 String parameters = otherParameters(module);
+                String build = otherBuild(loaded.get());
                 if (!isOf(loaded.get())) {
                     differences.add(
                             module.name() + " is of version " + loaded.get().version());
+                    wrong.add(module.name());
+                } else if (!build.isEmpty()) {
+                    differences.add(build);
                     wrong.add(module.name());
                 } else if (!parameters.isEmpty()) {
                     differences.add(parameters);
@@ -190,6 +194,17 @@ public final class DriverPlanner {
         private boolean isOf(LoadedModule module) {
             return module.version().isEmpty()
                     || module.version().equals(driver.version().text());
+        }
+
+        /** A module that was compiled anew under its old version; one of the two that does not say which build it is counts as the same. */
+        private String otherBuild(LoadedModule loaded) {
+            String wanted =
+                    driver.module(loaded.name()).map(StagedModule::sourceVersion).orElse("");
+            String now = loaded.sourceVersion();
+            return wanted.isEmpty() || now.isEmpty() || wanted.equals(now)
+                    ? ""
+                    : loaded.name() + " is another build of " + driver.version() + " (srcversion " + now + ", and "
+                            + wanted + " is on the disk)";
         }
 
         private String otherParameters(DriverTarget.Module module) {

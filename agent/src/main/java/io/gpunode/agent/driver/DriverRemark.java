@@ -59,7 +59,7 @@ public record DriverRemark(String text, String next) {
                     "gpu-node-agent driver upgrade"));
         }
         ModuleType wanted = wish.type(version);
-        if (running.type() != wanted) {
+        if (!wish.types(version).contains(running.type())) {
             remarks.add(new DriverRemark(
                     "the " + running.type().text() + " kernel modules are loaded and the " + wanted.text()
                             + " ones are wanted",

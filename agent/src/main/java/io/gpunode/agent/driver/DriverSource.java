@@ -1,5 +1,7 @@
 package io.gpunode.agent.driver;
 
+import java.util.List;
+
 /** Where drivers come from. One thread at a time; the {@link DriverStore}'s lock sees to that across processes. */
 public interface DriverSource {
     /**
@@ -13,4 +15,14 @@ public interface DriverSource {
      */
     StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress)
             throws DriverSourceException, InterruptedException;
+
+    /**
+     * What is wrong with a driver that lay ready once, a line each; empty when it can be loaded, and for one of which nothing is kept here. Cheap enough for each
+     * change.
+     *
+     * @throws DriverSourceException when it cannot be looked at
+     */
+    default List<String> problems(StagedDriver driver) throws DriverSourceException {
+        return List.of();
+    }
 }

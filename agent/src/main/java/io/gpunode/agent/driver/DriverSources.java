@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.net.Download;
 import io.gpunode.agent.os.BootSecurity;
@@ -25,6 +26,7 @@ import java.util.TreeMap;
  * compiler. What this boot would refuse, for want of a signature, is refused here.
  */
 public final class DriverSources implements DriverSource {
+    private static final Log LOG = Log.of(DriverSources.class);
     private static final Path LOGS = Path.of("logs");
 
     private final HostFiles files;
@@ -61,7 +63,11 @@ public final class DriverSources implements DriverSource {
         if (wish.settings().source() == AgentConfig.Driver.SourceKind.HOST) {
             StagedDriver driver = host.stage(wish, kernel);
             checkSigned(driver, kernel.security());
-            return driver;
+            try {
+                return withBuilds(driver);
+            } catch (IOException e) {
+                throw StorageFailure.of(files, "looking at the host's modules", Path.of("/lib/modules"), e);
+            }
         }
         Optional<StagedDriver> ready = ready(wish, kernel);
         if (ready.isPresent()) {
@@ -94,44 +100,100 @@ public final class DriverSources implements DriverSource {
      * The wanted driver for a kernel, where it lies in the store and is as it was put; nothing is fetched or compiled, and nothing is asked of a network. Cheap
      * enough for each start.
      */
-    public Optional<StagedDriver> ready(DriverWish wish, KernelFacts kernel) throws DriverSourceException {
+    public Optional<StagedDriver> ready(DriverWish wish, KernelFacts kernel)
+            throws DriverSourceException, InterruptedException {
         try {
-            Optional<String> tree = storedTree(wish, kernel);
+            Optional<Set<String>> trees = storedTrees(wish, kernel);
+            if (trees.isEmpty()) {
+                return Optional.empty();
+            }
             DriverStore.Pins pins = store.pins();
             StagedDriver best = null;
             for (StagedDriver driver : store.list()) {
                 Optional<DriverStore.Stored> object = store.object(DriverManifest.Kind.MODULES, driver.key());
                 if (object.isPresent()
-                        && fits(driver, object.get(), tree, wish, kernel)
+                        && trees.get().contains(object.get().manifest().tree())
+                        && fits(driver, object.get(), wish, kernel)
                         && (best == null || better(driver, best, pins))
-                        && store.problems(driver).isEmpty()) {
+                        && isWhole(driver)) {
                     best = driver;
                 }
             }
-            return Optional.ofNullable(best);
+            return best == null ? Optional.empty() : Optional.of(withBuilds(best));
         } catch (IOException e) {
             throw StorageFailure.of(files, "looking for a driver", store.directory(), e);
         }
     }
 
-    private static boolean fits(
-            StagedDriver driver,
-            DriverStore.Stored object,
-            Optional<String> tree,
-            DriverWish wish,
-            KernelFacts kernel) {
-        if (wish.settings().source() != AgentConfig.Driver.SourceKind.BUNDLE
-                && (tree.isEmpty() || !object.manifest().tree().equals(tree.get()))) {
-            return false;
+    private boolean isWhole(StagedDriver driver) throws IOException {
+        List<String> problems = store.problems(driver);
+        if (!problems.isEmpty()) {
+            LOG.warn("a stored driver is damaged and is not used", "driver", driver.version(), "problems", problems);
         }
+        return problems.isEmpty();
+    }
+
+    @Override
+    public List<String> problems(StagedDriver driver) throws DriverSourceException {
+        try {
+            return store.problems(driver);
+        } catch (IOException e) {
+            throw StorageFailure.of(files, "looking at driver " + driver.version(), store.directory(), e);
+        }
+    }
+
+    /** The same with what tells its modules from others of their version. */
+    private StagedDriver withBuilds(StagedDriver driver) throws IOException, InterruptedException {
+        List<StagedModule> modules = new ArrayList<>();
+        for (StagedModule module : driver.modules()) {
+            modules.add(module.built(ModuleFile.read(files, module.path(), commands).sourceVersion()));
+        }
+        return driver.with(modules);
+    }
+
+    private boolean fits(StagedDriver driver, DriverStore.Stored object, DriverWish wish, KernelFacts kernel)
+            throws IOException, InterruptedException {
         boolean signed = !object.manifest().signer().isEmpty();
         boolean wantsSigned = !wish.settings().signing().key().isEmpty();
         return driver.kernel().equals(kernel.release())
                 && object.manifest().machine().equals(kernel.machine())
                 && wish.accepts(driver.version())
-                && driver.type() == wish.type(driver.version())
                 && (signed || !wantsSigned)
-                && (signed || !kernel.security().refusesUnsigned());
+                && (signed || !kernel.security().refusesUnsigned())
+                && driver.type() == type(object.manifest(), wish, kernel);
+    }
+
+    /** Which modules are taken of a driver: the better ones that its files have. */
+    private ModuleType type(DriverManifest modules, DriverWish wish, KernelFacts kernel)
+            throws IOException, InterruptedException {
+        Optional<DriverStore.Stored> tree = store.object(DriverManifest.Kind.TREE, modules.tree());
+        return tree.isPresent()
+                ? type(tree.get(), wish, kernel)
+                : wish.type(modules.version());
+    }
+
+    private ModuleType type(DriverStore.Stored tree, DriverWish wish, KernelFacts kernel)
+            throws IOException, InterruptedException {
+        List<ModuleType> types = wish.types(tree.manifest().version());
+        if (types.size() > 1) {
+            Optional<ModuleType> brought = broughtType(broughtModules(tree, kernel));
+            for (ModuleType type : types) {
+                if (brought.equals(Optional.of(type))
+                        || hasModules(tree, type, kernel)
+                        || SourceTrees.find(files, tree, type).isPresent()) {
+                    return type;
+                }
+            }
+        }
+        return types.getFirst();
+    }
+
+    private boolean hasModules(DriverStore.Stored tree, ModuleType type, KernelFacts kernel) throws IOException {
+        return store.objects(DriverManifest.Kind.MODULES).stream()
+                .map(DriverStore.Stored::manifest)
+                .anyMatch(modules -> modules.tree().equals(tree.key())
+                        && modules.kernel().equals(kernel.release())
+                        && modules.type().equals(Optional.of(type)));
     }
 
     /** The newest version; of one version that which is in use, else the one that was put last. */
@@ -140,39 +202,65 @@ public final class DriverSources implements DriverSource {
         return order > 0 || (order == 0 && driver.key().equals(pins.current()));
     }
 
-    /** The tree that the configured source would make, where it has been made before. */
-    private Optional<String> storedTree(DriverWish wish, KernelFacts kernel) throws DriverSourceException, IOException {
-        Optional<DriverStore.Stored> tree = switch (wish.settings().source()) {
-            case RUNFILE -> runfile.stored(wish, kernel.machine());
-            case PACKAGE -> packages.stored(wish);
-            case BUNDLE, HOST -> Optional.empty();
+    /** The trees that the configured source would make, or among which it would choose, where they were made before; empty when it has to be asked. */
+    private Optional<Set<String>> storedTrees(DriverWish wish, KernelFacts kernel)
+            throws DriverSourceException, IOException {
+        return switch (wish.settings().source()) {
+            case RUNFILE -> runfile.stored(wish, kernel.machine()).map(tree -> Set.of(tree.key()));
+            case PACKAGE -> packages.stored(wish).map(tree -> Set.of(tree.key()));
+            case BUNDLE -> bundle.stored(wish);
+            case HOST -> Optional.empty();
         };
-        return tree.map(DriverStore.Stored::key);
     }
 
     private DriverStore.Stored tree(DriverStore.Change change, DriverWish wish, KernelFacts kernel, Progress progress)
             throws DriverSourceException, InterruptedException {
+        List<String> damage = new ArrayList<>();
         try {
             return switch (wish.settings().source()) {
                 case RUNFILE -> {
-                    Optional<DriverStore.Stored> stored = runfile.stored(wish, kernel.machine());
+                    Optional<DriverStore.Stored> stored = whole(runfile.stored(wish, kernel.machine()), damage);
                     yield stored.isPresent() ? stored.get() : runfile.put(change, wish, kernel.machine(), progress);
                 }
                 case PACKAGE -> {
                     // One that is named in full and lies here needs no repository.
-                    Optional<DriverStore.Stored> stored = packages.stored(wish)
-                            .filter(tree -> tree.manifest()
-                                    .version()
-                                    .text()
-                                    .equals(wish.settings().version()));
+                    Optional<DriverStore.Stored> stored = whole(
+                            packages.stored(wish)
+                                    .filter(tree -> tree.manifest()
+                                            .version()
+                                            .text()
+                                            .equals(wish.settings().version())),
+                            damage);
                     yield stored.isPresent() ? stored.get() : packages.put(change, wish, kernel.machine(), progress);
                 }
-                case BUNDLE -> bundled(bundle.put(change, wish, kernel.machine(), progress), wish);
+                case BUNDLE -> {
+                    for (String key : bundle.stored(wish).orElse(Set.of())) {
+                        whole(store.object(DriverManifest.Kind.TREE, key), damage);
+                        whole(store.object(DriverManifest.Kind.MODULES, key), damage);
+                    }
+                    yield bundled(bundle.put(change, wish, kernel.machine(), progress), wish);
+                }
                 case HOST -> throw new IllegalStateException("the host's driver is not in the store");
             };
+        } catch (DriverSourceException e) {
+            if (damage.isEmpty()) {
+                throw e;
+            }
+            throw new DriverSourceException(
+                    e.kind(),
+                    "the stored driver is damaged (" + damage.getFirst() + ") and cannot be put anew: " + e.getMessage()
+                            + ". Then: gpu-node-agent driver install",
+                    e);
         } catch (IOException e) {
             throw StorageFailure.of(files, "looking for a driver", store.directory(), e);
         }
+    }
+
+    /** An object, unless it is damaged. */
+    private Optional<DriverStore.Stored> whole(Optional<DriverStore.Stored> stored, List<String> damage) {
+        List<String> problems = stored.map(store::problems).orElse(List.of());
+        damage.addAll(problems);
+        return problems.isEmpty() ? stored : Optional.empty();
     }
 
     private DriverStore.Stored bundled(Set<String> keys, DriverWish wish) throws DriverSourceException, IOException {
@@ -208,7 +296,7 @@ public final class DriverSources implements DriverSource {
             Progress progress)
             throws DriverSourceException, InterruptedException {
         try {
-            ModuleType type = wish.type(tree.manifest().version());
+            ModuleType type = type(tree, wish, kernel);
             String signer = signing.map(ModuleSigning::fingerprint).orElse("");
             for (DriverStore.Stored stored : store.objects(DriverManifest.Kind.MODULES)) {
                 DriverManifest manifest = stored.manifest();
@@ -221,8 +309,8 @@ public final class DriverSources implements DriverSource {
                         && manifest.type().equals(Optional.of(type))
                         && signed) {
                     Optional<StagedDriver> driver = store.find(stored.key());
-                    if (driver.isPresent() && store.problems(driver.get()).isEmpty()) {
-                        return driver.get();
+                    if (driver.isPresent() && isWhole(driver.get())) {
+                        return withBuilds(driver.get());
                     }
                 }
             }
@@ -248,8 +336,8 @@ public final class DriverSources implements DriverSource {
                             "",
                             modules),
                     progress);
-            return store.find(stored.key())
-                    .orElseThrow(() -> new IOException("driver " + stored.key() + " was put and is gone"));
+            return withBuilds(store.find(stored.key())
+                    .orElseThrow(() -> new IOException("driver " + stored.key() + " was put and is gone")));
         } catch (IOException e) {
             throw StorageFailure.of(files, "storing kernel modules", store.directory(), e);
         }
@@ -259,6 +347,18 @@ public final class DriverSources implements DriverSource {
     private Optional<List<DriverManifest.Module>> prebuilt(
             DriverStore.Stored tree, ModuleType type, KernelFacts kernel, Path out)
             throws DriverSourceException, IOException, InterruptedException {
+        List<Path> found = broughtModules(tree, kernel);
+        if (!broughtType(found).equals(Optional.of(type))) {
+            return Optional.empty();
+        }
+        for (Path file : found) {
+            Files.copy(files.resolve(file), files.resolve(out).resolve(Objects.requireNonNull(file.getFileName())));
+        }
+        return Optional.of(
+                BuiltModules.describe(files, commands, out, tree.manifest().version(), kernel));
+    }
+
+    private static List<Path> broughtModules(DriverStore.Stored tree, KernelFacts kernel) {
         List<Path> found = new ArrayList<>();
         for (String file : tree.manifest().files().keySet()) {
             boolean here = file.startsWith(DriverStore.ROOT + "/lib/modules/" + kernel.release() + "/")
@@ -268,23 +368,22 @@ public final class DriverSources implements DriverSource {
                 found.add(tree.directory().resolve(file));
             }
         }
-        boolean wanted = false;
-        for (Path file : found) {
+        return found;
+    }
+
+    /** Of which type these modules are; empty when {@code nvidia} is not among them. */
+    private Optional<ModuleType> broughtType(List<Path> modules) throws IOException, InterruptedException {
+        Optional<ModuleType> type = Optional.empty();
+        for (Path file : modules) {
             if (BuiltModules.name(Objects.requireNonNull(file.getFileName()).toString())
-                    .equals("nvidia")) {
-                ModuleFile module = ModuleFile.read(files, file, commands);
-                boolean open = module.licence().contains("GPL");
-                wanted = open == (type == ModuleType.OPEN);
+                    .equals(ModuleGraph.CORE)) {
+                type = Optional.of(
+                        ModuleFile.read(files, file, commands).licence().contains("GPL")
+                                ? ModuleType.OPEN
+                                : ModuleType.PROPRIETARY);
             }
         }
-        if (!wanted) {
-            return Optional.empty();
-        }
-        for (Path file : found) {
-            Files.copy(files.resolve(file), files.resolve(out).resolve(Objects.requireNonNull(file.getFileName())));
-        }
-        return Optional.of(
-                BuiltModules.describe(files, commands, out, tree.manifest().version(), kernel));
+        return type;
     }
 
     private List<DriverManifest.Module> compiled(
@@ -366,10 +465,10 @@ public final class DriverSources implements DriverSource {
         }
         List<String> steps = new ArrayList<>();
         try {
-            Optional<String> tree = storedTree(wish, kernel);
+            Optional<Set<String>> trees = storedTrees(wish, kernel);
             steps.add(
-                    tree.isPresent()
-                            ? "take the driver's files from the store, key " + tree.get()
+                    trees.isPresent()
+                            ? "take the driver's files from the store, key " + String.join(" or ", trees.get())
                             : switch (wish.settings().source()) {
                                 case RUNFILE ->
                                     wish.settings().runfile().file().isEmpty()

@@ -11,13 +11,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
@@ -198,7 +199,8 @@ public final class DriverStore {
                     modules.directory.resolve(module.file()),
                     Objects.requireNonNull(manifest.files().get(module.file())).sha256(),
                     module.depends(),
-                    module.softDependencies()));
+                    module.softDependencies(),
+                    ""));
         }
         return Optional.of(new StagedDriver(
                 manifest.version(),
@@ -210,75 +212,117 @@ public final class DriverStore {
                 modules.key));
     }
 
+    /** How closely it is looked. */
+    private enum Depth {
+        /** Sizes and links; checksums of what somebody has touched since it was put. */
+        TOUCHED,
+        /** The checksums of all files. */
+        CHECKSUMS,
+        /** The SHA-256 of all files. */
+        DIGESTS
+    }
+
     /**
-     * Looks whether a driver of the store is as it was put; cheap enough to be done before each loading: modules by size and CRC-32C, the rest by size.
+     * Looks whether a driver of the store is as it was put; cheap enough to be done before each loading: modules by CRC-32C, the rest by size, and by CRC-32C
+     * what was touched since.
      *
      * @return what is wrong, one line each; empty when nothing is
      */
     public List<String> problems(StagedDriver driver) throws IOException {
-        return driver.key().isEmpty() ? List.of() : problems(driver.key(), false);
+        return driver.key().isEmpty() ? List.of() : problems(driver.key(), Depth.CHECKSUMS, Depth.TOUCHED);
     }
 
     /** The same by SHA-256 of everything, which reads it all. */
     public List<String> allProblems(StagedDriver driver) throws IOException {
-        return driver.key().isEmpty() ? List.of() : problems(driver.key(), true);
+        return driver.key().isEmpty() ? List.of() : problems(driver.key(), Depth.DIGESTS, Depth.DIGESTS);
     }
 
-    private List<String> problems(String key, boolean all) throws IOException {
+    /** Whether an object is as it was put, as {@link #problems(StagedDriver)} looks. */
+    List<String> problems(Stored object) {
+        List<String> problems = new ArrayList<>();
+        check(object, object.manifest.kind() == Kind.MODULES ? Depth.CHECKSUMS : Depth.TOUCHED, problems);
+        return problems;
+    }
+
+    private List<String> problems(String key, Depth ofModules, Depth ofTree) throws IOException {
         List<String> problems = new ArrayList<>();
         Optional<Stored> modules = object(Kind.MODULES, key);
         if (modules.isEmpty()) {
             return List.of("the store has no driver " + key);
         }
-        check(modules.get(), all, true, problems);
+        check(modules.get(), ofModules, problems);
         String tree = modules.get().manifest.tree();
         if (!tree.isEmpty()) {
             Optional<Stored> found = object(Kind.TREE, tree);
             if (found.isEmpty()) {
                 problems.add("the store lacks the libraries " + tree);
             } else {
-                check(found.get(), all, false, problems);
+                check(found.get(), ofTree, problems);
             }
         }
         return problems;
     }
 
-    private void check(Stored stored, boolean digests, boolean checksums, List<String> problems) {
-        Path at = files.resolve(stored.directory);
-        stored.manifest.files().forEach((path, entry) -> {
-            Path file = at.resolve(path);
-            try {
-                PosixFileAttributes found =
-                        Files.readAttributes(file, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-                if (!found.isRegularFile()) {
-                    problems.add(stored.directory.resolve(path) + " is no file");
-                } else if (found.size() != entry.size()) {
-                    problems.add(
-                            stored.directory.resolve(path) + " has " + found.size() + " bytes and had " + entry.size());
-                } else if (digests || checksums) {
-                    DriverManifest.Entry now = entry(file, entry.mode(), digests, StoringProgress.NONE);
-                    if (now.crc32c() != entry.crc32c()
-                            || (digests && !now.sha256().equals(entry.sha256()))) {
-                        problems.add(
-                                stored.directory.resolve(path) + " is altered: its checksum is not the manifest's");
-                    }
-                }
-            } catch (NoSuchFileException e) {
-                problems.add(stored.directory.resolve(path) + " is missing");
-            } catch (IOException e) {
-                problems.add(stored.directory.resolve(path) + " cannot be read: " + e.getMessage());
+    private void check(Stored stored, Depth depth, List<String> problems) {
+        FileTime put = putAt(stored);
+        stored.manifest
+                .files()
+                .forEach((path, entry) -> problem(stored, path, entry, depth, put).ifPresent(problems::add));
+        stored.manifest
+                .links()
+                .forEach((path, target) -> problem(stored, path, target).ifPresent(problems::add));
+    }
+
+    /** An object's manifest is written after its files: what has changed since is younger. Without one everything is. */
+    private FileTime putAt(Stored stored) {
+        try {
+            return changed(files.resolve(stored.directory).resolve(DriverManifest.NAME));
+        } catch (IOException e) {
+            return FileTime.fromMillis(0);
+        }
+    }
+
+    private static FileTime changed(Path file) throws IOException {
+        return (FileTime) Files.getAttribute(file, "unix:ctime", LinkOption.NOFOLLOW_LINKS);
+    }
+
+    /** What is wrong with a file of an object; empty when nothing is. */
+    private Optional<String> problem(Stored stored, String path, DriverManifest.Entry entry, Depth depth, FileTime put) {
+        Path file = files.resolve(stored.directory).resolve(path);
+        Path told = stored.directory.resolve(path);
+        try {
+            Map<String, Object> found =
+                    Files.readAttributes(file, "unix:isRegularFile,size,ctime", LinkOption.NOFOLLOW_LINKS);
+            if (!Boolean.TRUE.equals(found.get("isRegularFile"))) {
+                return Optional.of(told + " is no file");
             }
-        });
-        if (digests) {
-            stored.manifest.links().forEach((path, target) -> {
-                try {
-                    if (!Files.readSymbolicLink(at.resolve(path)).toString().equals(target)) {
-                        problems.add(stored.directory.resolve(path) + " leads elsewhere than it did");
-                    }
-                } catch (IOException e) {
-                    problems.add(stored.directory.resolve(path) + " is missing, or no link");
-                }
-            });
+            if (!found.get("size").equals(entry.size())) {
+                return Optional.of(told + " has " + found.get("size") + " bytes and had " + entry.size());
+            }
+            if (depth == Depth.TOUCHED && ((FileTime) found.get("ctime")).compareTo(put) < 0) {
+                return Optional.empty();
+            }
+            boolean digest = depth == Depth.DIGESTS;
+            DriverManifest.Entry now = entry(file, entry.mode(), digest, StoringProgress.NONE);
+            return now.crc32c() == entry.crc32c() && (!digest || now.sha256().equals(entry.sha256()))
+                    ? Optional.empty()
+                    : Optional.of(told + " is altered: its checksum is not the manifest's");
+        } catch (NoSuchFileException e) {
+            return Optional.of(told + " is missing");
+        } catch (IOException e) {
+            return Optional.of(told + " cannot be read: " + e.getMessage());
+        }
+    }
+
+    /** What is wrong with a link of an object; empty when nothing is. */
+    private Optional<String> problem(Stored stored, String path, String target) {
+        try {
+            Path link = files.resolve(stored.directory).resolve(path);
+            return Files.readSymbolicLink(link).toString().equals(target)
+                    ? Optional.empty()
+                    : Optional.of(stored.directory.resolve(path) + " leads elsewhere than it did");
+        } catch (IOException e) {
+            return Optional.of(stored.directory.resolve(path) + " is missing, or no link");
         }
     }
 
@@ -477,22 +521,62 @@ public final class DriverStore {
             syncAll(made, manifest);
             Path place = place(manifest.kind()).resolve(key);
             Path target = files.resolve(place);
+            Files.setPosixFilePermissions(made, DIRECTORY_MODE);
             if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
                 // Of the same address, and so of the same content, unless its files were damaged since.
-                Optional<Stored> there = object(manifest.kind(), key);
-                List<String> problems = new ArrayList<>();
-                there.ifPresent(stored -> check(stored, true, true, problems));
-                if (there.isPresent() && problems.isEmpty()) {
-                    FileTrees.delete(made);
-                    return there.get();
-                }
-                LOG.warn("a stored driver is damaged and is replaced", "directory", place, "problems", problems);
-                Files.move(target, files.resolve(directory.resolve(DRAFTS)).resolve("old" + drafts++));
+                mend(made, new Stored(key, place, manifest, 0));
+            } else {
+                Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
+                FileTrees.syncDirectory(files.resolve(place(manifest.kind())));
             }
-            Files.setPosixFilePermissions(made, DIRECTORY_MODE);
-            Files.move(made, target, StandardCopyOption.ATOMIC_MOVE);
-            FileTrees.syncDirectory(files.resolve(place(manifest.kind())));
             return object(manifest.kind(), key).orElseThrow(() -> new IOException(place + " was put and is gone"));
+        }
+
+        /**
+         * Puts what is wrong in an object right from a draft of the same content, file by file: it may be mounted, and programs may run from it. The manifest
+         * comes last, so that what was not ended is found again.
+         */
+        private void mend(Path made, Stored stored) throws IOException {
+            Path target = files.resolve(stored.directory);
+            List<String> wrong = new ArrayList<>();
+            List<String> told = new ArrayList<>();
+            FileTime put = putAt(stored);
+            stored.manifest.files().forEach((path, entry) -> problem(stored, path, entry, Depth.DIGESTS, put)
+                    .ifPresent(problem -> {
+                        wrong.add(path);
+                        told.add(problem);
+                    }));
+            stored.manifest.links().forEach((path, link) -> problem(stored, path, link).ifPresent(problem -> {
+                wrong.add(path);
+                told.add(problem);
+            }));
+            if (!wrong.isEmpty()) {
+                LOG.warn("a stored driver was damaged and is put right", "directory", stored.directory, "problems", told);
+            }
+            try {
+                for (String path : wrong) {
+                    replace(made.resolve(path), target.resolve(path));
+                }
+                replace(made.resolve(DriverManifest.NAME), target.resolve(DriverManifest.NAME));
+                FileTrees.delete(made);
+            } catch (FileAlreadyExistsException e) {
+                // A file where a directory was: nothing of it can stay. What is left of the draft lacks files by now.
+                Files.move(target, files.resolve(directory.resolve(DRAFTS)).resolve("old" + drafts++));
+                throw new IOException(
+                        stored.directory + " was damaged beyond repair and is removed; make it ready anew with:"
+                                + " gpu-node-agent driver install",
+                        e);
+            }
+        }
+
+        private void replace(Path from, Path to) throws IOException {
+            Path parent = Objects.requireNonNull(to.getParent());
+            Files.createDirectories(parent);
+            if (Files.isDirectory(to, LinkOption.NOFOLLOW_LINKS)) {
+                FileTrees.delete(to);
+            }
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+            FileTrees.syncDirectory(parent);
         }
 
         /**

@@ -131,7 +131,7 @@ public record DriverTarget(
         for (String name : picture.modules().unloadOrder().reversed()) {
             if (ModuleGraph.KNOWN.contains(name)) {
                 modules.add(new Module(name, true, Map.of()));
-                files.add(new StagedModule(name, Path.of("/lib/modules"), "", List.of(), List.of()));
+                files.add(new StagedModule(name, Path.of("/lib/modules"), "", List.of(), List.of(), ""));
             }
         }
         if (modules.isEmpty()) {

@@ -60,6 +60,8 @@ final class DriverTargets {
                     .member("sha256", module.sha256())
                     .member("depends", module.depends())
                     .member("softDependencies", module.softDependencies())
+                    // The host's own modules may be built anew until somebody goes back to them.
+                    .member("sourceVersion", driver.key().isEmpty() ? "" : module.sourceVersion())
                     .endObject();
         }
         out.endArray().endObject();
@@ -95,7 +97,8 @@ final class DriverTargets {
                     Path.of(text(module, "path")),
                     module.member("sha256").textOr(""),
                     texts(module.member("depends")),
-                    texts(module.member("softDependencies"))));
+                    texts(module.member("softDependencies")),
+                    module.member("sourceVersion").textOr("")));
         }
         String firmware = json.member("firmware").textOr("");
         return new StagedDriver(

@@ -24,11 +24,16 @@ public record DriverWish(AgentConfig.Driver settings, List<String> gpus) {
         gpus = List.copyOf(gpus);
     }
 
-    /** Which set of modules is wanted of a version. */
+    /** Which set of modules is wanted of a version that has both. */
     public ModuleType type(DriverVersion version) {
+        return types(version).getFirst();
+    }
+
+    /** Which sets of modules these GPUs work with and the settings allow, the better one first; of a version that has one of them only, that is taken. */
+    public List<ModuleType> types(DriverVersion version) {
         return switch (settings.kernelModuleType()) {
-            case OPEN -> ModuleType.OPEN;
-            case PROPRIETARY -> ModuleType.PROPRIETARY;
+            case OPEN -> List.of(ModuleType.OPEN);
+            case PROPRIETARY -> List.of(ModuleType.PROPRIETARY);
             case AUTO -> {
                 boolean every = true;
                 boolean needed = false;
@@ -37,9 +42,15 @@ public record DriverWish(AgentConfig.Driver settings, List<String> gpus) {
                     every &= id >= TURING;
                     needed |= id >= BLACKWELL || GRACE_HOPPER.contains(id);
                 }
-                yield every && (needed || version.branch() >= OPEN_BY_DEFAULT)
-                        ? ModuleType.OPEN
-                        : ModuleType.PROPRIETARY;
+                if (!every) {
+                    yield List.of(ModuleType.PROPRIETARY);
+                }
+                if (needed) {
+                    yield List.of(ModuleType.OPEN);
+                }
+                yield version.branch() >= OPEN_BY_DEFAULT
+                        ? List.of(ModuleType.OPEN, ModuleType.PROPRIETARY)
+                        : List.of(ModuleType.PROPRIETARY, ModuleType.OPEN);
             }
         };
     }

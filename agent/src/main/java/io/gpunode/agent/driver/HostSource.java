@@ -76,7 +76,7 @@ final class HostSource {
         for (DriverManifest.Module module : describe(found, version, kernel)) {
             Path path = Path.of(module.file());
             staged.add(
-                    new StagedModule(module.name(), path, sha256(path), module.depends(), module.softDependencies()));
+                    new StagedModule(module.name(), path, sha256(path), module.depends(), module.softDependencies(), ""));
         }
         Optional<Path> firmware = Optional.empty();
         return new StagedDriver(version, type, kernel.release(), staged, Path.of("/"), firmware, "");

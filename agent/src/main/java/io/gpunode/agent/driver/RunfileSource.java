@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.net.Download;
 import io.gpunode.agent.os.Decompression;
 import io.gpunode.agent.os.FileTrees;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +42,7 @@ final class RunfileSource {
 
     private final HostFiles files;
     private final DriverStore store;
+    private final TakenFiles taken;
     private final Path downloads;
     private final Download download;
     private final MonotonicClock clock;
@@ -48,33 +51,23 @@ final class RunfileSource {
     RunfileSource(HostFiles files, DriverStore store, Path downloads, Download download, MonotonicClock clock) {
         this.files = files;
         this.store = store;
+        this.taken = new TakenFiles(files, store.directory());
         this.downloads = downloads;
         this.download = download;
         this.clock = clock;
     }
 
     /**
-     * A tree of the store that was made of the configured file; empty when there is none. Reads a local file's head, and nothing else.
+     * A tree of the store that was made of the configured file; empty when there is none, or the file is another one by now. A file that was read before is looked
+     * at and not read.
      *
      * @throws DriverSourceException when the configuration names no file, or the local one is no driver for this machine
      */
     Optional<DriverStore.Stored> stored(DriverWish wish, String machine) throws DriverSourceException {
         AgentConfig.Driver.Runfile settings = wish.settings().runfile();
         try {
-            String mark;
             if (!settings.file().isEmpty()) {
-                Path file = files.resolve(Path.of(settings.file()));
-                if (!Files.exists(file)) {
-                    // Once it was unpacked the file itself is no longer needed.
-                    return settings.sha256().isEmpty() ? Optional.empty() : marked("sha256=" + settings.sha256());
-                }
-                RunfileHeader header = header(settings.file(), file);
-                check(settings.file(), header, wish, machine);
-                mark = mark(header);
-                Optional<DriverStore.Stored> found = marked(mark);
-                return settings.sha256().isEmpty()
-                        ? found
-                        : found.filter(tree -> tree.manifest().origin().contains("sha256=" + settings.sha256()));
+                return storedOfFile(wish, machine);
             }
             if (settings.url().isEmpty()) {
                 throw new DriverSourceException(
@@ -86,16 +79,56 @@ final class RunfileSource {
                         DriverSourceException.Kind.UNUSABLE,
                         "driver.runfile.url needs driver.runfile.sha256: a file from a server is taken by its SHA-256 only");
             }
-            return marked("sha256=" + settings.sha256());
+            return made(settings.sha256());
         } catch (IOException e) {
             throw StorageFailure.of(files, "looking for the driver of the .run file", Path.of(settings.file()), e);
         }
     }
 
-    private Optional<DriverStore.Stored> marked(String mark) throws IOException {
+    private Optional<DriverStore.Stored> storedOfFile(DriverWish wish, String machine)
+            throws DriverSourceException, IOException {
+        AgentConfig.Driver.Runfile settings = wish.settings().runfile();
+        Path file = files.resolve(Path.of(settings.file()));
+        boolean there = Files.exists(file);
+        Optional<TakenFiles.Taken> before = taken.find(ORIGIN, settings.file());
+        if (there && before.filter(known -> isAsItWas(known, file)).isEmpty()) {
+            check(settings.file(), header(settings.file(), file), wish, machine);
+            return Optional.empty();
+        }
+        // Once it was unpacked the file itself is no longer needed.
+        if (!there && before.isEmpty()) {
+            return settings.sha256().isEmpty() ? Optional.empty() : made(settings.sha256());
+        }
+        Optional<DriverStore.Stored> tree = before.filter(known -> known.is(settings.sha256())).isEmpty()
+                ? Optional.empty()
+                : store.object(
+                        DriverManifest.Kind.TREE,
+                        before.get().keys().iterator().next());
+        if (tree.isPresent()) {
+            check(
+                    settings.file(),
+                    "Linux",
+                    tree.get().manifest().machine(),
+                    tree.get().manifest().version(),
+                    wish,
+                    machine);
+        }
+        return tree;
+    }
+
+    private static boolean isAsItWas(TakenFiles.Taken known, Path file) {
+        try {
+            return known.stamp().equals(TakenFiles.stamp(file));
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** A tree that was made of a file with this content. */
+    private Optional<DriverStore.Stored> made(String sha256) throws IOException {
         return store.objects(DriverManifest.Kind.TREE).stream()
                 .filter(tree -> tree.manifest().origin().startsWith(ORIGIN + " ")
-                        && tree.manifest().origin().contains(mark))
+                        && tree.manifest().origin().contains("sha256=" + sha256))
                 .findFirst();
     }
 
@@ -114,7 +147,15 @@ final class RunfileSource {
         try {
             RunfileHeader header = header(name, local);
             check(name, header, wish, machine);
+            // Before it is read: what somebody does to it meanwhile makes it another one.
+            String stamp = TakenFiles.stamp(local);
             String sha256 = verify(name, local, header, settings.sha256(), progress);
+            Optional<DriverStore.Stored> same =
+                    made(sha256).filter(found -> store.problems(found).isEmpty());
+            if (same.isPresent()) {
+                note(settings.file(), stamp, sha256, same.get());
+                return same.get();
+            }
             draft = change.draft();
             long expected = Math.max(header.unpackedKilobytes() * 1_024, Files.size(local));
             StorageFailure.checkRoom(files, draft, expected, "unpacking " + name);
@@ -138,12 +179,19 @@ final class RunfileSource {
             if (settings.file().isEmpty()) {
                 Files.deleteIfExists(local);
             }
+            note(settings.file(), stamp, sha256, tree);
             return tree;
         } catch (DamagedArchiveException e) {
             throw new DriverSourceException(
                     DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
         } catch (IOException e) {
             throw StorageFailure.of(files, "unpacking " + name, draft, e);
+        }
+    }
+
+    private void note(String path, String stamp, String sha256, DriverStore.Stored tree) throws IOException {
+        if (!path.isEmpty()) {
+            taken.note(new TakenFiles.Taken(ORIGIN, path, stamp, sha256, Set.of(tree.key())));
         }
     }
 
@@ -202,13 +250,19 @@ final class RunfileSource {
 
     private static void check(String name, RunfileHeader header, DriverWish wish, String machine)
             throws DriverSourceException {
+        check(name, header.system(), header.machine(), header.version(), wish, machine);
+    }
+
+    private static void check(
+            String name, String system, String itsMachine, DriverVersion version, DriverWish wish, String machine)
+            throws DriverSourceException {
         String problem = "";
-        if (!header.system().equals("Linux")) {
-            problem = "is for " + (header.system().isEmpty() ? "no system" : header.system());
-        } else if (!header.machine().equals(machine)) {
-            problem = "is for " + header.machine() + " and this machine is " + machine;
-        } else if (!wish.accepts(header.version())) {
-            problem = "has driver " + header.version() + ", and driver.version wants "
+        if (!system.equals("Linux")) {
+            problem = "is for " + (system.isEmpty() ? "no system" : system);
+        } else if (!itsMachine.equals(machine)) {
+            problem = "is for " + itsMachine + " and this machine is " + machine;
+        } else if (!wish.accepts(version)) {
+            problem = "has driver " + version + ", and driver.version wants "
                     + wish.settings().version();
         }
         if (!problem.isEmpty()) {

@@ -29,6 +29,10 @@ public record StagedDriver(
         modules = List.copyOf(modules);
     }
 
+    StagedDriver with(List<StagedModule> otherModules) {
+        return new StagedDriver(version, type, kernel, otherModules, userspaceRoot, firmware, key);
+    }
+
     /** A module by its name; empty when this driver has none of that name. */
     public Optional<StagedModule> module(String name) {
         return modules.stream().filter(module -> module.name().equals(name)).findFirst();

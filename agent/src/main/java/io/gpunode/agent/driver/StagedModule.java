@@ -11,10 +11,21 @@ import java.util.List;
  * @param sha256 of its file, 64 lower-case hexadecimal digits
  * @param depends modules that must be there first, by name with underscores, as its {@code .modinfo} says
  * @param softDependencies the same of {@code softdep pre:} in its {@code .modinfo}: loaded first where they are there
+ * @param sourceVersion {@code srcversion} of its {@code .modinfo}, which tells two builds of one version apart; empty where it is not known
  */
-public record StagedModule(String name, Path path, String sha256, List<String> depends, List<String> softDependencies) {
+public record StagedModule(
+        String name,
+        Path path,
+        String sha256,
+        List<String> depends,
+        List<String> softDependencies,
+        String sourceVersion) {
     public StagedModule {
         depends = List.copyOf(depends);
         softDependencies = List.copyOf(softDependencies);
+    }
+
+    StagedModule built(String itsSourceVersion) {
+        return new StagedModule(name, path, sha256, depends, softDependencies, itsSourceVersion);
     }
 }

@@ -8,6 +8,7 @@ import io.gpunode.agent.driver.DriverSourceException.Kind;
 import io.gpunode.agent.net.Download;
 import io.gpunode.agent.os.BootSecurity;
 import io.gpunode.agent.os.CommandRunner;
+import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.KernelHeaders;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Configs;
@@ -17,6 +18,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -30,6 +32,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** From a source to a driver that lies ready, over a folder as the host's root; the compiler is a stand-in. */
 @Timeout(30)
@@ -110,6 +114,64 @@ class DriverSourcesTest {
         // Then
         assertThat(second).isEqualTo(first);
         assertThat(jobs.commands).hasSize(1);
+    }
+
+    @Test
+    void aRunfileThatIsReplacedIsReadAgain() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver first = stage(runfile(), facts());
+        run(Runfiles.driver().file("nvidia-debugdump", "0755", "UTILITY_BINARY MODULE:nvml", "other"));
+
+        // When
+        StagedDriver second = stage(runfile(), facts());
+
+        // Then
+        assertThat(second.version()).isEqualTo(first.version());
+        assertThat(second.userspaceRoot()).isNotEqualTo(first.userspaceRoot());
+        assertThat(files.resolve(second.userspaceRoot()).resolve("usr/bin/nvidia-debugdump"))
+                .isRegularFile();
+    }
+
+    @Test
+    void aRunfileWhoseContentIsAlteredIsNoticedAlthoughItsHeadIsTheSame() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        stage(runfile(), facts());
+        byte[] bytes = Files.readAllBytes(at(RUN));
+        bytes[bytes.length - 20] ^= 1;
+        Files.write(at(RUN), bytes);
+
+        // When
+        assertRefused(() -> stage(runfile(), facts()), Kind.DAMAGED, RUN.toString(), "altered");
+    }
+
+    @Test
+    void aRunfileThatIsOnlyTouchedIsNotUnpackedAgain() throws Exception {
+        // Given
+        run(Runfiles.driver());
+        StagedDriver first = stage(runfile(), facts());
+        run(Runfiles.driver());
+        told.clear();
+
+        // When
+        StagedDriver second = stage(runfile(), facts());
+
+        // Then
+        assertThat(second).isEqualTo(first);
+        assertThat(told).containsOnly("checking");
+    }
+
+    @Test
+    void whichBuildAModuleIsOfIsTold() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        StagedDriver driver = stage(runfile(), facts());
+
+        // Then
+        assertThat(driver.modules()).extracting(StagedModule::sourceVersion).containsOnly(jobs.sourceVersion);
     }
 
     @Test
@@ -482,6 +544,154 @@ class DriverSourcesTest {
         // Then
         assertThat(driver.kernel()).isEqualTo("6.1.0-99-amd64");
         assertThat(jobs.commands).hasSize(before + 1);
+    }
+
+    @Test
+    void aBundleThatIsReplacedByAnotherVersionIsTaken() throws Exception {
+        // Given
+        String newer = archive("580.95.05", "/opt/newer.tar");
+        String older = archive(Runfiles.VERSION, "/opt/older.tar");
+        Files.copy(host.resolve("opt/newer.tar"), host.resolve("opt/bundle.tar"));
+        assertThat(stage(bundle("/opt/bundle.tar"), facts()).key()).isEqualTo(newer);
+
+        // When
+        Files.move(
+                host.resolve("opt/older.tar"), host.resolve("opt/bundle.tar"), StandardCopyOption.REPLACE_EXISTING);
+        StagedDriver taken = stage(bundle("/opt/bundle.tar"), facts());
+
+        // Then
+        assertThat(taken.key()).isEqualTo(older);
+        assertThat(store.list()).hasSize(2);
+    }
+
+    @Test
+    void aBundleThatWasTakenIsNotReadAgainAndNotNeededAgain() throws Exception {
+        // Given
+        String key = archive(Runfiles.VERSION, "/opt/bundle.tar");
+        stage(bundle("/opt/bundle.tar"), facts());
+        told.clear();
+
+        // When
+        StagedDriver again = stage(bundle("/opt/bundle.tar"), facts());
+        Files.delete(host.resolve("opt/bundle.tar"));
+        StagedDriver without = stage(bundle("/opt/bundle.tar"), facts());
+
+        // Then
+        assertThat(told).isEmpty();
+        assertThat(again.key()).isEqualTo(key);
+        assertThat(without).isEqualTo(again);
+    }
+
+    @Test
+    void aBundleWhoseSha256IsAskedForLaterIsReadAgain() throws Exception {
+        // Given
+        archive(Runfiles.VERSION, "/opt/bundle.tar");
+        stage(bundle("/opt/bundle.tar"), facts());
+        DriverWish checked = wish(
+                "GPU_NODE_AGENT_DRIVER_SOURCE=bundle",
+                "GPU_NODE_AGENT_DRIVER_BUNDLE_PATH=/opt/bundle.tar",
+                "GPU_NODE_AGENT_DRIVER_BUNDLE_SHA256=" + "a".repeat(64));
+
+        // When
+        assertRefused(() -> stage(checked, facts()), Kind.DAMAGED, "driver.bundle.sha256 is aaaa");
+    }
+
+    @Test
+    void aBundleThatHasOnlyTheOtherTypeOfModulesIsTaken() throws Exception {
+        // Given
+        jobs.licence = "NVIDIA";
+        run(Runfiles.driver().withoutOpenModules());
+        StagedDriver made = stage(runfile(), facts());
+        pack(made, "/opt/bundle.tar");
+
+        // When
+        StagedDriver taken = stage(bundle("/opt/bundle.tar"), facts());
+
+        // Then
+        assertThat(taken.key()).isEqualTo(made.key());
+        assertThat(taken.type()).isEqualTo(ModuleType.PROPRIETARY);
+    }
+
+    @Test
+    void modulesThatTheGpusDoNotWorkWithAreNotTakenForWantOfOthers() throws Exception {
+        // Given
+        run(Runfiles.driver().withoutOpenModules());
+        DriverWish blackwell = new DriverWish(runfile().settings(), List.of("2901"));
+
+        // When
+        assertRefused(() -> stage(blackwell, facts()), Kind.UNUSABLE, "has neither open kernel modules");
+    }
+
+    /** Each a file of a damaged driver, and whether the bundle that it came from is there still. */
+    @ParameterizedTest
+    @CsvSource({"libnvidia-ml.so.570.86.15, cut", "libnvidia-ml.so.570.86.15, altered", "nvidia-smi, removed",
+        "libnvidia-ml.so.1, removed", "nvidia.ko, altered", "manifest, altered"})
+    void aDamagedDriverIsPutRightFromItsBundleWhereItLies(String name, String how) throws Exception {
+        // Given
+        archive(Runfiles.VERSION, "/opt/bundle.tar");
+        StagedDriver driver = stage(bundle("/opt/bundle.tar"), facts());
+        Object directory = Files.getAttribute(files.resolve(driver.userspaceRoot()), "unix:ino");
+        damage(name, how);
+
+        // When
+        StagedDriver again = stage(bundle("/opt/bundle.tar"), facts());
+
+        // Then
+        assertThat(again).isEqualTo(driver);
+        assertThat(store.allProblems(again)).isEmpty();
+        assertThat(Files.getAttribute(files.resolve(driver.userspaceRoot()), "unix:ino"))
+                .as("it may be mounted")
+                .isEqualTo(directory);
+    }
+
+    @Test
+    void aDamagedDriverWhoseSourceIsGoneIsToldWithItsFile() throws Exception {
+        // Given
+        archive(Runfiles.VERSION, "/opt/bundle.tar");
+        stage(bundle("/opt/bundle.tar"), facts());
+        Files.delete(host.resolve("opt/bundle.tar"));
+        damage("nvidia-smi", "cut");
+
+        // When
+        assertRefused(
+                () -> stage(bundle("/opt/bundle.tar"), facts()),
+                Kind.UNUSABLE,
+                "root/usr/bin/nvidia-smi has 1 bytes and had 10",
+                "/opt/bundle.tar is not there",
+                "gpu-node-agent driver install");
+    }
+
+    private void damage(String name, String how) throws IOException {
+        List<Path> found;
+        try (Stream<Path> all = Files.walk(host.resolve("var/lib/gpu-node-agent/drivers"))) {
+            found = all.filter(path -> path.endsWith(name)).toList();
+        }
+        assertThat(found).isNotEmpty();
+        Path file = found.getFirst();
+        switch (how) {
+            case "cut" -> Files.write(file, new byte[] {1});
+            case "removed" -> Files.delete(file);
+            default -> {
+                byte[] bytes = Files.readAllBytes(file);
+                bytes[bytes.length / 2] ^= 1;
+                Files.write(file, bytes);
+            }
+        }
+    }
+
+    /** An archive with one driver, from a node of its own. */
+    private String archive(String version, String name) throws Exception {
+        jobs.version = version;
+        run(Runfiles.driver().version(version));
+        StagedDriver made = stage(runfile(), facts());
+        pack(made, name);
+        return made.key();
+    }
+
+    private void pack(StagedDriver made, String name) throws Exception {
+        tools.does("tar ", words -> tools.really(words.stream().map(this::seen).toList()));
+        sources.writeBundle(List.of(made.key()), Path.of(name));
+        FileTrees.delete(host.resolve("var/lib/gpu-node-agent/drivers"));
     }
 
     private Path bundleDirectory() throws Exception {

@@ -117,7 +117,7 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     private static StagedModule file(String version, String name, List<String> depends) {
-        return new StagedModule(name, Path.of("/store/" + version, name + ".ko"), "", depends, List.of("i2c_core"));
+        return new StagedModule(name, Path.of("/store/" + version, name + ".ko"), "", depends, List.of("i2c_core"), "");
     }
 
     static DriverTarget target(String version, Map<String, String> parameters) {

@@ -18,6 +18,8 @@ final class FakeJobs implements JobRunner {
     String version = Runfiles.VERSION;
 
     String kernel = "6.1.0-18-amd64";
+    String licence = "Dual MIT/GPL";
+    String sourceVersion = "0123456789ABCDEF0123456";
     /** Written instead of modules. */
     List<String> failure = List.of();
 
@@ -44,7 +46,8 @@ final class FakeJobs implements JobRunner {
         Files.write(
                 directory.resolve(name + ".ko"),
                 KernelObject.with(
-                        "license=Dual MIT/GPL",
+                        "license=" + licence,
+                        "srcversion=" + sourceVersion,
                         "version=" + version,
                         "depends=" + depends,
                         "name=" + name.replace('-', '_'),

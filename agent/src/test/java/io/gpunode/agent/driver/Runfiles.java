@@ -43,6 +43,13 @@ final class Runfiles {
         return run;
     }
 
+    /** Without the sources of the open modules, as in drivers before 515. */
+    Runfiles withoutOpenModules() {
+        content.keySet().removeIf(path -> path.startsWith("kernel-open/"));
+        manifest.removeIf(line -> line.startsWith("kernel-open/"));
+        return this;
+    }
+
     Runfiles version(String newVersion) {
         version = newVersion;
         return this;
