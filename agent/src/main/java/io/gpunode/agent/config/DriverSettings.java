@@ -45,7 +45,6 @@ final class DriverSettings {
                             + " Not beside the GPU Operator's driver container. Without it the agent takes the driver as it finds it.");
 
     static final Setting<SourceKind> SOURCE = own("driver.source", choice(SourceKind.values()), SourceKind.HOST)
-            .live()
             .describedAs(
                     "Where the driver comes from: what the distribution has installed, packages that the agent installs, NVIDIA's"
                             + " `.run` file, or an offline bundle.");

@@ -26,10 +26,10 @@ public record DaemonStatus(
         /** There is no such program. */
         NOT_INSTALLED,
         STOPPED,
-        /** It runs and does not do its work yet. */
+        /** It runs and does not do its work yet, or has ended and is about to be started again. */
         STARTING,
         READY,
-        /** It ended by itself too often, or its unit has failed. */
+        /** It ended by itself too often, its unit has failed, or its last start came to nothing and the next one is not due. */
         FAILED,
         /** It cannot be seen whether it runs; the text says why. */
         UNKNOWN

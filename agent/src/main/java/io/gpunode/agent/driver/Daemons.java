@@ -20,6 +20,9 @@ public interface Daemons {
      */
     DaemonOutcome start(DaemonKind kind, StagedDriver driver, Duration limit) throws InterruptedException;
 
+    /** Those that were given up, and those that wait for their next try, count as stopped: somebody wants them tried at once. */
+    void retry();
+
     /**
      * Stops a daemon, whoever started it, and waits until its process has ended, so that it holds no device any more.
      *

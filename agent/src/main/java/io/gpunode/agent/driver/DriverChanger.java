@@ -221,6 +221,8 @@ public final class DriverChanger {
         } catch (ImpossibleException e) {
             return nothingDone(String.valueOf(e.getMessage()));
         }
+        // Somebody is there who has perhaps put right what was in their way.
+        operations.retryDaemons();
         if (command == DriverCommand.LOAD) {
             DriverPlan plan = DriverPlanner.plan(operations.observe(), target);
             if (plan.disrupts() && !transaction.isInterrupted()) {

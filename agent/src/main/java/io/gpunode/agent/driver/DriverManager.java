@@ -12,6 +12,7 @@ import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -33,6 +34,9 @@ public final class DriverManager implements Service {
     static final Duration LOOK = Duration.ofSeconds(30);
     /** For how long a driver that was found ready is taken to be so: asking the source again reads many files. */
     static final Duration STAGED_FOR = Duration.ofMinutes(10);
+
+    private static final String NOT_FOUND = ". Until then no GPU can be used: the driver's files are looked for in "
+            + DriverRoot.POINT + ", and nothing is there";
 
     private static final Duration BOUND_BEYOND_A_BUILD = Duration.ofHours(1);
     private static final Duration FIRST_TRY_LIMIT = Duration.ofSeconds(75);
@@ -255,9 +259,7 @@ public final class DriverManager implements Service {
         DriverPicture now = changer.picture();
         DriverPlan plan = DriverPlanner.plan(now, target.get().keeping(now.daemons()));
         if (plan.isEmpty()) {
-            afterFailure.reset();
-            show(DriverManagerStatus.State.READY, List.of(), "");
-            return LOOK;
+            return asWanted(now);
         }
         if (remembered.givenUp().startsWith(target.get().text())) {
             show(
@@ -271,14 +273,19 @@ public final class DriverManager implements Service {
             show(
                     DriverManagerStatus.State.DIFFERS,
                     plan.differences(),
-                    "exchange it with: gpu-node-agent driver upgrade; or let the agent do so: driver.upgrade.automatic");
+                    "exchange it with: gpu-node-agent driver upgrade; or let the agent do so: driver.upgrade.automatic"
+                            + (target.get().isApart() && !now.attached() ? NOT_FOUND : ""));
             return LOOK;
         }
-        DriverOutcome outcome = made(changer.bring(target.get(), new Watch(DriverListener.NONE)));
+        DriverOutcome outcome = changer.bring(target.get(), new Watch(DriverListener.NONE));
+        DriverPicture then = changer.picture();
+        if (outcome.ok() && plan.startsDaemonsOnly() && then.daemons().equals(now.daemons())) {
+            LOG.debug("daemons of the driver did not come up", "outcome", outcome.message());
+            return asWanted(then);
+        }
+        made(outcome);
         if (outcome.ok()) {
-            afterFailure.reset();
-            show(DriverManagerStatus.State.READY, List.of(), "");
-            return LOOK;
+            return asWanted(then);
         }
         show(
                 changer.picture().loaded() && !(outcome instanceof DriverOutcome.Stuck)
@@ -287,6 +294,23 @@ public final class DriverManager implements Service {
                 plan.differences(),
                 outcome.message());
         return afterFailure.next();
+    }
+
+    /** Nothing is left to be done now, as far as the agent can do something. */
+    private Duration asWanted(DriverPicture now) throws InterruptedException {
+        afterFailure.reset();
+        List<String> missing = new ArrayList<>();
+        now.daemonsFailed().forEach((kind, why) -> missing.add(kind.program() + " does not run: " + why));
+        if (missing.isEmpty()) {
+            show(DriverManagerStatus.State.READY, List.of(), "");
+        } else {
+            show(
+                    DriverManagerStatus.State.DIFFERS,
+                    missing,
+                    String.join("; ", missing)
+                            + ". It is tried again with growing pauses, and at once by: gpu-node-agent driver load");
+        }
+        return LOOK;
     }
 
     /** The wanted driver, ready to be loaded; empty, with the reason shown, when it cannot be had. */

@@ -31,7 +31,7 @@ public record DriverManagerStatus(
         READY,
         /** A change is being made. */
         CHANGING,
-        /** It works and is not as it is wanted; nobody has said that it may be exchanged. */
+        /** It works and is not as it is wanted: nobody has said that it may be exchanged, or a daemon of it does not run. */
         DIFFERS,
         /** Somebody has unloaded it by hand. */
         UNLOADED,

@@ -31,6 +31,9 @@ interface DriverOperations {
      */
     void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException;
 
+    /** Has daemons that did not come up count as such that were never tried. */
+    void retryDaemons();
+
     /** Whether {@link #drain} can free the node of pods. */
     boolean canDrain();
 

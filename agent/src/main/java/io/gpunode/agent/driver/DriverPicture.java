@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.Map;
 import java.util.Optional;
@@ -16,6 +17,7 @@ import java.util.Set;
  * @param parameters by module with underscores, then by name, as far as the kernel shows them
  * @param daemons those that have a process
  * @param daemonsDown those that this node needs, that are installed and do not run
+ * @param daemonsFailed those that this node needs, and that did not come up or do not stay; with why. They are not tried now
  * @param attached whether the driver's files and nodes are where containers look for them
  * @param firmwarePath where the kernel looks for firmware beside its own places; empty for nowhere
  * @param blockers what stands in a driver's way
@@ -28,6 +30,7 @@ public record DriverPicture(
         Map<String, Map<String, String>> parameters,
         Set<DaemonKind> daemons,
         Set<DaemonKind> daemonsDown,
+        Map<DaemonKind, String> daemonsFailed,
         boolean attached,
         String firmwarePath,
         Blockers blockers) {
@@ -45,6 +48,9 @@ public record DriverPicture(
         parameters = Map.copyOf(parameters);
         daemons = sorted(daemons);
         daemonsDown = sorted(daemonsDown);
+        Map<DaemonKind, String> failed = new EnumMap<>(DaemonKind.class);
+        failed.putAll(daemonsFailed);
+        daemonsFailed = Collections.unmodifiableMap(failed);
     }
 
     /** Whether any of the driver is in the kernel. */

@@ -30,6 +30,16 @@ public record DriverPlan(DriverTarget target, List<String> differences, List<Dri
         return false;
     }
 
+    /** Whether daemons are all that is missing. */
+    boolean startsDaemonsOnly() {
+        for (DriverStep step : steps) {
+            if (!(step instanceof DriverStep.StartDaemon || step instanceof DriverStep.Announce)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     /** The modules that it takes out of the kernel, in that order. */
     public List<String> unloads() {
         return steps.stream()

@@ -110,8 +110,7 @@ public final class DriverPlanner {
             }
             besides(unload, steps);
             // What the distribution has installed lies where everybody finds it.
-            boolean apart = driver.userspaceRoot().getNameCount() > 0;
-            if (anew || (target.attach() && apart && !picture.attached())) {
+            if (anew || (target.isApart() && !picture.attached())) {
                 steps.add(new DriverStep.AttachRoot(driver));
                 if (!anew) {
                     differences.add("containers do not find the driver's nodes and files");
@@ -198,8 +197,9 @@ public final class DriverPlanner {
 
         /** A module that was compiled anew under its old version; one of the two that does not say which build it is counts as the same. */
         private String otherBuild(LoadedModule loaded) {
-            String wanted =
-                    driver.module(loaded.name()).map(StagedModule::sourceVersion).orElse("");
+            String wanted = driver.module(loaded.name())
+                    .map(StagedModule::sourceVersion)
+                    .orElse("");
             String now = loaded.sourceVersion();
             return wanted.isEmpty() || now.isEmpty() || wanted.equals(now)
                     ? ""

@@ -146,7 +146,8 @@ public final class DriverSources implements DriverSource {
     private StagedDriver withBuilds(StagedDriver driver) throws IOException, InterruptedException {
         List<StagedModule> modules = new ArrayList<>();
         for (StagedModule module : driver.modules()) {
-            modules.add(module.built(ModuleFile.read(files, module.path(), commands).sourceVersion()));
+            modules.add(
+                    module.built(ModuleFile.read(files, module.path(), commands).sourceVersion()));
         }
         return driver.with(modules);
     }
@@ -167,9 +168,7 @@ public final class DriverSources implements DriverSource {
     private ModuleType type(DriverManifest modules, DriverWish wish, KernelFacts kernel)
             throws IOException, InterruptedException {
         Optional<DriverStore.Stored> tree = store.object(DriverManifest.Kind.TREE, modules.tree());
-        return tree.isPresent()
-                ? type(tree.get(), wish, kernel)
-                : wish.type(modules.version());
+        return tree.isPresent() ? type(tree.get(), wish, kernel) : wish.type(modules.version());
     }
 
     private ModuleType type(DriverStore.Stored tree, DriverWish wish, KernelFacts kernel)

@@ -267,7 +267,8 @@ public final class DriverStore {
         FileTime put = putAt(stored);
         stored.manifest
                 .files()
-                .forEach((path, entry) -> problem(stored, path, entry, depth, put).ifPresent(problems::add));
+                .forEach((path, entry) ->
+                        problem(stored, path, entry, depth, put).ifPresent(problems::add));
         stored.manifest
                 .links()
                 .forEach((path, target) -> problem(stored, path, target).ifPresent(problems::add));
@@ -287,7 +288,8 @@ public final class DriverStore {
     }
 
     /** What is wrong with a file of an object; empty when nothing is. */
-    private Optional<String> problem(Stored stored, String path, DriverManifest.Entry entry, Depth depth, FileTime put) {
+    private Optional<String> problem(
+            Stored stored, String path, DriverManifest.Entry entry, Depth depth, FileTime put) {
         Path file = files.resolve(stored.directory).resolve(path);
         Path told = stored.directory.resolve(path);
         try {
@@ -541,17 +543,26 @@ public final class DriverStore {
             List<String> wrong = new ArrayList<>();
             List<String> told = new ArrayList<>();
             FileTime put = putAt(stored);
-            stored.manifest.files().forEach((path, entry) -> problem(stored, path, entry, Depth.DIGESTS, put)
-                    .ifPresent(problem -> {
+            stored.manifest
+                    .files()
+                    .forEach((path, entry) -> problem(stored, path, entry, Depth.DIGESTS, put)
+                            .ifPresent(problem -> {
+                                wrong.add(path);
+                                told.add(problem);
+                            }));
+            stored.manifest
+                    .links()
+                    .forEach((path, link) -> problem(stored, path, link).ifPresent(problem -> {
                         wrong.add(path);
                         told.add(problem);
                     }));
-            stored.manifest.links().forEach((path, link) -> problem(stored, path, link).ifPresent(problem -> {
-                wrong.add(path);
-                told.add(problem);
-            }));
             if (!wrong.isEmpty()) {
-                LOG.warn("a stored driver was damaged and is put right", "directory", stored.directory, "problems", told);
+                LOG.warn(
+                        "a stored driver was damaged and is put right",
+                        "directory",
+                        stored.directory,
+                        "problems",
+                        told);
             }
             try {
                 for (String path : wrong) {

@@ -164,6 +164,13 @@ public record DriverTarget(
         return module.replace('-', '_');
     }
 
+    /** Whether its files lie apart from the host's, and are to be found where containers look for them. */
+    boolean isApart() {
+        return attach
+                && driver.filter(staged -> staged.userspaceRoot().getNameCount() > 0)
+                        .isPresent();
+    }
+
     /** Whether no driver is to be loaded. */
     public boolean isNone() {
         return driver.isEmpty();

@@ -46,6 +46,10 @@ public final class HostDaemons implements Daemons, AutoCloseable {
     /** What systemd may take beyond the daemon's own time. */
     private static final Duration SYSTEMD = Duration.ofSeconds(10);
 
+    /** Between tries to start what does not come up, by whoever looks whether it runs. */
+    private static final Duration FIRST_REST = Duration.ofSeconds(30);
+
+    private static final Duration LONGEST_REST = Duration.ofHours(1);
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final int EVIDENCE = 12;
@@ -67,6 +71,24 @@ public final class HostDaemons implements Daemons, AutoCloseable {
     private final Duration firstPause;
     private final Map<DaemonKind, DaemonRecipe> recipes = new EnumMap<>(DaemonKind.class);
     private final Map<DaemonKind, KeptDaemon> kept = new EnumMap<>(DaemonKind.class);
+    private final Map<DaemonKind, Rest> resting = new EnumMap<>(DaemonKind.class);
+
+    /** After a start that came to nothing. */
+    private static final class Rest {
+        private final Backoff backoff = new Backoff(FIRST_REST, LONGEST_REST, RandomGenerator.getDefault());
+        private Tick until;
+        private String text = "";
+        /** Whether it has failed; else it has said that there is nothing to do for it, and is not asked again by itself. */
+        private boolean failed;
+
+        Rest(Tick now) {
+            until = now;
+        }
+
+        boolean isOver(Tick now) {
+            return failed && now.reached(until);
+        }
+    }
 
     /**
      * @param files where host paths are seen
@@ -146,6 +168,34 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                 : recipe.need();
     }
 
+    @Override
+    public void retry() {
+        resting.clear();
+        for (DaemonKind kind : DaemonKind.values()) {
+            KeptDaemon keeper = kept.get(kind);
+            if (keeper != null && keeper.givenUp()) {
+                close(kind);
+            }
+        }
+    }
+
+    /** Takes down what came of a start, so that nobody who looks again and again tries it each time. */
+    private DaemonOutcome noted(DaemonKind kind, DaemonOutcome outcome) {
+        if (outcome instanceof DaemonOutcome.Failed || outcome instanceof DaemonOutcome.NotNeeded) {
+            Rest rest = resting.computeIfAbsent(kind, _ -> new Rest(clock.now()));
+            rest.failed = outcome instanceof DaemonOutcome.Failed;
+            rest.text = switch (outcome) {
+                case DaemonOutcome.Failed failed -> failed.line();
+                case DaemonOutcome.NotNeeded unneeded -> unneeded.reason();
+                default -> "";
+            };
+            rest.until = clock.now().plus(rest.backoff.next());
+        } else {
+            resting.remove(kind);
+        }
+        return outcome;
+    }
+
     private static Path mark(DaemonKind kind) {
         return DaemonHost.DIRECTORY.resolve(kind.program() + ".stopped");
     }
@@ -210,7 +260,17 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                 ? State.STOPPED
                 : State.NOT_INSTALLED;
         String text = "";
-        if (keeper != null && keeper.givenUp()) {
+        Rest rest = resting.get(kind);
+        if (rest != null && !rest.failed) {
+            return new DaemonStatus(kind, false, rest.text, state, Keeper.NOBODY, Optional.empty(), restarts, "");
+        }
+        if (rest != null && need.needed() && state == State.STOPPED && !rest.isOver(clock.now())) {
+            state = State.FAILED;
+            text = rest.text;
+        } else if (keeper != null && keeper.isAtWork() && !keeper.givenUp()) {
+            state = State.STARTING;
+            text = "it has ended by itself and is started again";
+        } else if (keeper != null && keeper.givenUp()) {
             state = State.FAILED;
             text = "it ended " + KeptDaemon.ENDS_LIMIT + " times in " + KeptDaemon.WINDOW.toMinutes() + " minutes"
                     + (keeper.lastWords().isEmpty() ? "" : "; it said: " + keeper.lastWords());
@@ -262,18 +322,21 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             Optional<DaemonRecord> record = live(kind);
             Optional<ProcessIdentity> running = record.isPresent() ? record.map(DaemonRecord::process) : recipe.find();
             if (running.isPresent()) {
-                return adopt(recipe, record, running.get(), begin, deadline);
+                return noted(kind, adopt(recipe, record, running.get(), begin, deadline));
             }
             if (byUnit(kind, driver)) {
-                return kind == DaemonKind.SUBNET_MANAGER
-                        ? new DaemonOutcome.NotNeeded("the fabric manager's unit starts it")
-                        : startUnit(recipe, begin, deadline);
+                return noted(
+                        kind,
+                        kind == DaemonKind.SUBNET_MANAGER
+                                ? new DaemonOutcome.NotNeeded("the fabric manager's unit starts it")
+                                : startUnit(recipe, begin, deadline));
             }
-            return startChild(recipe, driver, begin, deadline);
+            return noted(kind, startChild(recipe, driver, begin, deadline));
         } catch (Systemd.UnansweredException e) {
-            return failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, String.valueOf(e.getMessage()), List.of());
+            return noted(
+                    kind, failed(kind, DaemonFault.SYSTEMD_DOES_NOT_ANSWER, String.valueOf(e.getMessage()), List.of()));
         } catch (IOException e) {
-            return failed(kind, DaemonFault.UNREADABLE, e.toString(), List.of());
+            return noted(kind, failed(kind, DaemonFault.UNREADABLE, e.toString(), List.of()));
         }
     }
 

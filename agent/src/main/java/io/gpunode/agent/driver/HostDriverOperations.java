@@ -11,6 +11,7 @@ import io.gpunode.agent.os.ModuleToLoad;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -60,11 +61,16 @@ final class HostDriverOperations implements DriverOperations {
         ObservedDriver observed = parts.observer.observe();
         Set<DaemonKind> running = EnumSet.noneOf(DaemonKind.class);
         Set<DaemonKind> down = EnumSet.noneOf(DaemonKind.class);
+        Map<DaemonKind, String> failed = new EnumMap<>(DaemonKind.class);
         for (DaemonStatus status : parts.daemons.observe()) {
             if (status.runs()) {
                 running.add(status.kind());
-            } else if (status.needed() && status.state() == DaemonStatus.State.STOPPED && observed.loaded()) {
-                down.add(status.kind());
+            } else if (status.needed() && observed.loaded()) {
+                switch (status.state()) {
+                    case STOPPED -> down.add(status.kind());
+                    case FAILED, STARTING, UNKNOWN -> failed.put(status.kind(), status.text());
+                    case READY, NOT_INSTALLED -> {}
+                }
             }
         }
         return new DriverPicture(
@@ -75,6 +81,7 @@ final class HostDriverOperations implements DriverOperations {
                 parameters(observed),
                 running,
                 down,
+                failed,
                 parts.root.observe().state() == RootStatus.State.ATTACHED,
                 firmwarePath(),
                 new DriverPicture.Blockers(observed.nouveau().inTheWay()));
@@ -138,6 +145,11 @@ final class HostDriverOperations implements DriverOperations {
 
     private static String key(DriverTarget target) {
         return target.driver().map(StagedDriver::key).orElse("");
+    }
+
+    @Override
+    public void retryDaemons() {
+        parts.daemons.retry();
     }
 
     @Override

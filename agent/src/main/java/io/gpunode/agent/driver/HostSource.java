@@ -75,8 +75,8 @@ final class HostSource {
         List<StagedModule> staged = new ArrayList<>();
         for (DriverManifest.Module module : describe(found, version, kernel)) {
             Path path = Path.of(module.file());
-            staged.add(
-                    new StagedModule(module.name(), path, sha256(path), module.depends(), module.softDependencies(), ""));
+            staged.add(new StagedModule(
+                    module.name(), path, sha256(path), module.depends(), module.softDependencies(), ""));
         }
         Optional<Path> firmware = Optional.empty();
         return new StagedDriver(version, type, kernel.release(), staged, Path.of("/"), firmware, "");

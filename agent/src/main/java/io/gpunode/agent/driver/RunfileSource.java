@@ -99,11 +99,11 @@ final class RunfileSource {
         if (!there && before.isEmpty()) {
             return settings.sha256().isEmpty() ? Optional.empty() : made(settings.sha256());
         }
-        Optional<DriverStore.Stored> tree = before.filter(known -> known.is(settings.sha256())).isEmpty()
+        Optional<DriverStore.Stored> tree = before.filter(known -> known.is(settings.sha256()))
+                        .isEmpty()
                 ? Optional.empty()
                 : store.object(
-                        DriverManifest.Kind.TREE,
-                        before.get().keys().iterator().next());
+                        DriverManifest.Kind.TREE, before.get().keys().iterator().next());
         if (tree.isPresent()) {
             check(
                     settings.file(),

@@ -50,6 +50,26 @@ class ConfigDiffTest {
     }
 
     @Test
+    void anotherSourceOfTheDriverWaitsForARestartSinceItsFilesAreLookedForElsewhereThen() throws Exception {
+        // Given
+        LoadedConfig before =
+                new Loading(directory).file("driver: {manage: true}").load();
+        LoadedConfig after = new Loading(directory)
+                .file("driver: {manage: true, source: bundle, bundle: {path: /srv/b}}")
+                .load();
+
+        // When
+        ConfigDiff diff = ConfigDiff.between(before, after);
+
+        // Then
+        assertThat(diff.needRestart())
+                .extracting(ConfigDiff.Change::setting)
+                .contains("driver.source", "flags.nvidiaDriverRoot");
+        assertThat(diff.inForce().config().driver().source()).isEqualTo(AgentConfig.Driver.SourceKind.HOST);
+        assertThat(diff.inForce().config().plugin().driverRoot()).isEqualTo(Path.of("/"));
+    }
+
+    @Test
     void equalConfigurationsDoNotDiffer() throws Exception {
         // Given
         LoadedConfig before = new Loading(directory).load();

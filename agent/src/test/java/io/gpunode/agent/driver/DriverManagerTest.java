@@ -193,6 +193,80 @@ class DriverManagerTest {
     }
 
     @Test
+    void aDaemonThatDoesNotComeUpIsToldAndIsNoChangeEachTime() throws Exception {
+        // Given
+        node.needed.add(DaemonKind.PERSISTENCED);
+        node.broken.add(DaemonKind.PERSISTENCED);
+        manager.turn();
+        int performed = node.performed;
+
+        // When
+        for (int i = 0; i < 20; i++) {
+            turnAfter(DriverManager.LOOK);
+        }
+
+        // Then
+        assertThat(node.performed).isEqualTo(performed);
+        assertThat(events).extracting(NodeEvent::reason).containsExactly("DriverChanged");
+        assertThat(manager.status().changes()).isEqualTo(1);
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(manager.status().reason())
+                .isEqualTo("nvidia-persistenced does not run: it ended at once. It is tried again with growing pauses,"
+                        + " and at once by: gpu-node-agent driver load");
+    }
+
+    @Test
+    void aDaemonWhoseNextTryFailsTooIsNoChange() throws Exception {
+        // Given
+        node.needed.add(DaemonKind.PERSISTENCED);
+        node.broken.add(DaemonKind.PERSISTENCED);
+        manager.turn();
+        node.retryDaemons();
+
+        // When
+        turnAfter(DriverManager.LOOK);
+
+        // Then
+        assertThat(events).extracting(NodeEvent::reason).containsExactly("DriverChanged");
+        assertThat(manager.status().changes()).isEqualTo(1);
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+    }
+
+    @Test
+    void aDaemonIsTriedAtOnceWhenSomebodyAsksForTheDriver() throws Exception {
+        // Given
+        node.needed.add(DaemonKind.PERSISTENCED);
+        node.broken.add(DaemonKind.PERSISTENCED);
+        manager.turn();
+        node.broken.clear();
+        Asking load = new Asking(DriverCommand.LOAD);
+        manager.ask(load);
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(load.steps).contains("start nvidia-persistenced, where the node needs it");
+        assertThat(node.daemons).contains(DaemonKind.PERSISTENCED);
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aHostsDriverThatIsToBeExchangedForOneOfTheStoreIsToldAsUnusableUntilThen() throws Exception {
+        // Given
+        node.put("535.1.1", ModuleType.PROPRIETARY, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+
+        // When
+        manager.turn();
+
+        // Then
+        assertThat(node.log).isEmpty();
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(manager.status().reason())
+                .contains("gpu-node-agent driver upgrade", "Until then no GPU can be used", "/run/nvidia/driver");
+    }
+
+    @Test
     void aModuleThatSomebodyTookAwayComesBack() throws Exception {
         // Given
         manager.turn();

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -93,6 +94,55 @@ class DriverPlannerTest {
                     .as(how)
                     .isEmpty();
         }
+    }
+
+    /** The source was changed from the host to a bundle. */
+    @Test
+    void aDriverThatRunsAndIsTheWantedOneIsShownWhereItsFilesAreLookedFor() throws Exception {
+        // Given
+        FakeDriverNode node = new FakeDriverNode();
+        node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+
+        // When
+        DriverPlan plan = DriverPlanner.plan(node.observe(), FakeDriverNode.target("1.0.1", Map.of()));
+
+        // Then
+        assertThat(plan.differences()).containsExactly("containers do not find the driver's nodes and files");
+        assertThat(texts(plan.steps()))
+                .containsExactly("make the nodes and /run/nvidia/driver", "offer the GPUs again");
+        assertThat(plan.disrupts()).isFalse();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "AAAA, BBBB, nvidia is another build of 1.0.1 (srcversion AAAA; and BBBB is on the disk)",
+        "AAAA, AAAA, ''",
+        "'', BBBB, ''",
+        "AAAA, '', ''"
+    })
+    void aModuleThatWasBuiltAnewUnderItsVersionIsADifference(String loaded, String onDisk, String difference) {
+        // Given
+        FakeDriverNode node = new FakeDriverNode();
+        node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+        node.attached = true;
+        node.sourceVersions.put("nvidia", loaded);
+        DriverTarget target = FakeDriverNode.target("1.0.1", Map.of());
+        StagedDriver driver = target.driver().orElseThrow();
+        DriverTarget built = new DriverTarget(
+                Optional.of(driver.with(driver.modules().stream()
+                        .map(module -> module.built(onDisk))
+                        .toList())),
+                target.modules(),
+                target.firmwarePath(),
+                Set.of(),
+                true);
+
+        // When
+        DriverPlan plan = DriverPlanner.plan(node.observe(), built);
+
+        // Then
+        assertThat(String.join("; ", plan.differences())).isEqualTo(difference.replace(';', ','));
+        assertThat(plan.unloads().isEmpty()).isEqualTo(difference.isEmpty());
     }
 
     @ParameterizedTest

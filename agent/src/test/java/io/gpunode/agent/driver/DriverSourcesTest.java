@@ -555,8 +555,7 @@ class DriverSourcesTest {
         assertThat(stage(bundle("/opt/bundle.tar"), facts()).key()).isEqualTo(newer);
 
         // When
-        Files.move(
-                host.resolve("opt/older.tar"), host.resolve("opt/bundle.tar"), StandardCopyOption.REPLACE_EXISTING);
+        Files.move(host.resolve("opt/older.tar"), host.resolve("opt/bundle.tar"), StandardCopyOption.REPLACE_EXISTING);
         StagedDriver taken = stage(bundle("/opt/bundle.tar"), facts());
 
         // Then
@@ -624,8 +623,14 @@ class DriverSourcesTest {
 
     /** Each a file of a damaged driver, and whether the bundle that it came from is there still. */
     @ParameterizedTest
-    @CsvSource({"libnvidia-ml.so.570.86.15, cut", "libnvidia-ml.so.570.86.15, altered", "nvidia-smi, removed",
-        "libnvidia-ml.so.1, removed", "nvidia.ko, altered", "manifest, altered"})
+    @CsvSource({
+        "libnvidia-ml.so.570.86.15, cut",
+        "libnvidia-ml.so.570.86.15, altered",
+        "nvidia-smi, removed",
+        "libnvidia-ml.so.1, removed",
+        "nvidia.ko, altered",
+        "manifest, altered"
+    })
     void aDamagedDriverIsPutRightFromItsBundleWhereItLies(String name, String how) throws Exception {
         // Given
         archive(Runfiles.VERSION, "/opt/bundle.tar");

@@ -74,6 +74,11 @@ public final class FakeDaemons implements Daemons {
     }
 
     @Override
+    public void retry() {
+        calls.add("retry");
+    }
+
+    @Override
     public DaemonOutcome start(DaemonKind kind, StagedDriver driver, Duration limit) {
         calls.add("start " + kind.program());
         if (!needed.contains(kind)) {

@@ -5,6 +5,7 @@ import io.gpunode.agent.os.LoadedModule;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -52,8 +53,15 @@ final class FakeDriverNode implements DriverOperations {
             "nvidia_drm", List.of("nvidia_modeset"));
 
     final Map<String, Module> modules = new TreeMap<>();
+    /** Which build the kernel has; nothing where it does not say. */
+    final Map<String, String> sourceVersions = new HashMap<>();
+
     final Set<DaemonKind> daemons = EnumSet.noneOf(DaemonKind.class);
     final Set<DaemonKind> needed = EnumSet.noneOf(DaemonKind.class);
+    /** Daemons that do not come up. */
+    final Set<DaemonKind> broken = EnumSet.noneOf(DaemonKind.class);
+
+    private final Set<DaemonKind> tried = EnumSet.noneOf(DaemonKind.class);
     final Set<String> dependencies = new java.util.TreeSet<>();
     /** Version that modprobe finds by name, and its type. */
     Module host = new Module("535.1.1", ModuleType.PROPRIETARY, Map.of());
@@ -197,12 +205,22 @@ final class FakeDriverNode implements DriverOperations {
                     .toList();
             int open = name.equals("nvidia") ? daemons.size() + (withdrawn ? 0 : 1) : 0;
             loaded.add(new LoadedModule(
-                    name, 1, users.size() + open, users, LoadedModule.Phase.LIVE, module.version(), "", "OE"));
+                    name,
+                    1,
+                    users.size() + open,
+                    users,
+                    LoadedModule.Phase.LIVE,
+                    module.version(),
+                    sourceVersions.getOrDefault(name, ""),
+                    "OE"));
         });
         Map<String, Map<String, String>> parameters = new HashMap<>();
         modules.forEach((name, module) -> parameters.put(name, module.parameters()));
         Set<DaemonKind> down = withNone(needed);
         down.removeAll(daemons);
+        down.removeAll(tried);
+        Map<DaemonKind, String> failed = new EnumMap<>(DaemonKind.class);
+        tried.forEach(kind -> failed.put(kind, "it ended at once"));
         Module core = modules.get("nvidia");
         return new DriverPicture(
                 KERNEL,
@@ -214,6 +232,7 @@ final class FakeDriverNode implements DriverOperations {
                 parameters,
                 daemons,
                 core == null ? Set.of() : down,
+                failed,
                 attached,
                 firmwarePath,
                 new DriverPicture.Blockers(nouveau));
@@ -229,6 +248,11 @@ final class FakeDriverNode implements DriverOperations {
         kept.clear();
         current.version().ifPresent(version -> kept.add(version.text()));
         others.forEach(other -> other.version().ifPresent(version -> kept.add(version.text())));
+    }
+
+    @Override
+    public void retryDaemons() {
+        tried.clear();
     }
 
     @Override
@@ -294,8 +318,11 @@ final class FakeDriverNode implements DriverOperations {
             }
             case DriverStep.StartDaemon(DaemonKind kind, StagedDriver _) -> {
                 violatedUnless(core, kind + " started without a driver");
-                if (needed.contains(kind)) {
+                if (broken.contains(kind)) {
+                    tried.add(kind);
+                } else if (needed.contains(kind)) {
                     daemons.add(kind);
+                    tried.remove(kind);
                 }
             }
             case DriverStep.Announce(DriverTarget target) -> {

@@ -247,6 +247,30 @@ class HostDaemonsTest extends DaemonsContract {
     }
 
     @Test
+    void oneThatDoesNotComeUpIsNotDueAgainAtOnce() throws Exception {
+        // Given
+        failsToStart();
+
+        // When
+        DaemonOutcome outcome = start();
+        DaemonStatus resting = status(DaemonKind.PERSISTENCED);
+        time.advance(Duration.ofSeconds(30));
+        DaemonStatus due = status(DaemonKind.PERSISTENCED);
+        start();
+        time.advance(Duration.ofSeconds(30));
+        DaemonStatus restsLonger = status(DaemonKind.PERSISTENCED);
+        daemons.retry();
+        DaemonStatus asked = status(DaemonKind.PERSISTENCED);
+
+        // Then
+        assertThat(resting.state()).isEqualTo(State.FAILED);
+        assertThat(resting.text()).isEqualTo(((DaemonOutcome.Failed) outcome).line());
+        assertThat(due.state()).isEqualTo(State.STOPPED);
+        assertThat(restsLonger.state()).isEqualTo(State.FAILED);
+        assertThat(asked.state()).isEqualTo(State.STOPPED);
+    }
+
+    @Test
     void oneThatIsNeverReadyIsEndedAgain() throws Exception {
         // Given: its first process waits for ever
         processes.program("nvidia-persistenced", (host, _, _) -> {
@@ -829,6 +853,7 @@ class HostDaemonsTest extends DaemonsContract {
 
         // Then
         assertThat(outcome).isInstanceOf(DaemonOutcome.NotNeeded.class);
+        assertThat(status(DaemonKind.FABRIC_MANAGER).needed()).isFalse();
     }
 
     private void fabricManagerThatSays(String line) throws IOException {
