@@ -10,6 +10,7 @@ import io.gpunode.agent.config.Problem;
 import io.gpunode.agent.log.LibraryLog;
 import io.gpunode.agent.log.Log;
 import io.gpunode.agent.net.EventLoops;
+import io.gpunode.agent.os.FilePages;
 import io.gpunode.agent.os.Signals;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.os.SystemdNotifier;
@@ -49,6 +50,12 @@ public final class AgentDaemon {
     private static final Duration DRIVER_LIMIT = Duration.ofSeconds(10);
 
     private static final Duration SETTLE_PAUSE = Duration.ofMillis(20);
+
+    /** From READY=1 until the pages that only the start needed are given back: by then every loop has turned, and scrapes have come. */
+    private static final Duration START_IS_OVER = Duration.ofSeconds(40);
+
+    /** What rare work has touched since is given back as well. */
+    private static final Duration GIVE_BACK_INTERVAL = Duration.ofHours(1);
 
     private static final Duration LABEL_PAUSE = Duration.ofMillis(100);
 
@@ -187,11 +194,16 @@ public final class AgentDaemon {
         String told = "";
         MonotonicClock clock = SystemTime.monotonic();
         Tick begun = clock.now();
+        Tick giveBack = begun;
         boolean announced = false;
         while (true) {
             if (!announced && settled(assembly, clock.now().since(begun))) {
                 systemd.ready();
                 announced = true;
+                giveBack = clock.now().plus(START_IS_OVER);
+            } else if (announced && clock.now().reached(giveBack)) {
+                FilePages.giveBack();
+                giveBack = clock.now().plus(GIVE_BACK_INTERVAL);
             }
             long pause = announced ? Math.min(longest, watch.pause().toMillis()) : SETTLE_PAUSE.toMillis();
             @Nullable Wish wish = wishes.poll(pause, TimeUnit.MILLISECONDS);

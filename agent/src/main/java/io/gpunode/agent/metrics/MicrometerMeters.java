@@ -43,7 +43,7 @@ public final class MicrometerMeters implements Meters {
     private static final Duration WATCHED = Duration.ofMinutes(5);
 
     /** While nobody scrapes, a rendering is left to grow this old. */
-    private static final Duration UNWATCHED_AGE = Duration.ofMinutes(1);
+    private static final Duration UNWATCHED_AGE = Duration.ofMinutes(5);
 
     /** A scrape that finds an older rendering asks for a new one: the picture is not being published. */
     private static final Duration STALE = Duration.ofSeconds(10);
@@ -107,7 +107,7 @@ public final class MicrometerMeters implements Meters {
     }
 
     /**
-     * Renders anew in the background if that is worth it: for each publication of the picture while anybody scrapes, once a minute while nobody does. To
+     * Renders anew in the background if that is worth it: for each publication of the picture while anybody scrapes, once in five minutes while nobody does. To
      * be called at each publication, from when the agent is up; quick, never blocks.
      */
     public void refresh() {

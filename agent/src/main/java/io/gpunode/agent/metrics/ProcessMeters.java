@@ -14,7 +14,6 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.RuntimeMXBean;
 import java.lang.management.ThreadMXBean;
 import java.nio.file.Path;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
 
@@ -100,19 +99,25 @@ public final class ProcessMeters implements MeterBinder {
 
     /** A line of the status file in KiB; NaN, which is shown as it is, when the kernel does not say. */
     private double statusKibibytes(String key) {
-        Optional<String> status;
+        String status;
         try {
-            status = files.readText(STATUS, STATUS_LIMIT_BYTES);
+            status = files.readText(STATUS, STATUS_LIMIT_BYTES).orElse("");
         } catch (IOException e) {
             return Double.NaN;
         }
-        for (String line : status.orElse("").split("\n", -1)) {
-            if (line.startsWith(key)) {
-                String digits = line.replaceAll("\\D", "");
-                return digits.isEmpty() ? Double.NaN : Double.parseDouble(digits);
+        // Without lines and patterns: with each rendering, mostly interpreted.
+        int at = status.indexOf(key);
+        if (at < 0) {
+            return Double.NaN;
+        }
+        double value = Double.NaN;
+        for (int i = at + key.length(); i < status.length() && status.charAt(i) != '\n'; i++) {
+            int digit = status.charAt(i) - '0';
+            if (digit >= 0 && digit <= 9) {
+                value = (Double.isNaN(value) ? 0 : value * 10) + digit;
             }
         }
-        return Double.NaN;
+        return value;
     }
 
     private static <T> void gauge(

@@ -47,6 +47,8 @@ final class LibC {
     static final int EPIPE = 32;
     static final int ENOSYS = 38;
 
+    static final int MADV_DONTNEED = 4;
+
     static final int SIGTERM = 15;
     static final int SIGKILL = 9;
 
@@ -82,6 +84,8 @@ final class LibC {
     static native long read(int descriptor, byte[] buffer, long length) throws LastErrorException;
 
     static native int poll(byte[] requests, long count, int timeoutMillis) throws LastErrorException;
+
+    static native int madvise(long address, long length, int advice) throws LastErrorException;
 
     static native int eventfd(int initial, int flags) throws LastErrorException;
 
