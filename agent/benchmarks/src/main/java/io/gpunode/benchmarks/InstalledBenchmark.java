@@ -26,7 +26,7 @@ final class InstalledBenchmark implements Benchmark {
     private static final Duration SETTLE = Duration.ofSeconds(60);
     private static final Duration TRIM = Duration.ofSeconds(65);
     private static final int SHOWN_THREADS = 14;
-    private static final Pattern CLASSES = Pattern.compile("[0-9]+ classes \\([0-9]+ shared\\)");
+    private static final Pattern CLASSES = Pattern.compile("[0-9]+ classes(?: \\([0-9]+ shared\\))?");
 
     @Override
     public String describe() {
