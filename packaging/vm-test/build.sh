@@ -162,6 +162,7 @@ userspace() {
             ln -s "$program.so.$version" "$library/$program.so.1"
         done
         install -m 755 "$here/guest/nvidia-modprobe" "$folder/root/usr/bin/nvidia-modprobe"
+        gcc -static -O2 -Wall -Wextra -o "$folder/root/usr/bin/nvidia-persistenced" "$here/guest/nvidia-persistenced.c"
         for program in nvidia-smi nvidia-debugdump; do
             printf '#!/bin/sh\necho "%s of the stand-in driver %s"\n' "$program" "$version" >"$folder/root/usr/bin/$program"
             chmod 755 "$folder/root/usr/bin/$program"

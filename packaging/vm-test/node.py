@@ -36,6 +36,10 @@ def _digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+def digest_of_package():
+    return _digest(package())
+
+
 def _once(name, make):
     """A file or folder below target that is made once for its name; others of the same kind are removed."""
     path = vmtest.TARGET / name
@@ -161,18 +165,42 @@ def driver_bundle():
 
 def managed(machine):
     """The agent manages the driver, has loaded the old version from its store and registered the GPUs; from memory that was kept."""
+    machine.resume(managed_state())
 
+
+def managed_state():
     def prepare(machine):
         machine.run("standin-install --remove; systemctl enable -q --now kubelet")
         install(machine)
         machine.run("rm /root/agent.deb")
         machine.push(driver_bundle(), "/root/bundle")
         configure(machine)
-        machine.run("mkdir -p /etc/systemd/system/gpu-node-agent.service.d && gpu-node-agent config systemd >/etc/systemd/system/gpu-node-agent.service.d/driver.conf && systemctl daemon-reload", seconds=START_SECONDS)
+        drop_in(machine)
         machine.run("systemctl enable -q --now gpu-node-agent", seconds=START_SECONDS)
         registered(machine)
 
-    machine.resume(vmtest.kept(f"managed-{_digest(package())}", prepare))
+    return vmtest.kept(f"managed-{_digest(package())}", prepare)
+
+
+def drop_in(machine):
+    """What the unit needs for the configuration that is there, as the agent prints it."""
+    folder = "/etc/systemd/system/gpu-node-agent.service.d"
+    machine.run(f"mkdir -p {folder} && gpu-node-agent config systemd >{folder}/driver.conf && systemctl daemon-reload", seconds=START_SECONDS)
+
+
+def ask(machine, command):
+    """Has the agent do it; the lines that it answers with, and whether it was done."""
+    result = machine.run(f"ask-agent /driver/{command}", seconds=START_SECONDS, check=False)
+    return result.out, result.status == 0
+
+
+def want(machine, version, more=""):
+    """The configuration names another version; the agent has read it."""
+    count = "journalctl -u gpu-node-agent --no-pager | grep -c 'configuration read again'"
+    before = int(machine.run(count, check=False).out)
+    configure(machine, version, more)
+    machine.run("systemctl kill -s HUP --kill-who=main gpu-node-agent")
+    machine.until(f'test "$({count})" -gt {before}', 60)
 
 
 def driver_version(machine):
@@ -180,13 +208,47 @@ def driver_version(machine):
     return machine.run("cat /sys/module/nvidia/version 2>/dev/null || true").out.strip()
 
 
+def modules(machine):
+    """The driver's that are in the kernel, with their versions."""
+    lines = machine.run("for m in /sys/module/nvidia*; do test -e $m/initstate && echo ${m##*/} $(cat $m/version) $(cat $m/initstate); done; true").out.splitlines()
+    assert all(line.split()[2] == "live" for line in lines), lines
+    return {line.split()[0]: line.split()[1] for line in lines}
+
+
+def persistenced(machine):
+    """Its process ids."""
+    return machine.run("pgrep -x nvidia-persiste", check=False).out.split()
+
+
+def roots(machine):
+    """Of which driver the files at /run/nvidia/driver are, one for each mount there."""
+    return machine.run("ls $(findmnt -rno TARGET -t ext4 | grep ^/run/nvidia/driver$ | sed s,$,/usr/lib/x86_64-linux-gnu,) /dev/null | sed -n 's/^libcuda.so.\\([0-9.]*[0-9][0-9]\\)$/\\1/p'").out.split()
+
+
+def closed(machine):
+    """Nothing of a change is under way any more."""
+    machine.until("! test -e /var/lib/gpu-node-agent/driver.journal", 60)
+
+
 def whole(machine, versions):
-    """Asserts that the node has one whole driver of these versions: modules, nodes, NVML and what the kubelet was told; returns its version."""
+    """Asserts that the node has one whole driver of these versions: modules, nodes, daemon, files, NVML and what the kubelet was told; returns its version."""
     registered(machine)
+    closed(machine)
     version = driver_version(machine)
     assert version in versions, version
-    modules = dict(line.split() for line in machine.run("for m in nvidia nvidia_uvm nvidia_modeset; do echo $m $(cat /sys/module/$m/version); done").out.splitlines())
-    assert set(modules.values()) == {version}, modules
+    found = modules(machine)
+    assert {"nvidia", "nvidia_uvm", "nvidia_modeset"} <= set(found) and set(found.values()) == {version}, found
     machine.run("test -c /dev/nvidia0 && test -c /dev/nvidia3 && test -c /dev/nvidiactl && test -c /dev/nvidia-uvm")
-    machine.until("! test -e /var/lib/gpu-node-agent/driver.journal", 60)
+    assert len(persistenced(machine)) == 1, persistenced(machine)
+    assert roots(machine) == [version], roots(machine)
     return version
+
+
+def unloaded(machine):
+    """Asserts that nothing of a driver is there."""
+    closed(machine)
+    assert modules(machine) == {}, modules(machine)
+    assert persistenced(machine) == []
+    assert roots(machine) == []
+    log = [event for _, event in kubelet_log(machine) if event[0] == "devices"]
+    assert not log or log[-1][2] == "0", log[-1]

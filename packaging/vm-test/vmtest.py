@@ -174,9 +174,11 @@ class Machine:
 
     def shut_down(self, seconds=90):
         """As an administrator does."""
-        self.run("systemctl poweroff", check=False)
-        self._disconnect()
+        self._connect(CONNECT_SECONDS)
+        # Whether its answer comes before the machine has ended is a matter of luck.
+        self._send(b"R", struct.pack(">I", int(seconds)) + b"systemctl poweroff")
         self.wait_ended(seconds)
+        self._disconnect()
 
     def crash(self, script, seconds=COMMAND_SECONDS * 2):
         """Runs a script that resets the machine; returns when it has."""
@@ -406,14 +408,14 @@ def booted_state():
     return _kept("booted", Machine.boot)
 
 
-def kept(name, prepare):
-    """Memory and disk of a machine that was prepared after it had booted, made once for each image and name (KIND-DIGEST)."""
+def kept(name, prepare, base=booted_state):
+    """Memory and disk of a machine that was prepared after it had booted, or from another state, made once for each image and name (KIND-DIGEST)."""
+    state = base()
 
     def begin(machine):
-        machine.resume()
+        machine.resume(state)
         prepare(machine)
 
-    booted_state()
     return _kept(name, begin)
 
 

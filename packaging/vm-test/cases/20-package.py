@@ -76,4 +76,4 @@ def test_remove_stops_and_cleans_and_purge_leaves_nothing(machine):
     machine.run("dpkg -P gpu-node-agent", seconds=node.START_SECONDS)
     left = machine.run("find / -xdev -not -path '/proc/*' -name '*gpu-node-agent*' -not -path '/var/log/*' -not -path '/run/log/*'").out
     assert left == "", left
-    assert machine.run("systemctl list-unit-files --no-legend 'gpu-node-agent*'").out == ""
+    assert machine.run("systemctl list-unit-files --no-legend 'gpu-node-agent*'", check=False).out == ""

@@ -1,10 +1,10 @@
 /*
  * Crashes at one step of a change of the driver: waits until the journal names that step, and then kills the agent, or the machine, at once.
  *
- *   crash-at JOURNAL STEP kill|power
+ *   crash-at JOURNAL STEP kill|power [MILLISECONDS]
  *
  * "kill" ends every process of the agent's Java runtime with SIGKILL; "power" resets the machine without writing anything to its disk (qemu ends
- * then). "JOURNAL any kill" acts at the first step. Says what was next.
+ * then). So many milliseconds later, when some are given: in the middle of the step, or after it. Says when, in seconds since boot, and before what.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUNTIME "/usr/lib/gpu-node-agent/"
@@ -44,7 +45,7 @@ static bool at_step(const char *journal, const char *step)
         return false;
     for (member += 6; *member == ':' || isspace((unsigned char) *member); member++) {
     }
-    return strcmp(step, "any") == 0 ? atoi(member) > 0 : atoi(member) == atoi(step);
+    return atoi(member) == atoi(step);
 }
 
 static void kill_all(void)
@@ -64,8 +65,9 @@ int main(int argc, char **argv)
 {
     struct sched_param first = {.sched_priority = 50};
     char folder[PATH_MAX];
-    if (argc != 4) {
-        fprintf(stderr, "usage: crash-at JOURNAL STEP kill|power\n");
+    struct timespec now;
+    if (argc < 4) {
+        fprintf(stderr, "usage: crash-at JOURNAL STEP kill|power [MILLISECONDS]\n");
         return 2;
     }
     sched_setscheduler(0, SCHED_FIFO, &first);
@@ -79,10 +81,13 @@ int main(int argc, char **argv)
         if (read(changes, events, sizeof events) < 0)
             fail("inotify");
     }
+    if (argc > 4)
+        usleep(1000 * atoi(argv[4]));
     if (trigger >= 0 && write(trigger, "b", 1) != 1)
         fail("/proc/sysrq-trigger");
     kill_all();
+    clock_gettime(CLOCK_BOOTTIME, &now);
     const char *next = strstr(text, "\"next\"");
-    printf("crashed before: %.*s\n", next ? (int) strcspn(next, "\n") : 0, next ? next : "");
+    printf("%ld.%03ld %.*s\n", (long) now.tv_sec, now.tv_nsec / 1000000, next ? (int) strcspn(next, "\n") : 0, next ? next : "");
     return 0;
 }
