@@ -570,9 +570,18 @@ public record AgentConfig(
          * @param automatic {@code driver.upgrade.automatic}: whether a driver that runs and is not the wanted one is exchanged by itself
          * @param drainLimit {@code driver.upgrade.drainLimit}
          * @param deleteEmptyDirData {@code driver.upgrade.deleteEmptyDirData}
+         * @param slots {@code driver.upgrade.slots}: how many nodes of the cluster exchange their drivers at once; 0 for any number
+         * @param slotNamespace {@code driver.upgrade.slotNamespace}
+         * @param stateLabel {@code driver.upgrade.stateLabel}: whether a label of the node tells how its upgrade stands
          */
         public record Change(
-                DriverWhileInUse whileInUse, boolean automatic, Duration drainLimit, boolean deleteEmptyDirData) {}
+                DriverWhileInUse whileInUse,
+                boolean automatic,
+                Duration drainLimit,
+                boolean deleteEmptyDirData,
+                int slots,
+                String slotNamespace,
+                boolean stateLabel) {}
 
         /**
          * How long each may take, all {@code driver.limits.…}.

@@ -214,6 +214,23 @@ final class DriverSettings {
             .live()
             .describedAs("Whether pods are evicted although their `emptyDir` volumes on disk are lost.");
 
+    static final Setting<Integer> UPGRADE_SLOTS = own("driver.upgrade.slots", new WholeNumber(0, 1_000), 0)
+            .live()
+            .describedAs(
+                    "How many nodes of the cluster may exchange their drivers at once; 0 for any number. Needs an account that may write Leases: a"
+                            + " kubelet's may not.");
+
+    static final Setting<String> UPGRADE_SLOT_NAMESPACE = own(
+                    "driver.upgrade.slotNamespace", new Text(Form.NAMESPACE), "kube-system")
+            .live()
+            .describedAs("The namespace of the Leases that `driver.upgrade.slots` makes; the same on all nodes.");
+
+    static final Setting<Boolean> UPGRADE_STATE_LABEL = own("driver.upgrade.stateLabel", SWITCH, false)
+            .live()
+            .describedAs(
+                    "Whether the node's label `nvidia.com/gpu-driver-upgrade-state` tells how the exchange of its driver stands, in the words of NVIDIA's"
+                            + " operator.");
+
     static final Setting<Integer> STORE_KEEP = own("driver.store.keep", new WholeNumber(1, 100), 2)
             .live()
             .describedAs("How many drivers the store keeps beside the one that runs and the one before it.");
@@ -278,6 +295,9 @@ final class DriverSettings {
             UPGRADE_AUTOMATIC,
             UPGRADE_DRAIN_LIMIT,
             UPGRADE_DELETE_EMPTY_DIR,
+            UPGRADE_SLOTS,
+            UPGRADE_SLOT_NAMESPACE,
+            UPGRADE_STATE_LABEL,
             STORE_KEEP,
             LIMIT_STALL,
             LIMIT_LOAD,
@@ -317,7 +337,10 @@ final class DriverSettings {
                         values.get(WHILE_IN_USE),
                         values.get(UPGRADE_AUTOMATIC),
                         values.get(UPGRADE_DRAIN_LIMIT),
-                        values.get(UPGRADE_DELETE_EMPTY_DIR)),
+                        values.get(UPGRADE_DELETE_EMPTY_DIR),
+                        values.get(UPGRADE_SLOTS),
+                        values.get(UPGRADE_SLOT_NAMESPACE),
+                        values.get(UPGRADE_STATE_LABEL)),
                 values.get(STORE_KEEP),
                 new Driver.Limits(
                         values.get(LIMIT_STALL),

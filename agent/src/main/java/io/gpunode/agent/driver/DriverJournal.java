@@ -43,6 +43,7 @@ final class DriverJournal {
      * @param bootId of the boot in which this was written; empty when the kernel has none
      * @param boots how many boots have tried it
      * @param drained whether the node was cordoned for it
+     * @param inTurn whether the cluster was asked for leave, which is to be given back
      */
     record Entry(
             DriverTarget from,
@@ -55,7 +56,8 @@ final class DriverJournal {
             boolean loading,
             String bootId,
             int boots,
-            boolean drained) {
+            boolean drained,
+            boolean inTurn) {
         /** The same before its next step. */
         Entry before(int number, DriverStep coming, boolean loads) {
             return new Entry(
@@ -69,22 +71,28 @@ final class DriverJournal {
                     loading || loads,
                     bootId,
                     boots,
-                    drained);
+                    drained,
+                    inTurn);
         }
 
         /** The way back, after a step failed. */
         Entry back(String failed, String why) {
-            return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained);
+            return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained, inTurn);
         }
 
         /** The same in another boot. */
         Entry inBoot(String id) {
-            return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained);
+            return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained, inTurn);
         }
 
         /** The same once the node is cordoned, or is about to be. */
         Entry cordoned() {
-            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, true);
+            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, true, inTurn);
+        }
+
+        /** The same in the node's turn. */
+        Entry inItsTurn() {
+            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, drained, true);
         }
 
         /** What it leads to. */
@@ -113,7 +121,8 @@ final class DriverJournal {
                 .member("loading", entry.loading)
                 .member("bootId", entry.bootId)
                 .member("boots", entry.boots)
-                .member("drained", entry.drained);
+                .member("drained", entry.drained)
+                .member("inTurn", entry.inTurn);
         DriverTargets.write(out.name("from"), entry.from);
         DriverTargets.write(out.name("to"), entry.to);
         file.write(out.endObject().toString());
@@ -156,6 +165,7 @@ final class DriverJournal {
                 json.member("loading").isTrue(),
                 json.member("bootId").textOr(""),
                 Math.toIntExact(json.member("boots").wholeNumber().orElse(0)),
-                json.member("drained").isTrue());
+                json.member("drained").isTrue(),
+                json.member("inTurn").isTrue());
     }
 }

@@ -347,6 +347,10 @@ public final class DriverManager implements Service {
                 }
             }
         } else {
+            if (outcome instanceof DriverOutcome.Untouched kept && kept.why() == DriverOutcome.Why.NOT_ITS_TURN) {
+                // It is asked again and again, and the state says so.
+                return outcome;
+            }
             LOG.warn("the driver was not changed", "reason", outcome.message());
             events.accept(new NodeEvent(true, "DriverChangeFailed", "driver", outcome.message()));
         }

@@ -194,23 +194,23 @@ public final class DriverNode {
             DriverDoor door,
             Supplier<KubeletWord> kubelet,
             Consumer<String> told) {
-        PodDrain pods = new PodDrain(
-                () -> NodeSession.open(
-                        config,
-                        version,
-                        Optional.empty(),
-                        environment,
-                        own,
-                        host,
-                        kubelet,
-                        told,
-                        clock,
-                        wall,
-                        new SplittableRandom()),
-                settings.change());
+        PodDrain.Opener opener = () -> NodeSession.open(
+                config,
+                version,
+                Optional.empty(),
+                environment,
+                own,
+                host,
+                kubelet,
+                told,
+                clock,
+                wall,
+                new SplittableRandom());
+        PodDrain pods = new PodDrain(opener, settings.change());
+        ClusterTurn turn = new ClusterTurn(opener, settings.change());
         return new DriverChanger(
                 settings,
-                new HostDriverOperations(parts, settings, door, pods),
+                new HostDriverOperations(parts, settings, door, pods, turn),
                 parts.observer(),
                 sources,
                 keep -> sources.prune(keep, false),

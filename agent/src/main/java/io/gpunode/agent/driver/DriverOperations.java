@@ -34,6 +34,16 @@ interface DriverOperations {
     /** Has daemons that did not come up count as such that were never tried. */
     void retryDaemons();
 
+    /**
+     * Waits for nobody: asks whether the cluster lets this node exchange its driver now. {@link #endTurn} ends it.
+     *
+     * @throws DriverStepException when it does not, or cannot be asked
+     */
+    void takeTurn() throws DriverStepException, InterruptedException;
+
+    /** It is over, before pods may come again. Never fails; also after {@link #takeTurn} was called in another process. */
+    void endTurn(ClusterTurn.State state) throws InterruptedException;
+
     /** Whether {@link #drain} can free the node of pods. */
     boolean canDrain();
 

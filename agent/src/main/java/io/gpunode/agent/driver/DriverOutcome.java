@@ -45,6 +45,8 @@ public sealed interface DriverOutcome {
         IN_USE,
         /** Another process is at it. */
         BUSY,
+        /** Other nodes of the cluster go first. */
+        NOT_ITS_TURN,
         /** Anything else. */
         OTHER
     }

@@ -170,17 +170,25 @@ final class DriverTransaction {
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
         DriverJournal.Entry entry =
-                new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false);
+                new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, false);
         if (plan.disrupts()) {
             Optional<DriverOutcome> blocked = blocked(picture, plan);
             if (blocked.isPresent()) {
                 return blocked.get();
             }
             HolderTable holders = operations.holders(picture.modules());
-            if (!holders.isEmpty()) {
-                if (!drain || !operations.canDrain()) {
-                    return inUse(holders);
+            if (!holders.isEmpty() && (!drain || !operations.canDrain())) {
+                return inUse(holders);
+            }
+            if (!to.isNone()) {
+                try {
+                    operations.takeTurn();
+                } catch (DriverStepException e) {
+                    return DriverOutcome.Untouched.of(DriverOutcome.Why.NOT_ITS_TURN, e.reason());
                 }
+                entry = entry.inItsTurn();
+            }
+            if (!holders.isEmpty()) {
                 entry = entry.cordoned();
                 Optional<DriverOutcome> stays = drain(entry, picture);
                 if (stays.isPresent()) {
@@ -193,7 +201,7 @@ final class DriverTransaction {
             operations.keep(to, List.of(from, before.current(), before.previous()));
             journal.write(entry);
         } catch (DriverStepException | IOException e) {
-            undrain(entry);
+            letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();
             return untouched("nothing was changed, since it would not survive a crash: " + e.getMessage());
         }
@@ -205,6 +213,7 @@ final class DriverTransaction {
         try {
             journal.write(entry);
         } catch (IOException e) {
+            letGo(entry, ClusterTurn.State.REQUIRED);
             return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
         }
         DriverOutcome stays;
@@ -218,7 +227,7 @@ final class DriverTransaction {
         } catch (DriverStepException e) {
             stays = DriverOutcome.Untouched.of(DriverOutcome.Why.IN_USE, e.reason());
         }
-        undrain(entry);
+        letGo(entry, ClusterTurn.State.REQUIRED);
         forgetJournal();
         return Optional.of(stays);
     }
@@ -276,7 +285,7 @@ final class DriverTransaction {
             }
             return back(entry.back(failure.step, failure.cause.reason()), failure.cause);
         }
-        undrain(entry);
+        letGo(entry, ClusterTurn.State.DONE);
         List<String> notes = new ArrayList<>(made.notes);
         notes.addAll(remember(entry.to(), entry.bootId()));
         notes.addAll(forgetJournal());
@@ -290,7 +299,7 @@ final class DriverTransaction {
         for (int i = 0; i < TRIES_BACK; i++) {
             Made made = make(entry, withAnnouncement(DriverPlanner.plan(operations.observe(), entry.from())));
             if (made.failure.isEmpty()) {
-                undrain(entry);
+                letGo(entry, cause != null && cause.inUse() ? ClusterTurn.State.REQUIRED : ClusterTurn.State.FAILED);
                 List<String> told = new ArrayList<>(evidence);
                 told.addAll(forgetJournal());
                 settle(memory.read());
@@ -384,7 +393,11 @@ final class DriverTransaction {
         }
     }
 
-    private void undrain(DriverJournal.Entry entry) throws InterruptedException {
+    /** What others were asked for is given back. */
+    private void letGo(DriverJournal.Entry entry, ClusterTurn.State state) throws InterruptedException {
+        if (entry.inTurn()) {
+            operations.endTurn(state);
+        }
         if (entry.drained()) {
             operations.undrain();
         }
@@ -426,7 +439,7 @@ final class DriverTransaction {
                 sameBoot ? "the same" : "another");
         DriverJournal.Entry now = sameBoot ? entry : entry.inBoot(picture.bootId());
         if (!sameBoot && isOfAnotherKernel(entry.goal(), picture)) {
-            undrain(entry);
+            letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();
             return untouched("a change was interrupted by a start of another kernel, for which a driver is made ready"
                     + " anew");
@@ -436,12 +449,12 @@ final class DriverTransaction {
         }
         if (!sameBoot && now.to().isNone()) {
             // Nobody unloads a driver for longer than until the machine starts anew, and by that it is gone.
-            undrain(now);
+            letGo(now, ClusterTurn.State.REQUIRED);
             return new DriverOutcome.Done(now.to().text(), 0, Duration.ZERO, Duration.ZERO, forgetJournal());
         }
         if (now.step() == 0 && now.drained()) {
             // Pods were still leaving: whether the driver is free now nobody has looked.
-            undrain(entry);
+            letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();
             return untouched("a change was interrupted before its first step; it begins anew");
         }

@@ -35,6 +35,7 @@ final class HostDriverOperations implements DriverOperations {
     private final AgentConfig.Driver settings;
     private final DriverDoor door;
     private final @Nullable PodDrain pods;
+    private final ClusterTurn turn;
 
     /** What it is composed of. */
     record Parts(
@@ -49,11 +50,13 @@ final class HostDriverOperations implements DriverOperations {
             DriverStore store) {}
 
     /** @param pods how the node is freed of pods; null where that is not possible */
-    HostDriverOperations(Parts parts, AgentConfig.Driver settings, DriverDoor door, @Nullable PodDrain pods) {
+    HostDriverOperations(
+            Parts parts, AgentConfig.Driver settings, DriverDoor door, @Nullable PodDrain pods, ClusterTurn turn) {
         this.parts = parts;
         this.settings = settings;
         this.door = door;
         this.pods = pods;
+        this.turn = turn;
     }
 
     @Override
@@ -160,8 +163,20 @@ final class HostDriverOperations implements DriverOperations {
     @Override
     public void drain() throws DriverStepException, InterruptedException {
         if (pods != null) {
+            turn.tell(ClusterTurn.State.DRAINING);
             pods.drain();
+            turn.tell(ClusterTurn.State.EXCHANGING);
         }
+    }
+
+    @Override
+    public void takeTurn() throws DriverStepException, InterruptedException {
+        turn.take();
+    }
+
+    @Override
+    public void endTurn(ClusterTurn.State state) throws InterruptedException {
+        turn.end(state);
     }
 
     @Override

@@ -68,7 +68,7 @@ final class PodDrain {
     void undrain() throws InterruptedException {
         try (NodeSession session = opener.open()) {
             DrainProgress end = session.uncordon(false);
-            if (end.outcome() == DrainProgress.Outcome.FAILED) {
+            if (end.outcome() == DrainProgress.Outcome.FAILED || end.outcome() == DrainProgress.Outcome.KEPT) {
                 LOG.warn("the node stays cordoned; lift it with: gpu-node-agent node uncordon", "reason", end.text());
             }
         } catch (IOException | OtherNodeException e) {

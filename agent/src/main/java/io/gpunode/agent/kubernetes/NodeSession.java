@@ -1,6 +1,7 @@
 package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.lifecycle.Backoff;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.os.HostFiles;
@@ -8,6 +9,7 @@ import io.gpunode.agent.time.MonotonicClock;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -29,13 +31,21 @@ public final class NodeSession implements AutoCloseable {
     private final NodeDrain drain;
     private final Consumer<String> told;
     private final RandomGenerator random;
+    private final InstantSource wall;
 
-    private NodeSession(ApiClient api, String node, NodeDrain drain, Consumer<String> told, RandomGenerator random) {
+    private NodeSession(
+            ApiClient api,
+            String node,
+            NodeDrain drain,
+            Consumer<String> told,
+            RandomGenerator random,
+            InstantSource wall) {
         this.api = api;
         this.node = node;
         this.drain = drain;
         this.told = told;
         this.random = random;
+        this.wall = wall;
     }
 
     /**
@@ -83,7 +93,7 @@ public final class NodeSession implements AutoCloseable {
             throw new OtherNodeException(asked.get(), kubelets.get());
         }
         NodeDrain drain = new NodeDrain(GpuResources.of(config), kubelet, told, clock, wall, random, () -> {});
-        return new NodeSession(api, kubelets.orElse(config.host().nodeName()), drain, told, random);
+        return new NodeSession(api, kubelets.orElse(config.host().nodeName()), drain, told, random, wall);
     }
 
     /**
@@ -112,6 +122,74 @@ public final class NodeSession implements AutoCloseable {
     /** How far it has come. Any thread. */
     public DrainProgress progress() {
         return drain.progress();
+    }
+
+    /**
+     * Asks for one of the cluster's slots for driver upgrades, or keeps the one that the node has.
+     *
+     * @param slots how many there are, more than zero
+     * @param time after which it is free by itself
+     * @throws IOException when the server was not reached, or does not answer as one
+     */
+    public UpgradeTurn takeUpgradeSlot(int slots, String namespace, Duration time)
+            throws IOException, InterruptedException {
+        return switch (new UpgradeSlots(slots, namespace, wall).take(api, node, time)) {
+            case UpgradeSlots.Answer.Taken _ -> UpgradeTurn.MINE;
+            case UpgradeSlots.Answer.Full(List<String> holders) ->
+                new UpgradeTurn(
+                        false,
+                        "it waits for its turn: " + (slots == 1 ? "the slot" : "all " + slots + " slots")
+                                + " of driver.upgrade.slots " + (slots == 1 ? "is" : "are") + " taken"
+                                + (holders.isEmpty() ? "" : " by " + String.join(", ", holders))
+                                + ". See them: kubectl get leases -n " + namespace + " -l " + UpgradeSlots.LABEL);
+            case UpgradeSlots.Answer.Refused(String verb, ApiAnswer answer) ->
+                new UpgradeTurn(
+                        false,
+                        "the API server refused to " + verb + " leases of " + namespace + ": " + answer.reason()
+                                + (answer.status() == ApiAnswer.FORBIDDEN
+                                        ? "; allow the verbs list, create and patch on the resource leases of"
+                                                + " coordination.k8s.io there (docs/kubernetes.md has the role)"
+                                        : ""));
+        };
+    }
+
+    /**
+     * Gives the node's slots back.
+     *
+     * @return what could not be given back and why; empty when all was
+     * @throws IOException as {@link #takeUpgradeSlot}
+     */
+    public List<String> releaseUpgradeSlot(int slots, String namespace) throws IOException, InterruptedException {
+        return new UpgradeSlots(slots, namespace, wall).release(api, node);
+    }
+
+    /**
+     * Sets a label of the Node object.
+     *
+     * @param manager in whose name
+     * @throws IOException when that was not done
+     */
+    public void label(String key, String value, String manager) throws IOException, InterruptedException {
+        ApiAnswer answer = api.patchInBrief(
+                "/api/v1/nodes/" + node + "?fieldManager=" + manager,
+                "application/merge-patch+json",
+                JsonWriter.compact()
+                        .beginObject()
+                        .name("metadata")
+                        .beginObject()
+                        .name("labels")
+                        .beginObject()
+                        .member(key, value)
+                        .endObject()
+                        .endObject()
+                        .endObject()
+                        .toString());
+        if (!answer.ok()) {
+            throw new IOException("the API server refused to patch nodes: " + answer.reason()
+                    + (answer.status() == ApiAnswer.FORBIDDEN
+                            ? "; allow the verb patch on the resource nodes (docs/kubernetes.md has the role)"
+                            : ""));
+        }
     }
 
     private DrainProgress end() throws IOException, InterruptedException {

@@ -97,7 +97,14 @@ class ConfigDefaultsTest {
                         new Driver.Daemons(
                                 Driver.Use.AUTO, true, Driver.Use.AUTO, Driver.Use.OFF, Driver.DaemonKeeping.AUTO),
                         new Driver.Root(true, true, ""),
-                        new Driver.Change(Driver.DriverWhileInUse.REFUSE, false, Duration.ofMinutes(5), false),
+                        new Driver.Change(
+                                Driver.DriverWhileInUse.REFUSE,
+                                false,
+                                Duration.ofMinutes(5),
+                                false,
+                                0,
+                                "kube-system",
+                                false),
                         2,
                         new Driver.Limits(
                                 Duration.ofMinutes(2),

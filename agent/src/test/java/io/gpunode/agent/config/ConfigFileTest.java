@@ -113,7 +113,7 @@ class ConfigFileTest {
                   daemonKeeping: child
                   root: {attach: true, validatorFiles: false, wrappers: /usr/local/bin}
                   whileInUse: drain
-                  upgrade: {automatic: true, drainLimit: 10m, deleteEmptyDirData: true}
+                  upgrade: {automatic: true, drainLimit: 10m, deleteEmptyDirData: true, slots: 3, slotNamespace: gpu-system, stateLabel: true}
                   store: {keep: 5}
                   limits: {stall: 1m, load: 3m, unload: 2m, daemon: 4m, stop: 20s}
                 metrics:
@@ -257,7 +257,14 @@ class ConfigFileTest {
                                         Driver.Use.AUTO,
                                         Driver.DaemonKeeping.CHILD),
                                 new Driver.Root(true, false, "/usr/local/bin"),
-                                new Driver.Change(Driver.DriverWhileInUse.DRAIN, true, Duration.ofMinutes(10), true),
+                                new Driver.Change(
+                                        Driver.DriverWhileInUse.DRAIN,
+                                        true,
+                                        Duration.ofMinutes(10),
+                                        true,
+                                        3,
+                                        "gpu-system",
+                                        true),
                                 5,
                                 new Driver.Limits(
                                         Duration.ofMinutes(1),

@@ -61,7 +61,14 @@ class DriverManagerTest {
                 base.signing(),
                 base.daemons(),
                 base.root(),
-                new Driver.Change(Driver.DriverWhileInUse.REFUSE, automatic, Duration.ofMinutes(1), false),
+                new Driver.Change(
+                        Driver.DriverWhileInUse.REFUSE,
+                        automatic,
+                        Duration.ofMinutes(1),
+                        false,
+                        0,
+                        "kube-system",
+                        false),
                 base.keep(),
                 base.limits());
     }

@@ -206,6 +206,97 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aNodeWhoseTurnItIsNotKeepsItsDriver() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.notItsTurn = "it waits for its turn";
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DriverOutcome.Untouched.class,
+                        kept -> assertThat(kept.why()).isEqualTo(DriverOutcome.Why.NOT_ITS_TURN));
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(bed.node.turns).isEmpty();
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
+    void aTurnIsOverBeforePodsMayComeAgain() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+
+        // When
+        transaction(bed).change(NEW, true);
+
+        // Then
+        assertThat(bed.node.turns).containsExactly("taken", "DONE while cordoned");
+    }
+
+    @Test
+    void aTurnWhosePodsStayIsGivenBack() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        bed.node.podsStay = true;
+
+        // When
+        transaction(bed).change(NEW, true);
+
+        // Then
+        assertThat(bed.node.turns).containsExactly("taken", "REQUIRED");
+    }
+
+    @Test
+    void aTurnInWhichADriverFailsEndsAsFailed() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.faults.put(bed.node.performed + 4, FakeDriverNode.Fault.REFUSES);
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.turns).containsExactly("taken", "FAILED");
+    }
+
+    @Test
+    void aTurnThatACrashHasInterruptedIsEndedByTheNextProcess() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.faults.put(bed.node.performed + 4, FakeDriverNode.Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.restartAgent();
+
+        // When
+        transaction(bed).recover();
+
+        // Then
+        assertThat(bed.node.turns).containsExactly("taken", "DONE");
+    }
+
+    @Test
+    void nobodyIsAskedForWhatTakesNoDriverAway() throws Exception {
+        // Given
+        Bed bed = bed();
+
+        // When
+        transaction(bed).change(OLD, false);
+        transaction(bed).change(DriverTarget.NONE, false);
+
+        // Then
+        assertThat(bed.node.turns).isEmpty();
+    }
+
+    @Test
     void aSecondAgentWaitsForTheFirst() throws Exception {
         // Given
         Bed bed = bed();

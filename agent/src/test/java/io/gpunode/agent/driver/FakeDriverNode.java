@@ -75,6 +75,10 @@ final class FakeDriverNode implements DriverOperations {
     HolderTable holders = nobody();
     boolean drainable;
     boolean podsStay;
+    /** Why it is not this node's turn; empty when it is. */
+    String notItsTurn = "";
+    /** How the turns ended, with whether pods could come then. */
+    final List<String> turns = new ArrayList<>();
 
     /** Steps so far, and what happens at which of them, from 1. */
     int performed;
@@ -253,6 +257,19 @@ final class FakeDriverNode implements DriverOperations {
     @Override
     public void retryDaemons() {
         tried.clear();
+    }
+
+    @Override
+    public void takeTurn() throws DriverStepException {
+        if (!notItsTurn.isEmpty()) {
+            throw new DriverStepException(notItsTurn, false, List.of());
+        }
+        turns.add("taken");
+    }
+
+    @Override
+    public void endTurn(ClusterTurn.State state) {
+        turns.add(state + (cordoned ? " while cordoned" : ""));
     }
 
     @Override

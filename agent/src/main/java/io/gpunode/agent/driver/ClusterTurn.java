@@ -1,0 +1,108 @@
+package io.gpunode.agent.driver;
+
+import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.kubernetes.NodeSession;
+import io.gpunode.agent.kubernetes.OtherNodeException;
+import io.gpunode.agent.kubernetes.UpgradeTurn;
+import io.gpunode.agent.log.Log;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * One node's turn among the nodes of a cluster that exchange their drivers, as {@code driver.upgrade.slots} limits them, and the label by which others see it. With neither
+ * wanted it does nothing and asks nobody. One thread.
+ */
+final class ClusterTurn {
+    private static final Log LOG = Log.of(ClusterTurn.class);
+    /** What a change may take beside the drain; a slot whose node has died is free after that. */
+    private static final Duration BEYOND_THE_DRAIN = Duration.ofHours(1);
+    /** That of NVIDIA's operator, with its words. */
+    private static final String LABEL = "nvidia.com/gpu-driver-upgrade-state";
+
+    private static final String MANAGER = "gpu-node-agent-driver";
+
+    private final PodDrain.Opener opener;
+    private final AgentConfig.Driver.Change settings;
+
+    /** What the label says. */
+    enum State {
+        /** The node waits for its turn, or somebody is in the way. */
+        REQUIRED("upgrade-required"),
+        /** Pods are being evicted. */
+        DRAINING("drain-required"),
+        /** The driver is being exchanged. */
+        EXCHANGING("pod-restart-required"),
+        /** It was exchanged. */
+        DONE("upgrade-done"),
+        /** It could not be exchanged; the one before is back, or is to come back. */
+        FAILED("upgrade-failed");
+
+        private final String word;
+
+        State(String word) {
+            this.word = word;
+        }
+    }
+
+    ClusterTurn(PodDrain.Opener opener, AgentConfig.Driver.Change settings) {
+        this.opener = opener;
+        this.settings = settings;
+    }
+
+    /** @throws DriverStepException when it is not this node's turn, or nobody can say */
+    void take() throws DriverStepException, InterruptedException {
+        if (settings.slots() == 0) {
+            tell(State.EXCHANGING);
+            return;
+        }
+        UpgradeTurn turn;
+        try (NodeSession session = opener.open()) {
+            turn = session.takeUpgradeSlot(
+                    settings.slots(),
+                    settings.slotNamespace(),
+                    settings.drainLimit().plus(BEYOND_THE_DRAIN));
+        } catch (IOException | OtherNodeException e) {
+            throw new DriverStepException(
+                    "whether other nodes exchange their drivers (driver.upgrade.slots) cannot be asked: "
+                            + e.getMessage() + ". Nothing was changed; try again when the API server can be reached",
+                    e);
+        }
+        if (!turn.mine()) {
+            tell(State.REQUIRED);
+            throw new DriverStepException(turn.reason(), false, List.of());
+        }
+        tell(State.EXCHANGING);
+    }
+
+    /**
+     * Ends it. Never fails: a slot that stays taken is free when its time is over. One whose change has failed stays taken until then, so that a driver that
+     * fails does not go through the whole cluster at once.
+     */
+    void end(State state) throws InterruptedException {
+        tell(state);
+        if (settings.slots() == 0 || state == State.FAILED) {
+            return;
+        }
+        try (NodeSession session = opener.open()) {
+            List<String> refused = session.releaseUpgradeSlot(settings.slots(), settings.slotNamespace());
+            if (!refused.isEmpty()) {
+                LOG.warn("a slot for driver upgrades stays taken until its time is over", "reason", refused);
+            }
+        } catch (IOException | OtherNodeException e) {
+            LOG.warn("a slot for driver upgrades stays taken until its time is over", "error", e);
+        }
+    }
+
+    /** Says how it stands. Never fails. */
+    void tell(State state) throws InterruptedException {
+        if (!settings.stateLabel()) {
+            return;
+        }
+        try (NodeSession session = opener.open()) {
+            session.label(LABEL, state.word, MANAGER);
+        } catch (IOException | OtherNodeException e) {
+            LOG.warn("the label that tells of the driver's upgrade is not written", "label", LABEL, "error", e);
+        }
+    }
+}
