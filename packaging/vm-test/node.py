@@ -250,5 +250,5 @@ def unloaded(machine):
     assert modules(machine) == {}, modules(machine)
     assert persistenced(machine) == []
     assert roots(machine) == []
-    log = [event for _, event in kubelet_log(machine) if event[0] == "devices"]
-    assert not log or log[-1][2] == "0", log[-1]
+    log = [event for _, event in kubelet_log(machine) if event[0] in ("devices", "lost")]
+    assert not log or log[-1][0] == "lost" or log[-1][2] == "0", log[-1]

@@ -40,6 +40,7 @@ public final class DriverManager implements Service {
 
     private static final Duration BOUND_BEYOND_A_BUILD = Duration.ofHours(1);
     private static final Duration FIRST_TRY_LIMIT = Duration.ofSeconds(75);
+    private static final String UNLOADED = "somebody has unloaded it; it comes back by: gpu-node-agent driver load";
 
     private final DriverDoor door;
     private final Function<AgentConfig.Driver, DriverChanger> changers;
@@ -50,7 +51,7 @@ public final class DriverManager implements Service {
     private final DutyCycle loop;
     private final CountDownLatch firstTry = new CountDownLatch(1);
     private final Meters meters;
-    private final Consumer<String> suspendedAtStart;
+    private final Consumer<String> keepClosed;
 
     private final Object mailbox = new Object();
     /** Written under {@link #mailbox}. */
@@ -78,14 +79,14 @@ public final class DriverManager implements Service {
 
     /**
      * @param changers makes what carries changes out with some settings
-     * @param suspendedAtStart told at the start why NVML is not to be opened yet
+     * @param keepClosed told why NVML is not to be opened, at the start and while there is no driver
      * @param events told what is worth an event
      */
     DriverManager(
             AgentConfig.Driver settings,
             DriverDoor door,
             Function<AgentConfig.Driver, DriverChanger> changers,
-            Consumer<String> suspendedAtStart,
+            Consumer<String> keepClosed,
             Consumer<NodeEvent> events,
             MonotonicClock clock,
             InstantSource wall,
@@ -97,7 +98,7 @@ public final class DriverManager implements Service {
         this.door = door;
         this.changers = changers;
         this.changer = changers.apply(settings);
-        this.suspendedAtStart = suspendedAtStart;
+        this.keepClosed = keepClosed;
         this.events = events;
         this.clock = clock;
         this.wall = wall;
@@ -127,7 +128,7 @@ public final class DriverManager implements Service {
     /** NVML stays closed until the driver was looked at and brought up, or that has failed. */
     @Override
     public void start() {
-        suspendedAtStart.accept("the driver is being made ready");
+        keepClosed.accept("the driver is being made ready");
         loop.start();
     }
 
@@ -246,10 +247,8 @@ public final class DriverManager implements Service {
         DriverPicture picture = changer.picture();
         DriverMemory.Content remembered = changer.remembered();
         if (!picture.bootId().isEmpty() && remembered.unloadedInBoot().equals(picture.bootId()) && !picture.loaded()) {
-            show(
-                    DriverManagerStatus.State.UNLOADED,
-                    List.of(),
-                    "somebody has unloaded it; it comes back by: gpu-node-agent driver load");
+            show(DriverManagerStatus.State.UNLOADED, List.of(), UNLOADED);
+            keepClosed.accept("the driver: " + UNLOADED);
             return LOOK;
         }
         Optional<DriverTarget> target = staged();

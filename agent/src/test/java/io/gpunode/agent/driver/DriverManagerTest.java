@@ -358,6 +358,7 @@ class DriverManagerTest {
         assertThat(unload.outcome).containsInstanceOf(DriverOutcome.Done.class);
         assertThat(away.state()).isEqualTo(DriverManagerStatus.State.UNLOADED);
         assertThat(away.reason()).endsWith("gpu-node-agent driver load");
+        assertThat(told).contains("the driver: " + away.reason());
         assertThat(load.outcome).containsInstanceOf(DriverOutcome.Done.class);
         assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
     }
