@@ -78,7 +78,7 @@ def test_a_unit_of_the_distribution_is_adopted_stopped_and_started_through_syste
     first, unit = daemon(machine)
     assert unit == "nvidia-persistenced.service", unit
     status = machine.run("gpu-node-agent persistenced status", seconds=node.START_SECONDS, check=False)
-    assert "systemd" in status.out, status.out + status.err
+    assert "started by its unit" in status.out, status.out + status.err
     answer, done = node.ask(machine, "unload")
     assert done, answer
     assert machine.run("systemctl is-active nvidia-persistenced", check=False).out == "inactive\n"
