@@ -65,7 +65,7 @@ record ProcessMemory(long pss, long rss, long anonymous) {
             }
         }
         return parts.entrySet().stream()
-                .sorted(Comparator.comparing(entry -> -entry.getValue()[0]))
+                .sorted(Comparator.comparingLong(entry -> -entry.getValue()[0]))
                 .map(entry -> entry.getKey() + " " + mebibytes(entry.getValue()[0]) + " ("
                         + mebibytes(entry.getValue()[1]) + ")")
                 .collect(Collectors.joining(", "));

@@ -298,10 +298,10 @@ public final class DriverStore {
             if (!Boolean.TRUE.equals(found.get("isRegularFile"))) {
                 return Optional.of(told + " is no file");
             }
-            if (!found.get("size").equals(entry.size())) {
+            if (!Objects.equals(found.get("size"), entry.size())) {
                 return Optional.of(told + " has " + found.get("size") + " bytes and had " + entry.size());
             }
-            if (depth == Depth.TOUCHED && ((FileTime) found.get("ctime")).compareTo(put) < 0) {
+            if (depth == Depth.TOUCHED && ((FileTime) Objects.requireNonNull(found.get("ctime"))).compareTo(put) < 0) {
                 return Optional.empty();
             }
             boolean digest = depth == Depth.DIGESTS;

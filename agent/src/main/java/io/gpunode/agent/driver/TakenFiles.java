@@ -10,10 +10,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which files drivers were taken from, how they looked then, and what became of them in the {@link DriverStore}: so that a file that was replaced is read
@@ -64,8 +66,8 @@ final class TakenFiles {
                 + nanos(seen.get("ctime"));
     }
 
-    private static long nanos(Object time) {
-        return ((FileTime) time).to(TimeUnit.NANOSECONDS);
+    private static long nanos(@Nullable Object time) {
+        return ((FileTime) Objects.requireNonNull(time)).to(TimeUnit.NANOSECONDS);
     }
 
     /** What is known of a file; empty when it was never taken. */

@@ -180,7 +180,7 @@ final class UpgradeSlots {
             // A MicroTime has its six digits.
             String now =
                     wall.instant().truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", ".000000Z");
-            json.member("leaseDurationSeconds", Math.toIntExact(time.toSeconds()))
+            json.member("leaseDurationSeconds", time.toSeconds())
                     .member("acquireTime", now)
                     .member("renewTime", now);
         }

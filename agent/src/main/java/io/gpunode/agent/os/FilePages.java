@@ -76,11 +76,10 @@ public final class FilePages {
                     mapping = isOfAProgram(line) ? line : "";
                     resident = 0;
                     own = false;
-                } else if (mapping.isEmpty()) {
-                    continue;
-                } else if (line.startsWith("Rss:")) {
+                } else if (!mapping.isEmpty() && line.startsWith("Rss:")) {
                     resident = kibibytes(line);
-                } else if (line.startsWith("Anonymous:") || line.startsWith("Swap:") || line.startsWith("Locked:")) {
+                } else if (!mapping.isEmpty()
+                        && (line.startsWith("Anonymous:") || line.startsWith("Swap:") || line.startsWith("Locked:"))) {
                     own |= kibibytes(line) != 0;
                 }
             }
