@@ -1,5 +1,6 @@
 package io.gpunode.agent.driver;
 
+import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
@@ -7,8 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -102,9 +105,22 @@ abstract sealed class PackageManager {
 
     final String run(DriverSourceException.Kind kind, String what, List<String> command)
             throws DriverSourceException, InterruptedException {
+        return run(kind, what, command, 0);
+    }
+
+    /**
+     * Runs it.
+     *
+     * @param nothing the status that says that there is nothing to tell, and not a failure
+     */
+    final String run(DriverSourceException.Kind kind, String what, List<String> command, int nothing)
+            throws DriverSourceException, InterruptedException {
         try {
             CommandRunner.Result result =
                     commands.run(host.command(command), ENVIRONMENT, Path.of("/"), LONGEST, OUTPUT_LIMIT);
+            if (nothing != 0 && result.status() == nothing && !result.timedOut()) {
+                return "";
+            }
             if (!result.ok()) {
                 String said = result.error().isBlank() ? result.output() : result.error();
                 throw new DriverSourceException(
@@ -188,8 +204,21 @@ abstract sealed class PackageManager {
 
     /** rpm's files. */
     abstract static sealed class Rpm extends PackageManager {
+        /** Of other machines that this one can run, and sources. */
+        private static final Set<String> ASIDE = Set.of("i386", "i486", "i586", "i686", "src", "nosrc");
+
         Rpm(HostFiles files, CommandRunner commands, Duration stall) {
             super(files, commands, stall);
+        }
+
+        /** The managers' own order differs between their versions, and may be that of letters: 570.86 after 570.124. */
+        static List<Available> newestFirst(List<Available> all) {
+            List<Available> sorted = new ArrayList<>(all);
+            sorted.removeIf(one -> ASIDE.contains(one.architecture()));
+            sorted.sort(Comparator.comparing((Available one) ->
+                            DriverVersion.parse(one.upstream()).orElse(new DriverVersion("0.0")))
+                    .reversed());
+            return sorted;
         }
 
         @Override
@@ -244,11 +273,11 @@ abstract sealed class PackageManager {
             for (String line : lines.split("\n", -1)) {
                 String[] words = line.strip().split(" ", -1);
                 if (words.length == 3 && words[0].equals(name)) {
-                    // They come with the oldest first.
+                    // Of revisions of one version the oldest come first.
                     found.addFirst(new Available(name, words[1], words[2]));
                 }
             }
-            return found;
+            return newestFirst(found);
         }
 
         @Override
@@ -267,6 +296,9 @@ abstract sealed class PackageManager {
 
     /** zypper of SUSE. */
     static final class Zypper extends Rpm {
+        /** ZYPPER_EXIT_INF_CAP_NOT_FOUND, which some versions end with although they are to ignore it. */
+        private static final int NO_SUCH_PACKAGE = 104;
+
         Zypper(HostFiles files, CommandRunner commands, Duration stall) {
             super(files, commands, stall);
         }
@@ -294,7 +326,8 @@ abstract sealed class PackageManager {
                             "--match-exact",
                             "--type",
                             "package",
-                            name));
+                            name),
+                    NO_SUCH_PACKAGE);
             List<Available> found = new ArrayList<>();
             for (String line : table.split("\n", -1)) {
                 String[] cells = line.split("\\|", -1);
@@ -302,7 +335,7 @@ abstract sealed class PackageManager {
                     found.add(new Available(name, cells[3].strip(), cells[4].strip()));
                 }
             }
-            return found;
+            return newestFirst(found);
         }
 
         @Override
@@ -315,7 +348,8 @@ abstract sealed class PackageManager {
                             "--non-interactive",
                             "--quiet",
                             "--pkg-cache-dir",
-                            directory.toString(),
+                            // Older ones empty the directory first, and with it what was fetched before.
+                            directory.resolve(one.name()).toString(),
                             "download",
                             one.name() + "=" + one.full()));
         }
