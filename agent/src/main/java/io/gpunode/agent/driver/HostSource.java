@@ -5,15 +5,13 @@ import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.ModuleFile;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
@@ -73,10 +71,17 @@ final class HostSource {
         ModuleType type = file.licence().contains("GPL") ? ModuleType.OPEN : ModuleType.PROPRIETARY;
         checkLibraries(version);
         List<StagedModule> staged = new ArrayList<>();
-        for (DriverManifest.Module module : describe(found, version, kernel)) {
-            Path path = Path.of(module.file());
+        Map<String, ModuleFile> read = new HashMap<>();
+        for (DriverManifest.Module module : describe(found, read, version, kernel)) {
+            String build = Objects.requireNonNull(read.get(module.name())).sourceVersion();
+            // What the distribution owns is whatever it is by now: nobody compares its digest, which costs half a second.
             staged.add(new StagedModule(
-                    module.name(), path, sha256(path), module.depends(), module.softDependencies(), ""));
+                    module.name(),
+                    Path.of(module.file()),
+                    "",
+                    module.depends(),
+                    module.softDependencies(),
+                    build));
         }
         Optional<Path> firmware = Optional.empty();
         return new StagedDriver(version, type, kernel.release(), staged, Path.of("/"), firmware, "");
@@ -109,11 +114,13 @@ final class HostSource {
         };
     }
 
-    private List<DriverManifest.Module> describe(Map<String, Path> found, DriverVersion version, KernelFacts kernel)
+    private List<DriverManifest.Module> describe(
+            Map<String, Path> found, Map<String, ModuleFile> read, DriverVersion version, KernelFacts kernel)
             throws DriverSourceException, IOException, InterruptedException {
         Map<String, DriverManifest.Module> modules = new HashMap<>();
         for (Map.Entry<String, Path> entry : found.entrySet()) {
             ModuleFile module = ModuleFile.read(files, entry.getValue(), commands);
+            read.put(entry.getKey(), module);
             BuiltModules.check(entry.getValue().toString(), module, version, kernel);
             modules.put(
                     entry.getKey(),
@@ -145,17 +152,6 @@ final class HostSource {
                     + ": they must be of one version. Has an upgrade not been finished, or its modules not been built for this"
                     + " kernel (dkms status)?");
         }
-    }
-
-    private String sha256(Path path) throws IOException {
-        var digest = DriverManifest.sha256();
-        byte[] buffer = new byte[64 << 10];
-        try (InputStream in = Files.newInputStream(files.resolve(path))) {
-            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
-                digest.update(buffer, 0, count);
-            }
-        }
-        return HexFormat.of().formatHex(digest.digest());
     }
 
     private static DriverSourceException unusable(String message) {

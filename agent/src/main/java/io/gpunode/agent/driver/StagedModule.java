@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param name as {@code /proc/modules} writes it, with underscores: {@code nvidia_uvm}
  * @param path of its file, absolute as the host sees it
- * @param sha256 of its file, 64 lower-case hexadecimal digits
+ * @param sha256 of its file, 64 lower-case hexadecimal digits; empty for one that the distribution owns
  * @param depends modules that must be there first, by name with underscores, as its {@code .modinfo} says
  * @param softDependencies the same of {@code softdep pre:} in its {@code .modinfo}: loaded first where they are there
  * @param sourceVersion {@code srcversion} of its {@code .modinfo}, which tells two builds of one version apart; empty where it is not known
