@@ -223,14 +223,10 @@ public final class DriverChanger {
         }
         // Somebody is there who has perhaps put right what was in their way.
         operations.retryDaemons();
-        if (command == DriverCommand.LOAD) {
-            DriverPlan plan = DriverPlanner.plan(operations.observe(), target);
-            if (plan.disrupts() && !transaction.isInterrupted()) {
-                return nothingDone(
-                        String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
-            }
-        }
-        return pruned(transaction.change(target, drain));
+        return pruned(
+                command == DriverCommand.LOAD
+                        ? transaction.complete(target, drain)
+                        : transaction.change(target, drain));
     }
 
     private DriverOutcome pruned(DriverOutcome outcome) {
@@ -246,7 +242,13 @@ public final class DriverChanger {
 
     /** Brings the node to a driver that is ready. */
     DriverOutcome bring(DriverTarget target, DriverListener listener) throws InterruptedException {
-        return pruned(transaction(listener).change(target, settings.change().whileInUse() == DriverWhileInUse.DRAIN));
+        DriverTransaction transaction = transaction(listener);
+        boolean drain = settings.change().whileInUse() == DriverWhileInUse.DRAIN;
+        // What was seen when this was decided may be different by now.
+        return pruned(
+                settings.change().automatic()
+                        ? transaction.change(target, drain)
+                        : transaction.complete(target, drain));
     }
 
     private static DriverOutcome nothingDone(String message) {

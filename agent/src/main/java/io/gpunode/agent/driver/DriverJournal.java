@@ -8,6 +8,7 @@ import io.gpunode.agent.os.JournalFile;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The file that says which change of the driver is under way, so that the next process, or the next boot, can end it. It is written before each step
@@ -18,6 +19,8 @@ final class DriverJournal {
     private static final Path NAME = Path.of("driver.journal");
 
     private final JournalFile file;
+    /** What it says, where this process has written it last. */
+    private @Nullable Entry written;
 
     DriverJournal(HostFiles files, Path stateDirectory) {
         this.file = new JournalFile(
@@ -110,7 +113,11 @@ final class DriverJournal {
         return file.exists();
     }
 
+    /** Writes it down; nothing happens when it says so already. */
     void write(Entry entry) throws IOException {
+        if (entry.equals(written)) {
+            return;
+        }
         JsonWriter out = JsonWriter.pretty()
                 .beginObject()
                 .member("direction", entry.back ? "back" : "forward")
@@ -126,9 +133,11 @@ final class DriverJournal {
         DriverTargets.write(out.name("from"), entry.from);
         DriverTargets.write(out.name("to"), entry.to);
         file.write(out.endObject().toString());
+        written = entry;
     }
 
     void remove() throws IOException {
+        written = null;
         file.remove();
     }
 

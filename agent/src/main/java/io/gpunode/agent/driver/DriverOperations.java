@@ -7,6 +7,9 @@ interface DriverOperations {
     /** What is there. Never fails: what cannot be seen counts as not there. */
     DriverPicture observe() throws InterruptedException;
 
+    /** The same without the daemons, as if none were there: looking for them means looking at every process. */
+    DriverPicture observeModules() throws InterruptedException;
+
     /**
      * Who holds what would be unloaded, without those who let go by themselves: the agent and the driver's daemons. Slow.
      *

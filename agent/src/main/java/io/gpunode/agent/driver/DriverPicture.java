@@ -16,6 +16,7 @@ import java.util.Set;
  * @param running version and type of {@code nvidia}; empty when it is not loaded, or does not say
  * @param parameters by module with underscores, then by name, as far as the kernel shows them
  * @param daemons those that have a process
+ * @param daemonsNeeded those that this node needs, whether they are installed or not
  * @param daemonsDown those that this node needs, that are installed and do not run
  * @param daemonsFailed those that this node needs, and that did not come up or do not stay; with why. They are not tried now
  * @param attached whether the driver's files and nodes are where containers look for them
@@ -29,6 +30,7 @@ public record DriverPicture(
         Optional<ObservedDriver.RunningDriver> running,
         Map<String, Map<String, String>> parameters,
         Set<DaemonKind> daemons,
+        Set<DaemonKind> daemonsNeeded,
         Set<DaemonKind> daemonsDown,
         Map<DaemonKind, String> daemonsFailed,
         boolean attached,
@@ -47,6 +49,7 @@ public record DriverPicture(
     public DriverPicture {
         parameters = Map.copyOf(parameters);
         daemons = sorted(daemons);
+        daemonsNeeded = sorted(daemonsNeeded);
         daemonsDown = sorted(daemonsDown);
         Map<DaemonKind, String> failed = new EnumMap<>(DaemonKind.class);
         failed.putAll(daemonsFailed);

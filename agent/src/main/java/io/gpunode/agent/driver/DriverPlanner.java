@@ -139,8 +139,11 @@ public final class DriverPlanner {
                 boolean missing = !picture.daemons().contains(kind)
                         && (picture.daemonsDown().contains(kind)
                                 || target.daemons().contains(kind));
-                // Only with the driver it is seen which of them the node needs; the others are not started by the step.
-                if (missing || anew) {
+                // After a load also those that run: what they had open was the driver before.
+                if (missing
+                        || (anew
+                                && (picture.daemonsNeeded().contains(kind)
+                                        || picture.daemons().contains(kind)))) {
                     steps.add(new DriverStep.StartDaemon(kind, driver));
                 }
                 if (missing && !anew) {

@@ -97,6 +97,15 @@ final class DriverTransaction {
      * @param drain whether GPU pods are evicted first where they are in the way
      */
     DriverOutcome change(DriverTarget to, boolean drain) throws InterruptedException {
+        return change(to, drain, true);
+    }
+
+    /** The same, but a driver that runs is not exchanged, unless a change that was interrupted has begun with that. */
+    DriverOutcome complete(DriverTarget to, boolean drain) throws InterruptedException {
+        return change(to, drain, false);
+    }
+
+    private DriverOutcome change(DriverTarget to, boolean drain, boolean mayDisrupt) throws InterruptedException {
         return locked(() -> {
             Optional<DriverOutcome> ended = endInterrupted();
             DriverPicture picture = operations.observe();
@@ -105,7 +114,8 @@ final class DriverTransaction {
                 // What is there is nothing that anybody wants back.
                 from = interruptedFrom().orElse(from);
             }
-            return begin(picture, from, to.keeping(picture.daemons()), drain);
+            boolean may = mayDisrupt || ended.isPresent();
+            return begin(picture, from, to.keeping(picture.daemons()), drain, may);
         });
     }
 
@@ -162,7 +172,8 @@ final class DriverTransaction {
 
     // ---- a new change
 
-    private DriverOutcome begin(DriverPicture picture, DriverTarget from, DriverTarget to, boolean drain)
+    private DriverOutcome begin(
+            DriverPicture picture, DriverTarget from, DriverTarget to, boolean drain, boolean mayDisrupt)
             throws InterruptedException {
         DriverPlan plan = DriverPlanner.plan(picture, to);
         if (plan.isEmpty()) {
@@ -172,6 +183,10 @@ final class DriverTransaction {
         DriverJournal.Entry entry =
                 new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, false);
         if (plan.disrupts()) {
+            if (!mayDisrupt) {
+                return untouched(
+                        String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
+            }
             Optional<DriverOutcome> blocked = blocked(picture, plan);
             if (blocked.isPresent()) {
                 return blocked.get();
@@ -198,8 +213,9 @@ final class DriverTransaction {
         }
         try {
             DriverMemory.Content before = memory.read();
-            operations.keep(to, List.of(from, before.current(), before.previous()));
-            journal.write(entry);
+            operations.keep(to.isNone() ? before.current() : to, List.of(from, before.current(), before.previous()));
+            // With its first step, so that it is written once.
+            journal.write(before(entry, 1, plan.steps().getFirst()));
         } catch (DriverStepException | IOException e) {
             letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();
@@ -334,7 +350,7 @@ final class DriverTransaction {
         for (DriverStep step : plan.steps()) {
             number++;
             try {
-                last = last.before(number, step, step instanceof DriverStep.LoadModule);
+                last = before(last, number, step);
                 announce(last);
                 if (step instanceof DriverStep.Announce) {
                     verify(plan.target());
@@ -366,6 +382,10 @@ final class DriverTransaction {
                 Optional.empty());
     }
 
+    private static DriverJournal.Entry before(DriverJournal.Entry entry, int number, DriverStep step) {
+        return entry.before(number, step, step instanceof DriverStep.LoadModule);
+    }
+
     private void announce(DriverJournal.Entry entry) throws DriverStepException {
         try {
             journal.write(entry);
@@ -382,7 +402,7 @@ final class DriverTransaction {
     }
 
     private void verify(DriverTarget target) throws DriverStepException, InterruptedException {
-        DriverPicture picture = operations.observe();
+        DriverPicture picture = operations.observeModules();
         if (!DriverPlanner.hasModules(picture, target)) {
             throw new DriverStepException(
                     "every step reported success, and yet "

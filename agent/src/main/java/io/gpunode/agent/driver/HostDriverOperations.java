@@ -10,6 +10,7 @@ import io.gpunode.agent.os.ModuleOutcome;
 import io.gpunode.agent.os.ModuleToLoad;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -61,11 +62,24 @@ final class HostDriverOperations implements DriverOperations {
 
     @Override
     public DriverPicture observe() throws InterruptedException {
+        return picture(parts.daemons.observe());
+    }
+
+    @Override
+    public DriverPicture observeModules() throws InterruptedException {
+        return picture(List.of());
+    }
+
+    private DriverPicture picture(List<DaemonStatus> daemons) throws InterruptedException {
         ObservedDriver observed = parts.observer.observe();
+        Set<DaemonKind> needed = EnumSet.noneOf(DaemonKind.class);
         Set<DaemonKind> running = EnumSet.noneOf(DaemonKind.class);
         Set<DaemonKind> down = EnumSet.noneOf(DaemonKind.class);
         Map<DaemonKind, String> failed = new EnumMap<>(DaemonKind.class);
-        for (DaemonStatus status : parts.daemons.observe()) {
+        for (DaemonStatus status : daemons) {
+            if (status.needed()) {
+                needed.add(status.kind());
+            }
             if (status.runs()) {
                 running.add(status.kind());
             } else if (status.needed() && observed.loaded()) {
@@ -83,6 +97,7 @@ final class HostDriverOperations implements DriverOperations {
                 observed.running(),
                 parameters(observed),
                 running,
+                needed,
                 down,
                 failed,
                 parts.root.observe().state() == RootStatus.State.ATTACHED,
@@ -119,6 +134,10 @@ final class HostDriverOperations implements DriverOperations {
 
     @Override
     public HolderTable holders(ModuleGraph modules) throws InterruptedException {
+        if (modules.isUnused()) {
+            // The kernel counts every open file, also one of which only a mapping is left.
+            return new HolderTable(List.of(), List.of(), List.of(), 0, 0, Duration.ZERO);
+        }
         HolderTable table = parts.scan
                 .scan(modules)
                 .without(Math.toIntExact(ProcessHandle.current().pid()));

@@ -74,14 +74,10 @@ final class HostSource {
         Map<String, ModuleFile> read = new HashMap<>();
         for (DriverManifest.Module module : describe(found, read, version, kernel)) {
             String build = Objects.requireNonNull(read.get(module.name())).sourceVersion();
-            // What the distribution owns is whatever it is by now: nobody compares its digest, which costs half a second.
+            // What the distribution owns is whatever it is by now: nobody compares its digest, which costs half a
+            // second.
             staged.add(new StagedModule(
-                    module.name(),
-                    Path.of(module.file()),
-                    "",
-                    module.depends(),
-                    module.softDependencies(),
-                    build));
+                    module.name(), Path.of(module.file()), "", module.depends(), module.softDependencies(), build));
         }
         Optional<Path> firmware = Optional.empty();
         return new StagedDriver(version, type, kernel.release(), staged, Path.of("/"), firmware, "");

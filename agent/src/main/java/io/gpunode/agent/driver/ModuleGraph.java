@@ -124,6 +124,12 @@ public record ModuleGraph(List<LoadedModule> modules) {
                 .toList();
     }
 
+    /** Whether the kernel says that nothing but modules of it uses modules of it; false where it does not count. */
+    public boolean isUnused() {
+        return modules.stream()
+                .allMatch(module -> module.references() == module.holders().size());
+    }
+
     /** Whether all of it could be unloaded right now. */
     public boolean free() {
         return foreign().isEmpty() && unsettled().isEmpty() && externallyUsed().isEmpty();

@@ -252,9 +252,7 @@ class DriverPlannerTest {
                         "load nvidia_drm, where it is there",
                         "make the nodes and /run/nvidia/driver",
                         "start nvidia-persistenced, where the node needs it",
-                        "start nvlsm, where the node needs it",
                         "start nv-fabricmanager, where the node needs it",
-                        "start nvidia-imex, where the node needs it",
                         "offer the GPUs again");
     }
 

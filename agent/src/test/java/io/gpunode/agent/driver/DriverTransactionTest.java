@@ -564,6 +564,20 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aDriverThatSomebodyLoadedMeanwhileIsNotExchangedByAChangeThatMayNot() throws Exception {
+        // Given
+        Bed bed = withHostDriver();
+
+        // When
+        DriverOutcome outcome = transaction(bed).complete(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(outcome.message()).contains("535.1.1 (proprietary) is loaded", "gpu-node-agent driver upgrade");
+        assertThat(bed.node.log).isEmpty();
+    }
+
+    @Test
     void aWayBackThatFailsIsTriedAgainByTheNextChange() throws Exception {
         // Given
         Bed bed = withOldDriver();

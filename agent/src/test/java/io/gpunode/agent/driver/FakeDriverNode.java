@@ -235,11 +235,17 @@ final class FakeDriverNode implements DriverOperations {
                         : Optional.of(new ObservedDriver.RunningDriver(new DriverVersion(core.version()), core.type())),
                 parameters,
                 daemons,
+                needed,
                 core == null ? Set.of() : down,
                 failed,
                 attached,
                 firmwarePath,
                 new DriverPicture.Blockers(nouveau));
+    }
+
+    @Override
+    public DriverPicture observeModules() {
+        return observe();
     }
 
     @Override

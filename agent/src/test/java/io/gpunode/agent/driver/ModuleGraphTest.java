@@ -12,6 +12,8 @@ import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 @Timeout(10)
 class ModuleGraphTest {
@@ -126,5 +128,20 @@ class ModuleGraphTest {
 
         // Then
         assertThat(graph.unloadOrder()).containsExactlyInAnyOrder("a", "nvidia");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 0, true", "2, 0, false", "1, 1, false", "-1, 0, false"})
+    void aDriverIsUnusedWhereTheKernelCountsNobodyButItsModules(int ofCore, int ofUser, boolean unused) {
+        // Given
+        List<LoadedModule> loaded = List.of(
+                new LoadedModule("nvidia_uvm", 1, ofUser, List.of(), LoadedModule.Phase.LIVE, "1.0.1", "", ""),
+                new LoadedModule("nvidia", 1, ofCore, List.of("nvidia_uvm"), LoadedModule.Phase.LIVE, "1.0.1", "", ""));
+
+        // When
+        boolean found = ModuleGraph.of(loaded).isUnused();
+
+        // Then
+        assertThat(found).isEqualTo(unused);
     }
 }
