@@ -24,10 +24,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -141,11 +143,12 @@ public final class HostDaemons implements Daemons, AutoCloseable {
     @Override
     public List<DaemonStatus> observe() throws InterruptedException {
         List<DaemonStatus> all = new ArrayList<>();
+        Set<String> present = present();
         for (DaemonRecipe recipe : recipes.values()) {
             Need need = new Need(false, "");
             try {
                 need = need(recipe);
-                all.add(look(recipe, need));
+                all.add(look(recipe, need, present));
             } catch (IOException e) {
                 all.add(new DaemonStatus(
                         recipe.kind(),
@@ -159,6 +162,17 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             }
         }
         return all;
+    }
+
+    /** Programs of daemons that have a process; all of them where that cannot be seen, so that each is looked for by itself. */
+    private Set<String> present() {
+        Set<String> programs = new HashSet<>();
+        recipes.keySet().forEach(kind -> programs.add(kind.program()));
+        try {
+            return host.processes().present(programs);
+        } catch (IOException e) {
+            return programs;
+        }
     }
 
     /** As the recipe has it, unless somebody has stopped it by hand since the machine was started. */
@@ -214,10 +228,13 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         }
     }
 
-    private DaemonStatus look(DaemonRecipe recipe, Need need) throws IOException, InterruptedException {
+    private DaemonStatus look(DaemonRecipe recipe, Need need, Set<String> present)
+            throws IOException, InterruptedException {
         DaemonKind kind = recipe.kind();
         Optional<DaemonRecord> record = live(kind);
-        Optional<ProcessIdentity> process = record.isPresent() ? record.map(DaemonRecord::process) : recipe.find();
+        Optional<ProcessIdentity> process = record.isPresent()
+                ? record.map(DaemonRecord::process)
+                : present.contains(kind.program()) ? recipe.find() : Optional.empty();
         KeptDaemon keeper = kept.get(kind);
         if (record.isPresent() && keep && keeper == null) {
             keeper = keep(recipe, record.get());

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** Processes of the host that stay: found, started, watched and ended, each by who it is and not by an id that another may have by now. Any thread. */
 public interface HostProcesses {
@@ -19,6 +20,13 @@ public interface HostProcesses {
      * @throws IOException when the kernel does not tell
      */
     List<ProcessIdentity> running(String program) throws IOException;
+
+    /**
+     * Which of these file names of programs some process runs, by one look at all processes.
+     *
+     * @throws IOException when the kernel does not tell
+     */
+    Set<String> present(Set<String> programs) throws IOException;
 
     /** The id of the container that a process is in; empty for one of the host, of this process's own container, and for one that has ended. */
     String container(int pid);

@@ -10,12 +10,14 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
@@ -81,17 +83,33 @@ public final class SystemHostProcesses implements HostProcesses {
         List<ProcessIdentity> running = new ArrayList<>();
         for (String name : own.list(PROC)) {
             int pid = pid(name);
-            if (pid > 0) {
-                String executable = executable(pid);
-                if (executable.endsWith(program)
-                        && executable.startsWith(below)
-                        && executable.substring(executable.lastIndexOf('/') + 1).equals(program)) {
-                    identify(pid).ifPresent(running::add);
-                }
+            if (pid > 0 && program(pid).equals(program)) {
+                identify(pid).ifPresent(running::add);
             }
         }
         running.sort((first, second) -> Integer.compare(first.pid(), second.pid()));
         return running;
+    }
+
+    @Override
+    public Set<String> present(Set<String> programs) throws IOException {
+        Set<String> present = new HashSet<>();
+        for (String name : own.list(PROC)) {
+            int pid = pid(name);
+            if (pid > 0) {
+                String program = program(pid);
+                if (programs.contains(program)) {
+                    present.add(program);
+                }
+            }
+        }
+        return present;
+    }
+
+    /** The file name of what a process of this host runs; empty for one of elsewhere. */
+    private String program(int pid) {
+        String executable = executable(pid);
+        return executable.startsWith(below) ? executable.substring(executable.lastIndexOf('/') + 1) : "";
     }
 
     @Override

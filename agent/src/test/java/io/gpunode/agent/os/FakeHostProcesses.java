@@ -11,7 +11,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Processes that are not there. Programs do what a test has told; one that it has not told of cannot be started. Short waits move the time; a watch for longer takes real time. */
@@ -149,6 +151,18 @@ public final class FakeHostProcesses implements HostProcesses {
                 .map(entry -> entry.identity)
                 .filter(identity -> identity.program().equals(program))
                 .toList();
+    }
+
+    @Override
+    public synchronized Set<String> present(Set<String> programs) throws IOException {
+        if (blind != null) {
+            throw new IOException(blind);
+        }
+        return entries.values().stream()
+                .filter(entry -> !entry.ended)
+                .map(entry -> entry.identity.program())
+                .filter(programs::contains)
+                .collect(Collectors.toSet());
     }
 
     @Override
