@@ -123,10 +123,11 @@ final class InstalledBenchmark implements Benchmark {
 
     private static void loaded(Settings settings, Report report, String when, BenchmarkNode node, PackagedAgent agent)
             throws Exception {
-        try (PluginClient client = new PluginClient(node.pluginSocket());
-                // A connection of its own: the agent closes one that is silent for long.
-                ScrapeClient scraper = new ScrapeClient(node.port)) {
+        try (PluginClient client = new PluginClient(node.pluginSocket())) {
             client.allocate(node.ids(), 1, ALLOCATIONS);
+        }
+        // A connection of its own: the agent closes one that is silent for long.
+        try (ScrapeClient scraper = new ScrapeClient(node.port)) {
             scraper.scrapes(SCRAPES);
         }
         ProcessMemory memory = agent.memory();

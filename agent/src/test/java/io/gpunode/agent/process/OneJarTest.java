@@ -3,10 +3,18 @@ package io.gpunode.agent.process;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.CodeModel;
+import java.lang.classfile.instruction.LineNumber;
+import java.lang.classfile.instruction.LocalVariable;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import java.lang.constant.MethodTypeDesc;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -82,7 +90,56 @@ class OneJarTest {
         assertThat(library).exists();
     }
 
+    @Test
+    void classesLoseTheNamesOfVariablesAndKeepLineNumbers() throws Exception {
+        // Given
+        byte[] made = ClassFile.of()
+                .build(
+                        ClassDesc.of("a.A"),
+                        type -> type.withMethodBody(
+                                "twice",
+                                MethodTypeDesc.of(ConstantDescs.CD_int, ConstantDescs.CD_int),
+                                ClassFile.ACC_PUBLIC | ClassFile.ACC_STATIC,
+                                code -> code.localVariable(
+                                                0,
+                                                "theVariable",
+                                                ConstantDescs.CD_int,
+                                                code.startLabel(),
+                                                code.endLabel())
+                                        .lineNumber(7)
+                                        .iload(0)
+                                        .iload(0)
+                                        .iadd()
+                                        .ireturn()));
+        Path agent = jarOf("agent.jar", "the agent", Map.of("a/A.class", made));
+        Path library = jar("library-1.jar", "the library", Map.of("b/text", "text"));
+
+        // When
+        Ended tool = run(agent, library);
+
+        // Then
+        assertThat(tool.status()).as(tool.said()).isZero();
+        try (JarFile one = new JarFile(agent.toFile())) {
+            byte[] lean = one.getInputStream(one.getJarEntry("a/A.class")).readAllBytes();
+            CodeModel code =
+                    ClassFile.of().parse(lean).methods().getFirst().code().orElseThrow();
+            assertThat(new String(made, StandardCharsets.ISO_8859_1)).contains("theVariable");
+            assertThat(new String(lean, StandardCharsets.ISO_8859_1)).doesNotContain("theVariable");
+            assertThat(code.elementList())
+                    .filteredOn(LineNumber.class::isInstance)
+                    .extracting(element -> ((LineNumber) element).line())
+                    .containsExactly(7);
+            assertThat(code.elementList()).noneMatch(LocalVariable.class::isInstance);
+        }
+    }
+
     private Path jar(String name, String title, Map<String, String> entries) throws IOException {
+        Map<String, byte[]> bytes = new HashMap<>();
+        entries.forEach((entry, text) -> bytes.put(entry, text.getBytes(StandardCharsets.UTF_8)));
+        return jarOf(name, title, bytes);
+    }
+
+    private Path jarOf(String name, String title, Map<String, byte[]> entries) throws IOException {
         Manifest manifest = new Manifest();
         manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
         manifest.getMainAttributes().put(Attributes.Name.IMPLEMENTATION_TITLE, title);
@@ -90,9 +147,9 @@ class OneJarTest {
         manifest.getMainAttributes().put(Attributes.Name.CLASS_PATH, "library-1.jar");
         Path path = directory.resolve(name);
         try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(path), manifest)) {
-            for (Map.Entry<String, String> entry : entries.entrySet()) {
+            for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
                 out.putNextEntry(new JarEntry(entry.getKey()));
-                out.write(entry.getValue().getBytes(StandardCharsets.UTF_8));
+                out.write(entry.getValue());
                 out.closeEntry();
             }
         }
