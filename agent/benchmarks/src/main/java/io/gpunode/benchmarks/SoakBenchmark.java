@@ -34,21 +34,32 @@ final class SoakBenchmark implements Benchmark {
             scrape(client, settings.quick() ? Duration.ofSeconds(10) : SETTLE, new Latencies(1));
             ProcessMemory first = agent.memory();
             ProcessMemory last = first;
+            String partsFirst = agent.memoryParts();
+            // What it is after each tenth of the time: growth that ends looks another than growth that goes on.
+            StringBuilder tenths = new StringBuilder();
             long largest = first.pss();
             long smallest = first.pss();
             Latencies latencies = new Latencies((int) settings.soak().toSeconds());
             long processor = agent.processorNanos();
             long began = System.nanoTime();
             long end = began + settings.soak().toNanos();
+            long tenth = began;
             while (System.nanoTime() < end) {
                 scrape(client, BETWEEN_SCRAPES.multipliedBy(SCRAPES_PER_READING), latencies);
                 last = agent.memory();
                 largest = Math.max(largest, last.pss());
                 smallest = Math.min(smallest, last.pss());
+                if (System.nanoTime() - tenth >= settings.soak().toNanos() / 10) {
+                    tenth += settings.soak().toNanos() / 10;
+                    tenths.append(tenths.isEmpty() ? "" : ", ").append(ProcessMemory.mebibytes(last.pss()));
+                }
             }
             double percent = 100.0 * (agent.processorNanos() - processor) / (System.nanoTime() - began);
             report.row("memory first", first.describe(), 1);
+            report.row("… of", partsFirst, 1);
             report.row("memory last", last.describe(), 1);
+            report.row("… of", agent.memoryParts(), 1);
+            report.row("PSS after each tenth", tenths + " MiB", 1);
             report.row(
                     "PSS, smallest to largest",
                     ProcessMemory.mebibytes(smallest) + " to " + ProcessMemory.mebibytes(largest) + " MiB",
