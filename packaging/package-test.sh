@@ -249,6 +249,7 @@ case_rpm_life() {
 
 case_reproducible() {
     (umask 077 && TZ=Asia/Tokyo LANG=C "$root/packaging/package.sh" "$target/again") >"$target/log" 2>&1 || fail "the second build failed"
+    [[ "$(ls "$dist")" == "$(ls "$target/again")" ]] || fail "the packages in $dist are of another commit, or of changed sources: make them again"
     cmp "$dist/SHA256SUMS" "$target/again/SHA256SUMS" >"$target/log" 2>&1 ||
         fail "two builds differ: $(diff "$dist/SHA256SUMS" "$target/again/SHA256SUMS")"
     rm -rf "$target/again"

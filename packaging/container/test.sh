@@ -43,13 +43,14 @@ done
 entrypoint=$(sed 's/.*"Entrypoint":\["\([^"]*\)"\].*/\1/' "$config")
 cd "$work/bundle"
 
+environment=
 run() { contain "$entrypoint" "$@"; }
 contain() { # PROGRAM ARGUMENTS: to the end
     local arguments
     arguments=$(printf ',"%s"' "$@")
     cat >config.json <<END
 {"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":65534,"gid":65534},"cwd":"/","args":[${arguments#,}],
-"env":["PATH=/usr/lib/gpu-node-agent/bin:/usr/bin:/bin"],"noNewPrivileges":true,"capabilities":{}},
+"env":["PATH=/usr/lib/gpu-node-agent/bin:/usr/bin:/bin"$environment],"noNewPrivileges":true,"capabilities":{}},
 "root":{"path":"rootfs","readonly":true},
 "mounts":[{"destination":"/proc","type":"proc","source":"proc"},{"destination":"/dev","type":"tmpfs","source":"tmpfs"},
 {"destination":"/tmp","type":"bind","source":"$work/tmp","options":["rbind","rw"]}],
@@ -76,6 +77,31 @@ if ! run version; then
 fi
 grep -q '^gpu-node-agent ' "$work/log" || fail "no version"
 run config show || fail "no configuration"
+
+# With AOTMode=on the runtime ends where it cannot use the cache; the launcher leaves it the choice.
+cache=/usr/lib/gpu-node-agent/lib/gpu-node-agent.aot
+bytes=$work/bundle/rootfs/usr/lib/gpu-node-agent/lib/$(readlink "$work/bundle/rootfs$cache")
+only() { # EXTRA OPTION
+    environment=",\"GPU_NODE_AGENT_JAVA_OPTS=-XX:AOTCache=$cache -XX:AOTMode=on $1\""
+    local status=0
+    run version || status=$?
+    environment=
+    return "$status"
+}
+if [[ -e "$bytes" ]]; then
+    only -XX:+VerifySharedSpaces || fail "the start-up cache is not used in the container"
+    # Cut off, and gone: said by the runtime where nothing else is allowed, and done without by the launcher.
+    cp "$bytes" "$work/cache"
+    truncate -s 20M "$bytes"
+    ! only -XX:+VerifySharedSpaces || fail "a start-up cache that is cut off is used"
+    run version || fail "does not work with a start-up cache that is cut off"
+    rm "$bytes"
+    run version || fail "does not work without a start-up cache"
+    mv "$work/cache" "$bytes"
+    echo "container test: the start-up cache is used, and done without where it is damaged or missing"
+else
+    echo "container test: skipped the start-up cache, which this archive has none of (SKIP_AOT)"
+fi
 
 run simulate --http-listen 127.0.0.1:0 --duration 240s &
 runner=$!
