@@ -26,6 +26,7 @@ public final class Benchmarks {
         ALL.put("installed", new InstalledBenchmark());
         ALL.put("labels", new LabelsBenchmark());
         ALL.put("apiserver", new ApiServerBenchmark());
+        ALL.put("fleet", new FleetBenchmark());
         ALL.put("nvml-call", new NvmlCallBenchmark());
         ALL.put("sigterm", new TerminationBenchmark());
         ALL.put("hung", new HungGpuBenchmark());
@@ -40,7 +41,7 @@ public final class Benchmarks {
             usage: agent/benchmarks/run.sh [--quick] [--idle-minutes N] [--soak-minutes N] [--agent FILE] [--java-options TEXT] [NAME...]
 
               --quick           a tenth of the samples and a short idle time: shows that everything works
-              --idle-minutes N  how long the agent is left alone in `memory` (default 10)
+              --idle-minutes N  how long the agent is left alone in `memory`, and the fleet in `fleet` (default 10)
               --soak-minutes N  how long the agent is scraped in `soak` (default 60)
               --agent FILE      the packaged agent's launcher
               --java-options T  options of the agent's JVM, after the launcher's own

@@ -30,7 +30,7 @@ final class ScrapeBenchmark implements Benchmark {
     private static final Pattern FIELD = Pattern.compile("^\\| `(DCGM_FI_\\w+)` \\|", Pattern.MULTILINE);
 
     /** The reference also names fields that NVML cannot give. */
-    private static final Map<String, String> TOLERANT = Map.of("GPU_NODE_AGENT_METRICS_LEAVE_OUT_UNAVAILABLE", "true");
+    static final Map<String, String> TOLERANT = Map.of("GPU_NODE_AGENT_METRICS_LEAVE_OUT_UNAVAILABLE", "true");
 
     @Override
     public String describe() {
@@ -160,7 +160,8 @@ final class ScrapeBenchmark implements Benchmark {
         }
     }
 
-    private static List<String> allFields() throws IOException {
+    /** Those of the reference. */
+    static List<String> allFields() throws IOException {
         List<String> names = new ArrayList<>();
         Matcher rows = FIELD.matcher(Files.readString(REFERENCE, StandardCharsets.UTF_8));
         while (rows.find()) {

@@ -48,6 +48,9 @@ final class StandInApiServer implements AutoCloseable {
     /** What was applied to a node, label by label. */
     private final Map<String, Map<String, String>> applied = new ConcurrentHashMap<>();
 
+    /** The condition that was patched into a node's status, as JSON. */
+    private final Map<String, String> conditions = new ConcurrentHashMap<>();
+
     /** What others made of a node's labels. */
     private final Map<String, Map<String, String>> set = new ConcurrentHashMap<>();
 
@@ -227,7 +230,9 @@ final class StandInApiServer implements AutoCloseable {
             String name = node.group(1);
             boolean reading = request.method.equals("GET");
             boolean status = node.group(2) != null;
-            if (!reading && !status) {
+            if (!reading && status) {
+                conditions.put(name, conditions(request.body));
+            } else if (!reading) {
                 apply(name, request.body);
             }
             if (!reading) {
@@ -300,6 +305,15 @@ final class StandInApiServer implements AutoCloseable {
         applied.put(node, labels);
     }
 
+    private static String conditions(String body) throws IOException {
+        int begin = body.indexOf("\"conditions\":[");
+        int end = body.lastIndexOf(']');
+        if (begin < 0 || end < begin) {
+            throw new IOException("a patch of a status without conditions: " + body);
+        }
+        return body.substring(begin, end + 1);
+    }
+
     private void changed(String node) {
         versions.put(node, version.incrementAndGet());
         send("{\"type\":\"MODIFIED\",\"object\":" + metadata(node) + "}\n", node);
@@ -319,7 +333,9 @@ final class StandInApiServer implements AutoCloseable {
         String metadata = metadata(node);
         StringBuilder json = new StringBuilder(16_384)
                 .append(metadata, 0, metadata.length() - 1)
-                .append(",\"status\":{\"images\":[");
+                .append(",\"status\":{")
+                .append(conditions.getOrDefault(node, "\"conditions\":[]"))
+                .append(",\"images\":[");
         for (int i = 0; i < IMAGES; i++) {
             json.append(i == 0 ? "" : ",")
                     .append("{\"names\":[\"registry.example.com/group/project/image@sha256:")
@@ -413,6 +429,9 @@ final class StandInApiServer implements AutoCloseable {
         private static final int SECONDS = 3_600;
 
         private final Map<String, Long> verbs = new TreeMap<>();
+        /** When requests came, since it was begun. */
+        private final Map<String, Latencies> arrivals = new TreeMap<>();
+
         private final long[] requestsIn = new long[SECONDS];
         private final long[] bytesIn = new long[SECONDS];
         private long since = System.nanoTime();
@@ -423,6 +442,7 @@ final class StandInApiServer implements AutoCloseable {
 
         synchronized void begin() {
             verbs.clear();
+            arrivals.clear();
             Arrays.fill(requestsIn, 0);
             Arrays.fill(bytesIn, 0);
             since = System.nanoTime();
@@ -438,6 +458,7 @@ final class StandInApiServer implements AutoCloseable {
 
         private synchronized void answered(String verb, long in, long out) {
             verbs.merge(verb, 1L, Long::sum);
+            arrivals.computeIfAbsent(verb, _ -> new Latencies(1)).add(System.nanoTime() - since);
             requests++;
             requestsIn[second()]++;
             received += in;
@@ -460,6 +481,11 @@ final class StandInApiServer implements AutoCloseable {
 
         synchronized long connections() {
             return connections;
+        }
+
+        /** By kind of request. */
+        synchronized Map<String, Latencies> arrivals() {
+            return new TreeMap<>(arrivals);
         }
 
         synchronized String describe() {

@@ -82,18 +82,23 @@ final class StartBenchmark implements Benchmark {
         Latencies latencies = new Latencies(times);
         for (int i = 0; i < times; i++) {
             try (PackagedAgent agent = node.startAgent(settings, "")) {
-                while (!hasSeries(node.port)) {
-                    if (System.nanoTime() - agent.startedAt() > METRICS_LIMIT) {
-                        throw new IOException("no GPU series in /metrics; the agent said:\n" + agent.output());
-                    }
-                    LockSupport.parkNanos(ASK_EVERY_NANOS);
-                }
-                latencies.add(System.nanoTime() - agent.startedAt());
+                latencies.add(seriesAfter(node, agent));
                 node.awaitList(agent);
                 agent.terminate();
             }
         }
         return latencies;
+    }
+
+    /** Nanoseconds from the agent's start until its page has values of GPUs. */
+    static long seriesAfter(BenchmarkNode node, PackagedAgent agent) throws IOException {
+        while (!hasSeries(node.port)) {
+            if (System.nanoTime() - agent.startedAt() > METRICS_LIMIT) {
+                throw new IOException("no GPU series in /metrics; the agent said:\n" + agent.output());
+            }
+            LockSupport.parkNanos(ASK_EVERY_NANOS);
+        }
+        return System.nanoTime() - agent.startedAt();
     }
 
     private static boolean hasSeries(int port) {

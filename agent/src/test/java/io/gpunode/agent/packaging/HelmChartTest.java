@@ -210,6 +210,11 @@ class HelmChartTest {
             bad-sink              | config.labels.sink is "auto": write file, node-feature, node or off
             bad-driver            | config.driver.manage: the driver is managed by the agent of the package
             bad-host-root         | config.host.root: the chart sets it
+            bad-web               | name the Secret that holds it in web.configSecret
+            bad-directory         | kubeletDirectory is "var/lib/kubelet/": write the absolute path
+            bad-strategy          | at '/updateStrategy
+            bad-type              | at '/config/version': value must be 'v1'
+            bad-type              | at '/config/attribution': got string, want object
             """)
     void valuesThatCannotWorkAreRefusedWithTheNextStep(String values, String message) throws IOException {
         // When
