@@ -2,13 +2,13 @@
 # Tests the packages of packaging/package.sh as a node meets them: each case in a copy of this machine's own root (an overlay in memory, thrown away
 # afterwards), without network and without systemd, with /tmp and /var/tmp mounted noexec. Needs root; without it only the folder of the tar is tried.
 #
-#   packaging/package-test.sh [CASE...]     all cases unless some are named
+#   packaging/package-test.sh [CASE...]     all cases but `reproducible`, which makes the packages once more, unless some are named
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 dist=$root/packaging/target/dist
 target=$root/packaging/target/package-test
 export LC_ALL=C.UTF-8
-cases=(lint sums tar deb_life deb_bad_places deb_wrong_architecture damage rpm_life reproducible)
+cases=(lint sums tar deb_life deb_first_contact deb_bad_places deb_wrong_architecture damage rpm_life)
 
 fail() {
     echo "package test: $case: $*" >&2
@@ -51,6 +51,8 @@ left() {
     (cd "$target/layers/upper" && find . -mindepth 1 ! -type d) |
         grep -Ev '^\./(var/lib/(dpkg|rpm)|var/log|var/cache/(man|ldconfig|debconf)|usr/lib/sysimage|root/\.rpmdb)/|/(ld\.so\.cache|\.rpm\.lock)$' | sort || :
 }
+
+left_behind() { comm -13 <(echo "$before") <(left); }
 
 is_gone() { # PATH...
     local path
@@ -150,7 +152,7 @@ case_deb_life() {
     # Purging takes those, too, and nothing is left.
     in_node dpkg -P gpu-node-agent || fail "is not purged"
     is_gone /etc/gpu-node-agent /var/lib/gpu-node-agent
-    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+    [[ -z "$(left_behind)" ]] || fail "left behind: $(left_behind)"
 
     # Purging what is installed, at once; the files of NVIDIA's own device plugin, which has hooks, stay.
     in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install again"
@@ -158,7 +160,74 @@ case_deb_life() {
     echo '{"containerEdits": {"hooks": []}}' >"$target/node/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
     in_node dpkg -P gpu-node-agent || fail "is not purged at once"
     is_there /run/cdi/k8s.device-plugin.nvidia.com-gpu.json
-    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+    [[ -z "$(left_behind)" ]] || fail "left behind: $(left_behind)"
+}
+
+# What somebody meets who has just installed it, on a machine that has no GPU, no kubelet and no systemd that runs.
+case_deb_first_contact() {
+    node
+    in_node sh -c 'dpkg -i /tmp/packages/*.deb' || fail "does not install"
+    local command page holder
+    # Every command has its help and its page.
+    in_node gpu-node-agent --help || fail "there is no help"
+    local commands
+    mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p' "$target/log")
+    ((${#commands[@]} > 8)) || fail "the help lists no commands"
+    for command in "${commands[@]}"; do
+        [[ "$command" != help ]] || continue
+        in_node gpu-node-agent "$command" --help || fail "$command has no help"
+        is_there "/usr/share/man/man1/gpu-node-agent-$command.1.gz"
+        if command -v man >/dev/null; then
+            in_node man -P cat "gpu-node-agent-$command" || fail "man does not find gpu-node-agent-$command"
+        fi
+    done
+    # Completion, as bash loads it: of commands, and of an option's values.
+    in_node bash -c '. /usr/share/bash-completion/completions/gpu-node-agent; COMP_WORDS=(gpu-node-agent pre); COMP_CWORD=1
+        _complete_gpu-node-agent gpu-node-agent pre gpu-node-agent; printf "%s\n" "${COMPREPLY[@]}"' || fail "completion ends in an error"
+    grep -q '^preflight *$' "$target/log" || fail "completion does not know preflight"
+    # What is typed wrongly is told with what was meant, and the exit status of wrong usage.
+    refused 2 'unknown command "statu"; did you mean status?' gpu-node-agent statu
+    refused 2 'unknown flag --http-listn; did you mean --http-listen?' gpu-node-agent run --http-listn :9400
+    in_node sh -c 'echo "sampling: {intervall: 3s}" >/tmp/wrong.yaml'
+    refused 2 'sampling.intervall.*did you mean "sampling.interval"' gpu-node-agent config check /tmp/wrong.yaml
+    refused 2 'sampling.intervall.*did you mean "sampling.interval"' gpu-node-agent run --config /tmp/wrong.yaml
+    refused 3 'gpu-node-agent' gpu-node-agent status
+    # What is missing, with remedies; that there is no systemd is one of the notes.
+    refused 1 '^[0-9]* of [0-9]* checks passed' gpu-node-agent preflight
+    grep -q 'not run by systemd' "$target/log" || fail "preflight does not say that there is no systemd"
+    # The port is held by somebody else: who, and what to do.
+    in_node bash -c 'command -v python3' || return 0
+    mkfifo "$target/ready"
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" python3 -c 'import socket, sys
+s = socket.socket(); s.bind(("127.0.0.1", 9498)); s.listen(); print("listens", flush=True); sys.stdin.read()' <"$target/ready" >"$target/said" &
+    holder=$!
+    exec 9>"$target/ready"
+    until grep -q listens "$target/said" 2>/dev/null; do
+        kill -0 "$holder" || fail "the holder of the port ended"
+        read -rt 0.1 <> <(:) || :
+    done
+    refused 1 "127.0.0.1:9498 is held by python3.*process $holder" gpu-node-agent run --http-listen 127.0.0.1:9498 --kubernetes-api off
+    exec 9>&-
+    # A second agent beside the first.
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api off >"$target/said" 2>&1 &
+    holder=$!
+    until grep -q ' started' "$target/said"; do
+        kill -0 "$holder" || fail "the first agent ended"
+        read -rt 0.2 <> <(:) || :
+    done
+    refused 1 'another gpu-node-agent runs on this node' gpu-node-agent run --http-listen 127.0.0.1:9497 --kubernetes-api off
+    in_node gpu-node-agent-cleanup 2>/dev/null || in_node /usr/lib/gpu-node-agent/bin/gpu-node-agent-cleanup || fail "the cleanup fails beside an agent that runs"
+    grep -q 'nothing is removed: an agent runs' "$target/log" || fail "the cleanup does not say that an agent runs"
+    kill -TERM "$holder"
+    wait "$holder" || :
+}
+
+refused() { # STATUS PATTERN COMMAND...
+    local want=$1 pattern=$2 status=0
+    shift 2
+    in_node timeout 60 "$@" || status=$?
+    ((status == want)) || fail "$* ended with $status, not $want"
+    grep -q -- "$pattern" "$target/log" || fail "$* does not say: $pattern"
 }
 
 case_deb_bad_places() {
@@ -242,7 +311,7 @@ case_rpm_life() {
     is_gone /usr/bin/gpu-node-agent /usr/lib/gpu-node-agent /var/cache/gpu-node-agent /run/gpu-node-agent /run/cdi/gpu-node-agent.nvidia.com-gpu.json
     is_there /etc/gpu-node-agent/config.yaml.rpmsave /var/lib/gpu-node-agent/mig.journal
     rm -r "$target/node/etc/gpu-node-agent" "$target/node/var/lib/gpu-node-agent"
-    [[ "$(left)" == "$before" ]] || fail "left behind: $(comm -13 <(echo "$before") <(left))"
+    [[ -z "$(left_behind)" ]] || fail "left behind: $(left_behind)"
 }
 
 # --- outside --------------------------------------------------------------------------------------------------------------------------------------

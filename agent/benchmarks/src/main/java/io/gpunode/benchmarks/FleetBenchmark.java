@@ -39,6 +39,9 @@ final class FleetBenchmark implements Benchmark {
     private static final Duration LABELS_QUIET = Duration.ofSeconds(35);
 
     private static final Duration SCRAPE_INTERVAL = Duration.ofSeconds(15);
+    /** Longer than what is read seldom waits. */
+    private static final Duration GROWN = Duration.ofSeconds(12);
+
     private static final int REPLACEMENTS = 10;
     /** A kubelet makes a pod whose image is there in 1 to 3 s, and the chart's readiness probe looks each 5 s. */
     private static final double KUBELET_SECONDS = 3;
@@ -80,7 +83,7 @@ final class FleetBenchmark implements Benchmark {
                     true,
                     "",
                     false);
-            start(report, server, config, agents, size, "first start, all at once");
+            start(report, server, config, agents, size, labels(), "first start, all at once");
 
             server.traffic().begin();
             Duration rest = settings.idle();
@@ -121,8 +124,11 @@ final class FleetBenchmark implements Benchmark {
 
             stop(agents);
             await(() -> server.watches() == 0);
-            agents.clear();
-            start(report, server, config, agents, size, "start again of all at once");
+            start(report, server, config, agents, size, changed, "start again of all at once, nothing changed");
+
+            stop(agents);
+            await(() -> server.watches() == 0);
+            start(report, server, config, agents, size, labels(), "start again with other labels, as after an upgrade");
         } finally {
             stop(agents);
             Log.level(Log.Level.WARN);
@@ -137,9 +143,11 @@ final class FleetBenchmark implements Benchmark {
             AgentConfig.Kubernetes config,
             List<ApiConnection> agents,
             int size,
+            SortedMap<String, String> labels,
             String what) {
+        agents.clear();
         for (int i = 0; i < size; i++) {
-            agents.add(agent(config, "gpu-node-" + i));
+            agents.add(agent(config, "gpu-node-" + i, labels));
         }
         server.traffic().begin();
         long began = System.nanoTime();
@@ -187,7 +195,8 @@ final class FleetBenchmark implements Benchmark {
 
     private static void series(Settings settings, Report report) throws Exception {
         report.begin("fleet: series", "What one node has, scraped once as Prometheus does; four of its GPUs held by three pods.");
-        NodeSettings eight = NodeSettings.eightGpus();
+        NodeSettings eight = NodeSettings.eightGpus()
+                .withIntervals(Duration.ofSeconds(1), Duration.ofSeconds(10), Duration.ofMinutes(5));
         NodeSettings forty = eight.withFields(NodeSettings.FORTY_FIELDS);
         series(settings, report, "8 GPUs, default fields", eight, true);
         series(settings, report, "8 GPUs, 40 fields", forty, true);
@@ -209,11 +218,14 @@ final class FleetBenchmark implements Benchmark {
                 node.runPods();
             }
             try (ScrapeClient client = ScrapeClient.prometheus(node.port)) {
-                // The second one has what was sampled since the first.
-                client.scrape();
-                MemoryBenchmark.pause(nodeSettings.samplingInterval().plusSeconds(1));
-                client.scrape();
-                long series = client.series("");
+                // Rates need two samples, and some values are read seldom: until the page has grown to its size.
+                long series = 0;
+                for (long before = -1; series != before; ) {
+                    before = series;
+                    MemoryBenchmark.pause(GROWN);
+                    client.scrape();
+                    series = client.series("");
+                }
                 report.row(
                         "series, " + what,
                         String.format(
@@ -263,7 +275,8 @@ final class FleetBenchmark implements Benchmark {
         report.end();
     }
 
-    private static ApiConnection agent(AgentConfig.Kubernetes config, String node) {
+    private static ApiConnection agent(
+            AgentConfig.Kubernetes config, String node, SortedMap<String, String> labels) {
         SystemHostFiles files = new SystemHostFiles(Path.of("/"));
         ApiConnection agent = new ApiConnection(
                 config,
@@ -281,7 +294,7 @@ final class FleetBenchmark implements Benchmark {
                 new Heartbeats(SystemTime.monotonic()),
                 Meters.NONE);
         agent.condition().orElseThrow().want(HEALTHY);
-        agent.labelWriter().orElseThrow().want(labels());
+        agent.labelWriter().orElseThrow().want(labels);
         return agent;
     }
 
