@@ -13,8 +13,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -194,7 +194,9 @@ final class FleetBenchmark implements Benchmark {
     }
 
     private static void series(Settings settings, Report report) throws Exception {
-        report.begin("fleet: series", "What one node has, scraped once as Prometheus does; four of its GPUs held by three pods.");
+        report.begin(
+                "fleet: series",
+                "What one node has, scraped once as Prometheus does; four of its GPUs held by three pods.");
         NodeSettings eight = NodeSettings.eightGpus()
                 .withIntervals(Duration.ofSeconds(1), Duration.ofSeconds(10), Duration.ofMinutes(5));
         NodeSettings forty = eight.withFields(NodeSettings.FORTY_FIELDS);
@@ -248,7 +250,8 @@ final class FleetBenchmark implements Benchmark {
         report.begin(
                 "fleet: roll-out",
                 "One agent is ended and another started, on a node of eight GPUs. A roll-out has as many rounds as nodes are not in one of them, and a round takes what"
-                        + " was measured, " + KUBELET_SECONDS + " s for the kubelet to make the pod and " + PROBE_SECONDS
+                        + " was measured, " + KUBELET_SECONDS + " s for the kubelet to make the pod and "
+                        + PROBE_SECONDS
                         + " s until the probe looks.");
         Latencies ended = new Latencies(times);
         Latencies ready = new Latencies(times);
@@ -275,8 +278,7 @@ final class FleetBenchmark implements Benchmark {
         report.end();
     }
 
-    private static ApiConnection agent(
-            AgentConfig.Kubernetes config, String node, SortedMap<String, String> labels) {
+    private static ApiConnection agent(AgentConfig.Kubernetes config, String node, SortedMap<String, String> labels) {
         SystemHostFiles files = new SystemHostFiles(Path.of("/"));
         ApiConnection agent = new ApiConnection(
                 config,
