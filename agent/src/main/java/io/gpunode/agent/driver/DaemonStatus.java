@@ -26,6 +26,8 @@ public record DaemonStatus(
         /** There is no such program. */
         NOT_INSTALLED,
         STOPPED,
+        /** It does not run since there is nothing for it to do, as it or the driver that it would belong to has shown; another driver may have more for it. */
+        IDLE,
         /** It runs and does not do its work yet, or has ended and is about to be started again. */
         STARTING,
         READY,

@@ -210,7 +210,9 @@ public final class DriverManager implements Service {
     }
 
     private void serve(Request wanted) throws InterruptedException {
-        DriverOutcome outcome = DriverOutcome.Untouched.of(DriverOutcome.Why.OTHER, "the agent is being stopped");
+        DriverOutcome outcome = DriverOutcome.Untouched.of(
+                DriverOutcome.Why.OTHER,
+                "the agent is being stopped; what was begun is ended by its next start, or by the next driver command");
         try {
             outcome = made(changer.run(wanted.command(), new Watch(wanted)));
         } catch (RuntimeException e) {
@@ -346,8 +348,9 @@ public final class DriverManager implements Service {
                 }
             }
         } else {
-            if (outcome instanceof DriverOutcome.Untouched kept && kept.why() == DriverOutcome.Why.NOT_ITS_TURN) {
-                // It is asked again and again, and the state says so.
+            if (outcome instanceof DriverOutcome.Untouched kept
+                    && (kept.why() == DriverOutcome.Why.NOT_ITS_TURN || kept.why() == DriverOutcome.Why.BUSY)) {
+                // Nothing has failed: it is asked again and again, and the state says so.
                 return outcome;
             }
             LOG.warn("the driver was not changed", "reason", outcome.message());

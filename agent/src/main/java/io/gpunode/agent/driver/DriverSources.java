@@ -105,14 +105,14 @@ public final class DriverSources implements DriverSource {
             }
             DriverStore.Pins pins = store.pins();
             StagedDriver best = null;
-            for (StagedDriver driver : store.list()) {
-                Optional<DriverStore.Stored> object = store.object(DriverManifest.Kind.MODULES, driver.key());
-                if (object.isPresent()
-                        && trees.get().contains(object.get().manifest().tree())
-                        && fits(driver, object.get(), wish, kernel)
-                        && (best == null || better(driver, best, pins))
-                        && isWhole(driver)) {
-                    best = driver;
+            for (DriverStore.Stored object : store.objects(DriverManifest.Kind.MODULES)) {
+                if (trees.get().contains(object.manifest().tree())
+                        && (best == null || better(object, best, pins))
+                        && fits(object.manifest(), wish, kernel)) {
+                    Optional<StagedDriver> driver = store.staged(object);
+                    if (driver.isPresent() && isWhole(driver.get())) {
+                        best = driver.get();
+                    }
                 }
             }
             return best == null ? Optional.empty() : Optional.of(withBuilds(best));
@@ -148,16 +148,16 @@ public final class DriverSources implements DriverSource {
         return driver.with(modules);
     }
 
-    private boolean fits(StagedDriver driver, DriverStore.Stored object, DriverWish wish, KernelFacts kernel)
+    private boolean fits(DriverManifest modules, DriverWish wish, KernelFacts kernel)
             throws IOException, InterruptedException {
-        boolean signed = !object.manifest().signer().isEmpty();
+        boolean signed = !modules.signer().isEmpty();
         boolean wantsSigned = !wish.settings().signing().key().isEmpty();
-        return driver.kernel().equals(kernel.release())
-                && object.manifest().machine().equals(kernel.machine())
-                && wish.accepts(driver.version())
+        return modules.kernel().equals(kernel.release())
+                && modules.machine().equals(kernel.machine())
+                && wish.accepts(modules.version())
                 && (signed || !wantsSigned)
                 && (signed || !kernel.security().refusesUnsigned())
-                && driver.type() == type(object.manifest(), wish, kernel);
+                && modules.type().equals(Optional.of(type(modules, wish, kernel)));
     }
 
     /** Which modules are taken of a driver: the better ones that its files have. */
@@ -192,8 +192,8 @@ public final class DriverSources implements DriverSource {
     }
 
     /** The newest version; of one version that which is in use, else the one that was put last. */
-    private static boolean better(StagedDriver driver, StagedDriver than, DriverStore.Pins pins) {
-        int order = driver.version().compareTo(than.version());
+    private static boolean better(DriverStore.Stored driver, StagedDriver than, DriverStore.Pins pins) {
+        int order = driver.manifest().version().compareTo(than.version());
         return order > 0 || (order == 0 && driver.key().equals(pins.current()));
     }
 

@@ -174,7 +174,8 @@ public final class DriverStore {
         }
     }
 
-    private Optional<StagedDriver> staged(Stored modules) throws IOException {
+    /** The driver that kernel modules of the store belong to; empty when its libraries are not there. */
+    Optional<StagedDriver> staged(Stored modules) throws IOException {
         DriverManifest manifest = modules.manifest;
         Path root = Path.of("/");
         Optional<Path> firmware = Optional.empty();

@@ -318,7 +318,9 @@ final class DriverTransaction {
                 letGo(entry, cause != null && cause.inUse() ? ClusterTurn.State.REQUIRED : ClusterTurn.State.FAILED);
                 List<String> told = new ArrayList<>(evidence);
                 told.addAll(forgetJournal());
-                settle(memory.read());
+                DriverMemory.Content known = memory.read();
+                settle(new DriverMemory.Content(
+                        entry.from().isNone() ? known.current() : entry.from(), known.previous(), "", ""));
                 return new DriverOutcome.RolledBack(
                         cause != null && cause.inUse(),
                         entry.failedStep(),

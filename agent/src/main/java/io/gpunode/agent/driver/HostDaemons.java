@@ -279,7 +279,15 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         String text = "";
         Rest rest = resting.get(kind);
         if (rest != null && !rest.failed) {
-            return new DaemonStatus(kind, false, rest.text, state, Keeper.NOBODY, Optional.empty(), restarts, "");
+            return new DaemonStatus(
+                    kind,
+                    need.needed(),
+                    need.reason(),
+                    State.IDLE,
+                    Keeper.NOBODY,
+                    Optional.empty(),
+                    restarts,
+                    rest.text);
         }
         if (rest != null && need.needed() && state == State.STOPPED && !rest.isOver(clock.now())) {
             state = State.FAILED;

@@ -19,7 +19,6 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -86,7 +85,7 @@ final class HostDriverOperations implements DriverOperations {
                 switch (status.state()) {
                     case STOPPED -> down.add(status.kind());
                     case FAILED, STARTING, UNKNOWN -> failed.put(status.kind(), status.text());
-                    case READY, NOT_INSTALLED -> {}
+                    case READY, NOT_INSTALLED, IDLE -> {}
                 }
             }
         }
@@ -388,19 +387,5 @@ final class HostDriverOperations implements DriverOperations {
                 throw new DriverStepException(
                         refused.line() + ". Next: " + refused.fault().remedy(), false, List.of());
         };
-    }
-
-    /** What is there, for those who compare it with what is wanted. */
-    ObservedDriver observed() {
-        return parts.observer.observe();
-    }
-
-    /** Of that driver, what it lies in the store as; empty when it does not. */
-    Optional<StagedDriver> stored(String key) {
-        try {
-            return parts.store.find(key);
-        } catch (IOException e) {
-            return Optional.empty();
-        }
     }
 }

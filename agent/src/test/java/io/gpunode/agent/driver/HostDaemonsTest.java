@@ -853,7 +853,7 @@ class HostDaemonsTest extends DaemonsContract {
 
         // Then
         assertThat(outcome).isInstanceOf(DaemonOutcome.NotNeeded.class);
-        assertThat(status(DaemonKind.FABRIC_MANAGER).needed()).isFalse();
+        assertThat(status(DaemonKind.FABRIC_MANAGER).state()).isEqualTo(State.IDLE);
     }
 
     private void fabricManagerThatSays(String line) throws IOException {
