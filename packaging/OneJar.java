@@ -45,7 +45,7 @@ import java.util.zip.ZipFile;
  * those for the Java that runs this stay. The others are deleted.
  *
  * <p>Classes lose what a debugger and a compiler read: names of local variables, and annotations that no running code can see or that say of a type
- * whether it may be null. The start-up cache of all that a start loads is 5 MB smaller without. Line numbers stay: a stack trace is as long as before.
+ * whether it may be null. The jar is 2 MB smaller without, the start-up cache 1.4 MB. Line numbers stay: a stack trace is as long as before.
  */
 public final class OneJar {
     private static final LocalDateTime TIME = LocalDateTime.of(2026, 1, 1, 0, 0);
