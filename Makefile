@@ -3,6 +3,7 @@
 # make image  the runnable folder, packaging/target/gpu-node-agent
 # make container  the OCI image, packaging/target/gpu-node-agent-image.tar, without a container engine
 # make package  .deb, .rpm and .tar.gz with their own Java runtime, packaging/target/dist
+# make package-test   installs, upgrades, damages and removes them in copies of this machine's root (needs root)
 # make vm-test   a Debian machine under qemu: real kernel modules, real systemd (CASES="word ..." chooses; needs root)
 #
 # Each does the set-up that is missing. MVN_FLAGS is passed on to Maven, as in: make test MVN_FLAGS=-o
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup test quick image container package run vm-test format clean
+.PHONY: setup test quick image container package package-test run vm-test format clean
 
 MVN_FLAGS ?=
 # Maven runs on the JDK that the code is compiled with: the formatter parses with the compiler of its own JVM. The options
@@ -44,6 +45,9 @@ container: setup
 package: setup
 	$(MVN) -q -Dquick -DskipTests package cyclonedx:makeBom
 	packaging/package.sh
+
+package-test: package
+	packaging/package-test.sh
 
 run: setup
 	@echo "building gpu-node-agent (the first time takes some minutes) ..." >&2
