@@ -53,7 +53,7 @@ interface DriverOperations {
     /**
      * Cordons the node and has its GPU pods evicted.
      *
-     * @throws DriverStepException when pods stay; the node is as it was before then
+     * @throws DriverStepException when pods stay; the node may be cordoned then, until {@link #undrain}
      */
     void drain() throws DriverStepException, InterruptedException;
 

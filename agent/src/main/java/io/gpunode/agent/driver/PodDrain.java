@@ -28,7 +28,7 @@ final class PodDrain {
         this.settings = settings;
     }
 
-    /** @throws DriverStepException when pods stay, or the server cannot be asked; pods may come to the node again then */
+    /** @throws DriverStepException when pods stay, or the server cannot be asked; {@link #undrain} lets pods come to the node again */
     void drain() throws DriverStepException, InterruptedException {
         DrainProgress end;
         try (NodeSession session = opener.open()) {
@@ -41,7 +41,6 @@ final class PodDrain {
                     e);
         }
         if (end.outcome() != DrainProgress.Outcome.DRAINED) {
-            undrain();
             throw new DriverStepException(
                     "pods stay on the node: " + end.text() + ". See them: gpu-node-agent node status", true, List.of());
         }

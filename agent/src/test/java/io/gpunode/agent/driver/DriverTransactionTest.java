@@ -251,7 +251,7 @@ class DriverTransactionTest {
         transaction(bed).change(NEW, true);
 
         // Then
-        assertThat(bed.node.turns).containsExactly("taken", "REQUIRED");
+        assertThat(bed.node.turns).containsExactly("taken", "REQUIRED while cordoned");
     }
 
     @Test

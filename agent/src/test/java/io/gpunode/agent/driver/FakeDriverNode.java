@@ -287,7 +287,6 @@ final class FakeDriverNode implements DriverOperations {
     public void drain() throws DriverStepException {
         cordoned = true;
         if (podsStay) {
-            cordoned = false;
             throw new DriverStepException("pods stay; see: gpu-node-agent node status", true, List.of());
         }
         holders = nobody();
