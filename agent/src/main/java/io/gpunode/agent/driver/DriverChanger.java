@@ -134,29 +134,45 @@ public final class DriverChanger {
                             + " upgrade",
                     false);
         }
-        StagedDriver driver = previous.driver().orElseThrow();
+        Optional<String> obstacle = obstacle(previous);
+        if (obstacle.isPresent()) {
+            throw new ImpossibleException(
+                    obstacle.get() + "; set driver.version to \""
+                            + previous.driver().orElseThrow().version() + "\", and: gpu-node-agent driver upgrade",
+                    false);
+        }
+        return previous;
+    }
+
+    /** What was brought up last, where this kernel can have it again as it was; nothing is fetched or built. */
+    Optional<DriverTarget> last() throws InterruptedException {
+        DriverTarget last = remembered().current();
+        try {
+            return last.isNone() || obstacle(last).isPresent() ? Optional.empty() : Optional.of(last);
+        } catch (ImpossibleException e) {
+            LOG.debug("the driver that ran last cannot be looked at", "error", e);
+            return Optional.empty();
+        }
+    }
+
+    /** Why a driver that was here before cannot be brought up again; empty when it can. */
+    private Optional<String> obstacle(DriverTarget before) throws ImpossibleException, InterruptedException {
+        StagedDriver driver = before.driver().orElseThrow();
         String kernel = operations.observe().kernel();
         if (!driver.kernel().equals(kernel)) {
-            throw new ImpossibleException(
-                    "driver " + previous.text() + " ran with kernel " + driver.kernel() + ", and this is " + kernel
-                            + "; set driver.version to \"" + driver.version()
-                            + "\", and: gpu-node-agent driver upgrade",
-                    false);
+            return Optional.of(
+                    "driver " + before.text() + " ran with kernel " + driver.kernel() + ", and this is " + kernel);
         }
         try {
             List<String> problems = source.problems(driver);
-            if (!problems.isEmpty()) {
-                throw new ImpossibleException(
-                        "the store does not have driver " + previous.text() + " any more, or not as it was ("
-                                + problems.getFirst() + "); set driver.version to \"" + driver.version()
-                                + "\", and: gpu-node-agent driver upgrade",
-                        false);
-            }
+            return problems.isEmpty()
+                    ? Optional.empty()
+                    : Optional.of("the store does not have driver " + before.text() + " any more, or not as it was ("
+                            + problems.getFirst() + ")");
         } catch (DriverSourceException e) {
             throw new ImpossibleException(
                     String.valueOf(e.getMessage()), e.kind().passing());
         }
-        return previous;
     }
 
     private boolean peermem() {

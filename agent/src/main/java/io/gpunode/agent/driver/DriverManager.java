@@ -68,6 +68,9 @@ public final class DriverManager implements Service {
     private Tick notBefore;
     private int changes;
 
+    /** Why the driver that ran last is what is brought up; empty when the wanted one can be had. */
+    private String standIn = "";
+
     /** What somebody asks for. */
     public interface Request extends DriverListener {
         /** What is to be done. */
@@ -302,7 +305,9 @@ public final class DriverManager implements Service {
         afterFailure.reset();
         List<String> missing = new ArrayList<>();
         now.daemonsFailed().forEach((kind, why) -> missing.add(kind.program() + " does not run: " + why));
-        if (missing.isEmpty()) {
+        if (!standIn.isEmpty()) {
+            show(DriverManagerStatus.State.DIFFERS, missing, standIn);
+        } else if (missing.isEmpty()) {
             show(DriverManagerStatus.State.READY, List.of(), "");
         } else {
             show(
@@ -320,9 +325,18 @@ public final class DriverManager implements Service {
         if (found != null && !clock.now().reached(stagedUntil)) {
             return Optional.of(found);
         }
+        standIn = "";
         try {
             found = changer.target(DriverCommand.LOAD, new Watch(DriverListener.NONE));
         } catch (DriverChanger.ImpossibleException e) {
+            Optional<DriverTarget> last = changer.picture().loaded() ? Optional.empty() : changer.last();
+            if (last.isPresent()) {
+                // A file that was half replaced must not cost a node that boots its GPUs.
+                standIn = e.getMessage() + " (until then the driver that ran last is used: "
+                        + last.get().text() + ")";
+                LOG.warn("the wanted driver cannot be had; the one that ran last is loaded", "reason", standIn);
+                return last;
+            }
             show(
                     changer.picture().loaded() ? DriverManagerStatus.State.DIFFERS : DriverManagerStatus.State.FAILED,
                     List.of(),

@@ -36,6 +36,9 @@ class DriverManagerTest {
     private String version = "1.0.1";
 
     private Optional<DriverSourceException> refusal = Optional.empty();
+    /** What is wrong with stored drivers. */
+    private List<String> damage = List.of();
+
     private int staged;
     private int pruned;
     private final Driver settings = settings(false, Map.of());
@@ -96,12 +99,25 @@ class DriverManagerTest {
                 Meters.NONE);
     }
 
+    private final DriverSource source = new DriverSource() {
+        @Override
+        public StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress)
+                throws DriverSourceException {
+            return DriverManagerTest.this.stage(progress);
+        }
+
+        @Override
+        public List<String> problems(StagedDriver driver) {
+            return damage;
+        }
+    };
+
     private DriverChanger changer(AgentConfig.Driver with) {
         return new DriverChanger(
-                with, node, this::observed, this::stage, _ -> pruned++, new SystemHostFiles(directory), time);
+                with, node, this::observed, source, _ -> pruned++, new SystemHostFiles(directory), time);
     }
 
-    private StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress) throws DriverSourceException {
+    private StagedDriver stage(Progress progress) throws DriverSourceException {
         staged++;
         if (refusal.isPresent()) {
             throw refusal.get();
@@ -337,6 +353,40 @@ class DriverManagerTest {
         assertThat(toldBefore).isEmpty();
         assertThat(told).containsExactly("NVML may be opened");
         assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aBootWhoseWantedDriverCannotBeHadLoadsTheOneThatRanLast() throws Exception {
+        // Given
+        manager.turn();
+        node.reboot();
+        refusal = Optional.of(new DriverSourceException(
+                DriverSourceException.Kind.UNUSABLE, "the bundle is cut off; copy it again"));
+        DriverManager afterTheBoot = manager();
+        // When
+        afterTheBoot.turn();
+        // Then
+        assertThat(node.observe().text()).contains("1.0.1");
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(afterTheBoot.status().reason())
+                .contains("the bundle is cut off; copy it again")
+                .contains("the driver that ran last is used: ");
+    }
+
+    @Test
+    void aDamagedDriverThatRanLastIsNotLoadedWithoutItsSource() throws Exception {
+        // Given
+        manager.turn();
+        node.reboot();
+        damage = List.of("nvidia.ko has other content");
+        refusal = Optional.of(new DriverSourceException(DriverSourceException.Kind.UNUSABLE, "the bundle is cut off"));
+        DriverManager afterTheBoot = manager();
+        // When
+        afterTheBoot.turn();
+        // Then
+        assertThat(node.observe().loaded()).isFalse();
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.FAILED);
+        assertThat(afterTheBoot.status().reason()).isEqualTo("the bundle is cut off");
     }
 
     @Test
