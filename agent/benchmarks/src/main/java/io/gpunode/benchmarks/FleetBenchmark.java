@@ -39,8 +39,8 @@ final class FleetBenchmark implements Benchmark {
     private static final Duration LABELS_QUIET = Duration.ofSeconds(35);
 
     private static final Duration SCRAPE_INTERVAL = Duration.ofSeconds(15);
-    /** Longer than what is read seldom waits. */
-    private static final Duration GROWN = Duration.ofSeconds(12);
+    /** Shorter than a connection may be idle. */
+    private static final Duration GROWN = Duration.ofSeconds(3);
 
     private static final int REPLACEMENTS = 10;
     /** A kubelet makes a pod whose image is there in 1 to 3 s, and the chart's readiness probe looks each 5 s. */
