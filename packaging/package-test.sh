@@ -82,8 +82,8 @@ works() {
     done
     kill -TERM "$agent"
     wait "$agent" || status=$?
-    # On a busy machine something may be late; the agent says so and ends all the same.
-    ((status == 0)) || grep -q 'not everything ended in order' "$target/log" || fail "the agent ended with $status on SIGTERM"
+    # On a busy machine something may be late; the agent says so, and ends with 1 all the same.
+    ((status == 0)) || { ((status == 1)) && grep -q 'not everything ended in order' "$target/log"; } || fail "the agent ended with $status on SIGTERM"
     [[ -z "$(find "$target/node/tmp" "$target/node/var/tmp" -mindepth 1 -not -path "$target/node/tmp/packages*")" ]] || fail "something is left in /tmp or /var/tmp"
 }
 
@@ -176,7 +176,8 @@ case_deb_first_contact() {
     for command in "${commands[@]}"; do
         [[ "$command" != help ]] || continue
         in_node gpu-node-agent "$command" --help || fail "$command has no help"
-        is_there "/usr/share/man/man1/gpu-node-agent-$command.1.gz"
+        # Small images of Debian keep no manual pages of any package.
+        grep -rqs 'path-exclude.*/man' /etc/dpkg/dpkg.cfg.d || is_there "/usr/share/man/man1/gpu-node-agent-$command.1.gz"
         if command -v man >/dev/null; then
             in_node man -P cat "gpu-node-agent-$command" || fail "man does not find gpu-node-agent-$command"
         fi
@@ -196,18 +197,11 @@ case_deb_first_contact() {
     refused 1 '^[0-9]* of [0-9]* checks passed' gpu-node-agent preflight
     grep -q 'not run by systemd' "$target/log" || fail "preflight does not say that there is no systemd"
     # The port is held by somebody else: who, and what to do.
-    in_node bash -c 'command -v python3' || return 0
-    mkfifo "$target/ready"
-    PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" python3 -c 'import socket, sys
-s = socket.socket(); s.bind(("127.0.0.1", 9498)); s.listen(); print("listens", flush=True); sys.stdin.read()' <"$target/ready" >"$target/said" &
-    holder=$!
-    exec 9>"$target/ready"
-    until grep -q listens "$target/said" 2>/dev/null; do
-        kill -0 "$holder" || fail "the holder of the port ended"
-        read -rt 0.1 <> <(:) || :
-    done
-    refused 1 "127.0.0.1:9498 is held by python3.*process $holder" gpu-node-agent run --http-listen 127.0.0.1:9498 --kubernetes-api off
-    exec 9>&-
+    if in_node bash -c 'command -v python3'; then
+        port_is_held
+    else
+        echo "package test: $case: skipped: who holds a port, for want of python3 here" >&2
+    fi
     # A second agent beside the first.
     PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" gpu-node-agent run --http-listen 127.0.0.1:9499 --kubernetes-api off >"$target/said" 2>&1 &
     holder=$!
@@ -220,6 +214,21 @@ s = socket.socket(); s.bind(("127.0.0.1", 9498)); s.listen(); print("listens", f
     grep -q 'nothing is removed: an agent runs' "$target/log" || fail "the cleanup does not say that an agent runs"
     kill -TERM "$holder"
     wait "$holder" || :
+}
+
+port_is_held() {
+    local holder
+    mkfifo "$target/ready"
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$target/node" python3 -c 'import socket, sys
+s = socket.socket(); s.bind(("127.0.0.1", 9498)); s.listen(); print("listens", flush=True); sys.stdin.read()' <"$target/ready" >"$target/said" &
+    holder=$!
+    exec 9>"$target/ready"
+    until grep -q listens "$target/said" 2>/dev/null; do
+        kill -0 "$holder" || fail "the holder of the port ended"
+        read -rt 0.1 <> <(:) || :
+    done
+    refused 1 "127.0.0.1:9498 is held by python3.*process $holder" gpu-node-agent run --http-listen 127.0.0.1:9498 --kubernetes-api off
+    exec 9>&-
 }
 
 refused() { # STATUS PATTERN COMMAND...

@@ -6,6 +6,11 @@
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
+case " $* " in
+*" installed "*)
+	[ "$1" = installed ] || { echo "run.sh: 'installed' stands first and alone: agent/benchmarks/run.sh installed [--idle-minutes N]" >&2; exit 2; }
+	;;
+esac
 jdk=$(.ci/setup --print-jdk) || { .ci/setup; exit 1; }
 if [ -z "${SKIP_BUILD:-}" ]; then
 	JAVA_HOME="$jdk" mvn -q -B -ntp ${MVN_FLAGS:-} -Dquick -DskipTests -pl agent/benchmarks -am package >&2

@@ -173,7 +173,7 @@ public final class CdiPublisher implements Service {
             CdiStatus after = level(snapshot, current, before);
             if (after.error().isEmpty()) {
                 backoff.reset();
-                recheck = same && after.equals(before) ? longer(recheck) : RECHECK;
+                recheck = same && after.problems().isEmpty() && after.equals(before) ? longer(recheck) : RECHECK;
                 nextLook = now.plus(recheck);
             } else {
                 nextLook = now.plus(backoff.next());

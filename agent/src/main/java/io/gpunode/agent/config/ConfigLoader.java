@@ -437,7 +437,8 @@ public final class ConfigLoader {
                     "is empty, and labels.sink is file",
                     "name a file, or set labels.sink to off and see the labels with gpu-node-agent labels");
         }
-        if (values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
+        if (values.get(DriverSettings.MANAGE)
+                && values.get(DriverSettings.SOURCE) != AgentConfig.Driver.SourceKind.HOST
                 && !values.get(DriverSettings.ROOT_ATTACH)) {
             report.problem(
                     values.place(DriverSettings.ROOT_ATTACH),

@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 public final class XidWatcher implements Service {
     private static final Log LOG = Log.of(XidWatcher.class);
     /** How long one wait takes at most, and with it how long closing a session may have to wait for this loop. */
-    private static final Duration WAIT = Duration.ofSeconds(1);
+    private static final Duration WAIT = Duration.ofMillis(500);
 
     private static final Duration STUCK = Duration.ofSeconds(30);
     private static final Duration UNTIL_WOKEN = Duration.ofHours(1);

@@ -85,7 +85,7 @@ abstract sealed class Cell {
                     .tags(tags)
                     .register(registry);
             Gauge.builder(name + "_max", this, cell -> Math.max(cell.largest.get(), cell.largestBefore) / 1e9)
-                    .description(help + " The largest of the last one to two minutes.")
+                    .description(help + " The largest of the last one to two minutes, while it is scraped.")
                     .tags(tags)
                     .strongReference(true)
                     .register(registry);

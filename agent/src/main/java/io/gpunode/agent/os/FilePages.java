@@ -17,11 +17,13 @@ import java.util.List;
  *
  * <p>A page that is the process's own would be lost. So only mappings are taken that cannot be written to and of which
  * {@code /proc/self/smaps} (proc(5), since Linux 2.6.14) says that no page is anonymous or swapped out: what the dynamic linker has written to before
- * it made it read-only stays.
+ * it made it read-only stays. And only the runtime's own files and its cache are taken: they stay mapped where they are until the process ends, while a
+ * library such as the driver's may be unloaded between the look and the call, and its addresses may then be somebody's memory.
  */
 public final class FilePages {
     private static final Log LOG = Log.of(FilePages.class);
     private static final Path MAPPINGS = Path.of("/proc/self/smaps");
+    private static final String RUNTIME = System.getProperty("java.home") + "/lib/";
 
     /** What makes a line of {@code smaps} the first of a mapping: the addresses. */
     private static final int LONGEST_ADDRESS = 16;
@@ -41,7 +43,7 @@ public final class FilePages {
     public static void giveBack() {
         try {
             long kibibytes = 0;
-            for (Mapping mapping : mappings(MAPPINGS)) {
+            for (Mapping mapping : mappings(MAPPINGS, RUNTIME)) {
                 if (give(mapping)) {
                     kibibytes += mapping.residentKibibytes;
                 }
@@ -63,8 +65,12 @@ public final class FilePages {
         }
     }
 
-    /** Those of them that have anything in memory. */
-    static List<Mapping> mappings(Path smaps) throws IOException {
+    /**
+     * Those of them that have anything in memory.
+     *
+     * @param runtime the directory of the runtime's files
+     */
+    static List<Mapping> mappings(Path smaps, String runtime) throws IOException {
         List<Mapping> found = new ArrayList<>();
         try (BufferedReader lines = Files.newBufferedReader(smaps, StandardCharsets.ISO_8859_1)) {
             String mapping = "";
@@ -73,7 +79,7 @@ public final class FilePages {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 if (isFirst(line)) {
                     add(found, mapping, resident, own);
-                    mapping = isOfAProgram(line) ? line : "";
+                    mapping = isOfTheRuntime(line, runtime) ? line : "";
                     resident = 0;
                     own = false;
                 } else if (!mapping.isEmpty() && line.startsWith("Rss:")) {
@@ -105,15 +111,15 @@ public final class FilePages {
         return dash > 0 && dash <= LONGEST_ADDRESS && line.indexOf(':') > dash;
     }
 
-    /** Read-only, and of a program's file: memory of devices and shared memory have names as well, and nothing to be read again from. */
-    private static boolean isOfAProgram(String line) {
+    /** Read-only, and of one of the runtime's files, or a start-up cache. */
+    private static boolean isOfTheRuntime(String line, String runtime) {
         int rights = line.indexOf(' ') + 1;
         int path = line.indexOf('/');
         return path > 0
                 && line.charAt(rights) == 'r'
                 && line.charAt(rights + 1) == '-'
                 && !line.endsWith(" (deleted)")
-                && (line.endsWith(".aot") || line.endsWith("/lib/modules") || line.indexOf(".so", path) > 0);
+                && (line.endsWith(".aot") || line.startsWith(runtime, path));
     }
 
     private static long kibibytes(String line) {

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -338,6 +339,48 @@ class CdiPublisherTest {
                 .singleElement()
                 .asString()
                 .contains(Snapshots.uuid(7) + " is left out: /dev/nvidia7 does not exist");
+    }
+
+    @Test
+    void whatIsAllRightIsLookedAtLessAndLessOften() throws IOException {
+        // Given
+        CdiPublisher publisher =
+                publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(8));
+
+        // When
+        List<Duration> pauses = pauses(publisher, 5);
+
+        // Then
+        assertThat(pauses)
+                .containsExactly(
+                        Duration.ofSeconds(30),
+                        Duration.ofMinutes(1),
+                        Duration.ofMinutes(2),
+                        Duration.ofMinutes(2),
+                        Duration.ofMinutes(2));
+    }
+
+    @Test
+    void whereSomethingIsMissingTheLooksStayFrequent() throws IOException {
+        // Given
+        CdiPublisher publisher =
+                publisher(HostTree.at(root).withDriver("", Snapshots.DRIVER).withNodes(7));
+
+        // When
+        List<Duration> pauses = pauses(publisher, 5);
+
+        // Then
+        assertThat(pauses).containsOnly(Duration.ofSeconds(30));
+    }
+
+    private List<Duration> pauses(CdiPublisher publisher, int looks) {
+        List<Duration> pauses = new ArrayList<>();
+        for (int i = 0; i < looks; i++) {
+            Duration pause = publisher.turn();
+            pauses.add(pause);
+            time.advance(pause);
+        }
+        return pauses;
     }
 
     @Test

@@ -420,16 +420,28 @@ class ConfigFileTest {
     @Test
     void aDriverOfTheStoreThatNobodyWouldFindIsAProblem() {
         // Given
-        Loading loading = new Loading(directory).file("driver: {source: bundle, root: {attach: false}}");
+        Loading loading = new Loading(directory).file("driver: {manage: true, source: bundle, root: {attach: false}}");
 
         // When
         List<String> problems = loading.problems();
 
         // Then
         assertThat(problems)
-                .containsExactly("config.yaml:1:41: driver.root.attach: is false, and driver.source is bundle: such a"
+                .containsExactly("config.yaml:1:55: driver.root.attach: is false, and driver.source is bundle: such a"
                         + " driver's libraries lie in the agent's store, and nobody would find them there; leave it"
                         + " out, or take the driver that the distribution has installed: driver.source: host");
+    }
+
+    @Test
+    void whereTheDriverIsNotManagedItsRootIsNoProblem() {
+        // Given
+        Loading loading = new Loading(directory).file("driver: {source: bundle, root: {attach: false}}");
+
+        // When
+        List<String> problems = loading.problems();
+
+        // Then
+        assertThat(problems).isEmpty();
     }
 
     @Test

@@ -101,8 +101,7 @@ class DriverManagerTest {
 
     private final DriverSource source = new DriverSource() {
         @Override
-        public StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress)
-                throws DriverSourceException {
+        public StagedDriver stage(DriverWish wish, KernelFacts kernel, Progress progress) throws DriverSourceException {
             return DriverManagerTest.this.stage(progress);
         }
 
@@ -360,8 +359,8 @@ class DriverManagerTest {
         // Given
         manager.turn();
         node.reboot();
-        refusal = Optional.of(new DriverSourceException(
-                DriverSourceException.Kind.UNUSABLE, "the bundle is cut off; copy it again"));
+        refusal = Optional.of(
+                new DriverSourceException(DriverSourceException.Kind.UNUSABLE, "the bundle is cut off; copy it again"));
         DriverManager afterTheBoot = manager();
         // When
         afterTheBoot.turn();

@@ -38,8 +38,7 @@ class RpmPackagesTest {
     }
 
     private PackageManager manager(String release) throws Exception {
-        return PackageManager.of(
-                Distribution.parse(release), new SystemHostFiles(host), tools, Duration.ofSeconds(120));
+        return PackageManager.of(Distribution.parse(release), new SystemHostFiles(host), tools, Duration.ofMinutes(2));
     }
 
     // ---- dnf

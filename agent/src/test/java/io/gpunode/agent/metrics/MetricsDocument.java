@@ -90,7 +90,7 @@ final class MetricsDocument {
             Among the others by name stand the meters that the agent keeps about its own work (gRPC calls, NVML calls, sampling and others, all beginning with
             `gpu_node_agent_`) and those of its process and JVM (`process_…`, `jvm_…`). They are rendered ahead, at each sampling while somebody
             scrapes and once in five minutes otherwise; `gpu_node_agent_meters_age_seconds` says how old they are. A timer shows how many, their sum, and
-            as `…_max` the largest of the last one to two minutes. A gauge without a number is left out. The first page after a start may come without them.
+            as `…_max` the largest of the last one to two minutes (of five to ten at the first scrape after a pause). A gauge without a number is left out. The first page after a start may come without them.
 
             | Meter | Type | Labels | Meaning |
             |---|---|---|---|
