@@ -58,10 +58,7 @@ final class ClusterTurn {
         }
         UpgradeTurn turn;
         try (NodeSession session = opener.open()) {
-            turn = session.takeUpgradeSlot(
-                    settings.slots(),
-                    settings.slotNamespace(),
-                    settings.drainLimit().plus(BEYOND_THE_DRAIN));
+            turn = ask(session);
         } catch (IOException | OtherNodeException e) {
             throw new DriverStepException(
                     "whether other nodes exchange their drivers (driver.upgrade.slots) cannot be asked: "
@@ -73,6 +70,23 @@ final class ClusterTurn {
             throw new DriverStepException(turn.reason(), false, List.of());
         }
         tell(State.EXCHANGING);
+    }
+
+    private UpgradeTurn ask(NodeSession session) throws IOException, InterruptedException {
+        try {
+            return session.takeUpgradeSlot(
+                    settings.slots(),
+                    settings.slotNamespace(),
+                    settings.drainLimit().plus(BEYOND_THE_DRAIN));
+        } catch (IOException e) {
+            try {
+                // The server may have written what it was asked to all the same.
+                session.releaseUpgradeSlot(settings.slots(), settings.slotNamespace());
+            } catch (IOException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
     }
 
     /**

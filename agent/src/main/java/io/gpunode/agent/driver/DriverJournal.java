@@ -46,7 +46,7 @@ final class DriverJournal {
      * @param bootId of the boot in which this was written; empty when the kernel has none
      * @param boots how many boots have tried it
      * @param drained whether the node was cordoned for it
-     * @param inTurn whether the cluster was asked for leave, which is to be given back
+     * @param inTurn whether the cluster was asked for leave, or is about to be, which is to be given back
      */
     record Entry(
             DriverTarget from,
@@ -96,6 +96,23 @@ final class DriverJournal {
         /** The same in the node's turn. */
         Entry inItsTurn() {
             return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, drained, true);
+        }
+
+        /** The same with what another change has asked others for, too. */
+        Entry asking(Entry other) {
+            return new Entry(
+                    from,
+                    to,
+                    back,
+                    failedStep,
+                    reason,
+                    step,
+                    next,
+                    loading,
+                    bootId,
+                    boots,
+                    drained || other.drained,
+                    inTurn || other.inTurn);
         }
 
         /** What it leads to. */

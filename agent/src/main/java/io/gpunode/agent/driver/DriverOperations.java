@@ -53,9 +53,10 @@ interface DriverOperations {
     /**
      * Cordons the node and has its GPU pods evicted.
      *
+     * @param inTurn whether {@link #takeTurn} was called for it, so that the cluster is told
      * @throws DriverStepException when pods stay; the node may be cordoned then, until {@link #undrain}
      */
-    void drain() throws DriverStepException, InterruptedException;
+    void drain(boolean inTurn) throws DriverStepException, InterruptedException;
 
     /** Lets pods come to the node again, as far as it was this agent that kept them away. */
     void undrain() throws InterruptedException;

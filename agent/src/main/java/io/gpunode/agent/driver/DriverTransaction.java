@@ -100,7 +100,10 @@ final class DriverTransaction {
         return change(to, drain, true);
     }
 
-    /** The same, but a driver that runs is not exchanged, unless a change that was interrupted has begun with that. */
+    /**
+     * The same, but a driver that runs is not exchanged, unless a way back that does not come to its end has left it there. One that has just taken the machine
+     * down is not tried again.
+     */
     DriverOutcome complete(DriverTarget to, boolean drain) throws InterruptedException {
         return change(to, drain, false);
     }
@@ -108,14 +111,23 @@ final class DriverTransaction {
     private DriverOutcome change(DriverTarget to, boolean drain, boolean mayDisrupt) throws InterruptedException {
         return locked(() -> {
             Optional<DriverOutcome> ended = endInterrupted();
-            DriverPicture picture = operations.observe();
-            DriverTarget from = DriverTarget.of(picture, memory.read().current());
-            if (ended.isPresent() && ended.get() instanceof DriverOutcome.Stuck) {
-                // What is there is nothing that anybody wants back.
-                from = interruptedFrom().orElse(from);
+            if (!mayDisrupt
+                    && ended.isPresent()
+                    && ended.get() instanceof DriverOutcome.RolledBack
+                    && memory.read().givenUp().startsWith(to.text())) {
+                return ended.get();
             }
-            boolean may = mayDisrupt || ended.isPresent();
-            return begin(picture, from, to.keeping(picture.daemons()), drain, may);
+            DriverPicture picture = operations.observe();
+            DriverTarget wanted = to.keeping(picture.daemons());
+            if (ended.isPresent() && ended.get() instanceof DriverOutcome.Stuck) {
+                Optional<DriverJournal.Entry> left = left();
+                if (left.isPresent()) {
+                    // What is there is nothing that anybody wants back.
+                    return begin(picture, left.get().from(), wanted, left, drain, true);
+                }
+            }
+            DriverTarget from = DriverTarget.of(picture, memory.read().current());
+            return begin(picture, from, wanted, Optional.empty(), drain, mayDisrupt);
         });
     }
 
@@ -129,9 +141,10 @@ final class DriverTransaction {
         return Optional.of(outcome);
     }
 
-    private Optional<DriverTarget> interruptedFrom() {
+    /** The way back that is still to be made. */
+    private Optional<DriverJournal.Entry> left() {
         try {
-            return journal.read().map(DriverJournal.Entry::from);
+            return journal.read();
         } catch (IOException | JournalFile.UnreadableException e) {
             return Optional.empty();
         }
@@ -172,16 +185,25 @@ final class DriverTransaction {
 
     // ---- a new change
 
+    /** @param left the way back in whose place it is; what that has asked others for is this one's, too */
     private DriverOutcome begin(
-            DriverPicture picture, DriverTarget from, DriverTarget to, boolean drain, boolean mayDisrupt)
+            DriverPicture picture,
+            DriverTarget from,
+            DriverTarget to,
+            Optional<DriverJournal.Entry> left,
+            boolean drain,
+            boolean mayDisrupt)
             throws InterruptedException {
         DriverPlan plan = DriverPlanner.plan(picture, to);
-        if (plan.isEmpty()) {
+        if (plan.isEmpty() && left.isEmpty()) {
             List<String> notes = remember(to, picture.bootId());
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
         DriverJournal.Entry entry =
                 new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, false);
+        if (left.isPresent()) {
+            entry = entry.asking(left.get());
+        }
         if (plan.disrupts()) {
             if (!mayDisrupt) {
                 return untouched(
@@ -196,16 +218,15 @@ final class DriverTransaction {
                 return inUse(holders);
             }
             if (!to.isNone()) {
-                try {
-                    operations.takeTurn();
-                } catch (DriverStepException e) {
-                    return DriverOutcome.Untouched.of(DriverOutcome.Why.NOT_ITS_TURN, e.reason());
-                }
                 entry = entry.inItsTurn();
+                Optional<DriverOutcome> waits = takeTurn(entry, left);
+                if (waits.isPresent()) {
+                    return waits.get();
+                }
             }
             if (!holders.isEmpty()) {
                 entry = entry.cordoned();
-                Optional<DriverOutcome> stays = drain(entry, picture);
+                Optional<DriverOutcome> stays = drain(entry, left);
                 if (stays.isPresent()) {
                     return stays.get();
                 }
@@ -215,27 +236,56 @@ final class DriverTransaction {
             DriverMemory.Content before = memory.read();
             operations.keep(to.isNone() ? before.current() : to, List.of(from, before.current(), before.previous()));
             // With its first step, so that it is written once.
-            journal.write(before(entry, 1, plan.steps().getFirst()));
+            journal.write(before(entry, 1, withAnnouncement(plan).steps().getFirst()));
         } catch (DriverStepException | IOException e) {
-            letGo(entry, ClusterTurn.State.REQUIRED);
-            forgetJournal();
+            abandon(entry, left);
             return untouched("nothing was changed, since it would not survive a crash: " + e.getMessage());
         }
         return forward(entry, plan);
     }
 
-    private Optional<DriverOutcome> drain(DriverJournal.Entry entry, DriverPicture picture)
+    /** Writes down what others are about to be asked for; where a way back is still to be made, the journal goes on to say so. */
+    private void announceAsking(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left) throws IOException {
+        journal.write(left.isPresent() ? left.get().asking(entry) : entry);
+    }
+
+    /** Nothing was changed: others get back what they were asked for, unless there is a way back that needs it still. */
+    private void abandon(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left) throws InterruptedException {
+        if (left.isEmpty()) {
+            letGo(entry, ClusterTurn.State.REQUIRED);
+            forgetJournal();
+        }
+    }
+
+    private Optional<DriverOutcome> takeTurn(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left)
             throws InterruptedException {
         try {
-            journal.write(entry);
+            announceAsking(entry, left);
+            operations.takeTurn();
+            return Optional.empty();
         } catch (IOException e) {
-            letGo(entry, ClusterTurn.State.REQUIRED);
+            return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
+        } catch (DriverStepException e) {
+            if (left.isEmpty()) {
+                forgetJournal();
+            }
+            return Optional.of(DriverOutcome.Untouched.of(DriverOutcome.Why.NOT_ITS_TURN, e.reason()));
+        }
+    }
+
+    private Optional<DriverOutcome> drain(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left)
+            throws InterruptedException {
+        try {
+            announceAsking(entry, left);
+        } catch (IOException e) {
+            abandon(entry, left);
             return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
         }
         DriverOutcome stays;
         try {
-            operations.drain();
-            HolderTable holders = operations.holders(picture.modules());
+            operations.drain(entry.inTurn());
+            // What the kernel counts is other than it was.
+            HolderTable holders = operations.holders(operations.observeModules().modules());
             if (holders.isEmpty()) {
                 return Optional.empty();
             }
@@ -243,8 +293,7 @@ final class DriverTransaction {
         } catch (DriverStepException e) {
             stays = DriverOutcome.Untouched.of(DriverOutcome.Why.IN_USE, e.reason());
         }
-        letGo(entry, ClusterTurn.State.REQUIRED);
-        forgetJournal();
+        abandon(entry, left);
         return Optional.of(stays);
     }
 
@@ -435,6 +484,7 @@ final class DriverTransaction {
             return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + e));
         } catch (JournalFile.UnreadableException e) {
             LOG.error("the journal of a driver change that was interrupted is of no use", e);
+            operations.endTurn(ClusterTurn.State.REQUIRED);
             operations.undrainAfterLoss();
             forgetJournal();
             return Optional.empty();
@@ -474,8 +524,8 @@ final class DriverTransaction {
             letGo(now, ClusterTurn.State.REQUIRED);
             return new DriverOutcome.Done(now.to().text(), 0, Duration.ZERO, Duration.ZERO, forgetJournal());
         }
-        if (now.step() == 0 && now.drained()) {
-            // Pods were still leaving: whether the driver is free now nobody has looked.
+        if (entry.step() == 0 && (entry.drained() || entry.inTurn())) {
+            // It waited for others, or pods were still leaving: whether the driver is free now nobody has looked.
             letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();
             return untouched("a change was interrupted before its first step; it begins anew");

@@ -179,10 +179,15 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public void drain() throws DriverStepException, InterruptedException {
-        if (pods != null) {
+    public void drain(boolean inTurn) throws DriverStepException, InterruptedException {
+        if (pods == null) {
+            return;
+        }
+        if (inTurn) {
             turn.tell(ClusterTurn.State.DRAINING);
-            pods.drain();
+        }
+        pods.drain();
+        if (inTurn) {
             turn.tell(ClusterTurn.State.EXCHANGING);
         }
     }

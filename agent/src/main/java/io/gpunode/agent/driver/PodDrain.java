@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.config.AgentConfig;
+import io.gpunode.agent.kubernetes.Cordon;
 import io.gpunode.agent.kubernetes.DrainOrder;
 import io.gpunode.agent.kubernetes.DrainProgress;
 import io.gpunode.agent.kubernetes.NodeSession;
@@ -12,7 +13,6 @@ import java.util.List;
 /** Frees the node of pods that hold GPUs through the API server, for one change of the driver. One thread. */
 final class PodDrain {
     private static final Log LOG = Log.of(PodDrain.class);
-    private static final String BY = "gpu-node-agent driver";
 
     private final Opener opener;
     private final AgentConfig.Driver.Change settings;
@@ -33,7 +33,11 @@ final class PodDrain {
         DrainProgress end;
         try (NodeSession session = opener.open()) {
             end = session.drain(new DrainOrder(
-                    BY, "the driver is exchanged", settings.drainLimit(), false, settings.deleteEmptyDirData()));
+                    Cordon.BY_THE_DRIVER,
+                    "the driver is exchanged",
+                    settings.drainLimit(),
+                    false,
+                    settings.deleteEmptyDirData()));
         } catch (IOException | OtherNodeException e) {
             throw new DriverStepException(
                     "the driver is in use, and pods cannot be evicted: " + e.getMessage()
@@ -50,10 +54,7 @@ final class PodDrain {
     void undrainOwn() throws InterruptedException {
         boolean own;
         try (NodeSession session = opener.open()) {
-            own = session.look()
-                    .cordon()
-                    .filter(cordon -> cordon.by().equals(BY))
-                    .isPresent();
+            own = session.look().cordon().filter(Cordon::isOfTheDriver).isPresent();
         } catch (IOException | OtherNodeException e) {
             LOG.info("whether a change of the driver has left the node cordoned is not known", "error", e);
             return;

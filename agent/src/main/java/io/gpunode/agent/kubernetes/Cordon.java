@@ -19,11 +19,19 @@ public record Cordon(String by, String why, Instant at, boolean wasUnschedulable
     /** The key of the annotation. */
     public static final String ANNOTATION = "gpunode.io/cordon";
 
+    /** {@link #by} of a change of the driver by this agent. */
+    public static final String BY_THE_DRIVER = "gpu-node-agent driver";
+
     private static final int LONGEST = 300;
 
     public Cordon {
         by = Texts.shortened(by, LONGEST);
         why = Texts.shortened(why, LONGEST);
+    }
+
+    /** Whether a change of the driver by this agent has made it: then the label of driver upgrades is this agent's as well. */
+    public boolean isOfTheDriver() {
+        return by.equals(BY_THE_DRIVER);
     }
 
     /** Reads the annotation's value. */

@@ -338,7 +338,7 @@ public final class NodeDrain implements Errand, NodeDraining {
                             + " was lifted, and stays so; when they are done: kubectl uncordon " + nodeName);
             return;
         }
-        if (!OPERATOR_AT_REST.contains(node.operatorState())) {
+        if (!record.isOfTheDriver() && !OPERATOR_AT_REST.contains(node.operatorState())) {
             end(
                     Outcome.KEPT,
                     "NVIDIA's operator is replacing the driver of node " + nodeName + " (" + DrainedNode.OPERATOR_STATE

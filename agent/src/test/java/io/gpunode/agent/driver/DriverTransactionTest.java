@@ -240,6 +240,43 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aNodeThatIsDrainedForAnUnloadTellsTheClusterNothing() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(DriverTarget.NONE, true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.label).isEmpty();
+        assertThat(bed.node.cordoned).isFalse();
+    }
+
+    @Test
+    void aProcessThatEndsWithItsSlotJustTakenLeavesItToNobody() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        bed.node.endsInTurn = true;
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        assertThat(bed.node.slot).isTrue();
+        bed.node.restartAgent();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
+        assertThat(outcome).containsInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(bed.node.slot).isFalse();
+        assertThat(bed.node.label).isEqualTo("REQUIRED");
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
     void aTurnWhosePodsStayIsGivenBack() throws Exception {
         // Given
         Bed bed = withOldDriver();
@@ -508,6 +545,44 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aDriverThatTakesADrainedMachineDownIsNotTriedAgain() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        bed.node.faults.put(bed.node.performed + 13, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, true))).isInstanceOf(FakeDriverNode.Ended.class);
+        assertThat(bed.node.log.getLast()).isInstanceOf(DriverStep.LoadModule.class);
+        bed.node.reboot();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
+        assertThat(outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.cordoned).isFalse();
+        assertThat(bed.node.label).isEqualTo("FAILED");
+        assertThat(transaction(bed).remembered().givenUp()).startsWith(NEW.text());
+    }
+
+    @Test
+    void aLoadDoesNotBringBackTheDriverThatHasJustTakenTheMachineDown() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.faults.put(bed.node.performed + 13, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        assertThat(bed.node.log.getLast()).isInstanceOf(DriverStep.LoadModule.class);
+        bed.node.reboot();
+
+        // When
+        DriverOutcome outcome = transaction(bed).complete(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.observe().text()).isEqualTo(OLD.text());
+    }
+
+    @Test
     void aJournalOfNoUseNeedsNobody() throws Exception {
         // Given
         Bed bed = withOldDriver();
@@ -515,14 +590,18 @@ class DriverTransactionTest {
         bed.files.replace(
                 journal, "gpu-node-agent-driver-journal 1 00000000\n{".getBytes(StandardCharsets.UTF_8), "rw-------");
         bed.node.cordoned = true;
+        bed.node.slot = true;
+        bed.node.label = "EXCHANGING";
 
         // When
-        DriverOutcome outcome = transaction(bed).change(NEW, false);
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
 
         // Then
-        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(outcome).containsInstanceOf(DriverOutcome.Done.class);
         assertThat(bed.files.exists(journal)).isFalse();
         assertThat(bed.node.cordoned).isFalse();
+        assertThat(bed.node.slot).isFalse();
+        assertThat(bed.node.turns).containsExactly("REQUIRED while cordoned");
     }
 
     @Test
@@ -594,6 +673,57 @@ class DriverTransactionTest {
         // Then
         assertThat(stuck).isInstanceOf(DriverOutcome.Stuck.class);
         assertThat(stuck.message()).endsWith("at once by: gpu-node-agent driver rollback");
+        assertThat(outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.everything()).isEqualTo(before);
+    }
+
+    @Test
+    void aChangeInPlaceOfAWayBackThatFailsGivesBackWhatThatHadAskedFor() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        for (int step = 12; step < 60; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+        DriverOutcome stuck = transaction(bed).change(NEW, true);
+        bed.node.faults.clear();
+        int first = bed.node.performed + 1;
+        for (int step = first; step < first + 3; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(FakeDriverNode.target("3.0.3", Map.of()), true);
+
+        // Then
+        assertThat(stuck).isInstanceOf(DriverOutcome.Stuck.class);
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.cordoned).isFalse();
+        assertThat(bed.node.slot).isFalse();
+        assertThat(bed.node.label).isEqualTo("DONE");
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
+    void aWayBackThatFailsIsNotForgottenForPodsThatStay() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        for (int step = 12; step < 60; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        assertThat(transaction(bed).change(NEW, true)).isInstanceOf(DriverOutcome.Stuck.class);
+        bed.node.notItsTurn = "it waits for its turn";
+        transaction(bed).change(FakeDriverNode.target("3.0.3", Map.of()), true);
+        bed.node.faults.clear();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+        // Then
         assertThat(outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
         assertThat(bed.node.everything()).isEqualTo(before);
     }

@@ -77,6 +77,12 @@ final class FakeDriverNode implements DriverOperations {
     boolean podsStay;
     /** Why it is not this node's turn; empty when it is. */
     String notItsTurn = "";
+    /** Whether the node has a slot, and what its label says. */
+    boolean slot;
+
+    String label = "";
+    /** The process ends once, when it has just got a slot. */
+    boolean endsInTurn;
     /** How the turns ended, with whether pods could come then. */
     final List<String> turns = new ArrayList<>();
 
@@ -207,11 +213,10 @@ final class FakeDriverNode implements DriverOperations {
             List<String> users = modules.keySet().stream()
                     .filter(other -> USES.getOrDefault(other, List.of()).contains(name))
                     .toList();
-            int open = name.equals("nvidia") ? daemons.size() + (withdrawn ? 0 : 1) : 0;
             loaded.add(new LoadedModule(
                     name,
                     1,
-                    users.size() + open,
+                    users.size() + open(name),
                     users,
                     LoadedModule.Phase.LIVE,
                     module.version(),
@@ -250,7 +255,24 @@ final class FakeDriverNode implements DriverOperations {
 
     @Override
     public HolderTable holders(ModuleGraph graph) {
-        return holders;
+        List<Holder> all = new ArrayList<>(holders.holders());
+        for (LoadedModule module : graph.modules()) {
+            int missing = module.externalReferences() - open(module.name());
+            if (missing > 0) {
+                all.add(new Holder(
+                        module.name(), "", 0, 0, "", HolderPlace.UNKNOWN, Holder.Through.KERNEL, missing, ""));
+            }
+        }
+        return new HolderTable(all, List.of(), List.of(), 10, 100, Duration.ZERO);
+    }
+
+    /** How often processes have a module open. */
+    private int open(String module) {
+        int count = module.equals("nvidia") ? daemons.size() + (withdrawn ? 0 : 1) : 0;
+        for (Holder holder : holders.holders()) {
+            count += holder.module().equals(module) ? holder.count() : 0;
+        }
+        return count;
     }
 
     @Override
@@ -271,11 +293,19 @@ final class FakeDriverNode implements DriverOperations {
             throw new DriverStepException(notItsTurn, false, List.of());
         }
         turns.add("taken");
+        slot = true;
+        label = ClusterTurn.State.EXCHANGING.name();
+        if (endsInTurn) {
+            endsInTurn = false;
+            throw new Ended();
+        }
     }
 
     @Override
     public void endTurn(ClusterTurn.State state) {
         turns.add(state + (cordoned ? " while cordoned" : ""));
+        slot &= state == ClusterTurn.State.FAILED;
+        label = state.name();
     }
 
     @Override
@@ -284,12 +314,14 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public void drain() throws DriverStepException {
+    public void drain(boolean inTurn) throws DriverStepException {
         cordoned = true;
+        label = inTurn ? ClusterTurn.State.DRAINING.name() : label;
         if (podsStay) {
             throw new DriverStepException("pods stay; see: gpu-node-agent node status", true, List.of());
         }
         holders = nobody();
+        label = inTurn ? ClusterTurn.State.EXCHANGING.name() : label;
     }
 
     @Override

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class FakePods implements FakeApiServer.More {
     private static final String NODE = "/api/v1/nodes/" + Harness.NODE;
+    private static final String STATE = "nvidia.com/gpu-driver-upgrade-state";
 
     /** A pod, as a test wants it. */
     public static final class Pod {
@@ -160,6 +161,11 @@ public final class FakePods implements FakeApiServer.More {
         operatorState = state;
     }
 
+    /** What the label of driver upgrades says; empty without it. */
+    public synchronized String operatorState() {
+        return operatorState;
+    }
+
     /** Somebody cordons the node, or lifts that. */
     public synchronized void cordonedByHand(boolean cordoned) {
         cordon(cordoned, "kubectl-cordon");
@@ -244,7 +250,7 @@ public final class FakePods implements FakeApiServer.More {
         json.member("name", Harness.NODE).member("resourceVersion", "v" + version);
         json.name("labels").beginObject();
         if (!operatorState.isEmpty()) {
-            json.member("nvidia.com/gpu-driver-upgrade-state", operatorState);
+            json.member(STATE, operatorState);
         }
         json.endObject().name("annotations").beginObject();
         annotations.forEach(json::member);
@@ -286,6 +292,12 @@ public final class FakePods implements FakeApiServer.More {
             version++;
         }
         JsonValue metadata = patch.member("metadata");
+        String state = metadata.member("labels").member(STATE).textOr("");
+        if (!state.isEmpty()) {
+            operatorState = state;
+            version++;
+            return FakeApiServer.Fault.answer(200, node());
+        }
         if (!metadata.member("resourceVersion").textOr("").equals("v" + version)) {
             return FakeApiServer.Fault.status(409, "the object has been modified");
         }

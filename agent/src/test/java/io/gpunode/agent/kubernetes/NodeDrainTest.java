@@ -542,6 +542,20 @@ class NodeDrainTest {
         assertThat(end.operatorState()).isEqualTo(state);
     }
 
+    @Test
+    void theLabelOfTheAgentsOwnUpgradeDoesNotKeepItsCordon() throws Exception {
+        // Given
+        drain(new DrainOrder(Cordon.BY_THE_DRIVER, "the driver is exchanged", LIMIT, false, false));
+        pods.operatorState("pod-restart-required");
+
+        // When
+        DrainProgress end = uncordon();
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.UNDONE);
+        assertThat(pods.unschedulable()).isFalse();
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"by me", "{}", "{\"wasUnschedulable\":false,\"at\":\"yesterday\"}", "[1"})
     void aRecordThatCannotBeReadIsForAPersonToRemove(String record) throws Exception {
