@@ -66,7 +66,7 @@ final class BundleSource {
 
     /**
      * What of the store came of the configured bundle; empty when it was never read, or is another one by now. An archive that was read before is looked at and
-     * not read; one that is gone is what it was.
+     * not read; one that is gone is what it was. Of one that is gone and was not noted when it was read, it may be any wanted driver that came of no other file.
      *
      * @return keys of its modules and trees
      */
@@ -76,12 +76,26 @@ final class BundleSource {
             return Optional.empty();
         }
         Path path = files.resolve(Path.of(settings.path()));
-        Optional<TakenFiles.Taken> before =
-                taken.find(WORD, settings.path()).filter(known -> known.is(settings.sha256()));
-        if (before.isPresent() && Files.exists(path) && !before.get().stamp().equals(stamp(path))) {
-            return Optional.empty();
+        boolean gone = Files.notExists(path);
+        Optional<TakenFiles.Taken> before = taken.find(WORD, settings.path());
+        if (before.isEmpty()) {
+            return gone ? unclaimed(wish) : Optional.empty();
         }
-        return before.map(TakenFiles.Taken::keys);
+        boolean same = before.get().is(settings.sha256())
+                && (gone || before.get().stamp().equals(stamp(path)));
+        return same ? Optional.of(before.get().keys()) : Optional.empty();
+    }
+
+    /** Trees that the wish accepts and no noted file claims; empty when there are none. */
+    private Optional<Set<String>> unclaimed(DriverWish wish) throws IOException {
+        Set<String> claimed = taken.keys();
+        Set<String> keys = new LinkedHashSet<>();
+        for (DriverStore.Stored tree : store.objects(DriverManifest.Kind.TREE)) {
+            if (wish.accepts(tree.manifest().version()) && !claimed.contains(tree.key())) {
+                keys.add(tree.key());
+            }
+        }
+        return keys.isEmpty() ? Optional.empty() : Optional.of(keys);
     }
 
     /** Of a directory its list is what counts, which names everything by its content. */
@@ -123,6 +137,11 @@ final class BundleSource {
                 return keys;
             }
             checkArchive(path, name, settings.sha256(), progress);
+            Optional<Set<String>> there = unpackedBefore(name, settings.sha256());
+            if (there.isPresent()) {
+                taken.note(new TakenFiles.Taken(WORD, name, stamp, settings.sha256(), there.get()));
+                return there.get();
+            }
             draft = change.draft();
             StorageFailure.checkRoom(files, draft, Files.size(path), "unpacking " + name);
             Path unpacked = files.resolve(draft);
@@ -141,6 +160,25 @@ final class BundleSource {
         } catch (IOException e) {
             throw StorageFailure.of(files, "unpacking " + name, draft, e);
         }
+    }
+
+    /** What came of an archive of this content, where all of it is in the store and whole; empty otherwise, and where the content is not known. */
+    private Optional<Set<String>> unpackedBefore(String name, String sha256) throws IOException {
+        Optional<TakenFiles.Taken> before = sha256.isEmpty() ? Optional.empty() : taken.find(WORD, name);
+        if (before.isEmpty() || !before.get().is(sha256)) {
+            return Optional.empty();
+        }
+        Set<String> keys = before.get().keys();
+        for (String key : keys) {
+            Optional<DriverStore.Stored> stored = store.object(DriverManifest.Kind.TREE, key);
+            if (stored.isEmpty()) {
+                stored = store.object(DriverManifest.Kind.MODULES, key);
+            }
+            if (stored.isEmpty() || !store.problems(stored.get()).isEmpty()) {
+                return Optional.empty();
+            }
+        }
+        return Optional.of(keys);
     }
 
     private void checkArchive(Path path, String name, String wanted, Progress progress)

@@ -77,6 +77,15 @@ final class TakenFiles {
                 .findFirst();
     }
 
+    /** Of all objects that came of a noted file. */
+    Set<String> keys() throws IOException {
+        Set<String> keys = new TreeSet<>();
+        for (Taken each : read()) {
+            keys.addAll(each.keys);
+        }
+        return keys;
+    }
+
     /** Notes a file that was taken; those that were taken longest ago are forgotten. */
     void note(Taken taken) throws IOException {
         List<Taken> all = new ArrayList<>();

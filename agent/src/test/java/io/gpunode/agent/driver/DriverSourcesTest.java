@@ -582,14 +582,75 @@ class DriverSourcesTest {
     }
 
     @Test
+    void anUnchangedBundleThatWasCopiedAnewIsCheckedAndNotUnpacked() throws Exception {
+        // Given
+        String key = archive(Runfiles.VERSION, "/opt/bundle.tar");
+        DriverWish checked = bundle("/opt/bundle.tar", sha256("/opt/bundle.tar"));
+        stage(checked, facts());
+        told.clear();
+        Files.copy(host.resolve("opt/bundle.tar"), host.resolve("opt/copy.tar"));
+        Files.move(host.resolve("opt/copy.tar"), host.resolve("opt/bundle.tar"), StandardCopyOption.REPLACE_EXISTING);
+
+        // When
+        StagedDriver again = stage(checked, facts());
+        List<String> onceMore = List.copyOf(told);
+        told.clear();
+        stage(checked, facts());
+
+        // Then
+        assertThat(again.key()).isEqualTo(key);
+        assertThat(onceMore).contains("checking").doesNotContain("unpacking", "storing");
+        assertThat(told).as("it is known as it lies there now").isEmpty();
+    }
+
+    @Test
+    void anUnchangedBundleThatWasCopiedAnewPutsADamagedDriverRight() throws Exception {
+        // Given
+        archive(Runfiles.VERSION, "/opt/bundle.tar");
+        DriverWish checked = bundle("/opt/bundle.tar", sha256("/opt/bundle.tar"));
+        stage(checked, facts());
+        Files.copy(host.resolve("opt/bundle.tar"), host.resolve("opt/copy.tar"));
+        Files.move(host.resolve("opt/copy.tar"), host.resolve("opt/bundle.tar"), StandardCopyOption.REPLACE_EXISTING);
+        damage("nvidia-smi", "cut");
+
+        // When
+        StagedDriver again = stage(checked, facts());
+
+        // Then
+        assertThat(store.allProblems(again)).isEmpty();
+    }
+
+    @Test
+    void aBundleThatIsGoneAndWasNeverNotedIsWhatLiesInTheStore() throws Exception {
+        // Given
+        String key = archive(Runfiles.VERSION, "/opt/bundle.tar");
+        stage(bundle("/opt/bundle.tar"), facts());
+        Files.delete(files.resolve(DriverStore.DIRECTORY.resolve("taken")));
+        Files.delete(host.resolve("opt/bundle.tar"));
+
+        // When
+        StagedDriver without = stage(bundle("/opt/bundle.tar"), facts());
+
+        // Then
+        assertThat(without.key()).isEqualTo(key);
+    }
+
+    @Test
+    void aBundleThatIsNotThereIsNotTheDriverOfAnother() throws Exception {
+        // Given
+        archive(Runfiles.VERSION, "/opt/bundle.tar");
+        stage(bundle("/opt/bundle.tar"), facts());
+
+        // When
+        assertRefused(() -> stage(bundle("/opt/bunlde.tar"), facts()), Kind.UNUSABLE, "/opt/bunlde.tar is not there");
+    }
+
+    @Test
     void aBundleWhoseSha256IsAskedForLaterIsReadAgain() throws Exception {
         // Given
         archive(Runfiles.VERSION, "/opt/bundle.tar");
         stage(bundle("/opt/bundle.tar"), facts());
-        DriverWish checked = wish(
-                "GPU_NODE_AGENT_DRIVER_SOURCE=bundle",
-                "GPU_NODE_AGENT_DRIVER_BUNDLE_PATH=/opt/bundle.tar",
-                "GPU_NODE_AGENT_DRIVER_BUNDLE_SHA256=" + "a".repeat(64));
+        DriverWish checked = bundle("/opt/bundle.tar", "a".repeat(64));
 
         // When
         assertRefused(() -> stage(checked, facts()), Kind.DAMAGED, "driver.bundle.sha256 is aaaa");
@@ -904,6 +965,18 @@ class DriverSourcesTest {
 
     private static DriverWish bundle(String path) {
         return wish("GPU_NODE_AGENT_DRIVER_SOURCE=bundle", "GPU_NODE_AGENT_DRIVER_BUNDLE_PATH=" + path);
+    }
+
+    private static DriverWish bundle(String path, String sha256) {
+        return wish(
+                "GPU_NODE_AGENT_DRIVER_SOURCE=bundle",
+                "GPU_NODE_AGENT_DRIVER_BUNDLE_PATH=" + path,
+                "GPU_NODE_AGENT_DRIVER_BUNDLE_SHA256=" + sha256);
+    }
+
+    private String sha256(String path) throws IOException {
+        return HexFormat.of()
+                .formatHex(DriverManifest.sha256().digest(Files.readAllBytes(host.resolve(path.substring(1)))));
     }
 
     private static KernelFacts facts() {
