@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
@@ -264,15 +265,40 @@ public final class DriverStore {
         return problems;
     }
 
+    /**
+     * A look at an object.
+     *
+     * @param put when its manifest was written
+     * @param read what had been touched since, and when
+     */
+    private record Look(Depth depth, FileTime put, Map<String, FileTime> read) {}
+
     private void check(Stored stored, Depth depth, List<String> problems) {
-        FileTime put = putAt(stored);
+        Look look = new Look(depth, putAt(stored), new HashMap<>());
+        int before = problems.size();
         stored.manifest
                 .files()
-                .forEach((path, entry) ->
-                        problem(stored, path, entry, depth, put).ifPresent(problems::add));
+                .forEach((path, entry) -> problem(stored, path, entry, look).ifPresent(problems::add));
         stored.manifest
                 .links()
                 .forEach((path, target) -> problem(stored, path, target).ifPresent(problems::add));
+        if (!look.read.isEmpty() && problems.size() == before) {
+            renew(stored, look);
+        }
+    }
+
+    /** A copied or relabelled object is read once and not each time: a younger manifest says that all was well since. What cannot be done now is done after the next look. */
+    private void renew(Stored stored, Look look) {
+        try (Change change = change()) {
+            change.renew(stored, look);
+        } catch (DriverSourceException | IOException e) {
+            LOG.debug(
+                    "a stored driver that was touched and is whole is read again the next time",
+                    "directory",
+                    stored.directory,
+                    "cause",
+                    String.valueOf(e.getMessage()));
+        }
     }
 
     /** An object's manifest is written after its files: what has changed since is younger. Without one everything is. */
@@ -289,8 +315,7 @@ public final class DriverStore {
     }
 
     /** What is wrong with a file of an object; empty when nothing is. */
-    private Optional<String> problem(
-            Stored stored, String path, DriverManifest.Entry entry, Depth depth, FileTime put) {
+    private Optional<String> problem(Stored stored, String path, DriverManifest.Entry entry, Look look) {
         Path file = files.resolve(stored.directory).resolve(path);
         Path told = stored.directory.resolve(path);
         try {
@@ -302,10 +327,14 @@ public final class DriverStore {
             if (!Objects.equals(found.get("size"), entry.size())) {
                 return Optional.of(told + " has " + found.get("size") + " bytes and had " + entry.size());
             }
-            if (depth == Depth.TOUCHED && ((FileTime) Objects.requireNonNull(found.get("ctime"))).compareTo(put) < 0) {
-                return Optional.empty();
+            if (look.depth == Depth.TOUCHED) {
+                FileTime touched = (FileTime) Objects.requireNonNull(found.get("ctime"));
+                if (touched.compareTo(look.put) < 0) {
+                    return Optional.empty();
+                }
+                look.read.put(path, touched);
             }
-            boolean digest = depth == Depth.DIGESTS;
+            boolean digest = look.depth == Depth.DIGESTS;
             DriverManifest.Entry now = entry(file, entry.mode(), digest, StoringProgress.NONE);
             return now.crc32c() == entry.crc32c() && (!digest || now.sha256().equals(entry.sha256()))
                     ? Optional.empty()
@@ -543,14 +572,13 @@ public final class DriverStore {
             Path target = files.resolve(stored.directory);
             List<String> wrong = new ArrayList<>();
             List<String> told = new ArrayList<>();
-            FileTime put = putAt(stored);
+            Look look = new Look(Depth.DIGESTS, putAt(stored), new HashMap<>());
             stored.manifest
                     .files()
-                    .forEach((path, entry) -> problem(stored, path, entry, Depth.DIGESTS, put)
-                            .ifPresent(problem -> {
-                                wrong.add(path);
-                                told.add(problem);
-                            }));
+                    .forEach((path, entry) -> problem(stored, path, entry, look).ifPresent(problem -> {
+                        wrong.add(path);
+                        told.add(problem);
+                    }));
             stored.manifest
                     .links()
                     .forEach((path, link) -> problem(stored, path, link).ifPresent(problem -> {
@@ -578,6 +606,27 @@ public final class DriverStore {
                         stored.directory + " was damaged beyond repair and is removed; make it ready anew with:"
                                 + " gpu-node-agent driver install",
                         e);
+            }
+        }
+
+        /** Writes the manifest of a whole object anew, with the date that tells when it was put; unless something was touched since it was looked at. */
+        private void renew(Stored stored, Look look) throws IOException {
+            Path target = files.resolve(stored.directory);
+            Path manifest = target.resolve(DriverManifest.NAME);
+            Path made = files.resolve(draft()).resolve(DriverManifest.NAME);
+            Files.copy(manifest, made, StandardCopyOption.COPY_ATTRIBUTES);
+            FileTrees.sync(made);
+            FileTime now = changed(made);
+            for (String path : stored.manifest.files().keySet()) {
+                FileTime touched = changed(target.resolve(path));
+                FileTime read = look.read.get(path);
+                if (touched.compareTo(now) >= 0
+                        || !(read == null ? touched.compareTo(look.put) < 0 : touched.equals(read))) {
+                    return;
+                }
+            }
+            if (object(stored.manifest.kind(), stored.key).isPresent()) {
+                replace(made, manifest);
             }
         }
 

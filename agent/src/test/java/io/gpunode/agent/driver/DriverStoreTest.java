@@ -131,6 +131,105 @@ class DriverStoreTest {
     }
 
     @Test
+    void aCopiedDriverThatIsWholeIsReadOnce() throws Exception {
+        // Given
+        StagedDriver driver = driverWithATree();
+        Path library = library(driver);
+        Path manifest = manifestOfTheTree(driver);
+        touch(library);
+        FileTime since = Files.getLastModifiedTime(manifest);
+
+        // When
+        List<String> problems = store.problems(driver);
+
+        // Then
+        assertThat(problems).isEmpty();
+        assertThat(changed(manifest)).as("from now on it counts as untouched").isGreaterThan(changed(library));
+        assertThat(Files.getLastModifiedTime(manifest)).as("when it was put").isEqualTo(since);
+        assertThat(store.allProblems(driver)).isEmpty();
+        assertThat(files.list(DriverStore.DIRECTORY)).doesNotContain("drafts");
+    }
+
+    @Test
+    void aCopiedDriverIsNotTakenForWholeWhenItIsNot() throws Exception {
+        // Given
+        StagedDriver driver = driverWithATree();
+        Path library = library(driver);
+        Files.writeString(library, "l1bcuda");
+        touch(library);
+
+        // When
+        List<List<String>> looks = List.of(store.problems(driver), store.problems(driver));
+
+        // Then
+        assertThat(looks)
+                .allSatisfy(problems ->
+                        assertThat(problems).singleElement().asString().contains("libcuda.so.1 is altered"));
+    }
+
+    @Test
+    void whatIsAlteredAfterACopyWasFoundWholeIsSeenByTheQuickLook() throws Exception {
+        // Given
+        StagedDriver driver = driverWithATree();
+        Path library = library(driver);
+        touch(library);
+        store.problems(driver);
+
+        // When
+        Files.writeString(library, "l1bcuda");
+        touch(library);
+
+        // Then
+        assertThat(store.problems(driver)).singleElement().asString().contains("libcuda.so.1 is altered");
+    }
+
+    @Test
+    void aCopiedDriverIsLookedAtWhileAnotherChangesTheStore() throws Exception {
+        // Given
+        StagedDriver driver = driverWithATree();
+        Path manifest = manifestOfTheTree(driver);
+        touch(library(driver));
+        FileTime before = changed(manifest);
+
+        // When
+        List<String> problems;
+        try (DriverStore.Change _ = store.change()) {
+            problems = store.problems(driver);
+        }
+
+        // Then
+        assertThat(problems).isEmpty();
+        assertThat(changed(manifest)).isEqualTo(before);
+    }
+
+    private StagedDriver driverWithATree() throws Exception {
+        return store.find(putModules("6.1.0-1-amd64", "code", putTree("libcuda")))
+                .orElseThrow();
+    }
+
+    private Path library(StagedDriver driver) {
+        return files.resolve(driver.userspaceRoot().resolve("usr/lib/libcuda.so.1"));
+    }
+
+    private Path manifestOfTheTree(StagedDriver driver) {
+        return files.resolve(driver.userspaceRoot().resolveSibling("manifest"));
+    }
+
+    private static FileTime changed(Path file) throws IOException {
+        return (FileTime) Files.getAttribute(file, "unix:ctime");
+    }
+
+    /** As by copying or relabelling; the kernel's clock for files has gone on when it returns. */
+    private void touch(Path file) throws IOException {
+        Files.setLastModifiedTime(file, FileTime.fromMillis(0));
+        Path clock = host.resolve("clock");
+        do {
+            Files.writeString(clock, "");
+            Files.setLastModifiedTime(clock, FileTime.fromMillis(0));
+        } while (changed(clock).compareTo(changed(file)) <= 0);
+    }
+
+    @Test
     void aDamagedObjectIsReplacedByPuttingItAgain() throws Exception {
         // Given
         StagedDriver driver =
