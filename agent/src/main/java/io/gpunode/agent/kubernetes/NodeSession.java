@@ -146,10 +146,20 @@ public final class NodeSession implements AutoCloseable {
                 new UpgradeTurn(
                         false,
                         "the API server refused to " + verb + " leases of " + namespace + ": " + answer.reason()
-                                + (answer.status() == ApiAnswer.FORBIDDEN
-                                        ? "; allow the verbs list, create and patch on the resource leases of"
-                                                + " coordination.k8s.io there (docs/kubernetes.md has the role)"
-                                        : ""));
+                                + nextStep(namespace, answer));
+        };
+    }
+
+    private static String nextStep(String namespace, ApiAnswer answer) {
+        return switch (answer.status()) {
+            case ApiAnswer.FORBIDDEN ->
+                "; allow the verbs list, create and patch on the resource leases of coordination.k8s.io there"
+                        + " (docs/kubernetes.md has the role)";
+            case ApiAnswer.NOT_FOUND -> "; driver.upgrade.slotNamespace must be a namespace that exists";
+            case ApiAnswer.CONFLICT ->
+                "; a lease of that name without the label " + UpgradeSlots.LABEL
+                        + " is not counted, delete it: kubectl get leases -n " + namespace;
+            default -> "";
         };
     }
 

@@ -46,7 +46,7 @@ final class UpgradeSlots {
         /** Others have them all. */
         record Full(List<String> holders) implements Answer {}
 
-        /** The server refused. */
+        /** The server refused; also when it always says that somebody was faster, and its list has nobody. */
         record Refused(String verb, ApiAnswer answer) implements Answer {}
     }
 
@@ -64,8 +64,7 @@ final class UpgradeSlots {
 
     /** Takes a slot, or keeps the one that this node has. */
     Answer take(ApiClient api, String node, Duration time) throws IOException, InterruptedException {
-        Answer answer = new Answer.Full(List.of());
-        for (int i = 0; i < TRIES; i++) {
+        for (int tries = 1; ; tries++) {
             ApiAnswer listed = api.get(path("") + "?labelSelector=" + LABEL, "application/json");
             if (!listed.ok()) {
                 return new Answer.Refused("list", listed);
@@ -100,12 +99,16 @@ final class UpgradeSlots {
             if (written.ok()) {
                 return new Answer.Taken(wanted);
             }
-            if (written.status() != ApiAnswer.CONFLICT && written.status() != ApiAnswer.NOT_FOUND) {
+            // One that was listed may be gone by now; a new one that has no place has no namespace.
+            boolean faster =
+                    written.status() == ApiAnswer.CONFLICT || (old != null && written.status() == ApiAnswer.NOT_FOUND);
+            if (!faster || (tries == TRIES && holders.isEmpty())) {
                 return new Answer.Refused(old == null ? "create" : "patch", written);
             }
-            answer = new Answer.Full(holders);
+            if (tries == TRIES) {
+                return new Answer.Full(holders);
+            }
         }
-        return answer;
     }
 
     /** Gives back what this node has; nothing where it has none. Empty when that was done, else what the server said. */

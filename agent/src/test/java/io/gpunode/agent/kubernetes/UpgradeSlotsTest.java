@@ -220,14 +220,68 @@ class UpgradeSlotsTest {
     @Test
     void whoIsAlwaysSecondGivesUp() throws Exception {
         // Given
+        take(1, "a");
+        leases.faster = 100;
+
+        // When
+        UpgradeSlots.Answer answer = slots(2).take(api, "b", AN_HOUR);
+
+        // Then
+        assertThat(answer)
+                .isInstanceOfSatisfying(
+                        UpgradeSlots.Answer.Full.class,
+                        full -> assertThat(full.holders())
+                                .singleElement()
+                                .asString()
+                                .startsWith("a (until "));
+        assertThat(server.requests("createLease")).hasSize(4);
+    }
+
+    @Test
+    void aLeaseThatNoListShowsIsNotTakenForAnothersTurn() throws Exception {
+        // Given: one of that name, made without the label
         leases.faster = 100;
 
         // When
         UpgradeSlots.Answer answer = slots(1).take(api, "b", AN_HOUR);
 
         // Then
-        assertThat(answer).isInstanceOf(UpgradeSlots.Answer.Full.class);
+        assertThat(answer).isInstanceOfSatisfying(UpgradeSlots.Answer.Refused.class, refused -> {
+            assertThat(refused.verb()).isEqualTo("create");
+            assertThat(refused.answer().status()).isEqualTo(409);
+        });
         assertThat(server.requests("createLease")).hasSize(3);
+    }
+
+    @Test
+    void aNamespaceThatDoesNotExistIsSaidToBeTheReason() throws Exception {
+        // Given
+        server.next("createLease", FakeApiServer.Fault.status(404, "namespaces gpu-system not found"));
+
+        // When
+        UpgradeSlots.Answer answer = slots(1).take(api, "b", AN_HOUR);
+
+        // Then
+        assertThat(answer)
+                .isInstanceOfSatisfying(
+                        UpgradeSlots.Answer.Refused.class,
+                        refused -> assertThat(refused.answer().reason())
+                                .isEqualTo("404: namespaces gpu-system not found"));
+        assertThat(server.requests("createLease")).hasSize(1);
+    }
+
+    @Test
+    void aSlotThatWasDeletedMeanwhileIsMadeAnew() throws Exception {
+        // Given
+        take(1, "a");
+        slots(1).release(api, "a");
+        server.next("patchLease", FakeApiServer.Fault.status(404, "gone"));
+
+        // When
+        boolean taken = take(1, "b");
+
+        // Then
+        assertThat(taken).isTrue();
     }
 
     @Test
