@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Deletes pods of the own node that the kubelet has turned away because their GPUs were not there, so that whoever controls them makes them anew: those that
@@ -41,6 +42,9 @@ public final class RejectedPods implements Errand {
     /** Followed by the resource that the node has too little of. */
     private static final String OUT_OF = "OutOf";
 
+    private static final int TOO_MANY_REQUESTS = 429;
+    private static final int UNAVAILABLE = 503;
+
     private final GpuResources resources;
     private final BooleanSupplier there;
     private final MonotonicClock clock;
@@ -49,6 +53,9 @@ public final class RejectedPods implements Errand {
     private final Backoff backoff;
     private final PodPages<Pod> pages = new PodPages<>(false, "status.phase=Failed");
     private final Deque<Pod> found = new ArrayDeque<>();
+    /** Since the last list. */
+    private @Nullable Refusal refusal;
+
     /** How often the GPUs have gone away; they are away at the start. */
     private final AtomicLong absences = new AtomicLong(1);
 
@@ -59,6 +66,9 @@ public final class RejectedPods implements Errand {
     private boolean second;
     private Tick notBefore;
     private volatile RejectedPodsStatus status = new RejectedPodsStatus(0, "");
+
+    /** The last pod that was not deleted, and why. */
+    private record Refusal(Pod pod, ApiAnswer answer) {}
 
     private record Pod(String namespace, String name, String uid) {
         String path() {
@@ -109,8 +119,10 @@ public final class RejectedPods implements Errand {
             looking = absence;
             second = false;
             found.clear();
+            refusal = null;
             pages.restart();
             looks.reset();
+            backoff.reset();
         }
         Duration pause = notBefore.since(clock.now());
         if (pause.isPositive()) {
@@ -127,15 +139,22 @@ public final class RejectedPods implements Errand {
         return switch (pages.next(api, node, this::rejected)) {
             case PodPages.Page.More<Pod> _ -> Duration.ZERO;
             case PodPages.Page.Last<Pod>(List<Pod> all, String _) -> {
-                backoff.reset();
                 found.addAll(all);
                 yield found.isEmpty() ? lookedAt() : Duration.ZERO;
             }
-            case PodPages.Page.Refused<Pod>(ApiAnswer answer) -> refused("list", answer);
+            case PodPages.Page.Refused<Pod>(ApiAnswer answer) -> refused("list", "pods", answer);
         };
     }
 
+    /** All that were found have been asked for: those that are left are found again, with what has come since. */
     private Duration lookedAt() {
+        Refusal left = refusal;
+        if (left != null) {
+            refusal = null;
+            return refused("delete", "pod " + left.pod.path(), left.answer);
+        }
+        backoff.reset();
+        status = new RejectedPodsStatus(status.deleted(), "");
         if (second) {
             ended = looking;
             return NOTHING;
@@ -150,26 +169,37 @@ public final class RejectedPods implements Errand {
                 api.delete("/api/v1/namespaces/" + encoded(pod.namespace) + "/pods/" + encoded(pod.name), options(pod));
         // Another of this name, or none any more: what was turned away is gone.
         boolean gone = answer.status() == ApiAnswer.NOT_FOUND || answer.status() == ApiAnswer.CONFLICT;
-        if (!answer.ok() && !gone) {
-            return refused("delete", answer);
+        if (!answer.ok() && !gone && isAboutAll(answer)) {
+            return refused("delete", "pod " + pod.path(), answer);
         }
         found.remove();
-        backoff.reset();
-        if (answer.ok()) {
+        if (!answer.ok() && !gone) {
+            refusal = new Refusal(pod, answer);
+        } else if (answer.ok()) {
             status = new RejectedPodsStatus(status.deleted() + 1, "");
             LOG.info("a pod that the kubelet had turned away for want of GPUs is deleted", "pod", pod.path());
         }
         return found.isEmpty() ? lookedAt() : Duration.ZERO;
     }
 
-    private Duration refused(String verb, ApiAnswer answer) {
+    /** A server in trouble; all else may be a webhook's or a role's answer for one pod, and not for the next. */
+    private static boolean isAboutAll(ApiAnswer answer) {
+        return answer.retryAfter().isPresent()
+                || answer.status() == ApiAnswer.UNAUTHORIZED
+                || answer.status() == TOO_MANY_REQUESTS
+                || answer.status() == UNAVAILABLE;
+    }
+
+    private Duration refused(String verb, String what, ApiAnswer answer) {
         boolean forbidden = answer.status() == ApiAnswer.FORBIDDEN;
         Duration asks = answer.retryAfter().orElse(Duration.ZERO);
         Duration own = forbidden ? WHILE_REFUSED : backoff.next();
         Duration pause = own.compareTo(asks) >= 0 ? own : asks;
         notBefore = clock.now().plus(pause);
-        String why = "the API server refused to " + verb + " pods: " + answer.reason()
-                + (forbidden
+        // RBAC's words; a webhook forbids, too.
+        boolean lacksVerb = forbidden && answer.message().contains("cannot " + verb + " resource");
+        String why = "the API server refused to " + verb + " " + what + ": " + answer.reason()
+                + (lacksVerb
                         ? "; allow the verb " + verb + " on the resource pods (docs/kubernetes.md has the role)"
                         : "");
         if (!why.equals(status.reason())) {

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class RejectedPodsTest {
@@ -35,7 +36,9 @@ class RejectedPodsTest {
     private static final class Failed implements FakeApiServer.More {
         private final Map<String, String> pods = new LinkedHashMap<>();
         private final List<String> deleted = new CopyOnWriteArrayList<>();
+        private final List<String> refused = new CopyOnWriteArrayList<>();
         private int status = 200;
+        private String message = "no";
 
         synchronized void add(String name, String owner, String reason, String message) {
             pods.put(
@@ -67,10 +70,10 @@ class RejectedPodsTest {
                         "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":["
                                 + String.join(",", pods.values()) + "]}");
             }
-            if (status != 200) {
-                return FakeApiServer.Fault.status(status, "no");
-            }
             String name = path.substring(path.lastIndexOf('/') + 1);
+            if (status != 200 && (refused.isEmpty() || refused.contains(name))) {
+                return FakeApiServer.Fault.status(status, message.replace("\"", "\\\""));
+            }
             if (!body.contains("\"preconditions\":{\"uid\":\"uid-" + name + "\"}")) {
                 return FakeApiServer.Fault.status(409, "the UID in the precondition does not match");
             }
@@ -172,6 +175,7 @@ class RejectedPodsTest {
         // Given
         pods.add("web", "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
         pods.status = 403;
+        pods.message = "pods \"web\" is forbidden: User \"agent\" cannot delete resource \"pods\" in API group \"\"";
         there = true;
 
         // When
@@ -180,6 +184,78 @@ class RejectedPodsTest {
         // Then
         assertThat(rejected.status().reason()).contains("allow the verb delete on the resource pods");
         assertThat(server.requests("delete")).hasSize(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {403, 422, 500})
+    void onePodThatMayNotBeDeletedKeepsNoOther(int status) throws Exception {
+        // Given
+        for (String name : List.of("kept", "web", "db")) {
+            pods.add(name, "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
+        }
+        pods.refused.add("kept");
+        pods.status = status;
+        pods.message = "admission webhook \"keep.example\" denied the request";
+        there = true;
+
+        // When
+        turns(60);
+
+        // Then
+        assertThat(pods.deleted).containsExactly("web", "db");
+        assertThat(rejected.status().reason())
+                .contains("refused to delete pod team/kept", "keep.example")
+                .doesNotContain("allow the verb");
+    }
+
+    @Test
+    void whatComesWhileAPodMayNotBeDeletedIsDeleted() throws Exception {
+        // Given
+        pods.add("kept", "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
+        pods.refused.add("kept");
+        pods.status = 403;
+        there = true;
+        turns(60);
+        pods.add("late", "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
+
+        // When
+        turns((int) RejectedPods.WHILE_REFUSED.toSeconds() + 60);
+
+        // Then
+        assertThat(pods.deleted).containsExactly("late");
+        assertThat(server.requests("failed")).hasSizeLessThan(5);
+    }
+
+    @Test
+    void aPodThatMayBeDeletedInTheEndIsNoReasonAnyMore() throws Exception {
+        // Given
+        pods.add("kept", "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
+        pods.status = 403;
+        there = true;
+        turns(60);
+        String before = rejected.status().reason();
+
+        // When
+        pods.status = 200;
+        turns((int) RejectedPods.WHILE_REFUSED.toSeconds() + 60);
+
+        // Then
+        assertThat(before).contains("team/kept");
+        assertThat(rejected.status()).isEqualTo(new RejectedPodsStatus(1, ""));
+    }
+
+    @Test
+    void aServerThatAlwaysFailsIsAskedLessAndLess() throws Exception {
+        // Given
+        pods.add("web", "ReplicaSet", "UnexpectedAdmissionError", NO_DEVICES);
+        pods.status = 500;
+        there = true;
+
+        // When
+        turns(1_200);
+
+        // Then
+        assertThat(server.requests("delete")).hasSizeBetween(3, 15);
     }
 
     @Test
