@@ -258,11 +258,16 @@ public final class HostDaemons implements Daemons, AutoCloseable {
         if (text.isEmpty()) {
             text = recipe.remark(process.get());
         }
+        boolean ready = recipe.isReady(process.get());
+        if (ready) {
+            // Whoever started it: what failed before says nothing about its end.
+            resting.remove(kind);
+        }
         return new DaemonStatus(
                 kind,
                 need.needed(),
                 need.reason(),
-                recipe.isReady(process.get()) ? State.READY : State.STARTING,
+                ready ? State.READY : State.STARTING,
                 owner,
                 process,
                 restarts,

@@ -271,6 +271,24 @@ class HostDaemonsTest extends DaemonsContract {
     }
 
     @Test
+    void aFailedStartIsNoReasonForALaterEnd() throws Exception {
+        // Given
+        failsToStart();
+        start();
+        DaemonStatus failed = status(DaemonKind.PERSISTENCED);
+        ProcessIdentity process = startedBySomebody();
+        DaemonStatus ready = status(DaemonKind.PERSISTENCED);
+
+        // When
+        processes.end(process.pid(), 1);
+        DaemonStatus ended = status(DaemonKind.PERSISTENCED);
+
+        // Then
+        assertThat(List.of(failed.state(), ready.state())).containsExactly(State.FAILED, State.READY);
+        assertThat(ended.state()).as("due at once").isEqualTo(State.STOPPED);
+    }
+
+    @Test
     void oneThatIsNeverReadyIsEndedAgain() throws Exception {
         // Given: its first process waits for ever
         processes.program("nvidia-persistenced", (host, _, _) -> {
