@@ -173,7 +173,7 @@ public final class DriverNode {
                 config.driver().root());
     }
 
-    private HostDriverOperations.Parts parts(boolean keepDaemons) {
+    HostDriverOperations.Parts parts(boolean keepDaemons) {
         SystemHostProcesses processes = new SystemHostProcesses(own, host, clock);
         KernelValues values = new KernelValues(host);
         return new HostDriverOperations.Parts(
@@ -194,6 +194,23 @@ public final class DriverNode {
             DriverDoor door,
             Supplier<KubeletWord> kubelet,
             Consumer<String> told) {
+        return new DriverChanger(
+                settings,
+                operations(settings, parts, door, kubelet, told),
+                parts.observer(),
+                sources,
+                keep -> sources.prune(keep, false),
+                host,
+                clock);
+    }
+
+    /** What is done to the node, and asked of its cluster, by a change of the driver. */
+    HostDriverOperations operations(
+            AgentConfig.Driver settings,
+            HostDriverOperations.Parts parts,
+            DriverDoor door,
+            Supplier<KubeletWord> kubelet,
+            Consumer<String> told) {
         PodDrain.Opener opener = () -> NodeSession.open(
                 config,
                 version,
@@ -208,13 +225,6 @@ public final class DriverNode {
                 new SplittableRandom());
         PodDrain pods = new PodDrain(opener, settings.change());
         ClusterTurn turn = new ClusterTurn(opener, settings.change());
-        return new DriverChanger(
-                settings,
-                new HostDriverOperations(parts, settings, door, pods, turn),
-                parts.observer(),
-                sources,
-                keep -> sources.prune(keep, false),
-                host,
-                clock);
+        return new HostDriverOperations(parts, settings, door, pods, turn);
     }
 }
