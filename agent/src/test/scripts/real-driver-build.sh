@@ -9,7 +9,8 @@ set -euo pipefail
 root=${1:?name a directory for the system}
 agent=${2:-$(dirname "$0")/../../../../packaging/target/gpu-node-agent/bin/gpu-node-agent}
 suite=bookworm
-mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -1)
+mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -1 || :)
+[[ -n "$mirror" ]] || { echo "real-driver-build: no repository of Debian in /etc/apt: this needs a Debian machine" >&2; exit 1; }
 
 if [[ ! -e "$root/usr/bin/make" ]]; then
     debootstrap --variant=minbase --include=make,gcc,linux-headers-amd64,xz-utils,kmod "$suite" "$root" "$mirror"

@@ -287,9 +287,10 @@ public final class SystemHostProcesses implements HostProcesses {
                 .isPresent();
     }
 
+    /** Also when nothing is left of it: it may be waited for at any moment. */
     private boolean hasEnded(int pid) {
         String state = state(pid);
-        return state.startsWith("Z") || state.startsWith("X");
+        return state.isEmpty() || state.startsWith("Z") || state.startsWith("X");
     }
 
     /** Such as {@code S (sleeping)}; empty when there is no such process. */
