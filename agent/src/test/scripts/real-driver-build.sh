@@ -1,7 +1,7 @@
 #!/bin/bash
 # A real driver, by hand: NVIDIA's open kernel modules, libraries and firmware from Debian's contrib and non-free repositories, compiled by
 # "driver build" against the headers of Debian's kernel, in a system of its own that debootstrap makes. Takes root, a network, some 4 GB of disk
-# and ten minutes of two idle cores; nothing outside of the directory is changed.
+# and five minutes of two cores; nothing outside of the directory is changed.
 #
 #   real-driver-build.sh DIRECTORY [AGENT]     AGENT: the runnable program, packaging/target/gpu-node-agent/bin/gpu-node-agent
 set -euo pipefail
