@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -29,11 +30,8 @@ final class AgentAddress {
                     + " configuration, or http.localSocket where a client has to be known.")
     private @Nullable String address;
 
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     /**
      * Asks for the state. Empty when nobody answers; standard error then has what to do.
@@ -75,7 +73,7 @@ final class AgentAddress {
 
     /** What the agent runs with. */
     AgentConfig configuration(Shell shell) throws ConfigException {
-        return shell.loader().load(List.of(), Optional.ofNullable(config)).config();
+        return configuration.load(shell, List.of());
     }
 
     /** Where an agent of this machine that runs with a configuration can be asked. */

@@ -1,7 +1,6 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.doctor.Diagnosis;
 import io.gpunode.agent.doctor.Doctor;
 import io.gpunode.agent.doctor.Patient;
@@ -17,10 +16,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /** {@code doctor}. */
 @Command(
@@ -36,11 +33,8 @@ final class DoctorCommand implements Callable<Integer> {
 
     private final Shell shell;
 
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     @Mixin
     private Commands.OutputOption output = new Commands.OutputOption();
@@ -51,14 +45,11 @@ final class DoctorCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return ExitCode.USAGE.code();
         }
+        AgentConfig effective = read.get();
         List<Diagnosis> diagnoses = Doctor.examine(patient(effective));
         shell.out().print(output.json() ? json(diagnoses) + "\n" : text(diagnoses));
         return (problems(diagnoses) > 0 ? ExitCode.FAILURE : ExitCode.OK).code();

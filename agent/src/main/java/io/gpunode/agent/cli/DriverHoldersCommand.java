@@ -1,7 +1,6 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.driver.Holder;
 import io.gpunode.agent.driver.HolderAdvice;
@@ -12,14 +11,11 @@ import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.os.LoadedModule;
 import java.io.IOException;
 import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /** {@code driver holders}. */
 @Command(
@@ -33,11 +29,8 @@ import picocli.CommandLine.Option;
 final class DriverHoldersCommand implements Callable<Integer> {
     private final Shell shell;
 
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     @Mixin
     private Commands.OutputOption output = new Commands.OutputOption();
@@ -48,14 +41,11 @@ final class DriverHoldersCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return ExitCode.USAGE.code();
         }
+        AgentConfig effective = read.get();
         DriverNode node = DriverOptions.node(shell, effective);
         ModuleGraph modules = ModuleGraph.of(node.modules().loaded());
         HolderTable table = node.holders().scan(modules);

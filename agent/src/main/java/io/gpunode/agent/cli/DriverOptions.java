@@ -1,7 +1,6 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.driver.DriverChanger;
 import io.gpunode.agent.driver.DriverCommand;
 import io.gpunode.agent.driver.DriverListener;
@@ -22,16 +21,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** What the commands that plan or make a change of the driver have in common. */
 final class DriverOptions {
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     /**
      * Has a command carried out, by the agent where one manages the driver.
@@ -39,14 +34,11 @@ final class DriverOptions {
      * @param dryRun whether only to tell what would be done
      */
     ExitCode execute(Shell shell, DriverCommand command, boolean dryRun, boolean json) throws IOException {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return ExitCode.USAGE;
         }
+        AgentConfig effective = read.get();
         // What has to be said is said below.
         RunCommand.configureLog(shell, "error");
         Thread self = Thread.currentThread();

@@ -2,7 +2,6 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.Driver.SourceKind;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.driver.DriverObserver;
 import io.gpunode.agent.driver.DriverSourceException;
 import io.gpunode.agent.driver.DriverSources;
@@ -31,16 +30,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** What the commands that make drivers ready have in common. */
 final class DriverStaging {
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with; it says which driver is wanted, and from where.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     /** This node, as a configuration has it. */
     record Node(
@@ -53,14 +48,11 @@ final class DriverStaging {
 
     /** Empty when the configuration cannot be used, which is then told. */
     Optional<Node> open(Shell shell) {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return Optional.empty();
         }
+        AgentConfig effective = read.get();
         HostFiles files = new SystemHostFiles(effective.host().root());
         MonotonicClock clock = SystemTime.monotonic();
         DriverStore store = new DriverStore(files, DriverStore.DIRECTORY);

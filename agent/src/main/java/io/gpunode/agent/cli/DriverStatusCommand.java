@@ -1,7 +1,6 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.driver.DaemonStatus;
 import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.driver.DriverRemark;
@@ -24,10 +23,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /** {@code driver status}. */
 @Command(
@@ -41,11 +38,8 @@ import picocli.CommandLine.Option;
 final class DriverStatusCommand implements Callable<Integer> {
     private final Shell shell;
 
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     @Mixin
     private Commands.OutputOption output = new Commands.OutputOption();
@@ -56,14 +50,11 @@ final class DriverStatusCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return ExitCode.USAGE.code();
         }
+        AgentConfig effective = read.get();
         DriverNode node = DriverOptions.node(shell, effective);
         ObservedDriver observed = node.observer().observe();
         DriverWish wish = new DriverWish(

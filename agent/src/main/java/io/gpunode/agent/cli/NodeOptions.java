@@ -26,11 +26,8 @@ import picocli.CommandLine.Option;
 
 /** What the commands about the Node object have in common: whom they ask, and how they tell what came of it. */
 final class NodeOptions {
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     @Option(
             names = "--kubeconfig",
@@ -133,9 +130,7 @@ final class NodeOptions {
         if (nodeName != null) {
             flags.add("--node-name=" + nodeName);
         }
-        return shell.loader()
-                .load(RunArguments.parse(flags, List.of()).flags(), Optional.ofNullable(config))
-                .config();
+        return configuration.load(shell, flags);
     }
 
     private static ExitCode exitCode(DrainProgress end) {

@@ -1,7 +1,6 @@
 package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
-import io.gpunode.agent.config.ConfigException;
 import io.gpunode.agent.driver.DaemonByHand;
 import io.gpunode.agent.driver.DaemonKind;
 import io.gpunode.agent.driver.DaemonOutcome;
@@ -16,19 +15,14 @@ import io.gpunode.agent.os.SystemHostProcesses;
 import io.gpunode.agent.os.SystemctlSystemd;
 import io.gpunode.agent.time.SystemTime;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** What the commands about the persistence daemon have in common: the node, and how they tell what came of it. */
 final class PersistencedNode {
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent runs with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     /** This node, as a configuration has it. */
     record Node(AgentConfig config, HostDaemons daemons, DaemonByHand hand) {
@@ -42,14 +36,11 @@ final class PersistencedNode {
 
     /** Empty when the configuration cannot be used, which is then told. */
     Optional<Node> open(Shell shell) {
-        AgentConfig effective;
-        try {
-            effective =
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config();
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return Optional.empty();
         }
+        AgentConfig effective = read.get();
         HostFiles own = new SystemHostFiles(Path.of("/"));
         HostFiles host = new SystemHostFiles(effective.host().root());
         CommandRunner commands = new SystemCommandRunner();

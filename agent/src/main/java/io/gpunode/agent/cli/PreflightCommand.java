@@ -1,6 +1,6 @@
 package io.gpunode.agent.cli;
 
-import io.gpunode.agent.config.ConfigException;
+import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.doctor.Diagnosis;
 import io.gpunode.agent.doctor.Preflight;
 import io.gpunode.agent.json.JsonWriter;
@@ -8,10 +8,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /** {@code preflight}. */
 @Command(
@@ -26,11 +24,8 @@ import picocli.CommandLine.Option;
 final class PreflightCommand implements Callable<Integer> {
     private final Shell shell;
 
-    @Option(
-            names = {"--config", "--config-file"},
-            paramLabel = "FILE",
-            description = "The configuration that the agent is to run with.")
-    private @Nullable String config;
+    @Mixin
+    private ConfigurationOption configuration = new ConfigurationOption();
 
     @Mixin
     private Commands.OutputOption output = new Commands.OutputOption();
@@ -41,14 +36,11 @@ final class PreflightCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        List<Preflight.Outcome> outcomes;
-        try {
-            outcomes = Preflight.examine(DoctorCommand.patient(
-                    shell.loader().load(List.of(), Optional.ofNullable(config)).config()));
-        } catch (ConfigException e) {
-            shell.problems(e.problems());
+        Optional<AgentConfig> read = configuration.read(shell);
+        if (read.isEmpty()) {
             return ExitCode.USAGE.code();
         }
+        List<Preflight.Outcome> outcomes = Preflight.examine(DoctorCommand.patient(read.get()));
         shell.out().print(output.json() ? json(outcomes) + "\n" : text(outcomes));
         return (passed(outcomes) < outcomes.size() ? ExitCode.FAILURE : ExitCode.OK).code();
     }
