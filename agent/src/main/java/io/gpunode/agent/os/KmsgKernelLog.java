@@ -3,8 +3,6 @@ package io.gpunode.agent.os;
 import com.sun.jna.LastErrorException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
@@ -34,30 +32,15 @@ public final class KmsgKernelLog implements KernelLog {
     /** Above every facility, and far from where a number overflows. */
     private static final int PRIORITY_LIMIT = 10_000;
 
-    /** An eventfd is read and written as one number of 64 bits. */
-    private static final int EVENT_BYTES = 8;
-
-    private final int descriptor;
-    private final int wakeUp;
+    private final WakeableDescriptor device;
     private final byte[] buffer = new byte[BUFFER_BYTES];
-    private final byte[] request;
     private int used;
     private int taken;
     private boolean skipping;
     private long gaps;
-    private volatile boolean closed;
 
-    private KmsgKernelLog(int descriptor, int wakeUp) {
-        this.descriptor = descriptor;
-        this.wakeUp = wakeUp;
-        this.request = ByteBuffer.allocate(2 * LibC.POLLFD_BYTES)
-                .order(ByteOrder.nativeOrder())
-                .putInt(descriptor)
-                .putShort(LibC.POLLIN)
-                .putShort((short) 0)
-                .putInt(wakeUp)
-                .putShort(LibC.POLLIN)
-                .array();
+    private KmsgKernelLog(WakeableDescriptor device) {
+        this.device = device;
     }
 
     /**
@@ -78,21 +61,17 @@ public final class KmsgKernelLog implements KernelLog {
                 default -> new FileNotFoundException(path + ": " + e.getMessage());
             };
         }
+        WakeableDescriptor device = WakeableDescriptor.of(descriptor, path.toString());
         try {
             LibC.lseek(descriptor, 0, LibC.SEEK_END);
         } catch (LastErrorException e) {
             // A pipe has no end to go to: it holds what is new.
             if (e.getErrorCode() != LibC.ESPIPE) {
-                closeQuietly(descriptor);
+                device.close();
                 throw new IOException(path + ": " + e.getMessage(), e);
             }
         }
-        try {
-            return new KmsgKernelLog(descriptor, LibC.eventfd(0, LibC.EFD_NONBLOCK | LibC.EFD_CLOEXEC));
-        } catch (LastErrorException e) {
-            closeQuietly(descriptor);
-            throw new IOException("no eventfd to wait for " + path + " with: " + e.getMessage(), e);
-        }
+        return new KmsgKernelLog(device);
     }
 
     @Override
@@ -103,7 +82,7 @@ public final class KmsgKernelLog implements KernelLog {
         }
         // Without waiting first: a burst is read at one call for each record.
         if (read() == NOTHING) {
-            if (patience.toMillis() == 0 || !await(patience) || read() == NOTHING) {
+            if (patience.toMillis() == 0 || !device.await(patience) || read() == NOTHING) {
                 return null;
             }
         }
@@ -196,13 +175,13 @@ public final class KmsgKernelLog implements KernelLog {
 
     /** Reads what is there into the buffer; {@link #NOTHING} when there is nothing. */
     private int read() throws IOException {
-        if (closed) {
+        if (device.isClosed()) {
             throw new IOException(PATH + " is closed");
         }
         byte[] free = used == 0 ? buffer : new byte[buffer.length - used];
         long count;
         try {
-            count = LibC.read(descriptor, free, free.length);
+            count = LibC.read(device.number(), free, free.length);
         } catch (LastErrorException e) {
             int error = e.getErrorCode();
             if (error == LibC.EAGAIN || error == LibC.EINTR) {
@@ -228,53 +207,18 @@ public final class KmsgKernelLog implements KernelLog {
         return (int) count;
     }
 
-    /** Waits until there is something to read; false when nothing came. */
-    private boolean await(Duration patience) throws IOException {
-        try {
-            return LibC.poll(request, 2, (int) Math.min(patience.toMillis(), Integer.MAX_VALUE)) > 0;
-        } catch (LastErrorException e) {
-            if (e.getErrorCode() == LibC.EINTR) {
-                return false;
-            }
-            throw new IOException(PATH + ": " + e.getMessage(), e);
-        }
-    }
-
     @Override
     public long gaps() {
         return gaps;
     }
 
-    /** {@inheritDoc} Never reset, hence the eventfd stays readable. */
     @Override
-    public synchronized void wake() {
-        if (closed) {
-            // Its number may be another file's by now.
-            return;
-        }
-        byte[] one = new byte[EVENT_BYTES];
-        ByteBuffer.wrap(one).order(ByteOrder.nativeOrder()).putLong(1);
-        try {
-            LibC.write(wakeUp, one, one.length);
-        } catch (LastErrorException e) {
-            // EAGAIN: it was woken very often already.
-        }
+    public void wake() {
+        device.wake();
     }
 
     @Override
-    public synchronized void close() {
-        if (!closed) {
-            closed = true;
-            closeQuietly(descriptor);
-            closeQuietly(wakeUp);
-        }
-    }
-
-    private static void closeQuietly(int descriptor) {
-        try {
-            LibC.close(descriptor);
-        } catch (LastErrorException e) {
-            // The descriptor is gone all the same (close(2)).
-        }
+    public void close() {
+        device.close();
     }
 }

@@ -2,28 +2,19 @@ package io.gpunode.agent.os;
 
 import com.sun.jna.LastErrorException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.AccessDeniedException;
 import java.time.Duration;
 import java.util.Optional;
 
 /**
  * A hold on one process (pidfd_open(2), since Linux 5.3): signals sent through it reach that process or none. Readable in poll(2) when the process has
- * ended; an eventfd(2) beside it cuts a wait short. Any thread.
+ * ended. Any thread.
  */
 final class Pidfd implements ProcessWatch {
-    private static final int EVENT_BYTES = 8;
-    /** Of {@code revents} in the first {@code struct pollfd}. */
-    private static final int RETURNED_EVENTS = 6;
+    private final WakeableDescriptor process;
 
-    private final int descriptor;
-    private final int wakeUp;
-    private boolean closed;
-
-    private Pidfd(int descriptor, int wakeUp) {
-        this.descriptor = descriptor;
-        this.wakeUp = wakeUp;
+    private Pidfd(WakeableDescriptor process) {
+        this.process = process;
     }
 
     /** The kernel is older than pidfds. */
@@ -55,12 +46,7 @@ final class Pidfd implements ProcessWatch {
             }
             throw new IOException("pidfd_open of process " + pid + ": " + e.getMessage(), e);
         }
-        try {
-            return Optional.of(new Pidfd(descriptor, LibC.eventfd(0, LibC.EFD_NONBLOCK | LibC.EFD_CLOEXEC)));
-        } catch (LastErrorException e) {
-            closeQuietly(descriptor);
-            throw new IOException("no eventfd to wait with: " + e.getMessage(), e);
-        }
+        return Optional.of(new Pidfd(WakeableDescriptor.of(descriptor, "process " + pid)));
     }
 
     /**
@@ -71,7 +57,7 @@ final class Pidfd implements ProcessWatch {
      */
     boolean signal(int signal) throws IOException {
         try {
-            LibC.syscall(LibC.PIDFD_SEND_SIGNAL, descriptor, signal, 0, 0);
+            LibC.syscall(LibC.PIDFD_SEND_SIGNAL, process.number(), signal, 0, 0);
             return true;
         } catch (LastErrorException e) {
             if (e.getErrorCode() == LibC.ESRCH) {
@@ -86,52 +72,21 @@ final class Pidfd implements ProcessWatch {
 
     @Override
     public boolean awaitEnd(Duration limit) {
-        byte[] request = ByteBuffer.allocate(2 * LibC.POLLFD_BYTES)
-                .order(ByteOrder.nativeOrder())
-                .putInt(descriptor)
-                .putShort(LibC.POLLIN)
-                .putShort((short) 0)
-                .putInt(wakeUp)
-                .putShort(LibC.POLLIN)
-                .array();
         try {
-            LibC.poll(request, 2, (int) Math.min(limit.toMillis(), Integer.MAX_VALUE));
-        } catch (LastErrorException e) {
-            // Cut short by a signal: as if woken.
+            return process.await(limit);
+        } catch (IOException e) {
+            // The kernel is out of memory: as if woken.
             return false;
         }
-        return ByteBuffer.wrap(request).order(ByteOrder.nativeOrder()).getShort(RETURNED_EVENTS) != 0;
     }
 
     @Override
-    public synchronized void wake() {
-        if (closed) {
-            // Its number may be another file's by now.
-            return;
-        }
-        byte[] one = new byte[EVENT_BYTES];
-        ByteBuffer.wrap(one).order(ByteOrder.nativeOrder()).putLong(1);
-        try {
-            LibC.write(wakeUp, one, one.length);
-        } catch (LastErrorException e) {
-            // EAGAIN: it was woken very often already.
-        }
+    public void wake() {
+        process.wake();
     }
 
     @Override
-    public synchronized void close() {
-        if (!closed) {
-            closed = true;
-            closeQuietly(descriptor);
-            closeQuietly(wakeUp);
-        }
-    }
-
-    private static void closeQuietly(int descriptor) {
-        try {
-            LibC.close(descriptor);
-        } catch (LastErrorException e) {
-            // The descriptor is gone all the same (close(2)).
-        }
+    public void close() {
+        process.close();
     }
 }
