@@ -1,17 +1,14 @@
 package io.gpunode.agent.admin;
 
-import java.net.Socket;
+import io.gpunode.agent.net.TrustAnybody;
 import java.nio.ByteBuffer;
 import java.security.GeneralSecurityException;
-import java.security.cert.X509Certificate;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLEngineResult;
 import javax.net.ssl.SSLEngineResult.HandshakeStatus;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManager;
-import javax.net.ssl.X509ExtendedTrustManager;
-import org.jspecify.annotations.Nullable;
 
 /** A handshake of a server's engine with a client that trusts anybody and speaks all that this Java runtime can, in memory. */
 final class TlsTrial {
@@ -73,38 +70,13 @@ final class TlsTrial {
     private static SSLEngine client() throws SSLException {
         try {
             SSLContext context = SSLContext.getInstance("TLS");
-            context.init(null, new TrustManager[] {new Anybody()}, null);
+            // The question is whether the server can shake hands, not whether it should be trusted.
+            context.init(null, new TrustManager[] {new TrustAnybody()}, null);
             SSLEngine engine = context.createSSLEngine();
             engine.setUseClientMode(true);
             return engine;
         } catch (GeneralSecurityException e) {
             throw new SSLException("the Java runtime has no TLS", e);
-        }
-    }
-
-    /** The question is whether the server can shake hands, not whether it should be trusted. */
-    private static final class Anybody extends X509ExtendedTrustManager {
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, @Nullable Socket socket) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, @Nullable Socket socket) {}
-
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, @Nullable SSLEngine engine) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, @Nullable SSLEngine engine) {}
-
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type) {}
-
-        @Override
-        public X509Certificate[] getAcceptedIssuers() {
-            return new X509Certificate[0];
         }
     }
 }

@@ -34,6 +34,23 @@ public final class JsonValue {
         return new JsonReader(text).document();
     }
 
+    /**
+     * Reads one document that somebody else wrote.
+     *
+     * @param mostValues how many values it may have, so that what is made of it fits into the heap
+     * @throws JsonException also when it has more
+     */
+    public static JsonValue parse(String text, int mostValues) throws JsonException {
+        int values = 0;
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if ((c == ',' || c == '{' || c == '[') && ++values > mostValues) {
+                throw new JsonException("JSON of more than " + mostValues + " values");
+            }
+        }
+        return parse(text);
+    }
+
     /** Whether it is missing or JSON's null. */
     public boolean absent() {
         return !present || value == null;

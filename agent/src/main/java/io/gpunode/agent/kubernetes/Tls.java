@@ -1,8 +1,8 @@
 package io.gpunode.agent.kubernetes;
 
 import io.gpunode.agent.net.Pem;
+import io.gpunode.agent.net.TrustAnybody;
 import java.io.IOException;
-import java.net.Socket;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.PrivateKey;
@@ -15,10 +15,8 @@ import java.util.regex.Pattern;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLEngine;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
-import javax.net.ssl.X509ExtendedTrustManager;
 import javax.security.auth.x500.X500Principal;
 import org.jspecify.annotations.Nullable;
 
@@ -79,7 +77,7 @@ record Tls(String authority, String certificate, String key) {
 
     private TrustManager @Nullable [] trust(ApiAccess access) throws GeneralSecurityException, IOException {
         if (access.unchecked()) {
-            return new TrustManager[] {new BelieveAnybody()};
+            return new TrustManager[] {new TrustAnybody()};
         }
         if (access.authority().isEmpty()) {
             return null;
@@ -103,31 +101,5 @@ record Tls(String authority, String certificate, String key) {
     @Override
     public String toString() {
         return "Tls";
-    }
-
-    /** For {@code insecure-skip-tls-verify}; an extended one, so that the host name is not checked either. */
-    private static final class BelieveAnybody extends X509ExtendedTrustManager {
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, @Nullable Socket socket) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, @Nullable Socket socket) {}
-
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, @Nullable SSLEngine engine) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, @Nullable SSLEngine engine) {}
-
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type) {}
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type) {}
-
-        @Override
-        public X509Certificate[] getAcceptedIssuers() {
-            return new X509Certificate[0];
-        }
     }
 }

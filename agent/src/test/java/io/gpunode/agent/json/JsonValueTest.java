@@ -77,6 +77,26 @@ class JsonValueTest {
         assertThat(thrown).isInstanceOf(JsonException.class).hasMessageContaining("nested more than 64 deep");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"[1,2,3]", "{\"a\":{\"b\":[]}}"})
+    void aDocumentOfAsManyValuesAsItMayHaveIsRead(String text) throws Exception {
+        // When
+        JsonValue value = JsonValue.parse(text, 3);
+
+        // Then
+        assertThat(value.absent()).isFalse();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"[1,2,3,4]", "[[[[]]]]", "{{{{"})
+    void oneOfMoreIsRefusedBeforeItIsRead(String text) {
+        // When
+        Throwable thrown = catchThrowable(() -> JsonValue.parse(text, 3));
+
+        // Then
+        assertThat(thrown).isInstanceOf(JsonException.class).hasMessage("JSON of more than 3 values");
+    }
+
     @Test
     void lookingIntoWhatIsNotThereIsAbsent() throws Exception {
         // Given
