@@ -7,7 +7,10 @@ import io.gpunode.agent.kubernetes.UpgradeTurn;
 import io.gpunode.agent.log.Log;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One node's turn among the nodes of a cluster that exchange their drivers, as {@code driver.upgrade.slots} limits them, and the label by which others see it. With neither
@@ -45,9 +48,39 @@ final class ClusterTurn {
         }
     }
 
+    /**
+     * What the cluster is asked for by a change of the driver, so that it can be given back also after other settings have come.
+     *
+     * @param slotNamespaces where a slot is taken; none without slots
+     * @param label whether the label tells of it
+     */
+    record Asked(List<String> slotNamespaces, boolean label) {
+        static final Asked NOTHING = new Asked(List.of(), false);
+
+        Asked {
+            slotNamespaces = List.copyOf(slotNamespaces);
+        }
+
+        boolean isNothing() {
+            return equals(NOTHING);
+        }
+
+        /** Both. */
+        Asked and(Asked other) {
+            Set<String> all = new LinkedHashSet<>(slotNamespaces);
+            all.addAll(other.slotNamespaces);
+            return new Asked(List.copyOf(all), label || other.label);
+        }
+    }
+
     ClusterTurn(PodDrain.Opener opener, AgentConfig.Driver.Change settings) {
         this.opener = opener;
         this.settings = settings;
+    }
+
+    /** What is asked for now. */
+    Asked asks() {
+        return new Asked(settings.slots() == 0 ? List.of() : List.of(settings.slotNamespace()), settings.stateLabel());
     }
 
     /** @throws DriverStepException when it is not this node's turn, or nobody can say */
@@ -81,7 +114,7 @@ final class ClusterTurn {
         } catch (IOException e) {
             try {
                 // The server may have written what it was asked to all the same.
-                session.releaseUpgradeSlot(settings.slots(), settings.slotNamespace());
+                session.releaseUpgradeSlot(settings.slotNamespace());
             } catch (IOException again) {
                 e.addSuppressed(again);
             }
@@ -92,14 +125,23 @@ final class ClusterTurn {
     /**
      * Ends it. Never fails: a slot that stays taken is free when its time is over. One whose change has failed stays taken until then, so that a driver that
      * fails does not go through the whole cluster at once.
+     *
+     * @param asked what is given back
+     * @return whether the label says so, where there is to be one
      */
-    void end(State state) throws InterruptedException {
-        tell(state);
-        if (settings.slots() == 0 || state == State.FAILED) {
-            return;
+    boolean end(Asked asked, State state) throws InterruptedException {
+        boolean told = !asked.label() || write(state.word);
+        if (state != State.FAILED) {
+            for (String namespace : asked.slotNamespaces()) {
+                release(namespace);
+            }
         }
+        return told;
+    }
+
+    private void release(String namespace) throws InterruptedException {
         try (NodeSession session = opener.open()) {
-            List<String> refused = session.releaseUpgradeSlot(settings.slots(), settings.slotNamespace());
+            List<String> refused = session.releaseUpgradeSlot(namespace);
             if (!refused.isEmpty()) {
                 LOG.warn("a slot for driver upgrades stays taken until its time is over", "reason", refused);
             }
@@ -110,13 +152,27 @@ final class ClusterTurn {
 
     /** Says how it stands. Never fails. */
     void tell(State state) throws InterruptedException {
-        if (!settings.stateLabel()) {
-            return;
+        if (settings.stateLabel()) {
+            write(state.word);
         }
+    }
+
+    /**
+     * Says, while nothing is exchanged, that the driver is the wanted one; where no label is wanted, takes it away. Never fails.
+     *
+     * @return whether the label is so now
+     */
+    boolean settle() throws InterruptedException {
+        return write(settings.stateLabel() ? State.DONE.word : null);
+    }
+
+    private boolean write(@Nullable String word) throws InterruptedException {
         try (NodeSession session = opener.open()) {
-            session.label(LABEL, state.word, MANAGER);
+            session.label(LABEL, word, MANAGER);
+            return true;
         } catch (IOException | OtherNodeException e) {
             LOG.warn("the label that tells of the driver's upgrade is not written", "label", LABEL, "error", e);
+            return false;
         }
     }
 }

@@ -86,6 +86,11 @@ public final class DriverChanger {
         return transaction(DriverListener.NONE).isInterrupted();
     }
 
+    /** {@link DriverTransaction#settleLabel}. */
+    boolean settleLabel(boolean fits) throws InterruptedException {
+        return transaction(DriverListener.NONE).settleLabel(fits);
+    }
+
     /** Ends a change that was interrupted; empty when there is none. */
     Optional<DriverOutcome> recover(DriverListener listener) throws InterruptedException {
         return transaction(listener).recover();
@@ -142,6 +147,16 @@ public final class DriverChanger {
                     false);
         }
         return previous;
+    }
+
+    /** What is loaded where nothing is, in the place of a driver that was given up: what ran last. */
+    Optional<DriverTarget> instead(DriverTarget wanted) throws InterruptedException {
+        DriverMemory.Content known = remembered();
+        return known.hasGivenUp(wanted)
+                        && !known.hasGivenUp(known.current())
+                        && !picture().loaded()
+                ? last()
+                : Optional.empty();
     }
 
     /** What was brought up last, where this kernel can have it again as it was; nothing is fetched or built. */
@@ -239,10 +254,13 @@ public final class DriverChanger {
         }
         // Somebody is there who has perhaps put right what was in their way.
         operations.retryDaemons();
-        return pruned(
-                command == DriverCommand.LOAD
-                        ? transaction.complete(target, drain)
-                        : transaction.change(target, drain));
+        if (command != DriverCommand.LOAD) {
+            return pruned(transaction.change(target, drain));
+        }
+        String refusal = remembered().refusal();
+        Optional<DriverTarget> instead = transaction.isInterrupted() ? Optional.empty() : instead(target);
+        DriverOutcome outcome = pruned(transaction.complete(instead.orElse(target), drain));
+        return instead.isPresent() && outcome instanceof DriverOutcome.Done done ? done.noting(refusal) : outcome;
     }
 
     private DriverOutcome pruned(DriverOutcome outcome) {

@@ -46,7 +46,7 @@ final class DriverJournal {
      * @param bootId of the boot in which this was written; empty when the kernel has none
      * @param boots how many boots have tried it
      * @param drained whether the node was cordoned for it
-     * @param inTurn whether the cluster was asked for leave, or is about to be, which is to be given back
+     * @param asked what the cluster was asked for, or is about to be, which is to be given back
      */
     record Entry(
             DriverTarget from,
@@ -60,7 +60,7 @@ final class DriverJournal {
             String bootId,
             int boots,
             boolean drained,
-            boolean inTurn) {
+            ClusterTurn.Asked asked) {
         /** The same before its next step. */
         Entry before(int number, DriverStep coming, boolean loads) {
             return new Entry(
@@ -75,27 +75,28 @@ final class DriverJournal {
                     bootId,
                     boots,
                     drained,
-                    inTurn);
+                    asked);
         }
 
         /** The way back, after a step failed. */
         Entry back(String failed, String why) {
-            return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained, inTurn);
+            return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained, asked);
         }
 
         /** The same in another boot. */
         Entry inBoot(String id) {
-            return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained, inTurn);
+            return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained, asked);
         }
 
         /** The same once the node is cordoned, or is about to be. */
         Entry cordoned() {
-            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, true, inTurn);
+            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, true, asked);
         }
 
-        /** The same in the node's turn. */
-        Entry inItsTurn() {
-            return new Entry(from, to, back, failedStep, reason, step, next, loading, bootId, boots, drained, true);
+        /** The same once the cluster is asked for this, or is about to be. */
+        Entry inTurn(ClusterTurn.Asked more) {
+            return new Entry(
+                    from, to, back, failedStep, reason, step, next, loading, bootId, boots, drained, asked.and(more));
         }
 
         /** The same with what another change has asked others for, too. */
@@ -112,7 +113,7 @@ final class DriverJournal {
                     bootId,
                     boots,
                     drained || other.drained,
-                    inTurn || other.inTurn);
+                    asked.and(other.asked));
         }
 
         /** What it leads to. */
@@ -146,7 +147,9 @@ final class DriverJournal {
                 .member("bootId", entry.bootId)
                 .member("boots", entry.boots)
                 .member("drained", entry.drained)
-                .member("inTurn", entry.inTurn);
+                .member("inTurn", !entry.asked.isNothing())
+                .member("slotNamespaces", entry.asked.slotNamespaces())
+                .member("stateLabel", entry.asked.label());
         DriverTargets.write(out.name("from"), entry.from);
         DriverTargets.write(out.name("to"), entry.to);
         file.write(out.endObject().toString());
@@ -161,21 +164,22 @@ final class DriverJournal {
     /**
      * What is under way; empty when nothing is.
      *
+     * @param before what a journal of an agent that did not write it down is taken to have asked the cluster for
      * @throws JournalFile.UnreadableException when the file is of no use
      */
-    Optional<Entry> read() throws IOException, JournalFile.UnreadableException {
+    Optional<Entry> read(ClusterTurn.Asked before) throws IOException, JournalFile.UnreadableException {
         Optional<String> body = file.read();
         if (body.isEmpty()) {
             return Optional.empty();
         }
         try {
-            return Optional.of(entry(JsonValue.parse(body.get())));
+            return Optional.of(entry(JsonValue.parse(body.get()), before));
         } catch (JsonException | IllegalArgumentException | ArithmeticException e) {
             throw file.unreadable("cannot be understood (" + e.getMessage() + ")");
         }
     }
 
-    private static Entry entry(JsonValue json) {
+    private static Entry entry(JsonValue json, ClusterTurn.Asked before) {
         String direction = json.member("direction").textOr("");
         if (!direction.equals("forward") && !direction.equals("back")) {
             throw new IllegalArgumentException("direction is \"" + direction + "\"");
@@ -192,6 +196,18 @@ final class DriverJournal {
                 json.member("bootId").textOr(""),
                 Math.toIntExact(json.member("boots").wholeNumber().orElse(0)),
                 json.member("drained").isTrue(),
-                json.member("inTurn").isTrue());
+                asked(json, before));
+    }
+
+    private static ClusterTurn.Asked asked(JsonValue json, ClusterTurn.Asked before) {
+        if (!json.member("inTurn").isTrue()) {
+            return ClusterTurn.Asked.NOTHING;
+        }
+        JsonValue namespaces = json.member("slotNamespaces");
+        return namespaces.absent()
+                ? before
+                : new ClusterTurn.Asked(
+                        DriverTargets.texts(namespaces),
+                        json.member("stateLabel").isTrue());
     }
 }

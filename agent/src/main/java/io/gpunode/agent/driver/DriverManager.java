@@ -48,6 +48,7 @@ public final class DriverManager implements Service {
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final Backoff afterFailure;
+    private final Backoff betweenLabels;
     private final DutyCycle loop;
     private final CountDownLatch firstTry = new CountDownLatch(1);
     private final Meters meters;
@@ -66,6 +67,10 @@ public final class DriverManager implements Service {
     private @Nullable DriverTarget staged;
     private Tick stagedUntil;
     private Tick notBefore;
+    private Tick labelNotBefore;
+    /** Whether the last look has found the wanted driver. */
+    private boolean fits;
+
     private int changes;
 
     /** Why the driver that ran last is what is brought up; empty when the wanted one can be had. */
@@ -107,6 +112,7 @@ public final class DriverManager implements Service {
         this.wall = wall;
         this.meters = meters;
         this.afterFailure = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(5), random);
+        this.betweenLabels = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(30), random);
         Duration bound = settings.build()
                 .timeLimit()
                 .plus(settings.change().drainLimit())
@@ -117,6 +123,7 @@ public final class DriverManager implements Service {
         Tick now = clock.now();
         this.stagedUntil = now;
         this.notBefore = now;
+        this.labelNotBefore = now;
         meters.gauge(
                 "gpu_node_agent_driver_as_wanted",
                 "1 while the NVIDIA driver is as the configuration wants it, else 0; the reason is in /state.",
@@ -189,6 +196,8 @@ public final class DriverManager implements Service {
             changer = changers.apply(current);
             staged = null;
             notBefore = clock.now();
+            labelNotBefore = notBefore;
+            betweenLabels.reset();
         }
         Optional<Request> wanted = asked();
         if (wanted.isPresent()) {
@@ -208,8 +217,20 @@ public final class DriverManager implements Service {
             }
             firstTry.countDown();
         }
+        settleLabel();
         notBefore = clock.now().plus(next);
         return next;
+    }
+
+    private void settleLabel() throws InterruptedException {
+        if (!clock.now().reached(labelNotBefore)) {
+            return;
+        }
+        if (changer.settleLabel(fits)) {
+            betweenLabels.reset();
+        } else {
+            labelNotBefore = clock.now().plus(betweenLabels.next());
+        }
     }
 
     private void serve(Request wanted) throws InterruptedException {
@@ -233,6 +254,7 @@ public final class DriverManager implements Service {
     }
 
     private Duration look() throws InterruptedException {
+        fits = false;
         if (changer.isInterrupted()) {
             Optional<DriverOutcome> ended = changer.recover(new Watch(DriverListener.NONE));
             if (ended.isPresent()) {
@@ -260,17 +282,21 @@ public final class DriverManager implements Service {
         if (target.isEmpty()) {
             return afterFailure.next();
         }
+        Optional<DriverTarget> instead = changer.instead(target.get());
+        if (instead.isPresent()) {
+            target = instead;
+            standIn = "the driver that ran last is used, " + target.get().text() + ": " + remembered.refusal();
+        }
         DriverPicture now = changer.picture();
         DriverPlan plan = DriverPlanner.plan(now, target.get().keeping(now.daemons()));
         if (plan.isEmpty()) {
             return asWanted(now);
         }
-        if (remembered.givenUp().startsWith(target.get().text())) {
+        if (remembered.hasGivenUp(target.get())) {
             show(
                     picture.loaded() ? DriverManagerStatus.State.DIFFERS : DriverManagerStatus.State.FAILED,
                     plan.differences(),
-                    remembered.givenUp() + "; it is not tried by itself any more. Try it with: gpu-node-agent driver "
-                            + (picture.loaded() ? "upgrade" : "load"));
+                    remembered.refusal());
             return LOOK;
         }
         if (plan.disrupts() && !usedSettings.change().automatic()) {
@@ -303,6 +329,7 @@ public final class DriverManager implements Service {
     /** Nothing is left to be done now, as far as the agent can do something. */
     private Duration asWanted(DriverPicture now) throws InterruptedException {
         afterFailure.reset();
+        fits = standIn.isEmpty();
         List<String> missing = new ArrayList<>();
         now.daemonsFailed().forEach((kind, why) -> missing.add(kind.program() + " does not run: " + why));
         if (!standIn.isEmpty()) {
@@ -322,10 +349,10 @@ public final class DriverManager implements Service {
     /** The wanted driver, ready to be loaded; empty, with the reason shown, when it cannot be had. */
     private Optional<DriverTarget> staged() throws InterruptedException {
         DriverTarget found = staged;
+        standIn = "";
         if (found != null && !clock.now().reached(stagedUntil)) {
             return Optional.of(found);
         }
-        standIn = "";
         try {
             found = changer.target(DriverCommand.LOAD, new Watch(DriverListener.NONE));
         } catch (DriverChanger.ImpossibleException e) {

@@ -11,8 +11,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * What is to be known at the next start: which driver was brought up last and how, which one before it, and what is not to be tried by itself. Losing it
- * costs the way back to an earlier driver, and nothing else. Written by whoever holds the node's driver lock.
+ * What is to be known at the next start: which driver was brought up last and how, which one before it, what is not to be tried by itself, and whether the
+ * node has a label that tells of it. Losing it costs the way back to an earlier driver, and nothing else but that the label stays as it is. Written by whoever holds the node's driver lock.
  */
 final class DriverMemory {
     private static final Log LOG = Log.of(DriverMemory.class);
@@ -30,6 +30,16 @@ final class DriverMemory {
                 "it is not used");
     }
 
+    /** What of the label that tells of the driver's upgrade is to be looked after. */
+    enum Label {
+        /** This agent has written none. */
+        NONE,
+        /** It may say that something is left to be done. */
+        OPEN,
+        /** It says that the driver was exchanged. */
+        DONE
+    }
+
     /**
      * What is remembered.
      *
@@ -37,22 +47,37 @@ final class DriverMemory {
      * @param previous what was there before it
      * @param unloadedInBoot id of the boot in which somebody unloaded the driver by hand: it is not loaded again before the next one
      * @param givenUp what was tried too often and took the machine down, in words that name the driver; empty for nothing
+     * @param label that of the node
      */
-    record Content(DriverTarget current, DriverTarget previous, String unloadedInBoot, String givenUp) {
-        static final Content NOTHING = new Content(DriverTarget.NONE, DriverTarget.NONE, "", "");
+    record Content(DriverTarget current, DriverTarget previous, String unloadedInBoot, String givenUp, Label label) {
+        static final Content NOTHING = new Content(DriverTarget.NONE, DriverTarget.NONE, "", "", Label.NONE);
 
         /** After a driver was brought up. */
         Content with(DriverTarget next) {
             boolean another = !current.isNone() && !current.isSameDriver(next);
-            return new Content(next, another ? current : previous, "", "");
+            return new Content(next, another ? current : previous, "", "", label);
         }
 
         Content unloadedIn(String bootId) {
-            return new Content(current, previous, bootId, givenUp);
+            return new Content(current, previous, bootId, givenUp, label);
         }
 
         Content havingGivenUp(String what) {
-            return new Content(current, previous, unloadedInBoot, what);
+            return new Content(current, previous, unloadedInBoot, what, label);
+        }
+
+        Content labelled(Label now) {
+            return new Content(current, previous, unloadedInBoot, givenUp, now);
+        }
+
+        /** Whether it was given up. */
+        boolean hasGivenUp(DriverTarget target) {
+            return givenUp.startsWith(target.text() + ":");
+        }
+
+        /** Why it is not tried, with the next step. */
+        String refusal() {
+            return givenUp + "; it is not tried by itself any more. Try it with: gpu-node-agent driver upgrade";
         }
     }
 
@@ -75,7 +100,8 @@ final class DriverMemory {
                 DriverTargets.read(json.member("current")),
                 DriverTargets.read(json.member("previous")),
                 json.member("unloadedInBoot").textOr(""),
-                json.member("givenUp").textOr(""));
+                json.member("givenUp").textOr(""),
+                Label.valueOf(json.member("label").textOr(Label.NONE.name())));
     }
 
     void write(Content content) throws IOException {
@@ -84,6 +110,7 @@ final class DriverMemory {
         DriverTargets.write(out.name("previous"), content.previous);
         file.write(out.member("unloadedInBoot", content.unloadedInBoot)
                 .member("givenUp", content.givenUp)
+                .member("label", content.label.name())
                 .endObject()
                 .toString());
     }

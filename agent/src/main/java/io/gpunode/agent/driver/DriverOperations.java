@@ -37,6 +37,9 @@ interface DriverOperations {
     /** Has daemons that did not come up count as such that were never tried. */
     void retryDaemons();
 
+    /** What {@link #takeTurn} would ask the cluster for, which {@link #endTurn} gives back. */
+    ClusterTurn.Asked asks();
+
     /**
      * Waits for nobody: asks whether the cluster lets this node exchange its driver now. {@link #endTurn} ends it.
      *
@@ -44,8 +47,19 @@ interface DriverOperations {
      */
     void takeTurn() throws DriverStepException, InterruptedException;
 
-    /** It is over, before pods may come again. Never fails; also after {@link #takeTurn} was called in another process. */
-    void endTurn(ClusterTurn.State state) throws InterruptedException;
+    /**
+     * It is over, before pods may come again. Never fails; also after {@link #takeTurn} was called in another process, with other settings.
+     *
+     * @return whether the label says so, where there is to be one
+     */
+    boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException;
+
+    /**
+     * Has the label say, outside of a turn, that the driver is the wanted one; where no label is wanted any more, takes it away. Never fails.
+     *
+     * @return whether that was done
+     */
+    boolean settleLabel() throws InterruptedException;
 
     /** Whether {@link #drain} can free the node of pods. */
     boolean canDrain();

@@ -2,6 +2,7 @@ package io.gpunode.agent.driver;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -27,6 +28,13 @@ public sealed interface DriverOutcome {
     record Done(String driver, int steps, Duration took, Duration outage, List<String> notes) implements DriverOutcome {
         public Done {
             notes = List.copyOf(notes);
+        }
+
+        /** The same with something more to be known. */
+        Done noting(String note) {
+            List<String> more = new ArrayList<>(notes);
+            more.add(note);
+            return new Done(driver, steps, took, outage, more);
         }
 
         @Override

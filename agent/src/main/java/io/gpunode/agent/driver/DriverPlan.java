@@ -30,6 +30,16 @@ public record DriverPlan(DriverTarget target, List<String> differences, List<Dri
         return false;
     }
 
+    /** Whether it puts a part of the driver into the kernel. */
+    boolean loads() {
+        for (DriverStep step : steps) {
+            if (step instanceof DriverStep.LoadModule) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Whether daemons are all that is missing. */
     boolean startsDaemonsOnly() {
         for (DriverStep step : steps) {

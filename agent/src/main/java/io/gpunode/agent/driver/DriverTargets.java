@@ -111,7 +111,7 @@ final class DriverTargets {
                 json.member("key").textOr(""));
     }
 
-    private static List<String> texts(JsonValue json) {
+    static List<String> texts(JsonValue json) {
         List<String> texts = new ArrayList<>();
         json.elements().forEach(each -> texts.add(each.textOr("")));
         return texts;

@@ -101,8 +101,7 @@ final class DriverTransaction {
     }
 
     /**
-     * The same, but a driver that runs is not exchanged, unless a way back that does not come to its end has left it there. One that has just taken the machine
-     * down is not tried again.
+     * The same, but a driver that runs is not exchanged, unless a way back that does not come to its end has left it there. One that was given up is not loaded.
      */
     DriverOutcome complete(DriverTarget to, boolean drain) throws InterruptedException {
         return change(to, drain, false);
@@ -111,14 +110,16 @@ final class DriverTransaction {
     private DriverOutcome change(DriverTarget to, boolean drain, boolean mayDisrupt) throws InterruptedException {
         return locked(() -> {
             Optional<DriverOutcome> ended = endInterrupted();
-            if (!mayDisrupt
-                    && ended.isPresent()
-                    && ended.get() instanceof DriverOutcome.RolledBack
-                    && memory.read().givenUp().startsWith(to.text())) {
-                return ended.get();
-            }
             DriverPicture picture = operations.observe();
             DriverTarget wanted = to.keeping(picture.daemons());
+            DriverMemory.Content known = memory.read();
+            if (!mayDisrupt
+                    && known.hasGivenUp(to)
+                    && DriverPlanner.plan(picture, wanted).loads()) {
+                return ended.filter(
+                                how -> how instanceof DriverOutcome.RolledBack || how instanceof DriverOutcome.Stuck)
+                        .orElseGet(() -> untouched(known.refusal()));
+            }
             if (ended.isPresent() && ended.get() instanceof DriverOutcome.Stuck) {
                 Optional<DriverJournal.Entry> left = left();
                 if (left.isPresent()) {
@@ -141,10 +142,62 @@ final class DriverTransaction {
         return Optional.of(outcome);
     }
 
+    /**
+     * While nothing is exchanged: has the node's label say that the driver is the wanted one, or takes it away where none is wanted any more.
+     *
+     * @param fits whether the driver is the wanted one
+     * @return false when that is to be tried again
+     */
+    boolean settleLabel(boolean fits) throws InterruptedException {
+        if (!labelIsOpen(fits)) {
+            return true;
+        }
+        DriverOutcome outcome = locked(() -> journal.exists() || !settle(fits)
+                ? untouched("")
+                : new DriverOutcome.Done("", 0, Duration.ZERO, Duration.ZERO, List.of()));
+        return outcome.ok();
+    }
+
+    private boolean labelIsOpen(boolean fits) {
+        return switch (memory.read().label()) {
+            case NONE -> false;
+            case OPEN -> fits || !operations.asks().label();
+            case DONE -> !operations.asks().label();
+        };
+    }
+
+    /** Under the lock. */
+    private boolean settle(boolean fits) throws InterruptedException {
+        if (!labelIsOpen(fits)) {
+            return true;
+        }
+        if (!operations.settleLabel()) {
+            return false;
+        }
+        return remember(operations.asks().label() ? DriverMemory.Label.DONE : DriverMemory.Label.NONE);
+    }
+
+    private boolean remember(DriverMemory.Label label) {
+        try {
+            note(label);
+            return true;
+        } catch (IOException e) {
+            LOG.warn("what the node's label says of the driver cannot be written down", "error", e);
+            return false;
+        }
+    }
+
+    private void note(DriverMemory.Label label) throws IOException {
+        DriverMemory.Content before = memory.read();
+        if (before.label() != label) {
+            memory.write(before.labelled(label));
+        }
+    }
+
     /** The way back that is still to be made. */
     private Optional<DriverJournal.Entry> left() {
         try {
-            return journal.read();
+            return journal.read(operations.asks());
         } catch (IOException | JournalFile.UnreadableException e) {
             return Optional.empty();
         }
@@ -197,10 +250,11 @@ final class DriverTransaction {
         DriverPlan plan = DriverPlanner.plan(picture, to);
         if (plan.isEmpty() && left.isEmpty()) {
             List<String> notes = remember(to, picture.bootId());
+            settle(!to.isNone());
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
-        DriverJournal.Entry entry =
-                new DriverJournal.Entry(from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, false);
+        DriverJournal.Entry entry = new DriverJournal.Entry(
+                from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, ClusterTurn.Asked.NOTHING);
         if (left.isPresent()) {
             entry = entry.asking(left.get());
         }
@@ -217,8 +271,9 @@ final class DriverTransaction {
             if (!holders.isEmpty() && (!drain || !operations.canDrain())) {
                 return inUse(holders);
             }
-            if (!to.isNone()) {
-                entry = entry.inItsTurn();
+            ClusterTurn.Asked asks = operations.asks();
+            if (!to.isNone() && !asks.isNothing()) {
+                entry = entry.inTurn(asks);
                 Optional<DriverOutcome> waits = takeTurn(entry, left);
                 if (waits.isPresent()) {
                     return waits.get();
@@ -246,6 +301,9 @@ final class DriverTransaction {
 
     /** Writes down what others are about to be asked for; where a way back is still to be made, the journal goes on to say so. */
     private void announceAsking(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left) throws IOException {
+        if (entry.asked().label()) {
+            note(DriverMemory.Label.OPEN);
+        }
         journal.write(left.isPresent() ? left.get().asking(entry) : entry);
     }
 
@@ -283,7 +341,7 @@ final class DriverTransaction {
         }
         DriverOutcome stays;
         try {
-            operations.drain(entry.inTurn());
+            operations.drain(!entry.asked().isNothing());
             // What the kernel counts is other than it was.
             HolderTable holders = operations.holders(operations.observeModules().modules());
             if (holders.isEmpty()) {
@@ -353,6 +411,9 @@ final class DriverTransaction {
         letGo(entry, ClusterTurn.State.DONE);
         List<String> notes = new ArrayList<>(made.notes);
         notes.addAll(remember(entry.to(), entry.bootId()));
+        if (!entry.asked().label()) {
+            settle(!entry.to().isNone());
+        }
         notes.addAll(forgetJournal());
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
     }
@@ -369,7 +430,11 @@ final class DriverTransaction {
                 told.addAll(forgetJournal());
                 DriverMemory.Content known = memory.read();
                 settle(new DriverMemory.Content(
-                        entry.from().isNone() ? known.current() : entry.from(), known.previous(), "", ""));
+                        entry.from().isNone() ? known.current() : entry.from(),
+                        known.previous(),
+                        "",
+                        "",
+                        known.label()));
                 return new DriverOutcome.RolledBack(
                         cause != null && cause.inUse(),
                         entry.failedStep(),
@@ -466,8 +531,11 @@ final class DriverTransaction {
 
     /** What others were asked for is given back. */
     private void letGo(DriverJournal.Entry entry, ClusterTurn.State state) throws InterruptedException {
-        if (entry.inTurn()) {
-            operations.endTurn(state);
+        if (!entry.asked().isNothing()
+                && operations.endTurn(entry.asked(), state)
+                && entry.asked().label()
+                && state == ClusterTurn.State.DONE) {
+            remember(DriverMemory.Label.DONE);
         }
         if (entry.drained()) {
             operations.undrain();
@@ -479,12 +547,16 @@ final class DriverTransaction {
     private Optional<DriverOutcome> endInterrupted() throws InterruptedException {
         Optional<DriverJournal.Entry> found;
         try {
-            found = journal.read();
+            found = journal.read(operations.asks());
         } catch (IOException e) {
             return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + e));
         } catch (JournalFile.UnreadableException e) {
             LOG.error("the journal of a driver change that was interrupted is of no use", e);
-            operations.endTurn(ClusterTurn.State.REQUIRED);
+            ClusterTurn.Asked asks = operations.asks();
+            if (asks.label()) {
+                remember(DriverMemory.Label.OPEN);
+            }
+            operations.endTurn(asks, ClusterTurn.State.REQUIRED);
             operations.undrainAfterLoss();
             forgetJournal();
             return Optional.empty();
@@ -524,7 +596,7 @@ final class DriverTransaction {
             letGo(now, ClusterTurn.State.REQUIRED);
             return new DriverOutcome.Done(now.to().text(), 0, Duration.ZERO, Duration.ZERO, forgetJournal());
         }
-        if (entry.step() == 0 && (entry.drained() || entry.inTurn())) {
+        if (entry.step() == 0) {
             // It waited for others, or pods were still leaving: whether the driver is free now nobody has looked.
             letGo(entry, ClusterTurn.State.REQUIRED);
             forgetJournal();

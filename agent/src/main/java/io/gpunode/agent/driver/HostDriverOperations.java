@@ -198,8 +198,18 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public void endTurn(ClusterTurn.State state) throws InterruptedException {
-        turn.end(state);
+    public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
+        return turn.end(asked, state);
+    }
+
+    @Override
+    public ClusterTurn.Asked asks() {
+        return turn.asks();
+    }
+
+    @Override
+    public boolean settleLabel() throws InterruptedException {
+        return turn.settle();
     }
 
     @Override

@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A way to the API server for one thing that a person wants done with the node, beside the agent or without it, with the same credentials. For one
@@ -169,17 +170,18 @@ public final class NodeSession implements AutoCloseable {
      * @return what could not be given back and why; empty when all was
      * @throws IOException as {@link #takeUpgradeSlot}
      */
-    public List<String> releaseUpgradeSlot(int slots, String namespace) throws IOException, InterruptedException {
-        return new UpgradeSlots(slots, namespace, wall).release(api, node);
+    public List<String> releaseUpgradeSlot(String namespace) throws IOException, InterruptedException {
+        return new UpgradeSlots(0, namespace, wall).release(api, node);
     }
 
     /**
      * Sets a label of the Node object.
      *
+     * @param value null takes it away
      * @param manager in whose name
      * @throws IOException when that was not done
      */
-    public void label(String key, String value, String manager) throws IOException, InterruptedException {
+    public void label(String key, @Nullable String value, String manager) throws IOException, InterruptedException {
         ApiAnswer answer = api.patchInBrief(
                 "/api/v1/nodes/" + node + "?fieldManager=" + manager,
                 "application/merge-patch+json",

@@ -53,7 +53,7 @@ final class UpgradeSlots {
     private record Slot(String name, String version, String holder, Instant until) {}
 
     /**
-     * @param slots how many, more than zero
+     * @param slots how many; for {@link #release} any number
      * @param namespace in which the leases are
      */
     UpgradeSlots(int slots, String namespace, InstantSource wall) {

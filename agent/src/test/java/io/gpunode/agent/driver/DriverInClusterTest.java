@@ -92,11 +92,13 @@ class DriverInClusterTest {
         }
 
         private FakeApiServer.Fault patch(String kind, String path, String body) throws JsonException {
-            String state = JsonValue.parse(body)
-                    .member("metadata")
-                    .member("labels")
-                    .member(LABEL)
-                    .textOr("");
+            JsonValue labels = JsonValue.parse(body).member("metadata").member("labels");
+            if (labels.members().containsKey(LABEL)
+                    && labels.member(LABEL).text().isEmpty()) {
+                told.add("");
+                return FakeApiServer.Fault.answer(200, "{\"kind\":\"Node\"}");
+            }
+            String state = labels.member(LABEL).textOr("");
             if (!state.isEmpty()) {
                 if (state.equals(refused)) {
                     return FakeApiServer.Fault.answer(500, "{\"kind\":\"Status\",\"message\":\"no leader\"}");
@@ -150,8 +152,18 @@ class DriverInClusterTest {
         }
 
         @Override
-        public void endTurn(ClusterTurn.State state) throws InterruptedException {
-            cluster.endTurn(state);
+        public ClusterTurn.Asked asks() {
+            return cluster.asks();
+        }
+
+        @Override
+        public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
+            return cluster.endTurn(asked, state);
+        }
+
+        @Override
+        public boolean settleLabel() throws InterruptedException {
+            return cluster.settleLabel();
         }
 
         @Override
@@ -182,10 +194,13 @@ class DriverInClusterTest {
     }
 
     private DriverTransaction transaction() {
-        AgentConfig config = Configs.of(
-                "KUBECONFIG=/kubeconfig",
-                "GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=1",
-                "GPU_NODE_AGENT_DRIVER_UPGRADE_STATE_LABEL=true");
+        return transaction("GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=1", "GPU_NODE_AGENT_DRIVER_UPGRADE_STATE_LABEL=true");
+    }
+
+    private DriverTransaction transaction(String... settings) {
+        List<String> all = new ArrayList<>(List.of(settings));
+        all.add("KUBECONFIG=/kubeconfig");
+        AgentConfig config = Configs.of(all.toArray(String[]::new));
         SystemHostFiles files = new SystemHostFiles(directory);
         DriverNode host =
                 new DriverNode(config, files, files, Map.of(), "1.2.3", SystemTime.monotonic(), SystemTime.wall());
@@ -244,6 +259,21 @@ class DriverInClusterTest {
         assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
         assertThat(cluster.pods.operatorState()).isEqualTo("pod-restart-required");
         assertThat(cluster.pods.unschedulable()).isFalse();
+    }
+
+    @Test
+    void aLabelThatIsNotWantedAnyMoreIsTakenAway() throws Exception {
+        // Given
+        assertThat(transaction.change(NEW, true)).isInstanceOf(DriverOutcome.Done.class);
+
+        // When
+        boolean settled = transaction("GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=1").settleLabel(true);
+
+        // Then
+        assertThat(settled).isTrue();
+        assertThat(cluster.told.getLast()).isEmpty();
+        assertThat(transaction().settleLabel(true)).isTrue();
+        assertThat(cluster.told).hasSize(5);
     }
 
     @Test

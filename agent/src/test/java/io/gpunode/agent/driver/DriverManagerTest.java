@@ -335,6 +335,112 @@ class DriverManagerTest {
     }
 
     @Test
+    void theLabelOfAWishThatIsWithdrawnSaysDone() throws Exception {
+        // Given
+        node.notItsTurn = "it waits for its turn";
+        manager.turn();
+        manager.configure(settings(true, Map.of()));
+        version = "2.0.2";
+        manager.turn();
+        String waiting = node.label;
+
+        // When
+        version = "1.0.1";
+        manager.configure(settings);
+        manager.turn();
+
+        // Then
+        assertThat(waiting).isEqualTo("REQUIRED");
+        assertThat(node.label).isEqualTo("DONE");
+    }
+
+    @Test
+    void theLabelGoesWithItsSettingAlsoWhileTheDriverIsUnloaded() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        manager.ask(new Asking(DriverCommand.UPGRADE));
+        manager.turn();
+        String upgraded = node.label;
+        manager.ask(new Asking(DriverCommand.UNLOAD));
+        manager.turn();
+
+        // When
+        node.asks = ClusterTurn.Asked.NOTHING;
+        manager.configure(settings(true, Map.of()));
+        manager.turn();
+
+        // Then
+        assertThat(upgraded).isEqualTo("DONE");
+        assertThat(node.label).isEmpty();
+    }
+
+    @Test
+    void aLabelThatCannotBeWrittenIsTriedAgainWithGrowingPauses() throws Exception {
+        // Given
+        manager.turn();
+        node.notItsTurn = "it waits for its turn";
+        version = "2.0.2";
+        manager.ask(new Asking(DriverCommand.UPGRADE));
+        manager.turn();
+        version = "1.0.1";
+        node.labelRefused = true;
+
+        // When
+        for (int i = 0; i < 240; i++) {
+            turnAfter(DriverManager.LOOK);
+        }
+
+        // Then: two hours, at most a time each half of them at last
+        assertThat(node.labelsRefused).isBetween(8, 20);
+        node.labelRefused = false;
+        turnAfter(Duration.ofMinutes(31));
+        assertThat(node.label).isEqualTo("DONE");
+    }
+
+    @Test
+    void aBootWhoseWantedDriverWasGivenUpLoadsTheOneThatRanLast() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        node.performed = 0;
+        node.faults.put(10, FakeDriverNode.Fault.REFUSES);
+        manager.ask(new Asking(DriverCommand.UPGRADE));
+        manager.turn();
+        node.reboot();
+        DriverManager afterTheBoot = manager();
+
+        // When
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(afterTheBoot.status().reason())
+                .startsWith("the driver that ran last is used, 1.0.1 (open): 2.0.2 (open): injected")
+                .endsWith("Try it with: gpu-node-agent driver upgrade");
+    }
+
+    @Test
+    void aLoadWithoutAnAgentBringsWhatRanLastInPlaceOfADriverThatWasGivenUp() throws Exception {
+        // Given
+        changer(settings).run(DriverCommand.LOAD, DriverListener.NONE);
+        version = "2.0.2";
+        node.performed = 0;
+        node.faults.put(10, FakeDriverNode.Fault.REFUSES);
+        changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        node.reboot();
+
+        // When
+        DriverOutcome outcome = changer(settings).run(DriverCommand.LOAD, DriverListener.NONE);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(outcome.message()).endsWith("Try it with: gpu-node-agent driver upgrade");
+    }
+
+    @Test
     void aDriverThatCannotBeHadIsToldAndTriedAgain() throws Exception {
         // Given
         refusal = Optional.of(new DriverSourceException(DriverSourceException.Kind.TOOLS, "no compiler; install gcc"));

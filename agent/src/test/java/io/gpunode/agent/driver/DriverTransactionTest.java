@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import io.gpunode.agent.driver.FakeDriverNode.Everything;
 import io.gpunode.agent.driver.FakeDriverNode.Fault;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.JournalFile;
 import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.InMemory;
@@ -321,6 +322,128 @@ class DriverTransactionTest {
     }
 
     @Test
+    void whatWasTakenIsGivenBackAlsoWhenOtherSettingsHaveCome() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        ClusterTurn.Asked taken = bed.node.asks;
+        bed.node.faults.put(bed.node.performed + 4, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.restartAgent();
+        bed.node.asks = ClusterTurn.Asked.NOTHING;
+
+        // When
+        transaction(bed).recover();
+
+        // Then
+        assertThat(bed.node.givenBack).containsExactly(taken);
+        assertThat(bed.node.slot).isFalse();
+        assertThat(bed.node.label).isEqualTo("DONE");
+    }
+
+    @Test
+    void aChangeInPlaceOfAWayBackThatFailsGivesBackTheSlotsOfBothNamespaces() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        for (int step = 12; step < 60; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+        assertThat(transaction(bed).change(NEW, false)).isInstanceOf(DriverOutcome.Stuck.class);
+        bed.node.faults.clear();
+        int first = bed.node.performed + 1;
+        for (int step = first; step < first + 3; step++) {
+            bed.node.faults.put(step, Fault.REFUSES);
+        }
+        bed.node.asks = new ClusterTurn.Asked(List.of("gpu-system"), false);
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(FakeDriverNode.target("3.0.3", Map.of()), false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.givenBack)
+                .containsExactly(new ClusterTurn.Asked(List.of("kube-system", "gpu-system"), true));
+    }
+
+    @Test
+    void aJournalThatDoesNotSayWhatWasTakenStandsForWhatIsConfigured() throws Exception {
+        // Given: the journal of an agent before this one
+        Bed bed = withOldDriver();
+        bed.node.faults.put(bed.node.performed + 4, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.restartAgent();
+        Path journal = STATE.resolve("driver.journal");
+        String written = Files.readString(bed.files.resolve(journal));
+        String body = written.substring(written.indexOf('\n') + 1)
+                .replaceFirst("\"slotNamespaces\": \\[[^]]*],\\s*", "")
+                .replaceFirst("\"stateLabel\": true,\\s*", "");
+        assertThat(body).hasSizeLessThan(written.length() - 60).contains("\"inTurn\": true");
+        bed.files.replace(
+                journal,
+                ("gpu-node-agent-driver-journal 1 " + JournalFile.checksum(body) + "\n" + body)
+                        .getBytes(StandardCharsets.UTF_8),
+                "rw-------");
+
+        // When
+        transaction(bed).recover();
+
+        // Then
+        assertThat(bed.node.observe().text()).isEqualTo(NEW.text());
+        assertThat(bed.node.givenBack).containsExactly(bed.node.asks);
+    }
+
+    @Test
+    void aLabelThatTellsOfATurnThatWasNotGivenSaysDoneWhenTheDriverIsAsWanted() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.notItsTurn = "it waits for its turn";
+        transaction(bed).change(NEW, false);
+        String waiting = bed.node.label;
+
+        // When
+        transaction(bed).complete(OLD, false);
+
+        // Then
+        assertThat(waiting).isEqualTo("REQUIRED");
+        assertThat(bed.node.label).isEqualTo("DONE");
+        assertThat(transaction(bed).remembered().label()).isEqualTo(DriverMemory.Label.DONE);
+    }
+
+    @Test
+    void aLabelThatCouldNotBeWrittenIsWrittenLater() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.faults.put(bed.node.performed + 4, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.restartAgent();
+        bed.node.labelRefused = true;
+        transaction(bed).recover();
+        boolean early = transaction(bed).settleLabel(true);
+        bed.node.labelRefused = false;
+
+        // When
+        boolean later = transaction(bed).settleLabel(true);
+
+        // Then
+        assertThat(List.of(early, later)).containsExactly(false, true);
+        assertThat(bed.node.label).isEqualTo("DONE");
+    }
+
+    @Test
+    void aLabelThatSomebodyElseHasWrittenIsLeftAlone() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.label = "the operator's";
+        bed.node.asks = ClusterTurn.Asked.NOTHING;
+
+        // When
+        boolean settled = transaction(bed).settleLabel(true);
+
+        // Then
+        assertThat(settled).isTrue();
+        assertThat(bed.node.label).isEqualTo("the operator's");
+    }
+
+    @Test
     void nobodyIsAskedForWhatTakesNoDriverAway() throws Exception {
         // Given
         Bed bed = bed();
@@ -545,6 +668,50 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aScriptThatLoadsAtEachBootDoesNotTakeTheMachineDownForEver() throws Exception {
+        // Given
+        Bed bed = bed();
+        List<String> boots = new ArrayList<>();
+
+        // When
+        for (int boot = 0; boot < 8; boot++) {
+            bed.node.faults.put(5, Fault.ENDS_AFTER);
+            try {
+                boots.add(transaction(bed).complete(NEW, false).message());
+            } catch (FakeDriverNode.Ended e) {
+                boots.add("down");
+            }
+            bed.node.reboot();
+        }
+
+        // Then
+        String refusal = "2.0.2 (open): the machine went down while or after it was loaded, in 3 boots one after the"
+                + " other; it is not tried by itself any more. Try it with: gpu-node-agent driver upgrade";
+        assertThat(boots.subList(0, 3)).containsOnly("down");
+        assertThat(boots.get(3)).startsWith("could not load nvidia").endsWith("back to no driver");
+        assertThat(boots.subList(4, 8)).containsOnly(refusal);
+        assertThat(transaction(bed).change(NEW, false)).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(transaction(bed).remembered().givenUp()).isEmpty();
+    }
+
+    @Test
+    void aDriverThatWasGivenUpAndIsThereAllTheSameIsCompleted() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        new DriverMemory(bed.files, STATE)
+                .write(transaction(bed).remembered().havingGivenUp(OLD.text() + ": it went down"));
+        bed.node.daemons.clear();
+
+        // When
+        DriverOutcome outcome = transaction(bed).complete(OLD, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.daemons).containsExactly(DaemonKind.PERSISTENCED);
+        assertThat(transaction(bed).remembered().givenUp()).isEmpty();
+    }
+
+    @Test
     void aDriverThatTakesADrainedMachineDownIsNotTriedAgain() throws Exception {
         // Given
         Bed bed = withOldDriver();
@@ -733,7 +900,8 @@ class DriverTransactionTest {
         // Given
         HostFiles files = new SystemHostFiles(directory);
         DriverMemory memory = new DriverMemory(files, STATE);
-        DriverMemory.Content content = new DriverMemory.Content(NEW, OLD, "boot", "1.0.1 (open): \"went\" down\n");
+        DriverMemory.Content content =
+                new DriverMemory.Content(NEW, OLD, "boot", "1.0.1 (open): \"went\" down\n", DriverMemory.Label.OPEN);
 
         // When
         memory.write(content);

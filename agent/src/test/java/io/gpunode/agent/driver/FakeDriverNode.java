@@ -81,6 +81,13 @@ final class FakeDriverNode implements DriverOperations {
     boolean slot;
 
     String label = "";
+    /** What the cluster is asked for before an exchange, and whether a label can be written. */
+    ClusterTurn.Asked asks = new ClusterTurn.Asked(List.of("kube-system"), true);
+
+    boolean labelRefused;
+    int labelsRefused;
+    /** What was given back, one after the other. */
+    final List<ClusterTurn.Asked> givenBack = new ArrayList<>();
     /** The process ends once, when it has just got a slot. */
     boolean endsInTurn;
     /** How the turns ended, with whether pods could come then. */
@@ -290,11 +297,12 @@ final class FakeDriverNode implements DriverOperations {
     @Override
     public void takeTurn() throws DriverStepException {
         if (!notItsTurn.isEmpty()) {
+            tell(ClusterTurn.State.REQUIRED.name());
             throw new DriverStepException(notItsTurn, false, List.of());
         }
         turns.add("taken");
         slot = true;
-        label = ClusterTurn.State.EXCHANGING.name();
+        tell(ClusterTurn.State.EXCHANGING.name());
         if (endsInTurn) {
             endsInTurn = false;
             throw new Ended();
@@ -302,10 +310,30 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public void endTurn(ClusterTurn.State state) {
+    public ClusterTurn.Asked asks() {
+        return asks;
+    }
+
+    @Override
+    public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) {
         turns.add(state + (cordoned ? " while cordoned" : ""));
+        givenBack.add(asked);
         slot &= state == ClusterTurn.State.FAILED;
-        label = state.name();
+        return !asked.label() || tell(state.name());
+    }
+
+    @Override
+    public boolean settleLabel() {
+        return tell(asks.label() ? ClusterTurn.State.DONE.name() : "");
+    }
+
+    private boolean tell(String word) {
+        if (labelRefused) {
+            labelsRefused++;
+            return false;
+        }
+        label = word;
+        return true;
     }
 
     @Override
