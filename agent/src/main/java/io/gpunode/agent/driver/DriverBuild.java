@@ -244,11 +244,9 @@ final class DriverBuild {
 
     private static long size(Path tree) throws IOException {
         long size = 0;
-        try (Stream<Path> all = Files.walk(tree)) {
-            for (Path path : (Iterable<Path>) all::iterator) {
-                if (Files.isRegularFile(path)) {
-                    size += Files.size(path);
-                }
+        for (Path path : FileTrees.all(tree)) {
+            if (Files.isRegularFile(path)) {
+                size += Files.size(path);
             }
         }
         return size;
@@ -319,9 +317,11 @@ final class DriverBuild {
     }
 
     private static int sources(Path work) throws IOException {
-        try (Stream<Path> all = Files.walk(work)) {
-            return (int) all.filter(path -> path.toString().endsWith(".c")).count();
+        int sources = 0;
+        for (Path path : FileTrees.all(work)) {
+            sources += path.toString().endsWith(".c") ? 1 : 0;
         }
+        return sources;
     }
 
     /** Watches what the compilation writes. */

@@ -9,7 +9,6 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.OwnerLock;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -36,7 +35,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
 /**
@@ -714,13 +712,7 @@ public final class DriverStore {
         Map<String, DriverManifest.Entry> entries = new TreeMap<>();
         Map<String, String> links = new TreeMap<>();
         StoringProgress told = new StoringProgress(progress, description);
-        List<Path> found = new ArrayList<>();
-        try (Stream<Path> walk = Files.walk(made)) {
-            walk.forEach(found::add);
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
-        for (Path path : found) {
+        for (Path path : FileTrees.all(made)) {
             String name = made.relativize(path).toString();
             if (entries.size() + links.size() > DriverManifest.ENTRY_LIMIT) {
                 throw new IOException("more than " + DriverManifest.ENTRY_LIMIT + " files");

@@ -2,9 +2,9 @@ package io.gpunode.agent.driver;
 
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.CommandRunner;
+import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.HostFiles;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -12,7 +12,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /**
  * The host's package manager, asked what there is, and for files: it knows the repositories, mirrors, proxies and signatures. Nothing is ever installed by it here.
@@ -22,6 +21,10 @@ abstract sealed class PackageManager {
     /** A download is bounded by its own stall time, which the manager keeps; this only ends what hangs for good. */
     private static final Duration LONGEST = Duration.ofHours(2);
 
+    /** Where managers keep what they have read of repositories. */
+    private static final Path CACHE = Path.of("/var/cache");
+
+    private static final String LISTS = "reading the repositories' lists";
     private static final int OUTPUT_LIMIT = 1 << 20;
     private static final int TOLD = 600;
     private static final Map<String, String> ENVIRONMENT = Map.of("DEBIAN_FRONTEND", "noninteractive");
@@ -92,43 +95,58 @@ abstract sealed class PackageManager {
     /** The packages' files of a directory and those below it, as the host sees them. */
     List<Path> packages(Path directory) throws IOException {
         Path at = files.resolve(directory);
-        try (Stream<Path> all = Files.walk(at)) {
-            return all.filter(file -> {
-                        String name = file.toString();
-                        return name.endsWith(".deb") || name.endsWith(".rpm");
-                    })
-                    .sorted()
-                    .map(file -> directory.resolve(at.relativize(file)))
-                    .toList();
-        }
+        return FileTrees.all(at).stream()
+                .filter(file -> {
+                    String name = file.toString();
+                    return name.endsWith(".deb") || name.endsWith(".rpm");
+                })
+                .sorted()
+                .map(file -> directory.resolve(at.relativize(file)))
+                .toList();
     }
 
-    final String run(DriverSourceException.Kind kind, String what, List<String> command)
-            throws DriverSourceException, InterruptedException {
-        return run(kind, what, command, 0);
+    /** Whether a failure is that of a manager that somebody else is at: an installation, or the timer that reads the repositories. */
+    abstract boolean isBusy(int status, String said);
+
+    /** Whether a failure is that of a question for something that no repository has. */
+    boolean isNothing(int status, String said) {
+        return false;
     }
 
     /**
      * Runs it.
      *
-     * @param nothing the status that says that there is nothing to tell, and not a failure
+     * @param kind of a failure that tells no other
+     * @param where it writes, as the host sees it
      */
-    final String run(DriverSourceException.Kind kind, String what, List<String> command, int nothing)
+    final String run(DriverSourceException.Kind kind, String what, Path where, List<String> command)
             throws DriverSourceException, InterruptedException {
         try {
             CommandRunner.Result result =
                     commands.run(host.command(command), ENVIRONMENT, Path.of("/"), LONGEST, OUTPUT_LIMIT);
-            if (nothing != 0 && result.status() == nothing && !result.timedOut()) {
-                return "";
+            String said = (result.error().isBlank() ? result.output() : result.error()).strip();
+            if (result.ok()) {
+                return result.output();
             }
-            if (!result.ok()) {
-                String said = result.error().isBlank() ? result.output() : result.error();
+            if (result.timedOut()) {
                 throw new DriverSourceException(
                         kind,
-                        what + " failed: " + command.getFirst() + " ended with status " + result.status() + ": "
-                                + last(said.strip()));
+                        what + " failed: " + command.getFirst() + " did not end in " + LONGEST.toHours()
+                                + " hours and was ended: " + last(said));
             }
-            return result.output();
+            if (isNothing(result.status(), said)) {
+                return "";
+            }
+            if (isBusy(result.status(), said)) {
+                throw new DriverSourceException(
+                        DriverSourceException.Kind.BUSY,
+                        what + " has to wait: somebody else is at the package manager: " + last(said));
+            }
+            String advice = StorageFailure.advice(files, where, said);
+            throw new DriverSourceException(
+                    advice.isEmpty() ? kind : DriverSourceException.Kind.STORAGE,
+                    what + " failed: " + command.getFirst() + " ended with status " + result.status() + ": "
+                            + last(said) + advice);
         } catch (IOException e) {
             throw new DriverSourceException(DriverSourceException.Kind.TOOLS, what + " failed: " + e.getMessage(), e);
         }
@@ -141,6 +159,8 @@ abstract sealed class PackageManager {
 
     /** apt of Debian and Ubuntu. */
     static final class Apt extends PackageManager {
+        private static final String CANDIDATE = "Candidate:";
+
         Apt(HostFiles files, CommandRunner commands, Duration stall) {
             super(files, commands, stall);
         }
@@ -160,15 +180,52 @@ abstract sealed class PackageManager {
         void refresh() throws DriverSourceException, InterruptedException {
             run(
                     DriverSourceException.Kind.UNREACHABLE,
-                    "reading the repositories' lists",
+                    LISTS,
+                    CACHE,
                     apt("update", "-o", "APT::Update::Error-Mode=any"));
         }
 
         @Override
+        boolean isBusy(int status, String said) {
+            return said.contains("Could not get lock") || said.contains("Unable to lock ");
+        }
+
+        @Override
+        boolean isNothing(int status, String said) {
+            return said.contains("Unable to locate package") || said.contains("No packages found");
+        }
+
+        @Override
         List<Available> versions(String name) throws DriverSourceException, InterruptedException {
+            List<Available> found = inRepositories(name);
+            if (found.size() > 1) {
+                // What the host's preferences choose, such as those of nvidia-driver-pinning-580, comes before what is
+                // newer.
+                String preferred = candidate(name);
+                found.sort(Comparator.comparing(one -> !one.full().equals(preferred)));
+            }
+            return found;
+        }
+
+        private String candidate(String name) throws DriverSourceException, InterruptedException {
+            String policy = run(
+                    DriverSourceException.Kind.FAILED,
+                    "looking for the preferred version of the package " + name,
+                    CACHE,
+                    List.of("apt-cache", "policy", name));
+            for (String line : policy.split("\n", -1)) {
+                if (line.strip().startsWith(CANDIDATE)) {
+                    return line.strip().substring(CANDIDATE.length()).strip();
+                }
+            }
+            return "";
+        }
+
+        private List<Available> inRepositories(String name) throws DriverSourceException, InterruptedException {
             String table = run(
                     DriverSourceException.Kind.FAILED,
                     "looking for the package " + name,
+                    CACHE,
                     List.of("apt-cache", "madison", name));
             List<Available> found = new ArrayList<>();
             for (String line : table.split("\n", -1)) {
@@ -190,6 +247,7 @@ abstract sealed class PackageManager {
             run(
                     DriverSourceException.Kind.UNREACHABLE,
                     "fetching the package " + one.name() + " " + one.full(),
+                    directory,
                     command);
         }
 
@@ -198,6 +256,7 @@ abstract sealed class PackageManager {
             run(
                     DriverSourceException.Kind.DAMAGED,
                     "unpacking " + file.getFileName(),
+                    into,
                     List.of("dpkg-deb", "-x", file.toString(), into.toString()));
         }
     }
@@ -227,6 +286,7 @@ abstract sealed class PackageManager {
             run(
                     DriverSourceException.Kind.DAMAGED,
                     "unpacking " + file.getFileName(),
+                    into,
                     List.of(
                             "sh",
                             "-c",
@@ -252,10 +312,13 @@ abstract sealed class PackageManager {
 
         @Override
         void refresh() throws DriverSourceException, InterruptedException {
-            run(
-                    DriverSourceException.Kind.UNREACHABLE,
-                    "reading the repositories' lists",
-                    dnf("makecache", "--refresh"));
+            run(DriverSourceException.Kind.UNREACHABLE, LISTS, CACHE, dnf("makecache", "--refresh"));
+        }
+
+        /** It waits by itself. */
+        @Override
+        boolean isBusy(int status, String said) {
+            return false;
         }
 
         @Override
@@ -263,12 +326,10 @@ abstract sealed class PackageManager {
             String lines = run(
                     DriverSourceException.Kind.FAILED,
                     "looking for the package " + name,
+                    CACHE,
                     dnf(
-                            "repoquery",
-                            "--showduplicates",
-                            "--queryformat",
-                            "%{name} %{epoch}:%{version}-%{release} %{arch}\n",
-                            name));
+                            // All versions: dnf 4 and 5 do so without being told, and 5 refuses to be told.
+                            "repoquery", "--queryformat", "%{name} %{epoch}:%{version}-%{release} %{arch}\n", name));
             List<Available> found = new ArrayList<>();
             for (String line : lines.split("\n", -1)) {
                 String[] words = line.strip().split(" ", -1);
@@ -286,6 +347,7 @@ abstract sealed class PackageManager {
             run(
                     DriverSourceException.Kind.UNREACHABLE,
                     "fetching the package " + one.name() + " " + one.full(),
+                    directory,
                     dnf(
                             "download",
                             "--destdir",
@@ -298,6 +360,8 @@ abstract sealed class PackageManager {
     static final class Zypper extends Rpm {
         /** ZYPPER_EXIT_INF_CAP_NOT_FOUND, which some versions end with although they are to ignore it. */
         private static final int NO_SUCH_PACKAGE = 104;
+        /** ZYPPER_EXIT_ZYPP_LOCKED. */
+        private static final int LOCKED = 7;
 
         Zypper(HostFiles files, CommandRunner commands, Duration stall) {
             super(files, commands, stall);
@@ -307,8 +371,19 @@ abstract sealed class PackageManager {
         void refresh() throws DriverSourceException, InterruptedException {
             run(
                     DriverSourceException.Kind.UNREACHABLE,
-                    "reading the repositories' lists",
+                    LISTS,
+                    CACHE,
                     List.of("zypper", "--non-interactive", "--quiet", "refresh"));
+        }
+
+        @Override
+        boolean isBusy(int status, String said) {
+            return status == LOCKED;
+        }
+
+        @Override
+        boolean isNothing(int status, String said) {
+            return status == NO_SUCH_PACKAGE;
         }
 
         @Override
@@ -316,6 +391,7 @@ abstract sealed class PackageManager {
             String table = run(
                     DriverSourceException.Kind.FAILED,
                     "looking for the package " + name,
+                    CACHE,
                     List.of(
                             "zypper",
                             "--non-interactive",
@@ -326,8 +402,7 @@ abstract sealed class PackageManager {
                             "--match-exact",
                             "--type",
                             "package",
-                            name),
-                    NO_SUCH_PACKAGE);
+                            name));
             List<Available> found = new ArrayList<>();
             for (String line : table.split("\n", -1)) {
                 String[] cells = line.split("\\|", -1);
@@ -343,6 +418,7 @@ abstract sealed class PackageManager {
             run(
                     DriverSourceException.Kind.UNREACHABLE,
                     "fetching the package " + one.name() + " " + one.full(),
+                    directory,
                     List.of(
                             "zypper",
                             "--non-interactive",

@@ -3,6 +3,7 @@ package io.gpunode.agent.driver;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.driver.Distribution.Family;
 import io.gpunode.agent.driver.PackageManager.Available;
+import io.gpunode.agent.log.Log;
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.FileTrees;
@@ -11,13 +12,11 @@ import io.gpunode.agent.time.MonotonicClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /**
  * The driver from the packages of the host's distribution, or of NVIDIA's repository for it: fetched by the host's package manager, with its repositories and
@@ -25,7 +24,13 @@ import java.util.stream.Stream;
  * repository. The first package has the kernel modules' sources and decides the version.
  */
 final class PackageSource {
+    private static final Log LOG = Log.of(PackageSource.class);
     static final String ORIGIN = "packages";
+    /** In a package's name: the driver's version, once it is chosen. */
+    private static final String VERSION = "@";
+
+    private static final List<Path> FIRMWARE = List.of(Path.of("/lib/firmware"), Path.of("/usr/lib/firmware"));
+    private static final List<String> NOT_NEEDED = List.of("usr/share/doc", "usr/share/man", "usr/lib/.build-id");
     private static final long ROOM = 2L << 30;
 
     private final HostFiles files;
@@ -58,11 +63,7 @@ final class PackageSource {
             Distribution distribution = Distribution.read(files);
             PackageManager manager = PackageManager.of(
                     distribution, files, commands, wish.settings().limits().stall());
-            if (wish.settings().packages().refresh()) {
-                progress.begins(Progress.Phase.FETCHING, "the repositories' lists");
-                manager.refresh();
-            }
-            List<Available> chosen = choose(manager, wish, distribution);
+            List<Available> chosen = chosenOfFresh(manager, wish, distribution, progress);
             DriverVersion version = new DriverVersion(chosen.getFirst().upstream());
             Path fetched = change.draft();
             draft = fetched;
@@ -71,6 +72,7 @@ final class PackageSource {
             Path tree = change.draft();
             draft = tree;
             unpack(manager, fetched, tree, progress);
+            checkFirmware(tree, version, wish);
             return change.put(
                     tree,
                     new DriverStore.Description(
@@ -97,6 +99,37 @@ final class PackageSource {
         return origin.toString();
     }
 
+    /** One repository of many that cannot be read, which may have nothing to do with the driver, is no reason to go without: then what is known counts. */
+    private List<Available> chosenOfFresh(
+            PackageManager manager, DriverWish wish, Distribution distribution, Progress progress)
+            throws DriverSourceException, InterruptedException {
+        if (!wish.settings().packages().refresh()) {
+            return choose(manager, wish, distribution);
+        }
+        progress.begins(Progress.Phase.FETCHING, "the repositories' lists");
+        try {
+            manager.refresh();
+        } catch (DriverSourceException unread) {
+            if (unread.kind() != DriverSourceException.Kind.UNREACHABLE) {
+                throw unread;
+            }
+            try {
+                List<Available> known = choose(manager, wish, distribution);
+                LOG.warn(
+                        "not every repository could be read; the driver is chosen among the packages that were known before",
+                        "driver",
+                        known.getFirst().upstream(),
+                        "cause",
+                        String.valueOf(unread.getMessage()));
+                return known;
+            } catch (DriverSourceException e) {
+                unread.addSuppressed(e);
+                throw unread;
+            }
+        }
+        return choose(manager, wish, distribution);
+    }
+
     private List<Available> choose(PackageManager manager, DriverWish wish, Distribution distribution)
             throws DriverSourceException, InterruptedException {
         AgentConfig.Driver.Packages settings = wish.settings().packages();
@@ -109,7 +142,10 @@ final class PackageSource {
             Optional<Available> found = Optional.empty();
             List<String> seen = new ArrayList<>();
             for (String name : alternatives) {
-                for (Available one : manager.versions(name)) {
+                if (name.contains(VERSION) && upstream.isEmpty()) {
+                    continue;
+                }
+                for (Available one : manager.versions(name.replace(VERSION, upstream))) {
                     seen.add(one.name() + " " + one.full());
                     if (found.isEmpty() && fits(one, upstream, wish)) {
                         found = Optional.of(one);
@@ -169,12 +205,16 @@ final class PackageSource {
         return switch (family) {
             case DEBIAN ->
                 List.of(
-                        List.of(open ? "nvidia-open-kernel-dkms" : "nvidia-kernel-dkms"),
+                        // Debian's own name of the open one, and NVIDIA's.
+                        open
+                                ? List.of("nvidia-open-kernel-dkms", "nvidia-kernel-open-dkms")
+                                : List.of("nvidia-kernel-dkms"),
                         List.of("libnvidia-ml1"),
                         List.of("libcuda1"),
-                        List.of("nvidia-smi"),
+                        List.of("nvidia-smi", "nvidia-driver-cuda"),
                         List.of("nvidia-persistenced"),
                         List.of("firmware-nvidia-gsp"),
+                        List.of("libnvidia-gpucomp"),
                         List.of("libnvidia-ptxjitcompiler1"),
                         List.of("libnvidia-nvvm4"),
                         List.of("libnvidia-cfg1"),
@@ -200,19 +240,37 @@ final class PackageSource {
             case SUSE ->
                 List.of(
                         open
-                                ? List.of(
-                                        "nvidia-open-driver-G06-signed-kmp-default",
-                                        "nvidia-open-driver-G06-kmp-default")
-                                : List.of("nvidia-driver-G06-kmp-default"),
-                        List.of("nvidia-compute-G06"),
-                        List.of("nvidia-compute-utils-G06"),
-                        List.of("kernel-firmware-nvidia-gspx-G06", "kernel-firmware-nvidia-gsp-G06"),
-                        List.of("nvidia-persistenced"),
-                        List.of("nvidia-gl-G06"));
+                                ? suse(
+                                        "nvidia-open-driver-%-signed-kmp-default",
+                                        "nvidia-open-driver-%-signed-cuda-kmp-default",
+                                        "nvidia-open-driver-%-kmp-default")
+                                : suse("nvidia-driver-%-kmp-default"),
+                        suse("nvidia-compute-%"),
+                        suse("nvidia-compute-utils-%"),
+                        suse("kernel-firmware-nvidia-gspx-%", "kernel-firmware-nvidia-gsp-%"),
+                        suse("nvidia-common-%"),
+                        suse("libnvidia-gpucomp-%"),
+                        suse("nvidia-persistenced", "nvidia-persistenced-%"),
+                        suse("nvidia-gl-%"));
             case UNKNOWN -> List.of();
         };
     }
 
+    /** G06 has the branches up to 580, G07 those from 590 on. */
+    private static List<String> suse(String... forms) {
+        List<String> names = new ArrayList<>();
+        for (String generation : List.of("G06", "G07")) {
+            for (String form : forms) {
+                String name = form.replace("%", generation);
+                if (!names.contains(name)) {
+                    names.add(name);
+                }
+            }
+        }
+        return names;
+    }
+
+    /** Those of the distribution for servers, its others, and NVIDIA's, whose names have no branch from 590 on. */
     private static List<List<String>> ubuntu(String wanted, boolean open) {
         List<String> branches = wanted.isEmpty() ? List.of("580", "570", "550", "535") : List.of(wanted);
         List<List<String>> names = new ArrayList<>();
@@ -221,7 +279,9 @@ final class PackageSource {
                 "libnvidia-compute-%-server",
                 "nvidia-utils-%-server",
                 "nvidia-compute-utils-%-server",
-                "nvidia-firmware-%-server",
+                "nvidia-firmware-%-server-" + VERSION,
+                "nvidia-persistenced-%-server",
+                "libnvidia-gpucomp-%-server",
                 "libnvidia-decode-%-server",
                 "libnvidia-encode-%-server",
                 "libnvidia-extra-%-server",
@@ -233,6 +293,7 @@ final class PackageSource {
                 alternatives.add(form.replace("%", branch));
                 alternatives.add(form.replace("%", branch).replace("-server", ""));
             }
+            alternatives.add(form.replace("-%-server", "").replace("-" + VERSION, ""));
             names.add(alternatives);
         }
         return names;
@@ -257,46 +318,73 @@ final class PackageSource {
         Files.createDirectory(files.resolve(root));
         List<Path> packages = manager.packages(fetched);
         progress.begins(Progress.Phase.UNPACKING, packages.size() + " packages");
+        Path at = files.resolve(root);
         for (Path file : packages) {
             manager.unpack(file, root);
+            // Manuals and change logs are nine tenths of the files.
+            for (String directory : NOT_NEEDED) {
+                FileTrees.delete(at.resolve(directory));
+            }
+            // Before the next one, which would be written through a link that leads out.
+            linksInside(at, String.valueOf(file.getFileName()));
         }
-        Path at = files.resolve(root);
-        // Manuals and change logs are nine tenths of the files.
-        FileTrees.delete(at.resolve("usr/share/doc"));
-        FileTrees.delete(at.resolve("usr/share/man"));
-        FileTrees.delete(at.resolve("usr/lib/.build-id"));
-        relativeLinks(at);
         linksOutOfCurrent(at);
     }
 
-    /** An absolute link means the driver's own root, wherever that lies. */
-    private static void relativeLinks(Path root) throws IOException {
-        List<Path> links;
-        try (Stream<Path> all = Files.walk(root)) {
-            links = all.filter(Files::isSymbolicLink).toList();
-        }
-        for (Path link : links) {
+    /** An absolute link means the driver's own root, wherever that lies; one that leads out of it means nothing. */
+    private static void linksInside(Path root, String archive) throws DriverSourceException, IOException {
+        for (Path link : FileTrees.all(root)) {
+            if (!Files.isSymbolicLink(link)) {
+                continue;
+            }
             Path target = Files.readSymbolicLink(link);
             if (target.isAbsolute()) {
                 Path inside = root.resolve(Path.of("/").relativize(target.normalize()));
+                target = Objects.requireNonNull(link.getParent()).relativize(inside);
                 Files.delete(link);
-                Files.createSymbolicLink(
-                        link, Objects.requireNonNull(link.getParent()).relativize(inside));
+                Files.createSymbolicLink(link, target);
+            }
+            String name = root.relativize(link).toString();
+            String problem = ManifestPath.linkProblem(name, target.toString());
+            if (!problem.isEmpty()) {
+                throw new DriverSourceException(
+                        DriverSourceException.Kind.DAMAGED,
+                        "the package " + archive + " cannot be used: its link " + name + " to " + target + " "
+                                + problem);
             }
         }
     }
 
-    /** Debian keeps libraries in {@code nvidia/current} and links to them when packages are installed, through its alternatives. */
-    private static void linksOutOfCurrent(Path root) throws IOException {
-        List<Path> found;
-        try (Stream<Path> all = Files.walk(root.resolve("usr/lib"))) {
-            found = all.filter(file -> Objects.requireNonNull(file.getParent()).endsWith("nvidia/current")
-                            && !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS))
-                    .toList();
-        } catch (NoSuchFileException e) {
+    /** Open modules work with none of the GPUs without it, which the kernel would tell at the time of loading. */
+    private void checkFirmware(Path tree, DriverVersion version, DriverWish wish) throws DriverSourceException {
+        if (wish.type(version) != ModuleType.OPEN) {
             return;
         }
-        for (Path file : found) {
+        Path name = Path.of("nvidia").resolve(version.text());
+        for (Path place : FIRMWARE) {
+            Path below = Path.of("/").relativize(place).resolve(name);
+            if (files.exists(tree.resolve(DriverStore.ROOT).resolve(below)) || files.exists(place.resolve(name))) {
+                return;
+            }
+        }
+        throw new DriverSourceException(
+                DriverSourceException.Kind.UNUSABLE,
+                "the packages of driver " + version + " have no firmware (lib/firmware/" + name
+                        + "), which its open modules need: add the repository that has it, or name all packages in"
+                        + " driver.package.names");
+    }
+
+    /** Debian keeps libraries in {@code nvidia/current} and links to them when packages are installed, through its alternatives. */
+    private static void linksOutOfCurrent(Path root) throws IOException {
+        Path libraries = root.resolve("usr/lib");
+        if (!Files.isDirectory(libraries, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        for (Path file : FileTrees.all(libraries)) {
+            if (!Objects.requireNonNull(file.getParent()).endsWith("nvidia/current")
+                    || Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
+                continue;
+            }
             Path name = Objects.requireNonNull(file.getFileName());
             boolean library = name.toString().contains(".so");
             Path above = file.resolve("../../..").normalize();

@@ -15,18 +15,21 @@ final class StorageFailure {
     /** Wraps a failure to write. */
     static DriverSourceException of(HostFiles files, String what, Path where, IOException e) {
         String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
-        String advice;
-        if (message.contains("No space left on device")) {
-            advice = "; " + room(files, where) + ": make room, for example with gpu-node-agent driver prune";
-        } else if (message.contains("Read-only file system")) {
-            advice = "; the driver store needs a file system that can be written";
-        } else if (message.contains("Disk quota exceeded")) {
-            advice = "; raise the quota of root, or make room";
-        } else {
-            advice = "";
-        }
         return new DriverSourceException(
-                DriverSourceException.Kind.STORAGE, what + " in " + where + " failed: " + message + advice, e);
+                DriverSourceException.Kind.STORAGE,
+                what + " in " + where + " failed: " + message + advice(files, where, message),
+                e);
+    }
+
+    /** What helps against a failure that the system's words tell; empty when they tell of no disk. */
+    static String advice(HostFiles files, Path where, String message) {
+        if (message.contains("No space left on device")) {
+            return "; " + room(files, where) + ": make room, for example with gpu-node-agent driver prune";
+        }
+        if (message.contains("Read-only file system")) {
+            return "; the driver store needs a file system that can be written";
+        }
+        return message.contains("Disk quota exceeded") ? "; raise the quota of root, or make room" : "";
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.gpunode.agent.os;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -10,6 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +36,19 @@ public final class FileTrees {
         Files.walkFileTree(tree, deletion);
         if (deletion.failure != null) {
             throw deletion.failure;
+        }
+    }
+
+    /**
+     * A file or directory with all that is below it, each directory before what is in it. Links are told and not followed.
+     *
+     * @throws IOException when it is not there, or a directory of it cannot be read
+     */
+    public static List<Path> all(Path tree) throws IOException {
+        try (Stream<Path> walk = Files.walk(tree)) {
+            return walk.toList();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
     }
 

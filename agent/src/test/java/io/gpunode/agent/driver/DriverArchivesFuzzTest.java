@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import io.gpunode.agent.driver.DriverManifest.MalformedException;
+import io.gpunode.agent.os.FileTrees;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
@@ -17,6 +20,10 @@ import org.junit.jupiter.api.io.TempDir;
 /** Whatever an archive of a driver holds, it is read or refused with a reason, and leads nowhere out of its directory. */
 @Timeout(value = 10, unit = TimeUnit.MINUTES)
 class DriverArchivesFuzzTest {
+    private static final long SIZE_LIMIT = 1 << 20;
+    private static final int BLOCK = 512;
+    private static final int FILE = 0100000;
+
     @TempDir
     Path folder;
 
@@ -86,19 +93,83 @@ class DriverArchivesFuzzTest {
 
     @FuzzTest
     void anyArchiveStaysInItsDirectory(byte[] bytes) throws IOException, InterruptedException {
+        // When
+        Path into = unpacked(bytes);
+
+        // Then
+        assertInside(into);
+    }
+
+    /** A search would find few archives with a right checksum by itself, and none with two. */
+    @FuzzTest
+    void anyArchiveWithRightChecksumsStaysInItsDirectory(byte[] bytes) throws IOException, InterruptedException {
+        // Given
+        byte[] archive = withChecksums(bytes);
+
+        // When
+        Path into = unpacked(archive);
+
+        // Then
+        assertInside(into);
+    }
+
+    private static byte[] withChecksums(byte[] bytes) {
+        byte[] archive = bytes.clone();
+        long at = 0;
+        while (at + BLOCK <= archive.length) {
+            int header = (int) at;
+            Arrays.fill(archive, header + 148, header + 156, (byte) ' ');
+            int sum = 0;
+            for (int i = header; i < header + BLOCK; i++) {
+                sum += archive[i] & 0xff;
+            }
+            byte[] digits = String.format("%06o", sum).getBytes(StandardCharsets.US_ASCII);
+            System.arraycopy(digits, 0, archive, header + 148, digits.length);
+            archive[header + 154] = 0;
+            at += BLOCK + content(archive, header);
+        }
+        return archive;
+    }
+
+    /** What follows a header, in whole blocks. */
+    private static long content(byte[] archive, int header) {
+        String digits = new String(archive, header + 124, 11, StandardCharsets.US_ASCII).strip();
+        return digits.matches("[0-7]{1,11}") ? (Long.parseLong(digits, 8) + BLOCK - 1) / BLOCK * BLOCK : 0;
+    }
+
+    private Path unpacked(byte[] archive) throws IOException, InterruptedException {
         Path into = Files.createTempDirectory(folder, "in");
         try {
-            // When
-            TarUnpacker.unpack(new ByteArrayInputStream(bytes), into, 1 << 20, _ -> {});
+            TarUnpacker.unpack(new ByteArrayInputStream(archive), into, SIZE_LIMIT, _ -> {});
         } catch (DamagedArchiveException e) {
             assertThat(e).message().isNotEmpty();
         }
+        return into;
+    }
 
-        // Then
+    private void assertInside(Path into) throws IOException {
         try (Stream<Path> beside = Files.list(folder)) {
             assertThat(beside)
                     .allSatisfy(
                             path -> assertThat(path.getFileName().toString()).startsWith("in"));
         }
+        long size = 0;
+        try (Stream<Path> inside = Files.walk(into)) {
+            for (Path path : (Iterable<Path>) inside::iterator) {
+                if (Files.isSymbolicLink(path)) {
+                    Path target = Files.readSymbolicLink(path);
+                    assertThat(path.resolveSibling(target).normalize()).startsWithRaw(into);
+                } else if (Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)) {
+                    assertThat(Files.getAttribute(path, "unix:mode")).isIn(FILE | 0755, FILE | 0644);
+                    // Another name of a file takes no room.
+                    size += Files.size(path) / (int) Files.getAttribute(path, "unix:nlink");
+                } else {
+                    assertThat(Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS))
+                            .isTrue();
+                }
+            }
+        }
+        FileTrees.delete(into);
+        assertThat(size).isLessThanOrEqualTo(SIZE_LIMIT);
     }
 }

@@ -781,49 +781,147 @@ class DriverSourcesTest {
     void packagesAreFetchedInTheWantedVersionAndUnpackedIntoTheStore() throws Exception {
         // Given
         tools.says("apt-get", "");
-        for (String name : List.of("nvidia-open-kernel-dkms", "libnvidia-ml1", "libcuda1")) {
-            tools.says("apt-cache madison " + name, """
-                    %1$s | 580.65.06-1 | http://mirror bookworm/non-free amd64 Packages
-                    %1$s | 570.86.15-1 | http://mirror bookworm/non-free amd64 Packages
-                    """.indent(1).formatted(name));
-        }
-        tools.says("apt-cache madison", "");
-        FakeTools ordered = new FakeTools();
-        tools.does("env --chdir=", words -> {
-            String directory = words.get(1).substring("--chdir=".length());
-            write(directory + "/" + words.getLast().replace('=', '_') + ".deb", "x");
-            ordered.commands.add(words.getLast());
-            return new CommandRunner.Result(0, "", "", false, false);
-        });
-        tools.does("dpkg-deb -x", words -> {
-            String into = words.getLast();
-            String name = words.get(2);
-            if (name.contains("dkms")) {
-                write(into + "/usr/src/nvidia-open-570.86.15/Kbuild", "x");
-                write(into + "/usr/src/nvidia-open-570.86.15/Makefile", "x");
-                write(into + "/usr/src/nvidia-open-570.86.15/nvidia/nv.c", "MODULE_LICENSE(\"Dual MIT/GPL\");");
-            } else {
-                write(into + "/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.1", "nvml");
-                write(into + "/usr/share/doc/x/changelog", "x");
-            }
-            return new CommandRunner.Result(0, "", "", false, false);
-        });
+        List<String> fetched = repository("nvidia-open-kernel-dkms", "libnvidia-ml1", "firmware-nvidia-gsp");
 
         // When
-        StagedDriver driver =
-                stage(wish("GPU_NODE_AGENT_DRIVER_SOURCE=package", "GPU_NODE_AGENT_DRIVER_VERSION=570"), facts());
+        StagedDriver driver = stage(packages570(), facts());
 
         // Then
         assertThat(driver.version().text()).isEqualTo("570.86.15");
-        assertThat(ordered.commands)
+        assertThat(fetched)
                 .containsExactly(
-                        "nvidia-open-kernel-dkms=570.86.15-1", "libnvidia-ml1=570.86.15-1", "libcuda1=570.86.15-1");
+                        "nvidia-open-kernel-dkms=570.86.15-1",
+                        "libnvidia-ml1=570.86.15-1",
+                        "firmware-nvidia-gsp=570.86.15-1");
         Path root = files.resolve(driver.userspaceRoot());
         assertThat(root.resolve("usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"))
                 .isSymbolicLink()
                 .hasContent("nvml");
         assertThat(root.resolve("usr/share/doc")).doesNotExist();
         assertThat(tools.commands).noneMatch(command -> command.contains(" install"));
+    }
+
+    private static DriverWish packages570() {
+        return wish("GPU_NODE_AGENT_DRIVER_SOURCE=package", "GPU_NODE_AGENT_DRIVER_VERSION=570");
+    }
+
+    /** Packages that a repository has in two versions, and what is fetched of them, in order. */
+    private List<String> repository(String... names) {
+        for (String name : names) {
+            tools.says("apt-cache madison " + name, """
+                    %1$s | 580.65.06-1 | http://mirror bookworm/non-free amd64 Packages
+                    %1$s | 570.86.15-1 | http://mirror bookworm/non-free amd64 Packages
+                    """.indent(1).formatted(name));
+        }
+        tools.says("apt-cache madison", "").says("apt-cache policy", "  Candidate: 580.65.06-1\n");
+        List<String> fetched = new ArrayList<>();
+        tools.does("env --chdir=", words -> {
+            String directory = words.get(1).substring("--chdir=".length());
+            write(directory + "/" + words.getLast().replace('=', '_') + ".deb", "x");
+            fetched.add(words.getLast());
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+        tools.does("dpkg-deb -x", words -> {
+            unpack(words.get(2), words.getLast());
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+        return fetched;
+    }
+
+    private void unpack(String file, String into) throws IOException {
+        if (file.contains("kernel")) {
+            write(into + "/usr/src/nvidia-open-570.86.15/Kbuild", "x");
+            write(into + "/usr/src/nvidia-open-570.86.15/Makefile", "x");
+            write(into + "/usr/src/nvidia-open-570.86.15/nvidia/nv.c", "MODULE_LICENSE(\"Dual MIT/GPL\");");
+        } else if (file.contains("firmware")) {
+            write(into + "/lib/firmware/nvidia/570.86.15/gsp_ga10x.bin", "x");
+        } else {
+            write(into + "/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.1", "nvml");
+            write(into + "/usr/share/doc/x/changelog", "x");
+        }
+    }
+
+    @Test
+    void aRepositoryThatCannotBeReadIsNoReasonToGoWithoutADriverThatAnotherHas() throws Exception {
+        // Given
+        tools.fails("apt-get", 100, "E: The repository 'https://other stable Release' is not signed.");
+        repository("nvidia-open-kernel-dkms", "libnvidia-ml1", "firmware-nvidia-gsp");
+
+        // When
+        StagedDriver driver = stage(packages570(), facts());
+
+        // Then
+        assertThat(driver.version().text()).isEqualTo("570.86.15");
+    }
+
+    @Test
+    void ubuntusFirmwareWhoseNameHasTheVersionIsFetched() throws Exception {
+        // Given
+        write("/etc/os-release", "ID=ubuntu\nPRETTY_NAME=\"Ubuntu 24.04\"\n");
+        tools.says("apt-get", "");
+        List<String> fetched = repository(
+                "nvidia-kernel-source-570-server-open",
+                "libnvidia-compute-570-server",
+                "nvidia-firmware-570-server-570.86.15");
+
+        // When
+        stage(packages570(), facts());
+
+        // Then
+        assertThat(fetched).last().isEqualTo("nvidia-firmware-570-server-570.86.15=570.86.15-1");
+    }
+
+    @Test
+    void packagesOfNvidiasRepositoryWhoseNamesHaveNoBranchAreFetched() throws Exception {
+        // Given
+        write("/etc/os-release", "ID=ubuntu\nPRETTY_NAME=\"Ubuntu 24.04\"\n");
+        tools.says("apt-get", "");
+        List<String> fetched = repository("nvidia-kernel-source-open", "libnvidia-compute", "nvidia-firmware");
+
+        // When
+        stage(packages570(), facts());
+
+        // Then
+        assertThat(fetched)
+                .containsExactly(
+                        "nvidia-kernel-source-open=570.86.15-1",
+                        "libnvidia-compute=570.86.15-1",
+                        "nvidia-firmware=570.86.15-1");
+    }
+
+    @Test
+    void openModulesWhoseFirmwareNobodyHasAreRefused() {
+        // Given
+        tools.says("apt-get", "");
+        repository("nvidia-open-kernel-dkms", "libnvidia-ml1");
+
+        // When
+        assertRefused(
+                () -> stage(packages570(), facts()), Kind.UNUSABLE, "no firmware (lib/firmware/nvidia/570.86.15)");
+    }
+
+    @Test
+    void noPackageIsWrittenThroughALinkOfAnother() throws Exception {
+        // Given
+        tools.says("apt-get", "");
+        repository("nvidia-open-kernel-dkms", "libnvidia-ml1", "firmware-nvidia-gsp");
+        Path outside = Files.createDirectories(host.resolve("etc/outside"));
+        tools.does("dpkg-deb -x", words -> {
+            if (words.get(2).contains("firmware")) {
+                Files.createSymbolicLink(
+                        host.resolve(words.getLast().substring(1)).resolve("lib"),
+                        Path.of("../../../../../../../etc/outside"));
+            } else {
+                write(words.getLast() + "/lib/file", "x");
+            }
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+
+        // When
+        assertRefused(() -> stage(packages570(), facts()), Kind.DAMAGED, "its link lib to ", "leads out");
+
+        // Then
+        assertThat(outside).isEmptyDirectory();
     }
 
     @Test
@@ -840,7 +938,8 @@ class DriverSourcesTest {
                         wish("GPU_NODE_AGENT_DRIVER_SOURCE=package", "GPU_NODE_AGENT_DRIVER_VERSION=580.65.06"),
                         facts()),
                 Kind.UNUSABLE,
-                "no repository of Debian GNU/Linux 12 (bookworm) has nvidia-open-kernel-dkms of version 580.65.06",
+                "no repository of Debian GNU/Linux 12 (bookworm) has nvidia-open-kernel-dkms or nvidia-kernel-open-dkms"
+                        + " of version 580.65.06",
                 "535.261.03-1");
     }
 

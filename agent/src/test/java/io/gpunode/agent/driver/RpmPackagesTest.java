@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.gpunode.agent.driver.DriverSourceException.Kind;
 import io.gpunode.agent.driver.PackageManager.Available;
+import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.SystemHostFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,7 +65,7 @@ class RpmPackagesTest {
                 .extracting(Available::full)
                 .containsExactly("3:575.57.08-2.el9", "3:575.57.08-1.el9", "3:570.124.06-1.el9", "3:570.86.15-1.el9");
         assertThat(tools.commands)
-                .containsExactly("dnf -q -y --setopt=timeout=120 --setopt=retries=3 repoquery --showduplicates"
+                .containsExactly("dnf -q -y --setopt=timeout=120 --setopt=retries=3 repoquery"
                         + " --queryformat %{name} %{epoch}:%{version}-%{release} %{arch}\n nvidia-driver-cuda-libs");
     }
 
@@ -185,9 +186,7 @@ class RpmPackagesTest {
     @ParameterizedTest
     @CsvSource({
         "ID=rocky, dnf, 1, Error: Failed to download metadata for repo 'cuda-rhel9-x86_64'",
-        "ID=fedora, dnf, 1, Unknown argument \"--showduplicates\" for command \"repoquery\"",
-        "ID=sles, zypper, 6, Repository 'NVIDIA' is invalid.",
-        "ID=sles, zypper, 7, System management is locked by the application with pid 812 (zypper)."
+        "ID=sles, zypper, 6, Repository 'NVIDIA' is invalid."
     })
     void aFailureIsToldWithTheProgramItsStatusAndItsWords(String release, String program, int status, String said)
             throws Exception {
@@ -204,6 +203,51 @@ class RpmPackagesTest {
                 .hasMessage("looking for the package nvidia-compute-G06 failed: " + program + " ended with status "
                         + status + ": " + said);
         assertThat(failure.kind()).isEqualTo(Kind.FAILED);
+    }
+
+    @Test
+    void zypperThatSomebodyElseIsAtIsWaitedFor() throws Exception {
+        // Given
+        tools.fails("zypper", 7, "System management is locked by the application with pid 812 (zypper).");
+
+        // When
+        DriverSourceException failure = catchThrowableOfType(
+                DriverSourceException.class, () -> manager(SUSE).refresh());
+
+        // Then
+        assertThat(failure).hasMessageContaining("application with pid 812 (zypper)");
+        assertThat(failure.kind()).isEqualTo(Kind.BUSY);
+    }
+
+    @Test
+    void aFullDiskIsNoDamageOfThePackage() throws Exception {
+        // Given
+        tools.fails("sh", 2, "cpio: write error: No space left on device");
+        PackageManager manager = manager(ROCKY);
+        Files.createDirectories(host.resolve("var/lib/drafts/2"));
+
+        // When
+        DriverSourceException failure = catchThrowableOfType(
+                DriverSourceException.class,
+                () -> manager.unpack(FETCHED.resolve("one.rpm"), Path.of("/var/lib/drafts/2")));
+
+        // Then
+        assertThat(failure).hasMessageContainingAll("No space left on device", "driver prune");
+        assertThat(failure.kind()).isEqualTo(Kind.STORAGE);
+    }
+
+    @Test
+    void aManagerThatDoesNotEndIsSaidToHaveBeenEnded() throws Exception {
+        // Given
+        tools.does("dnf", _ -> new CommandRunner.Result(137, "", "waiting for the lock", true, false));
+
+        // When
+        DriverSourceException failure = catchThrowableOfType(
+                DriverSourceException.class, () -> manager(ROCKY).refresh());
+
+        // Then
+        assertThat(failure).hasMessageContainingAll("did not end in 2 hours and was ended", "waiting for the lock");
+        assertThat(failure.kind()).isEqualTo(Kind.UNREACHABLE);
     }
 
     @ParameterizedTest
