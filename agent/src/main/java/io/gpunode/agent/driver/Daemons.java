@@ -20,6 +20,12 @@ public interface Daemons {
      */
     DaemonOutcome start(DaemonKind kind, StagedDriver driver, Duration limit) throws InterruptedException;
 
+    /**
+     * The same for one that ran before a change of the driver, and was stopped for it: also where this node has no need of it, but only through its systemd
+     * unit then, since an agent starts no child that it is not to have. One that somebody has stopped by hand stays so.
+     */
+    DaemonOutcome startAgain(DaemonKind kind, StagedDriver driver, Duration limit) throws InterruptedException;
+
     /** Those that were given up, and those that wait for their next try, count as stopped: somebody wants them tried at once. */
     void retry();
 

@@ -136,15 +136,12 @@ public final class DriverPlanner {
 
         private void daemons(boolean anew, List<DriverStep> steps) {
             for (DaemonKind kind : DaemonKind.values()) {
-                boolean missing = !picture.daemons().contains(kind)
-                        && (picture.daemonsDown().contains(kind)
-                                || target.daemons().contains(kind));
+                boolean runs = picture.daemons().contains(kind);
+                boolean ranBefore = target.daemons().contains(kind);
+                boolean missing = !runs && (picture.daemonsDown().contains(kind) || ranBefore);
                 // After a load also those that run: what they had open was the driver before.
-                if (missing
-                        || (anew
-                                && (picture.daemonsNeeded().contains(kind)
-                                        || picture.daemons().contains(kind)))) {
-                    steps.add(new DriverStep.StartDaemon(kind, driver));
+                if (missing || (anew && (picture.daemonsNeeded().contains(kind) || runs))) {
+                    steps.add(new DriverStep.StartDaemon(kind, driver, runs || ranBefore));
                 }
                 if (missing && !anew) {
                     differences.add(kind.program() + " does not run");

@@ -91,11 +91,15 @@ public sealed interface DriverStep {
         }
     }
 
-    /** A daemon is started, where the node needs it. */
-    record StartDaemon(DaemonKind kind, StagedDriver driver) implements DriverStep {
+    /**
+     * A daemon is started.
+     *
+     * @param again whether it ran before the change, and is to run after it whether the node needs it or not
+     */
+    record StartDaemon(DaemonKind kind, StagedDriver driver, boolean again) implements DriverStep {
         @Override
         public String text() {
-            return "start " + kind.program() + ", where the node needs it";
+            return "start " + kind.program() + (again ? " again" : ", where the node needs it");
         }
     }
 

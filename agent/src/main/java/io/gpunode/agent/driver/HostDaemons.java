@@ -341,12 +341,22 @@ public final class HostDaemons implements Daemons, AutoCloseable {
 
     @Override
     public DaemonOutcome start(DaemonKind kind, StagedDriver driver, Duration limit) throws InterruptedException {
+        return start(kind, driver, false, limit);
+    }
+
+    @Override
+    public DaemonOutcome startAgain(DaemonKind kind, StagedDriver driver, Duration limit) throws InterruptedException {
+        return start(kind, driver, true, limit);
+    }
+
+    private DaemonOutcome start(DaemonKind kind, StagedDriver driver, boolean again, Duration limit)
+            throws InterruptedException {
         DaemonRecipe recipe = recipe(kind);
         Tick begin = clock.now();
         Tick deadline = begin.plus(limit);
         try {
             Need need = need(recipe);
-            if (!need.needed()) {
+            if (!need.needed() && (!again || isStoppedByHand(kind))) {
                 return new DaemonOutcome.NotNeeded(need.reason());
             }
             Optional<DaemonRecord> record = live(kind);
@@ -354,7 +364,10 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             if (running.isPresent()) {
                 return noted(kind, adopt(recipe, record, running.get(), begin, deadline));
             }
-            if (byUnit(kind, driver)) {
+            if (!need.needed() && unit(kind).filter(Systemd.Unit::loaded).isEmpty()) {
+                return new DaemonOutcome.NotNeeded(need.reason() + ", and no systemd unit starts it");
+            }
+            if (!need.needed() || byUnit(kind, driver)) {
                 return noted(
                         kind,
                         kind == DaemonKind.SUBNET_MANAGER

@@ -241,10 +241,24 @@ final class HostDriverOperations implements DriverOperations {
             case DriverStep.LoadDependency(String name, boolean required) -> dependency(name, required);
             case DriverStep.LoadModule load -> load(load);
             case DriverStep.AttachRoot(StagedDriver driver) -> attach(driver);
-            case DriverStep.StartDaemon(DaemonKind kind, StagedDriver driver) ->
-                done(parts.daemons.start(kind, driver, settings.limits().daemon()), isRequired(kind));
+            case DriverStep.StartDaemon start -> start(start);
             case DriverStep.Announce(DriverTarget target) -> announce(target);
         };
+    }
+
+    private List<String> start(DriverStep.StartDaemon step) throws DriverStepException, InterruptedException {
+        DaemonKind kind = step.kind();
+        Duration limit = settings.limits().daemon();
+        if (!step.again()) {
+            return done(parts.daemons.start(kind, step.driver(), limit), isRequired(kind));
+        }
+        DaemonOutcome outcome = parts.daemons.startAgain(kind, step.driver(), limit);
+        if (outcome instanceof DaemonOutcome.NotNeeded left && kind.unit().isPresent()) {
+            // The subnet manager aside: its fabric manager's unit starts it.
+            return List.of(kind.program() + " ran before and was not started again: " + left.reason()
+                    + "; start it where it was started");
+        }
+        return done(outcome, isRequired(kind));
     }
 
     /** Without it GPUs cannot be used; the others only make something better. */

@@ -251,8 +251,8 @@ class DriverPlannerTest {
                         "load nvidia_modeset",
                         "load nvidia_drm, where it is there",
                         "make the nodes and /run/nvidia/driver",
-                        "start nvidia-persistenced, where the node needs it",
-                        "start nv-fabricmanager, where the node needs it",
+                        "start nvidia-persistenced again",
+                        "start nv-fabricmanager again",
                         "offer the GPUs again");
     }
 

@@ -142,6 +142,21 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aDaemonThatTheNodeHasNoNeedOfRunsAfterAnUpgradeAsBefore() throws Exception {
+        // Given: as the distribution has started it
+        Bed bed = withOldDriver();
+        bed.node.daemons.add(DaemonKind.IMEX);
+        Set<DaemonKind> before = EnumSet.copyOf(bed.node.daemons);
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.daemons).isEqualTo(before);
+    }
+
+    @Test
     void anUpgradeRemembersTheDriverBefore() throws Exception {
         // Given
         Bed bed = withOldDriver();

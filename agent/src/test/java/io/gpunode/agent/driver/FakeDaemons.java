@@ -95,6 +95,11 @@ public final class FakeDaemons implements Daemons {
     }
 
     @Override
+    public DaemonOutcome startAgain(DaemonKind kind, StagedDriver driver, Duration limit) {
+        return start(kind, driver, limit);
+    }
+
+    @Override
     public DaemonOutcome stop(DaemonKind kind, Duration grace) {
         calls.add("stop " + kind.program());
         if (running.containsKey(kind) && refusals.containsKey(kind)) {

@@ -398,11 +398,11 @@ final class FakeDriverNode implements DriverOperations {
                 // What lies at the root already is nowhere mounted.
                 attached = driver.userspaceRoot().getNameCount() > 0;
             }
-            case DriverStep.StartDaemon(DaemonKind kind, StagedDriver _) -> {
+            case DriverStep.StartDaemon(DaemonKind kind, StagedDriver _, boolean again) -> {
                 violatedUnless(core, kind + " started without a driver");
                 if (broken.contains(kind)) {
                     tried.add(kind);
-                } else if (needed.contains(kind)) {
+                } else if (needed.contains(kind) || again) {
                     daemons.add(kind);
                     tried.remove(kind);
                 }

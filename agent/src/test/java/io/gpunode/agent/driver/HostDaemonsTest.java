@@ -34,6 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 class HostDaemonsTest extends DaemonsContract {
     private static final String PERSISTENCED = "/usr/bin/nvidia-persistenced";
     private static final String UNIT = "nvidia-persistenced.service";
+    private static final String IMEX_UNIT = "nvidia-imex.service";
     private static final String FABRIC_UNIT = "nvidia-fabricmanager.service";
     private static final Path SOCKET = Path.of("/run/nvidia-persistenced/socket");
     private static final Path PID_FILE = Path.of("/run/nvidia-persistenced/nvidia-persistenced.pid");
@@ -715,6 +716,67 @@ class HostDaemonsTest extends DaemonsContract {
         // Then
         assertThat(fault(outcome)).isEqualTo(DaemonFault.SYSTEMD_DOES_NOT_ANSWER);
         assertThat(processes.started()).isEmpty();
+    }
+
+    /** As the distribution has it, and the configuration leaves it alone. */
+    private void imexOfTheDistribution() throws Exception {
+        String program = "/usr/bin/nvidia-imex";
+        ProcessIdentity first = processes.add(program);
+        systemd.unit(IMEX_UNIT, "active", "disabled", first.pid(), (unit, start) -> {
+            int pid = start ? processes.add(program).pid() : 0;
+            if (!start) {
+                processes.end(unit.mainPid(), 0);
+            }
+            return new Systemd.Unit(unit.name(), "loaded", start ? "active" : "inactive", unit.file(), pid, "success");
+        });
+        daemons.stop(DaemonKind.IMEX, GRACE);
+    }
+
+    @Test
+    void aDaemonThatRanBeforeRunsAgainByItsUnitAlsoWhereTheNodeHasNoNeedOfIt() throws Exception {
+        // Given
+        imexOfTheDistribution();
+
+        // When
+        DaemonOutcome outcome = daemons.startAgain(DaemonKind.IMEX, DRIVER, LIMIT);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DaemonOutcome.Ready.class,
+                        ready -> assertThat(ready.keeper()).isEqualTo(Keeper.SYSTEMD));
+        assertThat(systemd.calls()).containsExactly("stop " + IMEX_UNIT, "start " + IMEX_UNIT);
+        assertThat(processes.started()).isEmpty();
+    }
+
+    @Test
+    void aDaemonThatRanBeforeWithoutAUnitAndWithoutNeedIsNoChildOfTheAgent() throws Exception {
+        // Given
+        settings(Use.OFF, Use.OFF, Use.OFF, DaemonKeeping.AUTO);
+        startedBySomebody();
+        stop(GRACE);
+
+        // When
+        DaemonOutcome outcome = daemons.startAgain(DaemonKind.PERSISTENCED, DRIVER, LIMIT);
+
+        // Then
+        assertThat(outcome)
+                .isEqualTo(new DaemonOutcome.NotNeeded("driver.persistenced is off, and no systemd unit starts it"));
+        assertThat(processes.started()).isEmpty();
+    }
+
+    @Test
+    void aDaemonThatWasStoppedByHandIsNotStartedAgainByAChange() throws Exception {
+        // Given
+        systemd.unit(UNIT, "inactive", "enabled", 0, this::unitOfPersistenced);
+        daemons.stopByHand(DaemonKind.PERSISTENCED, true);
+
+        // When
+        DaemonOutcome outcome = daemons.startAgain(DaemonKind.PERSISTENCED, DRIVER, LIMIT);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DaemonOutcome.NotNeeded.class);
+        assertThat(systemd.calls()).isEmpty();
     }
 
     @Test
