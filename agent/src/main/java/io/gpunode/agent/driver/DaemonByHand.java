@@ -2,6 +2,7 @@ package io.gpunode.agent.driver;
 
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,7 +53,7 @@ public final class DaemonByHand {
     public DaemonOutcome start(DaemonKind kind, StagedDriver driver, Duration limit)
             throws IOException, InterruptedException {
         try (OwnerLock _ = lock()) {
-            daemons.stopByHand(kind, false);
+            mark(kind, false);
             return daemons.start(kind, driver, limit);
         }
     }
@@ -61,7 +62,7 @@ public final class DaemonByHand {
     public DaemonOutcome stop(DaemonKind kind, Duration grace) throws IOException, InterruptedException {
         try (OwnerLock _ = lock()) {
             boolean before = daemons.isStoppedByHand(kind);
-            daemons.stopByHand(kind, true);
+            mark(kind, true);
             boolean stopped = false;
             try {
                 DaemonOutcome outcome = daemons.stop(kind, grace);
@@ -69,15 +70,31 @@ public final class DaemonByHand {
                 return outcome;
             } finally {
                 if (!stopped && !before) {
-                    daemons.stopByHand(kind, false);
+                    mark(kind, false);
                 }
             }
         }
     }
 
+    private void mark(DaemonKind kind, boolean stopped) throws IOException {
+        try {
+            daemons.stopByHand(kind, stopped);
+        } catch (IOException e) {
+            throw new IOException(
+                    "whether " + kind.program() + " is to stay stopped cannot be written down: " + WriteFailure.text(e),
+                    e);
+        }
+    }
+
     private OwnerLock lock() throws IOException {
-        return OwnerLock.take(files, LOCK)
-                .orElseThrow(() -> new BusyException("the driver is being changed by " + OwnerLock.owner(files, LOCK)
-                        + ": wait until it has ended, and try again"));
+        Optional<OwnerLock> taken;
+        try {
+            taken = OwnerLock.take(files, LOCK);
+        } catch (IOException e) {
+            throw new IOException(
+                    "nothing was changed: the lock " + LOCK + " cannot be taken: " + WriteFailure.text(e), e);
+        }
+        return taken.orElseThrow(() -> new BusyException("the driver is being changed by "
+                + OwnerLock.owner(files, LOCK) + ": wait until it has ended, and try again"));
     }
 }

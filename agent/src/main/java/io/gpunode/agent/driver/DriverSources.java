@@ -510,8 +510,13 @@ public final class DriverSources implements DriverSource {
 
     /** Removes what is neither pinned nor among the {@code keep} newest others. */
     public List<StagedDriver> prune(int keep, boolean dryRun) throws DriverSourceException {
-        try (DriverStore.Change change = store.change()) {
-            return change.prune(keep, Set.of(), dryRun);
+        try {
+            if (dryRun) {
+                return store.prunable(keep);
+            }
+            try (DriverStore.Change change = store.change()) {
+                return change.prune(keep);
+            }
         } catch (IOException e) {
             throw StorageFailure.of(files, "pruning", store.directory(), e);
         }

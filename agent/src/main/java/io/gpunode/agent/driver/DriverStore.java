@@ -7,6 +7,7 @@ import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -373,6 +374,29 @@ public final class DriverStore {
         return new Pins(current, others);
     }
 
+    /** What {@link Change#prune} would remove. */
+    public List<StagedDriver> prunable(int keep) throws IOException {
+        List<StagedDriver> drivers = new ArrayList<>();
+        for (Stored stored : beyond(keep)) {
+            staged(stored).ifPresent(drivers::add);
+        }
+        return drivers;
+    }
+
+    /** Modules that are neither pinned nor among the {@code keep} newest others. */
+    private List<Stored> beyond(int keep) throws IOException {
+        Pins pins = pins();
+        List<Stored> beyond = new ArrayList<>();
+        int others = 0;
+        for (Stored stored : objects(Kind.MODULES)) {
+            boolean needed = stored.key.equals(pins.current) || pins.others.contains(stored.key);
+            if (!needed && others++ >= keep) {
+                beyond.add(stored);
+            }
+        }
+        return beyond;
+    }
+
     /**
      * Keeps these drivers, and no others, from being pruned. Atomic and synced; called by the one who holds the node's driver lock.
      */
@@ -415,8 +439,8 @@ public final class DriverStore {
                                 + "; try again when it has ended");
             }
             try {
-                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
                 makeDirectory(directory.resolve(DRAFTS));
+                removeDrafts();
                 makeDirectory(place(Kind.MODULES));
                 makeDirectory(place(Kind.TREE));
             } catch (IOException e) {
@@ -427,9 +451,15 @@ public final class DriverStore {
         } catch (IOException e) {
             throw new DriverSourceException(
                     DriverSourceException.Kind.STORAGE,
-                    "the driver store " + directory + " cannot be written: " + e.getMessage()
-                            + "; it needs a file system that is not read-only",
+                    "the driver store " + directory + " cannot be written: " + WriteFailure.text(e),
                     e);
+        }
+    }
+
+    /** Their directory stays: on a full disk a new one could not be made, and pruning needs it. */
+    private void removeDrafts() throws IOException {
+        for (String draft : files.list(directory.resolve(DRAFTS))) {
+            FileTrees.delete(files.resolve(directory.resolve(DRAFTS)).resolve(draft));
         }
     }
 
@@ -639,41 +669,25 @@ public final class DriverStore {
         }
 
         /**
-         * Removes drivers: all but the pinned ones, the {@code keep} newest others, and those for which a reason is given to stay; then the trees that
-         * nobody needs any more.
+         * Removes drivers: all but the pinned ones and the {@code keep} newest others; then the trees that nobody needs any more. What was being fetched
+         * goes first, and the rest needs no room, so that this frees a full disk.
          *
-         * @param stays further keys that stay
-         * @return what was removed, or would be
+         * @return what was removed
          */
-        public List<StagedDriver> prune(int keep, Set<String> stays, boolean dryRun) throws IOException {
-            Pins pins = pins();
-            Set<String> needed = new HashSet<>(stays);
-            needed.add(pins.current);
-            needed.addAll(pins.others);
-            List<Stored> removed = new ArrayList<>();
+        public List<StagedDriver> prune(int keep) throws IOException {
+            List<StagedDriver> told = prunable(keep);
+            FileTrees.delete(files.resolve(directory.resolve(DOWNLOADS)));
+            for (Stored stored : beyond(keep)) {
+                remove(stored);
+            }
             Set<String> trees = new HashSet<>();
-            int others = 0;
             for (Stored stored : objects(Kind.MODULES)) {
-                if (needed.contains(stored.key) || others++ < keep) {
-                    trees.add(stored.manifest.tree());
-                } else {
-                    removed.add(stored);
-                }
+                trees.add(stored.manifest.tree());
             }
-            List<StagedDriver> told = new ArrayList<>();
-            for (Stored stored : removed) {
-                staged(stored).ifPresent(told::add);
-            }
-            if (!dryRun) {
-                for (Stored stored : removed) {
-                    remove(stored);
+            for (Stored tree : objects(Kind.TREE)) {
+                if (!trees.contains(tree.key)) {
+                    remove(tree);
                 }
-                for (Stored tree : objects(Kind.TREE)) {
-                    if (!trees.contains(tree.key)) {
-                        remove(tree);
-                    }
-                }
-                FileTrees.delete(files.resolve(directory.resolve(DOWNLOADS)));
             }
             return told;
         }
@@ -689,7 +703,7 @@ public final class DriverStore {
         @Override
         public void close() {
             try {
-                FileTrees.delete(files.resolve(directory.resolve(DRAFTS)));
+                removeDrafts();
             } catch (IOException e) {
                 LOG.warn(
                         "what is left of preparing a driver cannot be removed now; the next time it is",

@@ -5,6 +5,7 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.JournalFile;
 import io.gpunode.agent.os.LoadedModule;
 import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.WriteFailure;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
@@ -208,7 +209,7 @@ final class DriverTransaction {
         try {
             taken = OwnerLock.take(files, lockFile);
         } catch (IOException e) {
-            return untouched("the lock " + lockFile + " cannot be taken: " + e);
+            return untouched("nothing was changed: the lock " + lockFile + " cannot be taken: " + WriteFailure.text(e));
         }
         if (taken.isEmpty()) {
             return DriverOutcome.Untouched.of(
@@ -234,6 +235,11 @@ final class DriverTransaction {
 
     private static DriverOutcome untouched(String message) {
         return DriverOutcome.Untouched.of(DriverOutcome.Why.OTHER, message);
+    }
+
+    private DriverOutcome notBegun(String why) {
+        return untouched("nothing was changed, since it would not survive a crash: " + journal.file()
+                + " cannot be written: " + why);
     }
 
     // ---- a new change
@@ -292,9 +298,12 @@ final class DriverTransaction {
             operations.keep(to.isNone() ? before.current() : to, List.of(from, before.current(), before.previous()));
             // With its first step, so that it is written once.
             journal.write(before(entry, 1, withAnnouncement(plan).steps().getFirst()));
-        } catch (DriverStepException | IOException e) {
+        } catch (IOException e) {
             abandon(entry, left);
-            return untouched("nothing was changed, since it would not survive a crash: " + e.getMessage());
+            return notBegun(WriteFailure.text(e));
+        } catch (DriverStepException e) {
+            abandon(entry, left);
+            return untouched("nothing was changed, since it would not survive a crash: " + e.reason());
         }
         return forward(entry, plan);
     }
@@ -322,7 +331,7 @@ final class DriverTransaction {
             operations.takeTurn();
             return Optional.empty();
         } catch (IOException e) {
-            return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
+            return Optional.of(notBegun(WriteFailure.text(e)));
         } catch (DriverStepException e) {
             if (left.isEmpty()) {
                 forgetJournal();
@@ -337,7 +346,7 @@ final class DriverTransaction {
             announceAsking(entry, left);
         } catch (IOException e) {
             abandon(entry, left);
-            return Optional.of(untouched("nothing was changed, since it would not survive a crash: " + e));
+            return Optional.of(notBegun(WriteFailure.text(e)));
         }
         DriverOutcome stays;
         try {
@@ -509,7 +518,7 @@ final class DriverTransaction {
             if (!entry.back()) {
                 throw new DriverStepException(
                         "the journal " + journal.file() + " cannot be written, and the step would not survive a crash: "
-                                + e,
+                                + WriteFailure.text(e),
                         e);
             }
             // What was written last is still there, and what is seen of the node decides.
@@ -549,7 +558,7 @@ final class DriverTransaction {
         try {
             found = journal.read(operations.asks());
         } catch (IOException e) {
-            return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + e));
+            return Optional.of(untouched("the journal " + journal.file() + " cannot be read: " + WriteFailure.text(e)));
         } catch (JournalFile.UnreadableException e) {
             LOG.error("the journal of a driver change that was interrupted is of no use", e);
             ClusterTurn.Asked asks = operations.asks();
@@ -642,8 +651,8 @@ final class DriverTransaction {
             return List.of();
         } catch (IOException e) {
             LOG.error("which driver was brought up cannot be written down", e);
-            return List.of(
-                    "which driver it is could not be written down (" + e + "), so that rollback will not know it");
+            return List.of("which driver it is could not be written down (" + WriteFailure.text(e)
+                    + "), so that rollback will not know it");
         }
     }
 
@@ -663,7 +672,7 @@ final class DriverTransaction {
         } catch (IOException e) {
             // It says what is there already: the next change finds nothing left of it to do.
             LOG.error("the journal of a driver change that has ended cannot be removed", e, "file", journal.file());
-            return List.of("the journal " + journal.file() + " could not be removed (" + e + ")");
+            return List.of("the journal " + journal.file() + " could not be removed (" + WriteFailure.text(e) + ")");
         }
     }
 }

@@ -6,6 +6,7 @@ import io.gpunode.agent.model.MigGeometry;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.JournalFile;
 import io.gpunode.agent.os.OwnerLock;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -138,7 +139,7 @@ public final class MigTransaction {
         try {
             taken = OwnerLock.take(files, lockFile);
         } catch (IOException e) {
-            return untouched("the lock " + lockFile + " cannot be taken: " + e);
+            return untouched("nothing was changed: the lock " + lockFile + " cannot be taken: " + WriteFailure.text(e));
         }
         if (taken.isEmpty()) {
             return untouched("MIG is being changed by " + OwnerLock.owner(files, lockFile)

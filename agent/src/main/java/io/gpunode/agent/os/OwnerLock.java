@@ -1,5 +1,6 @@
 package io.gpunode.agent.os;
 
+import io.gpunode.agent.log.Log;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * process has is neither opened nor read here a second time. Taking and giving back are for any thread.
  */
 public final class OwnerLock implements AutoCloseable {
+    private static final Log LOG = Log.of(OwnerLock.class);
     private static final int TEXT_LIMIT = 256;
     private static final String ANOTHER = "another process";
     private static final Path SELF = Path.of("/proc/self/stat");
@@ -48,7 +50,7 @@ public final class OwnerLock implements AutoCloseable {
      *
      * @param hostPath of the file; its directory is made where it is missing
      * @return empty when another process, or another part of this one, has it
-     * @throws IOException when the file cannot be written or locked
+     * @throws IOException when the file cannot be made or locked
      */
     public static Optional<OwnerLock> take(HostFiles files, Path hostPath) throws IOException {
         Path file = files.resolve(hostPath);
@@ -67,14 +69,23 @@ public final class OwnerLock implements AutoCloseable {
                     channel.close();
                     return Optional.empty();
                 }
-                channel.truncate(0);
-                channel.write(ByteBuffer.wrap(ownText().getBytes(StandardCharsets.US_ASCII)), 0);
+                sign(channel);
             } catch (IOException e) {
                 channel.close();
                 throw e;
             }
             HELD.add(identity);
             return Optional.of(new OwnerLock(channel, identity));
+        }
+    }
+
+    /** On a full disk the lock is as good without the owner's name: only people read it. In this order, since what is written over needs no room. */
+    private static void sign(FileChannel channel) {
+        try {
+            byte[] text = ownText().getBytes(StandardCharsets.US_ASCII);
+            channel.truncate(channel.write(ByteBuffer.wrap(text), 0));
+        } catch (IOException e) {
+            LOG.debug("who has a lock cannot be written into its file", "error", e);
         }
     }
 

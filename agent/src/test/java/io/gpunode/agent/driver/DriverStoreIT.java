@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.gpunode.agent.model.DriverVersion;
+import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -100,13 +102,59 @@ class DriverStoreIT {
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("No space left on device");
         assertThat(store.list()).isEmpty();
-        assertThat(files.list(DriverStore.DIRECTORY)).doesNotContain("drafts");
+        assertThat(files.list(DriverStore.DIRECTORY.resolve("drafts"))).isEmpty();
         try (DriverStore.Change change = store.change()) {
             Path draft = change.draft();
             Files.writeString(files.resolve(draft).resolve("nvidia.ko"), "small");
             put(change, draft);
         }
         assertThat(store.list()).hasSize(1);
+    }
+
+    @Test
+    void aFullDiskIsMadeFreeByPruning() throws Exception {
+        // Given: a file system on which a directory takes room, as on a disk
+        mountDisk();
+        SystemHostFiles files = new SystemHostFiles(host);
+        DriverStore store = new DriverStore(files, DriverStore.DIRECTORY);
+        for (String content : List.of("1", "2")) {
+            try (DriverStore.Change change = store.change()) {
+                Path draft = change.draft();
+                Files.writeString(files.resolve(draft).resolve("nvidia.ko"), content.repeat(1_000_000));
+                put(change, draft);
+            }
+        }
+        fill(files.resolve(DriverStore.DIRECTORY).resolve("downloads"));
+        assertThatThrownBy(() -> Files.createDirectory(host.resolve("var/one-more")))
+                .hasMessageContaining("No space left on device");
+
+        // When
+        List<StagedDriver> removed;
+        try (DriverStore.Change change = store.change()) {
+            removed = change.prune(1);
+        }
+
+        // Then
+        assertThat(removed).hasSize(1);
+        assertThat(store.list()).hasSize(1);
+        assertThat(Files.getFileStore(host.resolve("var")).getUsableSpace()).isGreaterThan(2_000_000);
+    }
+
+    @Test
+    void theLockIsTakenOnAFullDisk() throws Exception {
+        // Given
+        mountDisk();
+        SystemHostFiles files = new SystemHostFiles(host);
+        Path file = Path.of("/var/driver.lock");
+        Files.createFile(files.resolve(file));
+        fill(host.resolve("var/full"));
+
+        // When
+        Optional<OwnerLock> lock = OwnerLock.take(files, file);
+
+        // Then
+        assertThat(lock).isPresent();
+        lock.get().close();
     }
 
     @Test
@@ -152,6 +200,40 @@ class DriverStoreIT {
                         "",
                         List.of(new DriverManifest.Module("nvidia", "nvidia.ko", List.of(), List.of()))),
                 Progress.NONE);
+    }
+
+    /** A small file system as disks have one, with nothing kept back for root. */
+    private void mountDisk() throws Exception {
+        Files.createDirectories(host.resolve("var"));
+        Path disk = host.resolve("disk");
+        try (RandomAccessFile file = new RandomAccessFile(disk.toFile(), "rw")) {
+            file.setLength(8 << 20);
+        }
+        try {
+            mounted = run("mkfs.ext4", "-q", "-m", "0", disk.toString()) == 0
+                    && run(
+                                    "mount",
+                                    "-o",
+                                    "loop",
+                                    disk.toString(),
+                                    host.resolve("var").toString())
+                            == 0;
+        } catch (IOException e) {
+            assumeTrue(false, "there is no mkfs.ext4: " + e.getMessage());
+        }
+        assumeTrue(mounted, "a file system cannot be mounted here");
+    }
+
+    /** Until not even a directory has room. */
+    private static void fill(Path directory) throws IOException {
+        Files.createDirectories(directory);
+        for (int size = 1 << 20, number = 0; size > 0; number++) {
+            try {
+                Files.write(directory.resolve("f" + number), new byte[size]);
+            } catch (IOException e) {
+                size /= 2;
+            }
+        }
     }
 
     private void mount(String options) throws Exception {

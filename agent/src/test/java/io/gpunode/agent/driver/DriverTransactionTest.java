@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 @Timeout(30)
@@ -493,7 +494,7 @@ class DriverTransactionTest {
     }
 
     @Test
-    void aFullDiskLeavesEverythingAsItWas() throws Exception {
+    void aJournalThatCannotBeWrittenLeavesEverythingAsItWas() throws Exception {
         // Given
         Bed bed = withOldDriver();
         Everything before = bed.node.everything();
@@ -504,6 +505,30 @@ class DriverTransactionTest {
 
         // Then
         assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(bed.node.log).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "No space left on device, make room",
+        "Read-only file system, findmnt -T",
+        "Permission denied, run it as root"
+    })
+    void aDiskThatTakesNoJournalIsToldWithWhatHelps(String reason, String remedy) throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(new Bed(bed.node, new ReadOnlyFiles(bed.files, reason)))
+                .change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(outcome.message())
+                .contains("nothing was changed", STATE + "/driver.journal cannot be written", reason, remedy)
+                .doesNotContain("Exception");
         assertThat(bed.node.everything()).isEqualTo(before);
         assertThat(bed.node.log).isEmpty();
     }

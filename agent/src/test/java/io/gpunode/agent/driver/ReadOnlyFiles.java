@@ -8,8 +8,16 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** Files of which none can be changed. */
-record ReadOnlyFiles(HostFiles files) implements HostFiles {
+/**
+ * Files of which none can be changed.
+ *
+ * @param reason why, in the system's words
+ */
+record ReadOnlyFiles(HostFiles files, String reason) implements HostFiles {
+    ReadOnlyFiles(HostFiles files) {
+        this(files, "Read-only file system");
+    }
+
     @Override
     public Path resolve(Path hostPath) {
         return files.resolve(hostPath);
@@ -17,7 +25,7 @@ record ReadOnlyFiles(HostFiles files) implements HostFiles {
 
     @Override
     public HostFiles below(Path hostDirectory) {
-        return new ReadOnlyFiles(files.below(hostDirectory));
+        return new ReadOnlyFiles(files.below(hostDirectory), reason);
     }
 
     @Override
@@ -62,7 +70,7 @@ record ReadOnlyFiles(HostFiles files) implements HostFiles {
         }
     }
 
-    private static FileSystemException readOnly(Path hostPath) {
-        return new FileSystemException(hostPath.toString(), null, "Read-only file system");
+    private FileSystemException readOnly(Path hostPath) {
+        return new FileSystemException(hostPath.toString(), null, reason);
     }
 }

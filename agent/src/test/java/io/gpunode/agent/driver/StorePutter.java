@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /** A process of its own that puts one object after the other until it is killed. Its argument is the host's root. */
 final class StorePutter {
@@ -39,7 +38,7 @@ final class StorePutter {
                                 List.of(new DriverManifest.Module("nvidia", "nvidia.ko", List.of(), List.of()))),
                         Progress.NONE);
                 System.out.println("put");
-                change.prune(3, Set.of(), false);
+                change.prune(3);
             }
         }
     }

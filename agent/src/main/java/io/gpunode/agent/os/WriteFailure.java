@@ -1,0 +1,55 @@
+package io.gpunode.agent.os;
+
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.util.Map;
+
+/** Why a file of this agent's could not be written, in the system's words (errno(3)), and what a person does about it. */
+public final class WriteFailure {
+    /** By the words of strerror(3), which the JDK passes on. */
+    private static final Map<String, String> REMEDIES = Map.of(
+            "Permission denied",
+            "run it as root",
+            "Operation not permitted",
+            "run it as root, and see that nothing keeps the file from being changed: lsattr -d",
+            "Read-only file system",
+            "see why it is read-only (findmnt -T and the path; dmesg), and mount it so that it can be written",
+            "No space left on device",
+            "make room, for example with: gpu-node-agent driver prune",
+            "Disk quota exceeded",
+            "raise the quota of root, or make room",
+            "Input/output error",
+            "the disk fails: dmesg");
+
+    private WriteFailure() {}
+
+    /** The system's words, and the next step where one is known; never empty. */
+    public static String text(IOException e) {
+        String words = words(e);
+        String remedy = remedy(words);
+        return remedy.isEmpty() ? words : words + "; " + remedy;
+    }
+
+    /** The next step for what the system, or a program, has said; empty when none is known. */
+    public static String remedy(String words) {
+        for (Map.Entry<String, String> known : REMEDIES.entrySet()) {
+            if (words.contains(known.getKey())) {
+                return known.getValue();
+            }
+        }
+        return "";
+    }
+
+    /** Some failures of the JDK have nothing but the file's name for a message. */
+    private static String words(IOException e) {
+        String message = e.getMessage();
+        if (e instanceof AccessDeniedException denied && denied.getReason() == null) {
+            return denied.getFile() + ": Permission denied";
+        }
+        if (e instanceof FileSystemException failure && failure.getReason() == null) {
+            return failure.getClass().getSimpleName() + " of " + failure.getFile();
+        }
+        return message == null ? e.getClass().getSimpleName() : message;
+    }
+}
