@@ -458,39 +458,11 @@ public final class AgentAssembly {
         return "";
     }
 
-    /** What of the GPUs is to be expected, for who waits for them before the kubelet is started. */
-    enum Outlook {
-        /** They are known, and whoever starts containers finds them described, or is told why not. */
-        DESCRIBED,
-        /** There is no driver on this node, or the agent let go of it. */
-        NONE,
-        /** A driver is installed, and its modules are not loaded. */
-        DRIVER_MISSING,
-        /** They are being looked at. */
-        COMING
-    }
-
     /** How it stands now. Any thread. */
     Outlook outlook() {
-        NodeSnapshot now = inventory.current();
-        return switch (now.nvml()) {
-            case NvmlState.Open _ -> {
-                CdiStatus specifications = cdi.status();
-                boolean nothing = now.gpus().isEmpty() && now.unidentified() == 0;
-                yield nothing
-                                || specifications.written()
-                                || !specifications.error().isEmpty()
-                        ? Outlook.DESCRIBED
-                        : Outlook.COMING;
-            }
-            case NvmlState.Waiting waiting ->
-                switch (waiting.kind()) {
-                    case NvmlState.Waiting.LIBRARY_NOT_FOUND -> Outlook.NONE;
-                    case NvmlState.Waiting.DRIVER_NOT_LOADED -> Outlook.DRIVER_MISSING;
-                    default -> Outlook.COMING;
-                };
-            case NvmlState.Withdrawn _ -> Outlook.NONE;
-        };
+        // The suspension first: while it is on its way to its end the picture still says that the GPUs are withdrawn.
+        boolean suspended = inventory.isSuspended();
+        return Outlook.of(inventory.current(), cdi.status(), suspended);
     }
 
     /** The node in a few words, behind what {@link #unready} says: driver, GPUs, what is offered. Empty while there is nothing to tell. */

@@ -1,8 +1,10 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.gpu.CloseOutcome;
+import io.gpunode.agent.inventory.GpusTakenException;
 import io.gpunode.agent.inventory.Inventory;
 import java.time.Duration;
+import java.util.List;
 
 /** The agent's own hold on the GPUs, which it gives up before the driver goes. One thread. */
 interface DriverDoor {
@@ -30,22 +32,34 @@ interface DriverDoor {
         /** What the picture says while the GPUs are withdrawn. */
         static final String REASON = "driver reload";
 
+        /** Whose suspension it is. */
+        static final String OWNER = "driver";
+
         private static final Duration LIMIT = Duration.ofSeconds(10);
 
         @Override
         public void letGo() throws DriverStepException, InterruptedException {
-            if (inventory.suspend(REASON, LIMIT) != CloseOutcome.CLOSED) {
+            CloseOutcome outcome;
+            try {
+                outcome = inventory.suspend(OWNER, REASON, LIMIT);
+            } catch (GpusTakenException e) {
+                throw new DriverStepException(
+                        "the agent itself has the GPUs: " + e.getMessage() + ". Try again when that has ended",
+                        true,
+                        List.of());
+            }
+            if (outcome != CloseOutcome.CLOSED) {
                 throw new DriverStepException(
                         "the agent itself cannot let go of the GPUs: a call of the driver has not returned within "
                                 + LIMIT.toSeconds() + " s. Restart the agent: systemctl restart gpu-node-agent",
                         true,
-                        java.util.List.of());
+                        List.of());
             }
         }
 
         @Override
         public void takeUp() {
-            inventory.resume();
+            inventory.resume(OWNER);
         }
     }
 }

@@ -127,7 +127,7 @@ public final class DriverNode {
                 config.driver(),
                 door,
                 settings -> changer(settings, parts, door, kubelet, line -> LOG.info("pods", "text", line)),
-                inventory::beginSuspended,
+                reason -> inventory.beginSuspended(DriverDoor.OfInventory.OWNER, reason),
                 events,
                 clock,
                 wall,

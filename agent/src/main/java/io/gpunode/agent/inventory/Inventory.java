@@ -33,6 +33,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -117,12 +118,17 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     private Map<GpuId, HealthVerdict> reportedHealth = new HashMap<>();
     private Map<GpuId, XidCounts> reportedXids = new HashMap<>();
     private List<Finding> reportedFindings = List.of();
-    private @Nullable Suspension suspension;
-    /** What those who suspend wait for; it outlives {@link #resume()} until it is answered. */
+    /** By owner, in the order in which they asked; NVML is open while there is none. */
+    private final Map<String, Suspension> suspensions = new LinkedHashMap<>();
+    /** What those who suspend wait for; it outlives {@link #resume} until it is answered. */
     private CompletableFuture<CloseOutcome> letGo = new CompletableFuture<>();
 
     private boolean lookWanted;
     private Set<GpuId> holdWanted = Set.of();
+    /** Who wants that; empty for nobody. */
+    private String holder = "";
+    /** Completed, and made anew, whenever somebody has done with the GPUs. */
+    private CompletableFuture<Void> freed = new CompletableFuture<>();
 
     // Read by any thread.
     private volatile NodeSnapshot current;
@@ -206,7 +212,14 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     public void stop(Duration limit) throws InterruptedException, TimeoutException {
         Tick deadline = clock.now().plus(limit);
         try {
-            suspend("the agent is stopping", Duration.ofNanos(limit.toNanos() / 4 * 3));
+            Duration patience = Duration.ofNanos(limit.toNanos() / 4 * 3);
+            CompletableFuture<CloseOutcome> answer;
+            synchronized (mailbox) {
+                // Beside whoever has them now.
+                answer = ask(name(), new Suspension("the agent is stopping", patience));
+            }
+            cycle.wake();
+            await(answer, patience);
         } finally {
             Duration left = deadline.since(clock.now());
             cycle.stop(left.isNegative() ? Duration.ZERO : left);
@@ -260,35 +273,85 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
      * Keeps what these GPUs are in the picture as it is, since they are being split anew and what they are in between is nobody's business; their
      * samples and whether they answer are shown all the same. Those that were held and are not named are identified anew, and that is shown.
      *
+     * @param owner who splits them; nobody else is let to {@link #suspend} meanwhile
      * @param gpus empty for none
      */
-    public void hold(Set<GpuId> gpus) {
+    public void hold(String owner, Set<GpuId> gpus) {
         synchronized (mailbox) {
             lookWanted |= gpus.isEmpty() || !gpus.containsAll(holdWanted);
             holdWanted = Set.copyOf(gpus);
+            holder = gpus.isEmpty() ? "" : owner;
+            tellFreed();
         }
         cycle.wake();
     }
 
     /**
-     * Lets go of the GPUs: publishes that they are withdrawn, drains the lanes and closes NVML. They stay withdrawn until {@link #resume()}.
+     * Lets go of the GPUs for one owner alone: publishes that they are withdrawn, drains the lanes and closes NVML. They stay withdrawn until that owner
+     * {@linkplain #resume resumes}.
      *
+     * @param owner who does something with them that nobody else may do meanwhile
      * @param reason in words, shown in the picture
-     * @param limit how long to wait for it
+     * @param limit how long to wait for it, and for others who have them before that
      * @return {@code WEDGED} when a call did not return in time: the driver cannot be unloaded then
+     * @throws GpusTakenException when somebody else has them for longer than the limit; nothing has changed then
      */
-    public CloseOutcome suspend(String reason, Duration limit) throws InterruptedException {
-        CompletableFuture<CloseOutcome> done;
-        synchronized (mailbox) {
-            if (suspension == null && letGo.isDone()) {
-                letGo = new CompletableFuture<>();
+    public CloseOutcome suspend(String owner, String reason, Duration limit)
+            throws GpusTakenException, InterruptedException {
+        Tick deadline = clock.now().plus(limit);
+        CompletableFuture<CloseOutcome> answer = null;
+        while (answer == null) {
+            String other;
+            CompletableFuture<Void> change;
+            synchronized (mailbox) {
+                other = othersWork(owner);
+                change = freed;
+                if (other.isEmpty()) {
+                    answer = ask(owner, new Suspension(reason, limit));
+                }
             }
-            done = letGo;
-            suspension = new Suspension(reason, limit);
+            if (answer == null) {
+                try {
+                    change.get(Math.max(0, deadline.since(clock.now()).toMillis()), TimeUnit.MILLISECONDS);
+                } catch (TimeoutException e) {
+                    throw new GpusTakenException(other, e);
+                } catch (ExecutionException e) {
+                    throw new IllegalStateException("waiting for others failed", e.getCause());
+                }
+            }
         }
         cycle.wake();
+        return await(answer, limit);
+    }
+
+    /** What somebody else does with the GPUs; empty for nothing. Under the mailbox's lock. */
+    private String othersWork(String owner) {
+        for (Map.Entry<String, Suspension> each : suspensions.entrySet()) {
+            if (!each.getKey().equals(owner)) {
+                return each.getValue().reason;
+            }
+        }
+        return holder.isEmpty() || holder.equals(owner) ? "" : "GPUs are being split anew";
+    }
+
+    /** Asks the loop, and gives what it answers to. Under the mailbox's lock. */
+    private CompletableFuture<CloseOutcome> ask(String owner, Suspension asked) {
+        if (suspensions.isEmpty() && letGo.isDone()) {
+            letGo = new CompletableFuture<>();
+        }
+        suspensions.put(owner, asked);
+        return letGo;
+    }
+
+    private void tellFreed() {
+        freed.complete(null);
+        freed = new CompletableFuture<>();
+    }
+
+    private static CloseOutcome await(CompletableFuture<CloseOutcome> answer, Duration limit)
+            throws InterruptedException {
         try {
-            return done.get(limit.toMillis() + 200, TimeUnit.MILLISECONDS);
+            return answer.get(limit.toMillis() + 200, TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             return CloseOutcome.WEDGED;
         } catch (ExecutionException e) {
@@ -297,21 +360,27 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     }
 
     /**
-     * Keeps NVML closed from the start, until {@link #resume()}: for who makes the driver ready first. Returns at once.
+     * Keeps NVML closed until the owner {@linkplain #resume resumes}: for who makes the driver ready first. Returns at once.
      *
      * @param reason in words, shown in the picture
      */
-    public void beginSuspended(String reason) {
+    public void beginSuspended(String owner, String reason) {
         synchronized (mailbox) {
-            suspension = new Suspension(reason, Duration.ZERO);
+            ask(owner, new Suspension(reason, Duration.ZERO));
         }
         cycle.wake();
     }
 
-    /** Ends {@link #suspend}: NVML is opened again, at once and then at the retry interval. */
-    public void resume() {
+    /** Whether somebody keeps NVML closed; the picture follows the end of that when NVML is open again, or cannot be opened. */
+    public boolean isSuspended() {
+        return suspension() != null;
+    }
+
+    /** Ends what the owner has asked for: NVML is opened again when nobody else keeps it closed, at once and then at the retry interval. */
+    public void resume(String owner) {
         synchronized (mailbox) {
-            suspension = null;
+            suspensions.remove(owner);
+            tellFreed();
         }
         cycle.wake();
     }
@@ -438,7 +507,9 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
 
     private @Nullable Suspension suspension() {
         synchronized (mailbox) {
-            return suspension;
+            return suspensions.isEmpty()
+                    ? null
+                    : suspensions.values().iterator().next();
         }
     }
 

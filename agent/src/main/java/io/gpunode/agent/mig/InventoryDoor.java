@@ -3,6 +3,7 @@ package io.gpunode.agent.mig;
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.gpu.CloseOutcome;
 import io.gpunode.agent.gpu.GpuAccess;
+import io.gpunode.agent.inventory.GpusTakenException;
 import io.gpunode.agent.inventory.Inventory;
 import io.gpunode.agent.model.GpuId;
 import io.gpunode.agent.os.HostFiles;
@@ -14,6 +15,9 @@ import java.util.Set;
 
 /** The way to the GPUs through the agent's inventory, which owns NVML and can let go of it. */
 final class InventoryDoor implements MigDoor {
+    /** Whose suspension it is. */
+    private static final String OWNER = "mig";
+
     private static final Duration LET_GO_LIMIT = Duration.ofSeconds(10);
 
     private final AgentConfig config;
@@ -45,8 +49,14 @@ final class InventoryDoor implements MigDoor {
 
     @Override
     public MigChanger.Result alone(Work work) throws InterruptedException {
+        CloseOutcome outcome;
         try {
-            if (inventory.suspend("MIG mode is being switched", LET_GO_LIMIT) != CloseOutcome.CLOSED) {
+            outcome = inventory.suspend(OWNER, "MIG mode is being switched", LET_GO_LIMIT);
+        } catch (GpusTakenException e) {
+            return new MigChanger.Result.Failed("the GPUs cannot be had alone: " + e.getMessage(), false);
+        }
+        try {
+            if (outcome != CloseOutcome.CLOSED) {
                 return new MigChanger.Result.Failed(
                         "the agent itself cannot let go of the GPUs: a call of the driver has not returned", false);
             }
@@ -56,18 +66,18 @@ final class InventoryDoor implements MigDoor {
                 return new MigChanger.Result.Failed(String.valueOf(e.getMessage()), false);
             }
         } finally {
-            inventory.resume();
+            inventory.resume(OWNER);
         }
     }
 
     @Override
     public void changing(Set<GpuId> gpus) {
-        inventory.hold(gpus);
+        inventory.hold(OWNER, gpus);
     }
 
     @Override
     public void changed() {
-        inventory.hold(Set.of());
+        inventory.hold(OWNER, Set.of());
     }
 
     @Override

@@ -284,7 +284,7 @@ class XidWatcherTest {
             inBetween.set(before + 4);
 
             // When
-            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofMillis(500));
+            CloseOutcome outcome = node.inventory().suspend("driver", "driver reload", Duration.ofMillis(500));
 
             // Then
             assertThat(outcome).isEqualTo(CloseOutcome.CLOSED);
@@ -324,11 +324,11 @@ class XidWatcherTest {
     void aNewSessionIsWatchedToo() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
             XidWatcher watcher = watching(node, Duration.ofMinutes(5));
-            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+            CloseOutcome outcome = node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
             long waits = node.simulator().calls("nvmlEventSetWait_v2");
 
             // When
-            node.inventory().resume();
+            node.inventory().resume("driver");
             node.simulator().awaitCalls("nvmlEventSetWait_v2", waits + 1, Duration.ofSeconds(20));
             node.simulator().injectXid(1, 48);
 

@@ -1,6 +1,7 @@
 package io.gpunode.agent.inventory;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.tuple;
 
 import io.gpunode.agent.gpu.CloseOutcome;
@@ -593,7 +594,7 @@ class InventoryTest {
     void suspendLetsGoOfTheGpusAndResumeTakesThemAgain() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
             // When
-            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+            CloseOutcome outcome = node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
 
             // Then
             assertThat(outcome).isEqualTo(CloseOutcome.CLOSED);
@@ -603,7 +604,7 @@ class InventoryTest {
                             NvmlState.Withdrawn.class,
                             state -> assertThat(state.reason()).isEqualTo("driver reload"));
             assertThat(node.inventory().current().gpus()).isEmpty();
-            node.inventory().resume();
+            node.inventory().resume("driver");
             node.await("open again", picture -> picture.open() && picture.gpus().size() == 8);
         }
     }
@@ -617,7 +618,7 @@ class InventoryTest {
             Tick began = SystemTime.monotonic().now();
 
             // When
-            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofSeconds(1));
+            CloseOutcome outcome = node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(1));
 
             // Then
             assertThat(outcome).isEqualTo(CloseOutcome.WEDGED);
@@ -632,12 +633,12 @@ class InventoryTest {
             node.simulator().apply("fault stuck call=nvmlDeviceGetPowerUsage gpu=0 hang=until-released");
             node.simulator().awaitHung(1, Duration.ofSeconds(10));
             FutureTask<CloseOutcome> suspending =
-                    new FutureTask<>(() -> node.inventory().suspend("driver reload", Duration.ofSeconds(8)));
+                    new FutureTask<>(() -> node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(8)));
             Thread.ofPlatform().daemon().name("suspending").start(suspending);
             node.await("withdrawn", picture -> picture.nvml() instanceof NvmlState.Withdrawn);
 
             // When
-            node.inventory().resume();
+            node.inventory().resume("driver");
             node.simulator().apply("clear stuck");
 
             // Then
@@ -650,14 +651,90 @@ class InventoryTest {
     void suspendedAgainAfterAResumeThatNobodyNoticedIsAnsweredToo() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
             // Given
-            node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+            node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
 
             // When
-            node.inventory().resume();
-            CloseOutcome outcome = node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+            node.inventory().resume("driver");
+            CloseOutcome outcome = node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
 
             // Then
             assertThat(outcome).isEqualTo(CloseOutcome.CLOSED);
+        }
+    }
+
+    @Test
+    void whoWantsTheGpusAloneWaitsUntilTheOtherHasDone() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
+            FutureTask<CloseOutcome> second =
+                    new FutureTask<>(() -> node.inventory().suspend("mig", "mode switch", Duration.ofSeconds(20)));
+            Thread waiting = Thread.ofPlatform().daemon().name("second").start(second);
+            while (waiting.getState() != Thread.State.TIMED_WAITING) {
+                Thread.onSpinWait();
+            }
+
+            // When
+            node.inventory().resume("driver");
+
+            // Then
+            assertThat(second.get(20, TimeUnit.SECONDS)).isEqualTo(CloseOutcome.CLOSED);
+            node.inventory().resume("mig");
+            node.await("open again", picture -> picture.open() && picture.gpus().size() == 4);
+        }
+    }
+
+    @Test
+    void whoWantsTheGpusAloneIsToldWhoHasThem() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory().suspend("mig", "MIG mode is being switched", Duration.ofSeconds(5));
+
+            // When
+            Throwable thrown =
+                    catchThrowable(() -> node.inventory().suspend("driver", "driver reload", Duration.ofMillis(50)));
+
+            // Then
+            assertThat(thrown).isInstanceOf(GpusTakenException.class).hasMessage("MIG mode is being switched");
+            node.inventory().resume("mig");
+            node.await("open again", picture -> picture.open() && picture.gpus().size() == 4);
+        }
+    }
+
+    @Test
+    void nobodyTakesTheGpusFromWhoSplitsSome() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory()
+                    .hold(
+                            "mig",
+                            Set.of(node.inventory().current().gpus().getFirst().id()));
+
+            // When
+            Throwable thrown =
+                    catchThrowable(() -> node.inventory().suspend("driver", "driver reload", Duration.ofMillis(50)));
+
+            // Then
+            assertThat(thrown).isInstanceOf(GpusTakenException.class).hasMessage("GPUs are being split anew");
+            assertThat(node.inventory().current().open()).isTrue();
+        }
+    }
+
+    @Test
+    void whatOneHasAskedForIsNotEndedByAnother() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory().suspend("mig", "MIG mode is being switched", Duration.ofSeconds(5));
+
+            // When
+            node.inventory().resume("driver");
+            node.inventory().beginSuspended("driver", "the driver is gone");
+            node.inventory().resume("mig");
+
+            // Then
+            assertThat(node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5)))
+                    .isEqualTo(CloseOutcome.CLOSED);
+            assertThat(node.simulator().initCount()).isZero();
         }
     }
 
@@ -761,7 +838,9 @@ class InventoryTest {
             List<MigDevice> before =
                     node.inventory().current().gpus().getFirst().migDevices();
             node.inventory()
-                    .hold(Set.of(node.inventory().current().gpus().getFirst().id()));
+                    .hold(
+                            "mig",
+                            Set.of(node.inventory().current().gpus().getFirst().id()));
             node.simulator().apply("mig gpu=0 clear\nmig gpu=1 clear\nmig gpu=1 profile=7g.80gb");
             node.await(
                     "the other GPU",
@@ -771,7 +850,7 @@ class InventoryTest {
             node.awaitNext(10);
 
             // When
-            node.inventory().hold(Set.of());
+            node.inventory().hold("mig", Set.of());
 
             // Then
             node.await(

@@ -82,8 +82,8 @@ class XidCountsOnNodeTest {
             node.simulator().apply("mig gpu=0 profile=1g.10gb");
 
             // When
-            node.inventory().suspend("driver reload", Duration.ofSeconds(5));
-            node.inventory().resume();
+            node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
+            node.inventory().resume("driver");
 
             // Then
             Gpu back = node.awaitGpu(
@@ -146,11 +146,11 @@ class XidCountsOnNodeTest {
         // Given: nobody has it while NVML is closed
         try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
             GpuId gpu = node.inventory().current().gpus().get(2).id();
-            node.inventory().suspend("driver reload", Duration.ofSeconds(5));
+            node.inventory().suspend("driver", "driver reload", Duration.ofSeconds(5));
 
             // When
             report(node, gpu, 79, OptionalInt.empty());
-            node.inventory().resume();
+            node.inventory().resume("driver");
 
             // Then
             node.awaitGpu(2, "it", candidate -> counted(candidate.xidCounts(), 79) == 1);
