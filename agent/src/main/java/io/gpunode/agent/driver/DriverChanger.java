@@ -81,6 +81,11 @@ public final class DriverChanger {
         return transaction(DriverListener.NONE).remembered();
     }
 
+    /** The wanted driver runs: see {@link DriverTransaction#forgive()}. */
+    void forgive() throws InterruptedException {
+        transaction(DriverListener.NONE).forgive();
+    }
+
     /** Whether a change is under way or was interrupted. */
     boolean isInterrupted() {
         return transaction(DriverListener.NONE).isInterrupted();

@@ -76,6 +76,9 @@ public final class DriverManager implements Service {
     /** Why the driver that ran last is what is brought up; empty when the wanted one can be had. */
     private String standIn = "";
 
+    /** Whether what was interrupted could be ended, though its journal may stay where it cannot be removed. */
+    private boolean ended;
+
     /** What somebody asks for. */
     public interface Request extends DriverListener {
         /** What is to be done. */
@@ -211,7 +214,11 @@ public final class DriverManager implements Service {
         try {
             next = look();
         } finally {
-            if (changer.picture().loaded()) {
+            // The picture first: who begins a change after it asks who has the GPUs open.
+            boolean loaded = changer.picture().loaded();
+            if (changer.isInterrupted() && !ended) {
+                keepClosed.accept("a change of the driver has not come to its end");
+            } else if (loaded) {
                 // Also one that somebody else has loaded. Without one NVML stays closed: opening it could load another.
                 door.takeUp();
             }
@@ -255,18 +262,15 @@ public final class DriverManager implements Service {
 
     private Duration look() throws InterruptedException {
         fits = false;
+        ended = false;
         if (changer.isInterrupted()) {
-            Optional<DriverOutcome> ended = changer.recover(new Watch(DriverListener.NONE));
-            if (ended.isPresent()) {
-                LOG.info(
-                        "a change of the driver that was interrupted has ended",
-                        "how",
-                        ended.get().message());
+            Optional<DriverOutcome> found = changer.recover(new Watch(DriverListener.NONE));
+            if (found.isPresent()) {
+                DriverOutcome outcome = found.get();
+                ended = outcome.ok() || outcome instanceof DriverOutcome.RolledBack;
+                LOG.info("a change of the driver that was interrupted was found", "how", outcome.message());
                 if (changer.isInterrupted()) {
-                    show(
-                            DriverManagerStatus.State.FAILED,
-                            List.of(),
-                            ended.get().message());
+                    show(DriverManagerStatus.State.FAILED, List.of(), outcome.message());
                     return afterFailure.next();
                 }
             }
@@ -290,9 +294,12 @@ public final class DriverManager implements Service {
         DriverPicture now = changer.picture();
         DriverPlan plan = DriverPlanner.plan(now, target.get().keeping(now.daemons()));
         if (plan.isEmpty()) {
+            if (standIn.isEmpty() && !remembered.givenUp().isEmpty()) {
+                changer.forgive();
+            }
             return asWanted(now);
         }
-        if (remembered.hasGivenUp(target.get())) {
+        if (remembered.hasGivenUp(target.get()) && plan.bringsUp()) {
             show(
                     picture.loaded() ? DriverManagerStatus.State.DIFFERS : DriverManagerStatus.State.FAILED,
                     plan.differences(),
@@ -348,8 +355,8 @@ public final class DriverManager implements Service {
 
     /** The wanted driver, ready to be loaded; empty, with the reason shown, when it cannot be had. */
     private Optional<DriverTarget> staged() throws InterruptedException {
-        DriverTarget found = staged;
         standIn = "";
+        DriverTarget found = staged;
         if (found != null && !clock.now().reached(stagedUntil)) {
             return Optional.of(found);
         }

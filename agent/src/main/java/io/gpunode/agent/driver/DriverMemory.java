@@ -46,33 +46,38 @@ final class DriverMemory {
      * @param current what was brought up last; {@link DriverTarget#NONE} when nothing was
      * @param previous what was there before it
      * @param unloadedInBoot id of the boot in which somebody unloaded the driver by hand: it is not loaded again before the next one
-     * @param givenUp what was tried too often and took the machine down, in words that name the driver; empty for nothing
+     * @param givenUp the {@linkplain DriverTarget#wording wording} of what is not to be tried by itself, and why; empty for nothing
      * @param label that of the node
      */
     record Content(DriverTarget current, DriverTarget previous, String unloadedInBoot, String givenUp, Label label) {
         static final Content NOTHING = new Content(DriverTarget.NONE, DriverTarget.NONE, "", "", Label.NONE);
 
-        /** After a driver was brought up. */
+        /** After a driver was brought up. What was given up stays so while another one runs in its place. */
         Content with(DriverTarget next) {
             boolean another = !current.isNone() && !current.isSameDriver(next);
-            return new Content(next, another ? current : previous, "", "", label);
+            return new Content(next, another ? current : previous, "", hasGivenUp(next) ? "" : givenUp, label);
         }
 
         Content unloadedIn(String bootId) {
             return new Content(current, previous, bootId, givenUp, label);
         }
 
-        Content havingGivenUp(String what) {
-            return new Content(current, previous, unloadedInBoot, what, label);
+        /** @param reason why, for people */
+        Content havingGivenUp(DriverTarget target, String reason) {
+            return new Content(current, previous, unloadedInBoot, target.wording() + ": " + reason, label);
+        }
+
+        Content forgiven() {
+            return new Content(current, previous, unloadedInBoot, "", label);
         }
 
         Content labelled(Label now) {
             return new Content(current, previous, unloadedInBoot, givenUp, now);
         }
 
-        /** Whether it was given up. */
+        /** Whether this driver, with these parameters, is not to be tried by itself. */
         boolean hasGivenUp(DriverTarget target) {
-            return givenUp.startsWith(target.text() + ":");
+            return givenUp.startsWith(target.wording() + ": ");
         }
 
         /** Why it is not tried, with the next step. */

@@ -30,10 +30,10 @@ public record DriverPlan(DriverTarget target, List<String> differences, List<Dri
         return false;
     }
 
-    /** Whether it puts a part of the driver into the kernel. */
-    boolean loads() {
+    /** Whether it is to bring up a driver that is not there. */
+    boolean bringsUp() {
         for (DriverStep step : steps) {
-            if (step instanceof DriverStep.LoadModule) {
+            if (step instanceof DriverStep.LoadModule load && load.name().equals(ModuleGraph.CORE)) {
                 return true;
             }
         }

@@ -187,6 +187,21 @@ public record DriverTarget(
                 .orElse("no driver");
     }
 
+    /** The same with the parameters of its modules: what is not tried again with the same words may well work with others. */
+    String wording() {
+        StringBuilder out = new StringBuilder(text());
+        for (Module module : modules) {
+            module.parameters()
+                    .forEach((name, value) -> out.append(' ')
+                            .append(module.name())
+                            .append('.')
+                            .append(name)
+                            .append('=')
+                            .append(value));
+        }
+        return out.toString();
+    }
+
     /** Whether it is the same driver, however it is started. */
     boolean isSameDriver(DriverTarget other) {
         return driver.map(StagedDriver::key).equals(other.driver.map(StagedDriver::key))

@@ -116,7 +116,7 @@ final class DriverTransaction {
             DriverMemory.Content known = memory.read();
             if (!mayDisrupt
                     && known.hasGivenUp(to)
-                    && DriverPlanner.plan(picture, wanted).loads()) {
+                    && DriverPlanner.plan(picture, wanted).bringsUp()) {
                 return ended.filter(
                                 how -> how instanceof DriverOutcome.RolledBack || how instanceof DriverOutcome.Stuck)
                         .orElseGet(() -> untouched(known.refusal()));
@@ -131,6 +131,21 @@ final class DriverTransaction {
             DriverTarget from = DriverTarget.of(picture, memory.read().current());
             return begin(picture, from, wanted, Optional.empty(), drain, mayDisrupt);
         });
+    }
+
+    /** The wanted driver runs: what was given up may be tried again when it is wanted again. */
+    void forgive() throws InterruptedException {
+        DriverOutcome outcome = locked(() -> {
+            try {
+                memory.write(memory.read().forgiven());
+                return new DriverOutcome.Done("the driver", 0, Duration.ZERO, Duration.ZERO, List.of());
+            } catch (IOException e) {
+                return untouched("the driver's state cannot be written: " + e);
+            }
+        });
+        if (!outcome.ok()) {
+            LOG.debug("what was given up stays so until the next look", "reason", outcome.message());
+        }
     }
 
     /** Ends a change that was interrupted; empty when there is none. */
@@ -411,9 +426,9 @@ final class DriverTransaction {
                     failure.step,
                     "error",
                     failure.cause.reason());
-            if (plan.disrupts() && !failure.cause.inUse()) {
+            if (!failure.cause.inUse() && !entry.to().isNone() && hasTakenAway(plan, made.steps)) {
                 // Each try takes the driver away from the node: the next one is somebody's decision.
-                giveUp(entry.to().text() + ": " + failure.cause.reason());
+                giveUp(entry.to(), failure.cause.reason());
             }
             return back(entry.back(failure.step, failure.cause.reason()), failure.cause);
         }
@@ -425,6 +440,11 @@ final class DriverTransaction {
         }
         notes.addAll(forgetJournal());
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
+    }
+
+    /** @param failed the number of the step that failed, from 1 */
+    private static boolean hasTakenAway(DriverPlan plan, int failed) {
+        return plan.steps().stream().limit(failed - 1).anyMatch(DriverStep.UnloadModule.class::isInstance);
     }
 
     private DriverOutcome back(DriverJournal.Entry entry, @Nullable DriverStepException cause)
@@ -614,12 +634,11 @@ final class DriverTransaction {
         if (!sameBoot && entry.loading()) {
             String reason = "the machine went down while or after it was loaded";
             if (!entry.from().isNone() && !isOfAnotherKernel(entry.from(), picture)) {
-                giveUp(entry.to().text() + ": " + reason + " in place of "
-                        + entry.from().text());
+                giveUp(entry.to(), reason + " in place of " + entry.from().text());
                 return back(now.back(entry.next(), reason), null);
             }
             if (entry.boots() >= MOST_BOOTS) {
-                giveUp(entry.to().text() + ": " + reason + ", in " + entry.boots() + " boots one after the other");
+                giveUp(entry.to(), reason + ", in " + entry.boots() + " boots one after the other");
                 return back(now.back(entry.next(), reason), null);
             }
         }
@@ -632,11 +651,11 @@ final class DriverTransaction {
                 .orElse(false);
     }
 
-    private void giveUp(String what) {
+    private void giveUp(DriverTarget target, String reason) {
         try {
-            memory.write(memory.read().havingGivenUp(what));
+            memory.write(memory.read().havingGivenUp(target, reason));
         } catch (IOException e) {
-            LOG.error("it cannot be written down that a driver is not to be tried again", e, "driver", what);
+            LOG.error("it cannot be written down that a driver is not to be tried again", e, "driver", target.text());
         }
     }
 

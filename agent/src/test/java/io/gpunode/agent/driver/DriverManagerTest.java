@@ -9,6 +9,7 @@ import io.gpunode.agent.lifecycle.Heartbeats;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.os.BootSecurity;
 import io.gpunode.agent.os.KernelHeaders;
+import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Configs;
 import io.gpunode.agent.testing.InMemory;
@@ -593,5 +594,114 @@ class DriverManagerTest {
         assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
         assertThat(staged).isPositive();
         assertThat(Set.copyOf(node.violations)).isEmpty();
+    }
+
+    /** Exchanges 1.0.1, which runs, for 2.0.2, whose core module does not load. */
+    private void failToExchange() throws InterruptedException {
+        manager.turn();
+        version = "2.0.2";
+        node.unloadable.add("2.0.2");
+        Asking upgrade = new Asking(DriverCommand.UPGRADE);
+        manager.ask(upgrade);
+        manager.turn();
+        assertThat(upgrade.outcome).containsInstanceOf(DriverOutcome.RolledBack.class);
+    }
+
+    @Test
+    void itIsNotTriedByItselfAfterThatBootEither() throws Exception {
+        // Given
+        failToExchange();
+        node.reboot();
+        DriverManager afterTheBoot = manager();
+        afterTheBoot.configure(settings(true, Map.of()));
+        afterTheBoot.turn();
+
+        // When
+        time.advance(DriverManager.STAGED_FOR);
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(afterTheBoot.status().reason()).endsWith("Try it with: gpu-node-agent driver upgrade");
+    }
+
+    @Test
+    void whatWasGivenUpIsForgottenWhenTheWantedDriverRunsAgain() throws Exception {
+        // Given
+        failToExchange();
+        version = "1.0.1";
+
+        // When
+        turnAfter(DriverManager.STAGED_FOR);
+
+        // Then
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+        assertThat(changer(settings).remembered().givenUp()).isEmpty();
+    }
+
+    @Test
+    void aParameterThatTheDriverRefusesIsNoReasonToGiveUpTheDriver() throws Exception {
+        // Given
+        manager.turn();
+        node.unloadable.add("wrong");
+        manager.configure(settings(true, Map.of("nvidia", Map.of("NVreg_X", "wrong"))));
+        node.modules.put("nvidia", new FakeDriverNode.Module("1.0.1", ModuleType.OPEN, Map.of("NVreg_X", "0")));
+        manager.turn();
+        String reason = manager.status().reason();
+        manager.configure(settings(true, Map.of()));
+        node.reboot();
+        DriverManager afterTheBoot = manager();
+
+        // When
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(reason).contains("1.0.1 (open)");
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aModuleThatSomebodyTookAwayComesBackAlsoWhenTheDriverWasGivenUp() throws Exception {
+        // Given
+        failToExchange();
+        node.unloadable.clear();
+        node.modules.clear();
+        node.put("2.0.2", ModuleType.OPEN, Map.of(), "nvidia", "nvidia_modeset");
+        node.attached = true;
+
+        // When
+        turnAfter(DriverManager.STAGED_FOR);
+
+        // Then
+        assertThat(node.modules).containsKey("nvidia_uvm");
+    }
+
+    @Test
+    void nvmlStaysClosedWhileAnotherProcessChangesTheDriver() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        node.performed = 0;
+        node.faults.put(5, FakeDriverNode.Fault.ENDS_AFTER);
+        try {
+            changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        } catch (FakeDriverNode.Ended e) {
+            node.restartAgent();
+        }
+        told.clear();
+        DriverManager starting = manager();
+
+        // When
+        try (OwnerLock theirs = OwnerLock.take(
+                        new SystemHostFiles(directory), DriverTransaction.STATE_DIRECTORY.resolve("driver.lock"))
+                .orElseThrow()) {
+            starting.turn();
+        }
+
+        // Then
+        assertThat(told).containsExactly("a change of the driver has not come to its end");
+        assertThat(starting.status().reason()).startsWith("the driver is being changed by ");
     }
 }

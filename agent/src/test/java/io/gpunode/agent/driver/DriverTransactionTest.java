@@ -738,8 +738,7 @@ class DriverTransactionTest {
     void aDriverThatWasGivenUpAndIsThereAllTheSameIsCompleted() throws Exception {
         // Given
         Bed bed = withOldDriver();
-        new DriverMemory(bed.files, STATE)
-                .write(transaction(bed).remembered().havingGivenUp(OLD.text() + ": it went down"));
+        new DriverMemory(bed.files, STATE).write(transaction(bed).remembered().havingGivenUp(OLD, "it went down"));
         bed.node.daemons.clear();
 
         // When

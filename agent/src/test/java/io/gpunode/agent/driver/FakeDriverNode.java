@@ -19,6 +19,9 @@ import java.util.TreeMap;
 final class FakeDriverNode implements DriverOperations {
     static final String KERNEL = "6.1.0-test";
 
+    /** Versions and values of parameters with which no module loads. */
+    final Set<String> unloadable = new java.util.TreeSet<>();
+
     /** What happens at a step. */
     enum Fault {
         /** It fails, and nothing of it was made. */
@@ -430,6 +433,9 @@ final class FakeDriverNode implements DriverOperations {
         if (modules.containsKey(load.name())) {
             return;
         }
+        if (load.parameters().values().stream().anyMatch(unloadable::contains)) {
+            throw new DriverStepException("invalid parameters", false, List.of());
+        }
         if (nouveau) {
             throw new DriverStepException("nouveau has the GPUs", false, List.of());
         }
@@ -449,6 +455,9 @@ final class FakeDriverNode implements DriverOperations {
         }
         String path = load.file().get().path().toString();
         String version = path.split("/", -1)[2];
+        if (unloadable.contains(version)) {
+            throw new DriverStepException("no such device", false, List.of());
+        }
         Module core = modules.get("nvidia");
         if (core != null && !core.version().equals(version)) {
             throw new DriverStepException("version magic", false, List.of());
