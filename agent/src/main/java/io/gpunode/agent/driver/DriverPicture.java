@@ -18,7 +18,7 @@ import java.util.Set;
  * @param daemons those that have a process
  * @param daemonsNeeded those that this node needs, whether they are installed or not
  * @param daemonsDown those that this node needs, that are installed and do not run
- * @param daemonsFailed those that this node needs, and that did not come up or do not stay; with why. They are not tried now
+ * @param daemonsFailed those that this node needs or an agent has started, and that did not come up or do not stay; with why. They are not tried now
  * @param attached whether the driver's files and nodes are where containers look for them
  * @param firmwarePath where the kernel looks for firmware beside its own places; empty for nowhere
  * @param blockers what stands in a driver's way

@@ -45,7 +45,10 @@ public final class DriverPlanner {
     private static void quiesce(DriverPicture picture, List<DriverStep> steps) {
         steps.add(new DriverStep.Withdraw());
         for (DaemonKind kind : List.of(DaemonKind.values()).reversed()) {
-            if (picture.daemons().contains(kind)) {
+            // Also one without a process: the agent, or systemd, may be about to start it again.
+            if (picture.daemons().contains(kind)
+                    || picture.daemonsDown().contains(kind)
+                    || picture.daemonsFailed().containsKey(kind)) {
                 steps.add(new DriverStep.StopDaemon(kind));
             }
         }

@@ -81,7 +81,7 @@ final class HostDriverOperations implements DriverOperations {
             }
             if (status.runs()) {
                 running.add(status.kind());
-            } else if (status.needed() && observed.loaded()) {
+            } else if (observed.loaded() && (status.needed() || status.state() == DaemonStatus.State.STARTING)) {
                 switch (status.state()) {
                     case STOPPED -> down.add(status.kind());
                     case FAILED, STARTING, UNKNOWN -> failed.put(status.kind(), status.text());

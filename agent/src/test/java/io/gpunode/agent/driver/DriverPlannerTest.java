@@ -256,6 +256,29 @@ class DriverPlannerTest {
                         "offer the GPUs again");
     }
 
+    /** Its keeper, or its unit, is about to start it again. */
+    @ParameterizedTest
+    @CsvSource({"true", "false"})
+    void aNeededDaemonWithoutAProcessIsKeptFromStartingInTheMiddle(boolean failed) throws Exception {
+        // Given
+        FakeDriverNode node = new FakeDriverNode();
+        node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia");
+        node.needed.add(DaemonKind.PERSISTENCED);
+        if (failed) {
+            node.broken.add(DaemonKind.PERSISTENCED);
+            node.perform(
+                    new DriverStep.StartDaemon(DaemonKind.PERSISTENCED, FakeDriverNode.staged("1.0.1"), false));
+        }
+
+        // When
+        DriverPlan plan = DriverPlanner.plan(node.observe(), DriverTarget.NONE);
+
+        // Then
+        assertThat(texts(plan.steps()))
+                .containsExactly(
+                        "withdraw the GPUs", "stop nvidia-persistenced", "unload nvidia", "tell that there is no driver");
+    }
+
     @ParameterizedTest
     @CsvSource({
         "1, 1, true",

@@ -464,6 +464,41 @@ class HostDaemonsTest extends DaemonsContract {
     }
 
     @Test
+    void oneThatIsAboutToBeStartedAgainStaysAwayWhenItIsStopped() throws Exception {
+        // Given: its keeper waits, for a time that does not pass here
+        daemons = daemons(true);
+        ProcessIdentity process = ((DaemonOutcome.Ready) start()).process();
+        processes.end(process.pid(), 1);
+        DaemonStatus waiting = persistenced();
+
+        // When
+        stop(GRACE);
+        time.advance(Duration.ofMinutes(2));
+
+        // Then
+        assertThat(waiting.state()).isEqualTo(State.STARTING);
+        assertThat(persistenced().state()).as("nobody starts it").isEqualTo(State.STOPPED);
+        assertThat(processes.started()).hasSize(1);
+    }
+
+    @Test
+    void aUnitThatSystemdIsAboutToStartAgainIsStopped() throws Exception {
+        // Given
+        systemd.unit(UNIT, "activating", "enabled", 0, (unit, _) -> unit("inactive"));
+
+        // When
+        DaemonOutcome outcome = stop(GRACE);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DaemonOutcome.Gone.class);
+        assertThat(systemd.calls()).containsExactly("stop " + UNIT);
+    }
+
+    private static Systemd.Unit unit(String active) {
+        return new Systemd.Unit(UNIT, "loaded", active, "enabled", 0, "success");
+    }
+
+    @Test
     void theEndOfTheAgentIsNotTheEndOfItsChildren() throws Exception {
         // Given
         HostDaemons agent = daemons(true);
