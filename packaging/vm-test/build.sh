@@ -43,8 +43,9 @@ mirror() {
         awk -v suite=$suite '$1 == "Debian" && $2 == suite { print $3; exit }'
 }
 
+# The kernel of the release, not of its security updates: NVIDIA's modules of the same release compile for it, and a correction may be ahead of them.
 kernel_package() {
-    apt-cache depends --no-recommends --no-suggests linux-image-cloud-amd64 2>/dev/null |
+    apt-cache depends --no-recommends --no-suggests "linux-image-cloud-amd64/$suite" 2>/dev/null |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
 }
 
@@ -89,7 +90,7 @@ kernel() {
     mkdir -p "$target/packages" "$kernel.part"
     common=$(apt-cache depends "linux-headers-$release" | sed -n 's/^ *Depends: \(linux-headers-.*-common\)$/\1/p' | head -n 1)
     (cd "$target/packages" && rm -f linux-*.deb &&
-        apt-get download -qq "$package" "linux-headers-$release" "$common" linux-kbuild-6.1 2>"$target/kernel.log") ||
+        apt-get download -qq "$package" "linux-headers-$release" "$common" "linux-kbuild-6.1/$suite" 2>"$target/kernel.log") ||
         die "the kernel's packages could not be fetched: $(cat "$target/kernel.log")"
     local file
     for file in "$target"/packages/linux-*.deb; do dpkg-deb -x "$file" "$kernel.part"; done

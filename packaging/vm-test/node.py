@@ -1,5 +1,6 @@
 """What the cases share: a node with the stand-in driver and the packaged agent, and what can be read from it."""
 
+import functools
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import vmtest
 
@@ -17,6 +19,9 @@ GPUS = 4
 # An emulated machine that shares its processors starts a Java machine in ten seconds to a minute.
 START_SECONDS = 300
 DISTRIBUTION = vmtest.HERE.parent / "target" / "dist"
+REAL_DRIVER_BUILD = vmtest.HERE.parent.parent / "agent/src/test/scripts/real-driver-build.sh"
+# How that script ends when the packages cannot be had.
+UNAVAILABLE = 3
 
 
 def package():
@@ -132,6 +137,57 @@ def main_pid(machine):
 
 def json_of(machine, command, seconds=START_SECONDS):
     return json.loads(machine.run(f"{command} --output json", seconds=seconds).out)
+
+
+# ---- NVIDIA's own modules
+
+
+class Unavailable(Exception):
+    """What a case needs cannot be had on this machine."""
+
+
+def real_driver():
+    """An image of the agent's store with NVIDIA's open modules for the guest's kernel, as `driver build` makes it of Debian's packages, once for each kernel."""
+    release = (vmtest.IMAGE / "release").read_text().strip()
+    flavour = re.sub(r"^[0-9.]+-[0-9]+-", "", release)
+
+    def make(part):
+        begin = time.monotonic()
+        system = part / "system"
+        log = vmtest.TARGET / "real-driver.log"
+        with tempfile.TemporaryDirectory(dir=vmtest.TARGET) as unpacked, open(log, "wb") as out:
+            subprocess.run(["dpkg-deb", "-x", str(package()), unpacked], check=True, timeout=120)
+            program = pathlib.Path(unpacked, "usr/lib/gpu-node-agent/bin/gpu-node-agent")
+            command = [str(REAL_DRIVER_BUILD), str(system), str(program), f"linux-headers-{flavour}"]
+            status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, timeout=1800, check=False).returncode
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        if status == UNAVAILABLE:
+            raise Unavailable(last)
+        if status != 0:
+            raise vmtest.VmError(f"NVIDIA's modules were not built ({last}): see {log}")
+        built = [path.parent.name for path in system.glob("lib/modules/*/build")]
+        if release not in built:
+            raise Unavailable(f"Debian has headers for {', '.join(built)} now and the image's kernel is {release}: remove {vmtest.TARGET} and begin anew")
+        store = system / "var/lib/gpu-node-agent/drivers"
+        image = part / "store.raw"
+        size = int(subprocess.run(["du", "-sm", str(store)], check=True, stdout=subprocess.PIPE, timeout=60).stdout.split()[0])
+        subprocess.run(["truncate", "-s", f"{size + size // 8 + 64}M", str(image)], check=True, timeout=60)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(store), str(image)], check=True, timeout=300)
+        subprocess.run(["rm", "-rf", "--one-file-system", str(system)], check=True, timeout=300)
+        print(f"# NVIDIA's modules for {release}: fetched, built and kept in {time.monotonic() - begin:.0f} s", flush=True)
+
+    digest = hashlib.sha256(release.encode() + REAL_DRIVER_BUILD.read_bytes()).hexdigest()[:16]
+    return _once(f"real-{digest}", make) / "store.raw"
+
+
+@functools.cache
+def skip_without_real_driver():
+    """Why NVIDIA's modules cannot be had; looked for once in a run."""
+    try:
+        real_driver()
+    except Unavailable as error:
+        return str(error)
+    return None
 
 
 # ---- a node whose driver the agent manages

@@ -243,6 +243,16 @@ class Machine:
         """Copies a file out of the guest."""
         pathlib.Path(destination).write_bytes(self.run(f"cat '{source}'").out_bytes)
 
+    def attach(self, image):
+        """Gives the running machine one more disk, /dev/vdb, that shows an image; what the guest writes goes into a file of its own."""
+        disk = self.folder / "attached.qcow2"
+        disk.unlink(missing_ok=True)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(pathlib.Path(image).resolve()), str(disk)], check=True, timeout=60)
+        with self._qmp() as qmp:
+            qmp.command("blockdev-add", **{"driver": "qcow2", "node-name": "attached", "file": {"driver": "file", "filename": str(disk)}})
+            qmp.command("device_add", driver="virtio-blk-pci", drive="attached", id="attached")
+        self.until("test -b /dev/vdb", 30)
+
     # ---- what it stands on
 
     def keep(self, folder):

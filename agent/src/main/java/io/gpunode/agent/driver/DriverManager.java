@@ -72,6 +72,10 @@ public final class DriverManager implements Service {
     private boolean fits;
 
     private int changes;
+    /** What was shown last, without what is being done meanwhile. */
+    private DriverManagerStatus settled;
+    /** How the last change has failed; empty after one that has not. */
+    private String lastFailure = "";
 
     /** Why the driver that ran last is what is brought up; empty when the wanted one can be had. */
     private String standIn = "";
@@ -123,6 +127,7 @@ public final class DriverManager implements Service {
         this.loop = new DutyCycle("driver", bound, heartbeats, this::turn);
         this.status = new DriverManagerStatus(
                 DriverManagerStatus.State.STARTING, "", "", List.of(), "", "", wall.instant(), 0);
+        this.settled = status;
         Tick now = clock.now();
         this.stagedUntil = now;
         this.notBefore = now;
@@ -386,6 +391,7 @@ public final class DriverManager implements Service {
         if (outcome instanceof DriverOutcome.Done done) {
             if (done.steps() > 0) {
                 changes++;
+                lastFailure = "";
                 LOG.info("the driver was changed", "how", done.message());
                 events.accept(new NodeEvent(false, "DriverChanged", done.driver(), done.message()));
                 if (!done.outage().isZero()) {
@@ -401,7 +407,10 @@ public final class DriverManager implements Service {
                 // Nothing has failed: it is asked again and again, and the state says so.
                 return outcome;
             }
-            LOG.warn("the driver was not changed", "reason", outcome.message());
+            if (!outcome.message().equals(lastFailure)) {
+                lastFailure = outcome.message();
+                LOG.warn("the driver was not changed", "reason", lastFailure);
+            }
             events.accept(new NodeEvent(true, "DriverChangeFailed", "driver", outcome.message()));
         }
         return outcome;
@@ -409,18 +418,24 @@ public final class DriverManager implements Service {
 
     private void show(DriverManagerStatus.State state, List<String> differences, String reason)
             throws InterruptedException {
-        DriverManagerStatus before = status;
+        DriverManagerStatus before = settled;
         DriverTarget target = staged;
         boolean same = before.state() == state && before.reason().equals(reason);
+        DriverPicture picture = changer.picture();
         status = new DriverManagerStatus(
                 state,
-                changer.picture().text(),
+                picture.text(),
                 target == null ? before.wanted() : target.text(),
                 differences,
                 reason,
                 "",
                 same ? before.since() : wall.instant(),
                 changes);
+        settled = status;
+        if (state == DriverManagerStatus.State.FAILED && !picture.loaded()) {
+            // Whoever asks for GPUs hears the reason, and not what was hoped for at the start.
+            keepClosed.accept("the driver: " + withoutNextStep(reason));
+        }
         if (!same) {
             if (state == DriverManagerStatus.State.READY || state == DriverManagerStatus.State.UNLOADED) {
                 LOG.info("driver", "state", state, "running", status.running(), "reason", reason);
@@ -437,6 +452,12 @@ public final class DriverManager implements Service {
                         reason);
             }
         }
+    }
+
+    /** The reason alone: it is shown in places that have little room, and the next step is in the driver's own section. */
+    private static String withoutNextStep(String reason) {
+        int next = reason.indexOf(". Next: ");
+        return next < 0 ? reason : reason.substring(0, next);
     }
 
     /** Shows what is being done, and passes it on. */

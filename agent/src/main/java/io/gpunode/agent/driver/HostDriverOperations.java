@@ -295,11 +295,27 @@ final class HostDriverOperations implements DriverOperations {
                 throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
             }
         }
-        if (!target.isNone()) {
-            // Without a driver NVML stays closed: opening it could load one behind everybody's back.
-            door.takeUp();
+        if (target.isNone()) {
+            return forgetFirmwarePath();
         }
+        // Without a driver NVML stays closed: opening it could load one behind everybody's back.
+        door.takeUp();
         return List.of();
+    }
+
+    /** Nothing is left of a driver that has gone: the kernel asks in this place for every device's firmware. One that somebody else has set stays. */
+    private List<String> forgetFirmwarePath() {
+        Path own = parts.store.directory();
+        String now = firmwarePath();
+        if (now.isEmpty() || !Path.of(now).startsWith(own)) {
+            return List.of();
+        }
+        try {
+            parts.values.write(FIRMWARE_PATH, "");
+            return List.of();
+        } catch (IOException e) {
+            return List.of(FIRMWARE_PATH + " still names " + now + ": " + e.getMessage());
+        }
     }
 
     private List<String> attach(StagedDriver driver) throws DriverStepException, InterruptedException {
@@ -373,12 +389,19 @@ final class HostDriverOperations implements DriverOperations {
         return switch (outcome) {
             case ModuleOutcome.Done _, ModuleOutcome.AlreadyThere _, ModuleOutcome.AlreadyGone _ -> "";
             case ModuleOutcome.Refused refused ->
-                refused.fault().sentence()
-                        + (refused.said().isEmpty() ? "" : " (" + refused.said() + ")")
-                        + ". Next: " + refused.fault().remedy();
+                refused.fault().sentence() + inBrackets(refused) + ". Next: "
+                        + refused.fault().remedy();
             case ModuleOutcome.TimedOut late ->
                 "it did not end within " + late.limit().toSeconds() + " s: " + late.state();
         };
+    }
+
+    private static String inBrackets(ModuleOutcome.Refused refused) {
+        String driver = refused.driverSaid();
+        if (!driver.isEmpty()) {
+            return " (the driver: \"" + driver + "\")";
+        }
+        return refused.said().isEmpty() ? "" : " (" + refused.said() + ")";
     }
 
     private static List<String> evidence(ModuleOutcome outcome) {

@@ -121,12 +121,39 @@ public enum ModuleFault {
             "ENOMEM",
             "the kernel has no memory for the module",
             "see free -m and the kernel's log (vmalloc, percpu); free memory, or reboot"),
+    NO_GPU(
+            Action.LOAD,
+            "ENODEV",
+            "the kernel sees no NVIDIA GPU on this machine",
+            "see that it is on the PCI bus: lspci -nn -d 10de:; a virtual machine gets it from its host (passthrough), a board that is missing there needs its"
+                    + " seat, its power and the firmware's settings looked at; where there is to be none: driver.manage: false"),
+    GPU_UNSUPPORTED(
+            Action.LOAD,
+            "ENODEV",
+            "this version of the driver does not support the GPU",
+            "set driver.version to one that does: an older GPU needs the last branch that had it, which the kernel's log may name, a newer one a newer branch"
+                    + " (lspci -nn -d 10de: says which GPU it is)"),
+    NEEDS_PROPRIETARY(
+            Action.LOAD,
+            "ENODEV",
+            "the open kernel modules do not support the GPU: it is older than Turing, or has no GSP that they could use",
+            "set driver.kernelModuleType: proprietary, then: gpu-node-agent driver load"),
+    NO_RESOURCES(
+            Action.LOAD,
+            "ENODEV",
+            "the machine has given the GPU no interrupt, or no address space that it could be reached by (its BARs)",
+            "see what it has: lspci -vv -d 10de:; switch on Above 4G Decoding in the machine's firmware, give a virtual machine a larger window for"
+                    + " 64-bit devices, or start the kernel with pci=realloc"),
+    FALLEN_OFF(
+            Action.LOAD,
+            "ENODEV",
+            "the GPU has fallen off the bus: it does not answer",
+            "switch the machine's power off and on; when it happens again, see the board's seat, power and cooling"),
     NO_DEVICE(
             Action.LOAD,
             "ENODEV",
             "the module found no device that it can drive",
-            "see that the GPU is there and supported by this driver: lspci -nn -d 10de:; older GPUs need an older branch, Turing and newer the"
-                    + " open modules or the proprietary ones, Blackwell and newer the open ones"),
+            "see the kernel's log for why, and that the GPU is there and supported by this driver: lspci -nn -d 10de:"),
     DEVICE_OWNED(
             Action.LOAD,
             "ENODEV",

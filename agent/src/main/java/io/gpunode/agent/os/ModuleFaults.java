@@ -89,10 +89,19 @@ final class ModuleFaults {
             new Meaning(List.of("cannot allocate memory", "out of memory"), List.of(), ModuleFault.NO_MEMORY),
             new Meaning(
                     List.of("no such device"),
+                    // What is said of one GPU before what is said of all; a GPU that needs a legacy driver is not
+                    // counted as one.
                     List.of(
+                            new Clue("legacy drivers", ModuleFault.GPU_UNSUPPORTED),
+                            new Clue("is not supported by the", ModuleFault.GPU_UNSUPPORTED),
+                            new Clue("is not supported by open", ModuleFault.NEEDS_PROPRIETARY),
+                            new Clue("assigned to your nvidia device is invalid", ModuleFault.NO_RESOURCES),
+                            new Clue("can't find an irq for your nvidia card", ModuleFault.NO_RESOURCES),
+                            new Clue("fallen off the bus", ModuleFault.FALLEN_OFF),
                             new Clue("already bound to", ModuleFault.DEVICE_OWNED),
                             new Clue("another driver", ModuleFault.DEVICE_OWNED),
                             new Clue("probe routine was not called", ModuleFault.DEVICE_OWNED),
+                            new Clue("no nvidia gpu found", ModuleFault.NO_GPU),
                             new Clue("probe routine failed", ModuleFault.HARDWARE)),
                     ModuleFault.NO_DEVICE),
             new Meaning(List.of("input/output error", "i/o error"), List.of(), ModuleFault.HARDWARE),

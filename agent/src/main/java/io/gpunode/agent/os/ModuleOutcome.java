@@ -26,8 +26,29 @@ public sealed interface ModuleOutcome {
      * @param kernelLog the kernel's lines of that time, oldest first; at most {@link KernelModules#MOST_LOG_LINES}
      */
     record Refused(ModuleFault fault, String said, List<String> kernelLog) implements ModuleOutcome {
+        private static final String DRIVER = "NVRM: ";
+        private static final String GREETING = "NVRM: loading ";
+        private static final int MOST_CHARACTERS = 240;
+
         public Refused {
             kernelLog = List.copyOf(kernelLog);
+        }
+
+        /**
+         * What NVIDIA's driver itself said first, on one line and without its mark; empty when it said nothing. It comes to the point, where the program
+         * has only the error's name.
+         */
+        public String driverSaid() {
+            for (String record : kernelLog) {
+                if (record.startsWith(DRIVER) && !record.startsWith(GREETING)) {
+                    String line = record.substring(DRIVER.length())
+                            .replace("\n" + DRIVER, " ")
+                            .replaceAll("\\s+", " ")
+                            .strip();
+                    return line.length() <= MOST_CHARACTERS ? line : line.substring(0, MOST_CHARACTERS) + "…";
+                }
+            }
+            return "";
         }
     }
 

@@ -456,9 +456,34 @@ class DriverManagerTest {
         // Then
         assertThat(failed.state()).isEqualTo(DriverManagerStatus.State.FAILED);
         assertThat(failed.reason()).isEqualTo("no compiler; install gcc");
-        assertThat(toldBefore).isEmpty();
-        assertThat(told).containsExactly("NVML may be opened");
+        assertThat(toldBefore).containsExactly("the driver: no compiler; install gcc");
+        assertThat(told).endsWith("NVML may be opened");
         assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+    }
+
+    @Test
+    void aModuleThatIsRefusedEachTimeIsToldAsOneFailureWithItsReasonAndTriedWithGrowingPauses() throws Exception {
+        // Given
+        node.loadRefusal = "the kernel sees no NVIDIA GPU on this machine. Next: see that it is on the PCI bus";
+        manager.turn();
+        DriverManagerStatus first = manager.status();
+        int tried = node.performed;
+
+        // When
+        Duration pause = Duration.ZERO;
+        for (int i = 0; i < 20; i++) {
+            time.advance(pause);
+            pause = manager.turn();
+        }
+
+        // Then
+        assertThat(first.state()).isEqualTo(DriverManagerStatus.State.FAILED);
+        assertThat(node.performed).isGreaterThan(tried);
+        assertThat(pause).isGreaterThan(Duration.ofMinutes(2)).isLessThanOrEqualTo(Duration.ofMinutes(5));
+        assertThat(manager.status().since()).isEqualTo(first.since());
+        assertThat(told)
+                .isNotEmpty()
+                .containsOnly("the driver: could not load nvidia: the kernel sees no NVIDIA GPU on this machine");
     }
 
     @Test

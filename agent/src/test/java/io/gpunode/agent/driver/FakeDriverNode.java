@@ -73,6 +73,9 @@ final class FakeDriverNode implements DriverOperations {
     boolean withdrawn;
     boolean cordoned;
     boolean nouveau;
+    /** Why no module comes into the kernel; empty when they do. */
+    String loadRefusal = "";
+
     String firmwarePath = "";
     String bootId = "boot-1";
     HolderTable holders = nobody();
@@ -435,6 +438,9 @@ final class FakeDriverNode implements DriverOperations {
         }
         if (load.parameters().values().stream().anyMatch(unloadable::contains)) {
             throw new DriverStepException("invalid parameters", false, List.of());
+        }
+        if (!loadRefusal.isEmpty()) {
+            throw new DriverStepException(loadRefusal, false, List.of());
         }
         if (nouveau) {
             throw new DriverStepException("nouveau has the GPUs", false, List.of());

@@ -8,6 +8,7 @@ import io.gpunode.agent.os.SystemDeviceNodes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Configs;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -86,5 +87,38 @@ class HostDriverOperationsTest {
         assertThat(notes)
                 .containsExactly(
                         "nvidia-imex ran before and was not started again: no test needs it; start it where it was started");
+    }
+
+    // ---- the kernel's firmware path
+
+    @Test
+    void aDriverThatHasGoneLeavesNoFirmwarePathBehind() throws Exception {
+        // Given
+        Path path = firmwarePath("/var/lib/gpu-node-agent/drivers/trees/abc/root/lib/firmware");
+
+        // When
+        List<String> notes = operations().perform(new DriverStep.Announce(DriverTarget.NONE));
+
+        // Then
+        assertThat(path).hasContent("\n");
+        assertThat(notes).isEmpty();
+    }
+
+    @Test
+    void aFirmwarePathOfSomebodyElseStays() throws Exception {
+        // Given
+        Path path = firmwarePath("/srv/firmware");
+
+        // When
+        operations().perform(new DriverStep.Announce(DriverTarget.NONE));
+
+        // Then
+        assertThat(path).hasContent("/srv/firmware\n");
+    }
+
+    private Path firmwarePath(String now) throws IOException {
+        Path path = root.resolve("sys/module/firmware_class/parameters/path");
+        Files.createDirectories(path.getParent());
+        return Files.writeString(path, now + "\n");
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.gpunode.agent.os.ModuleFault.Action;
 import io.gpunode.agent.os.ModuleFaults.Restrictions;
 import io.gpunode.agent.testing.Golden;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -46,9 +47,16 @@ class ModuleFaultsTest {
                 "File exists | | ALREADY_LOADED",
                 "Module already in kernel | | ALREADY_LOADED",
                 "Cannot allocate memory | | NO_MEMORY",
-                "No such device | NVRM: No NVIDIA GPU found. | NO_DEVICE",
+                "No such device | | NO_DEVICE",
+                "No such device | NVRM: No NVIDIA GPU found. | NO_GPU",
+                "No such device | NVRM: No NVIDIA devices probed. | NO_DEVICE",
                 "No such device | NVRM: GPU 0000:00:1e.0 is already bound to nouveau. | DEVICE_OWNED",
                 "No such device | NVRM: The NVIDIA probe routine was not called for 1 device(s). | DEVICE_OWNED",
+                "No such device | NVRM: Can't find an IRQ for your NVIDIA card! | NO_RESOURCES",
+                "No such device | \"NVRM: This PCI I/O region assigned to your NVIDIA device is invalid:\nNVRM: BAR1 is 0M @ 0x0 (PCI:0000:08:00.0)\" | NO_RESOURCES",
+                "No such device | \"NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:2331)\nNVRM: installed in this system is not supported by open\nNVRM: nvidia.ko because it does not include the required GPU\nNVRM: System Processor (GSP).\" | NEEDS_PROPRIETARY",
+                "No such device | \"NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:2b85)\nNVRM: installed in this system is not supported by the\nNVRM: NVIDIA 535.261.03 driver release.\" | GPU_UNSUPPORTED",
+                "No such device | \"NVRM: The NVIDIA GPU 0000:01:00.0\nNVRM: (PCI ID: 10de:2331) installed in this system has\nNVRM: fallen off the bus and is not responding to commands.\" | FALLEN_OFF",
                 "No such device | NVRM: The NVIDIA probe routine failed for 1 device(s). | HARDWARE",
                 "Input/output error | NVRM: RmInitAdapter failed! | HARDWARE",
                 "Required key not available | | UNKNOWN_KEY",
@@ -75,6 +83,34 @@ class ModuleFaultsTest {
         // Then
         assertThat(fault).isEqualTo(expected);
         assertThat(fault.action()).isIn(Action.LOAD, Action.BOTH);
+    }
+
+    /** The lines of the open modules 535.261.03 where no GPU can be driven, and what has to be told of them. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "NVRM: No NVIDIA GPU found. | NO_GPU | No NVIDIA GPU found.",
+                "\"NVRM: Can't find an IRQ for your NVIDIA card!;NVRM: Please check your BIOS settings.;nvidia: probe of 0000:31:00.0 failed with error -1;NVRM: The NVIDIA probe routine failed for 1 device(s).;NVRM: None of the NVIDIA devices were initialized.\" | NO_RESOURCES | Can't find an IRQ for your NVIDIA card!",
+                "\"NVRM: The NVIDIA probe routine was not called for 4 device(s).;NVRM: This can occur when a driver such as: \nNVRM: nouveau, rivafb, nvidiafb or rivatv \nNVRM: was loaded and obtained ownership of the NVIDIA device(s).;NVRM: No NVIDIA devices probed.\" | DEVICE_OWNED | The NVIDIA probe routine was not called for 4 device(s).",
+                "\"NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64;NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:2331)\nNVRM: installed in this system is not supported by open\nNVRM: nvidia.ko because it does not include the required GPU;nvidia: probe of 0000:01:00.0 failed with error -1;NVRM: The NVIDIA probe routine failed for 1 device(s).\" | NEEDS_PROPRIETARY | The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:2331) installed in this system is not supported by open nvidia.ko because it does not include the required GPU",
+            })
+    void whatTheRealModulesLogIsExplainedAndItsFirstSentenceTold(String lines, ModuleFault expected, String told) {
+        // Given
+        List<String> log = new ArrayList<>();
+        log.add("nvidia-nvlink: Nvlink Core is being initialized, major device number 243");
+        log.addAll(List.of(lines.split(";")));
+        log.add("nvidia-nvlink: Unregistered Nvlink Core, major device number 243");
+
+        // When
+        ModuleFault fault = ModuleFaults.ofLoading(
+                "insmod: ERROR: could not insert module nvidia.ko: No such device", log, Restrictions.NONE);
+
+        // Then
+        assertThat(fault).isEqualTo(expected);
+        assertThat(new ModuleOutcome.Refused(fault, "No such device", log).driverSaid())
+                .isEqualTo(told);
     }
 
     @ParameterizedTest
