@@ -7,6 +7,7 @@ import io.gpunode.agent.kubernetes.UpgradeTurn;
 import io.gpunode.agent.log.Log;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -27,6 +28,19 @@ final class ClusterTurn {
 
     private final PodDrain.Opener opener;
     private final AgentConfig.Driver.Change settings;
+
+    /** It is not this node's turn, and yet it may have a slot. */
+    static final class UnsureException extends DriverStepException {
+        private static final long serialVersionUID = 1L;
+
+        UnsureException(String reason, Throwable cause) {
+            super(reason, cause);
+        }
+
+        UnsureException(String reason) {
+            super(reason, false, List.of());
+        }
+    }
 
     /** What the label says. */
     enum State {
@@ -83,7 +97,10 @@ final class ClusterTurn {
         return new Asked(settings.slots() == 0 ? List.of() : List.of(settings.slotNamespace()), settings.stateLabel());
     }
 
-    /** @throws DriverStepException when it is not this node's turn, or nobody can say */
+    /**
+     * @throws UnsureException when it is not known whether the node has a slot, which is to be given back
+     * @throws DriverStepException when it is not this node's turn
+     */
     void take() throws DriverStepException, InterruptedException {
         if (settings.slots() == 0) {
             tell(State.EXCHANGING);
@@ -91,62 +108,55 @@ final class ClusterTurn {
         }
         UpgradeTurn turn;
         try (NodeSession session = opener.open()) {
-            turn = ask(session);
+            turn = session.takeUpgradeSlot(
+                    settings.slots(),
+                    settings.slotNamespace(),
+                    settings.drainLimit().plus(BEYOND_THE_DRAIN));
         } catch (IOException | OtherNodeException e) {
-            throw new DriverStepException(
+            throw new UnsureException(
                     "whether other nodes exchange their drivers (driver.upgrade.slots) cannot be asked: "
                             + e.getMessage() + ". Nothing was changed; try again when the API server can be reached",
                     e);
         }
         if (!turn.mine()) {
             tell(State.REQUIRED);
-            throw new DriverStepException(turn.reason(), false, List.of());
+            throw turn.unsure()
+                    ? new UnsureException(turn.reason())
+                    : new DriverStepException(turn.reason(), false, List.of());
         }
         tell(State.EXCHANGING);
     }
 
-    private UpgradeTurn ask(NodeSession session) throws IOException, InterruptedException {
-        try {
-            return session.takeUpgradeSlot(
-                    settings.slots(),
-                    settings.slotNamespace(),
-                    settings.drainLimit().plus(BEYOND_THE_DRAIN));
-        } catch (IOException e) {
-            try {
-                // The server may have written what it was asked to all the same.
-                session.releaseUpgradeSlot(settings.slotNamespace());
-            } catch (IOException again) {
-                e.addSuppressed(again);
-            }
-            throw e;
-        }
-    }
-
     /**
-     * Ends it. Never fails: a slot that stays taken is free when its time is over. One whose change has failed stays taken until then, so that a driver that
-     * fails does not go through the whole cluster at once.
+     * Ends it. Never fails. A slot whose change has failed stays taken until its time is over, so that a driver that fails does not go through the whole
+     * cluster at once.
      *
      * @param asked what is given back
-     * @return whether the label says so, where there is to be one
+     * @return what is left of it, to be tried again
      */
-    boolean end(Asked asked, State state) throws InterruptedException {
+    Asked end(Asked asked, State state) throws InterruptedException {
         boolean told = !asked.label() || write(state.word);
+        List<String> left = new ArrayList<>();
         if (state != State.FAILED) {
             for (String namespace : asked.slotNamespaces()) {
-                release(namespace);
+                if (!release(namespace)) {
+                    left.add(namespace);
+                }
             }
         }
-        return told;
+        return new Asked(left, !told);
     }
 
-    private void release(String namespace) throws InterruptedException {
+    private boolean release(String namespace) throws InterruptedException {
         try (NodeSession session = opener.open()) {
             List<String> refused = session.releaseUpgradeSlot(namespace);
             if (!refused.isEmpty()) {
-                LOG.warn("a slot for driver upgrades stays taken until its time is over", "reason", refused);
+                LOG.warn("a slot for driver upgrades is not given back yet", "reason", refused);
             }
+            return refused.isEmpty();
         } catch (IOException | OtherNodeException e) {
-            LOG.warn("a slot for driver upgrades stays taken until its time is over", "error", e);
+            LOG.warn("a slot for driver upgrades is not given back yet", "error", e);
+            return false;
         }
     }
 

@@ -91,9 +91,9 @@ public final class DriverChanger {
         return transaction(DriverListener.NONE).isInterrupted();
     }
 
-    /** {@link DriverTransaction#settleLabel}. */
-    boolean settleLabel(boolean fits) throws InterruptedException {
-        return transaction(DriverListener.NONE).settleLabel(fits);
+    /** {@link DriverTransaction#settle}. */
+    boolean settle(boolean fits) throws InterruptedException {
+        return transaction(DriverListener.NONE).settle(fits);
     }
 
     /** Ends a change that was interrupted; empty when there is none. */

@@ -116,6 +116,23 @@ final class DriverJournal {
                     asked.and(other.asked));
         }
 
+        /** The same with what earlier changes could not give back. */
+        Entry owing(DriverMemory.Owed owed) {
+            return new Entry(
+                    from,
+                    to,
+                    back,
+                    failedStep,
+                    reason,
+                    step,
+                    next,
+                    loading,
+                    bootId,
+                    boots,
+                    drained || owed.cordoned(),
+                    asked.and(new ClusterTurn.Asked(owed.slotNamespaces(), false)));
+        }
+
         /** What it leads to. */
         DriverTarget goal() {
             return back ? from : to;

@@ -48,7 +48,7 @@ public final class DriverManager implements Service {
     private final MonotonicClock clock;
     private final InstantSource wall;
     private final Backoff afterFailure;
-    private final Backoff betweenLabels;
+    private final Backoff betweenSettling;
     private final DutyCycle loop;
     private final CountDownLatch firstTry = new CountDownLatch(1);
     private final Meters meters;
@@ -67,7 +67,7 @@ public final class DriverManager implements Service {
     private @Nullable DriverTarget staged;
     private Tick stagedUntil;
     private Tick notBefore;
-    private Tick labelNotBefore;
+    private Tick settleNotBefore;
     /** Whether the last look has found the wanted driver. */
     private boolean fits;
 
@@ -119,7 +119,7 @@ public final class DriverManager implements Service {
         this.wall = wall;
         this.meters = meters;
         this.afterFailure = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(5), random);
-        this.betweenLabels = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(30), random);
+        this.betweenSettling = new Backoff(Duration.ofSeconds(2), Duration.ofMinutes(30), random);
         Duration bound = settings.build()
                 .timeLimit()
                 .plus(settings.change().drainLimit())
@@ -131,7 +131,7 @@ public final class DriverManager implements Service {
         Tick now = clock.now();
         this.stagedUntil = now;
         this.notBefore = now;
-        this.labelNotBefore = now;
+        this.settleNotBefore = now;
         meters.gauge(
                 "gpu_node_agent_driver_as_wanted",
                 "1 while the NVIDIA driver is as the configuration wants it, else 0; the reason is in /state.",
@@ -204,8 +204,8 @@ public final class DriverManager implements Service {
             changer = changers.apply(current);
             staged = null;
             notBefore = clock.now();
-            labelNotBefore = notBefore;
-            betweenLabels.reset();
+            settleNotBefore = notBefore;
+            betweenSettling.reset();
         }
         Optional<Request> wanted = asked();
         if (wanted.isPresent()) {
@@ -229,19 +229,19 @@ public final class DriverManager implements Service {
             }
             firstTry.countDown();
         }
-        settleLabel();
+        settle();
         notBefore = clock.now().plus(next);
         return next;
     }
 
-    private void settleLabel() throws InterruptedException {
-        if (!clock.now().reached(labelNotBefore)) {
+    private void settle() throws InterruptedException {
+        if (!clock.now().reached(settleNotBefore)) {
             return;
         }
-        if (changer.settleLabel(fits)) {
-            betweenLabels.reset();
+        if (changer.settle(fits)) {
+            betweenSettling.reset();
         } else {
-            labelNotBefore = clock.now().plus(betweenLabels.next());
+            settleNotBefore = clock.now().plus(betweenSettling.next());
         }
     }
 

@@ -8,6 +8,7 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.JournalFile;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -30,6 +31,24 @@ final class DriverMemory {
                 "it is not used");
     }
 
+    /**
+     * What a change that has ended could not give back.
+     *
+     * @param cordoned whether the node may be cordoned for it still
+     * @param slotNamespaces where it may have a slot still
+     */
+    record Owed(boolean cordoned, List<String> slotNamespaces) {
+        static final Owed NOTHING = new Owed(false, List.of());
+
+        Owed {
+            slotNamespaces = List.copyOf(slotNamespaces);
+        }
+
+        boolean isNothing() {
+            return equals(NOTHING);
+        }
+    }
+
     /** What of the label that tells of the driver's upgrade is to be looked after. */
     enum Label {
         /** This agent has written none. */
@@ -48,31 +67,43 @@ final class DriverMemory {
      * @param unloadedInBoot id of the boot in which somebody unloaded the driver by hand: it is not loaded again before the next one
      * @param givenUp the {@linkplain DriverTarget#wording wording} of what is not to be tried by itself, and why; empty for nothing
      * @param label that of the node
+     * @param owed what is to be given back
      */
-    record Content(DriverTarget current, DriverTarget previous, String unloadedInBoot, String givenUp, Label label) {
-        static final Content NOTHING = new Content(DriverTarget.NONE, DriverTarget.NONE, "", "", Label.NONE);
+    record Content(
+            DriverTarget current,
+            DriverTarget previous,
+            String unloadedInBoot,
+            String givenUp,
+            Label label,
+            Owed owed) {
+        static final Content NOTHING =
+                new Content(DriverTarget.NONE, DriverTarget.NONE, "", "", Label.NONE, Owed.NOTHING);
 
         /** After a driver was brought up. What was given up stays so while another one runs in its place. */
         Content with(DriverTarget next) {
             boolean another = !current.isNone() && !current.isSameDriver(next);
-            return new Content(next, another ? current : previous, "", hasGivenUp(next) ? "" : givenUp, label);
+            return new Content(next, another ? current : previous, "", hasGivenUp(next) ? "" : givenUp, label, owed);
         }
 
         Content unloadedIn(String bootId) {
-            return new Content(current, previous, bootId, givenUp, label);
+            return new Content(current, previous, bootId, givenUp, label, owed);
         }
 
         /** @param reason why, for people */
         Content havingGivenUp(DriverTarget target, String reason) {
-            return new Content(current, previous, unloadedInBoot, target.wording() + ": " + reason, label);
+            return new Content(current, previous, unloadedInBoot, target.wording() + ": " + reason, label, owed);
         }
 
         Content forgiven() {
-            return new Content(current, previous, unloadedInBoot, "", label);
+            return new Content(current, previous, unloadedInBoot, "", label, owed);
         }
 
         Content labelled(Label now) {
-            return new Content(current, previous, unloadedInBoot, givenUp, now);
+            return new Content(current, previous, unloadedInBoot, givenUp, now, owed);
+        }
+
+        Content owing(Owed now) {
+            return new Content(current, previous, unloadedInBoot, givenUp, label, now);
         }
 
         /** Whether this driver, with these parameters, is not to be tried by itself. */
@@ -106,7 +137,10 @@ final class DriverMemory {
                 DriverTargets.read(json.member("previous")),
                 json.member("unloadedInBoot").textOr(""),
                 json.member("givenUp").textOr(""),
-                Label.valueOf(json.member("label").textOr(Label.NONE.name())));
+                Label.valueOf(json.member("label").textOr(Label.NONE.name())),
+                new Owed(
+                        json.member("owed").member("cordoned").isTrue(),
+                        DriverTargets.texts(json.member("owed").member("slotNamespaces"))));
     }
 
     void write(Content content) throws IOException {
@@ -116,6 +150,11 @@ final class DriverMemory {
         file.write(out.member("unloadedInBoot", content.unloadedInBoot)
                 .member("givenUp", content.givenUp)
                 .member("label", content.label.name())
+                .name("owed")
+                .beginObject()
+                .member("cordoned", content.owed.cordoned)
+                .member("slotNamespaces", content.owed.slotNamespaces)
+                .endObject()
                 .endObject()
                 .toString());
     }

@@ -43,16 +43,17 @@ interface DriverOperations {
     /**
      * Waits for nobody: asks whether the cluster lets this node exchange its driver now. {@link #endTurn} ends it.
      *
-     * @throws DriverStepException when it does not, or cannot be asked
+     * @throws ClusterTurn.UnsureException when it cannot be asked, or its answer was lost: {@link #endTurn} is to be called
+     * @throws DriverStepException when it does not
      */
     void takeTurn() throws DriverStepException, InterruptedException;
 
     /**
      * It is over, before pods may come again. Never fails; also after {@link #takeTurn} was called in another process, with other settings.
      *
-     * @return whether the label says so, where there is to be one
+     * @return what is left of it, to be tried again
      */
-    boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException;
+    ClusterTurn.Asked endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException;
 
     /**
      * Has the label say, outside of a turn, that the driver is the wanted one; where no label is wanted any more, takes it away. Never fails.
@@ -72,9 +73,11 @@ interface DriverOperations {
      */
     void drain(boolean inTurn) throws DriverStepException, InterruptedException;
 
-    /** Lets pods come to the node again, as far as it was this agent that kept them away. */
-    void undrain() throws InterruptedException;
-
-    /** The same where nobody knows any more whether a change of the driver has kept them away: it is looked up where it is written. */
-    void undrainAfterLoss() throws InterruptedException;
+    /**
+     * Lets pods come to the node again, as far as it was a change of the driver that kept them away. Never fails.
+     *
+     * @param sure whether it was; false where nobody knows any more
+     * @return false when that is to be tried again
+     */
+    boolean undrain(boolean sure) throws InterruptedException;
 }

@@ -3,7 +3,7 @@ package io.gpunode.agent.driver;
 import java.util.List;
 
 /** A step did not do what it should. */
-final class DriverStepException extends Exception {
+class DriverStepException extends Exception {
     private static final long serialVersionUID = 1L;
 
     private final transient List<String> evidence;

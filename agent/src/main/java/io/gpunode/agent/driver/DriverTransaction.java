@@ -159,23 +159,29 @@ final class DriverTransaction {
     }
 
     /**
-     * While nothing is exchanged: has the node's label say that the driver is the wanted one, or takes it away where none is wanted any more.
+     * While nothing is exchanged: gives back what earlier changes could not, and has the node's label say that the driver is the wanted one, or takes it away
+     * where none is wanted any more.
      *
      * @param fits whether the driver is the wanted one
      * @return false when that is to be tried again
      */
-    boolean settleLabel(boolean fits) throws InterruptedException {
-        if (!labelIsOpen(fits)) {
+    boolean settle(boolean fits) throws InterruptedException {
+        if (!isOpen(fits)) {
             return true;
         }
-        DriverOutcome outcome = locked(() -> journal.exists() || !settle(fits)
+        DriverOutcome outcome = locked(() -> journal.exists() || !settleNow(fits)
                 ? untouched("")
                 : new DriverOutcome.Done("", 0, Duration.ZERO, Duration.ZERO, List.of()));
         return outcome.ok();
     }
 
-    private boolean labelIsOpen(boolean fits) {
-        return switch (memory.read().label()) {
+    private boolean isOpen(boolean fits) {
+        DriverMemory.Content known = memory.read();
+        return !known.owed().isNothing() || isOpen(known.label(), fits);
+    }
+
+    private boolean isOpen(DriverMemory.Label label, boolean fits) {
+        return switch (label) {
             case NONE -> false;
             case OPEN -> fits || !operations.asks().label();
             case DONE -> !operations.asks().label();
@@ -183,30 +189,41 @@ final class DriverTransaction {
     }
 
     /** Under the lock. */
-    private boolean settle(boolean fits) throws InterruptedException {
-        if (!labelIsOpen(fits)) {
-            return true;
+    private boolean settleNow(boolean fits) throws InterruptedException {
+        DriverMemory.Content known = memory.read();
+        DriverMemory.Content now = known;
+        DriverMemory.Owed owed = known.owed();
+        if (!owed.isNothing()) {
+            ClusterTurn.Asked asked = new ClusterTurn.Asked(owed.slotNamespaces(), false);
+            ClusterTurn.Asked left = asked.isNothing() ? asked : operations.endTurn(asked, ClusterTurn.State.REQUIRED);
+            boolean cordoned = owed.cordoned() && !operations.undrain(true);
+            now = now.owing(new DriverMemory.Owed(cordoned, left.slotNamespaces()));
         }
-        if (!operations.settleLabel()) {
-            return false;
+        boolean told = true;
+        if (isOpen(known.label(), fits)) {
+            told = operations.settleLabel();
+            now = !told
+                    ? now
+                    : now.labelled(operations.asks().label() ? DriverMemory.Label.DONE : DriverMemory.Label.NONE);
         }
-        return remember(operations.asks().label() ? DriverMemory.Label.DONE : DriverMemory.Label.NONE);
+        return note(known, now) && told && now.owed().isNothing();
     }
 
-    private boolean remember(DriverMemory.Label label) {
+    /** Writes down what is owed to others; false when that was not possible. */
+    private boolean note(DriverMemory.Content before, DriverMemory.Content after) {
+        if (after.equals(before)) {
+            return true;
+        }
         try {
-            note(label);
+            memory.write(after);
             return true;
         } catch (IOException e) {
-            LOG.warn("what the node's label says of the driver cannot be written down", "error", e);
+            LOG.error(
+                    "what is to be given back cannot be written down; see: gpu-node-agent node status",
+                    e,
+                    "what",
+                    after.owed());
             return false;
-        }
-    }
-
-    private void note(DriverMemory.Label label) throws IOException {
-        DriverMemory.Content before = memory.read();
-        if (before.label() != label) {
-            memory.write(before.labelled(label));
         }
     }
 
@@ -271,13 +288,17 @@ final class DriverTransaction {
         DriverPlan plan = DriverPlanner.plan(picture, to);
         if (plan.isEmpty() && left.isEmpty()) {
             List<String> notes = remember(to, picture.bootId());
-            settle(!to.isNone());
+            settleNow(!to.isNone());
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
         DriverJournal.Entry entry = new DriverJournal.Entry(
                 from, to, false, "", "", 0, "", false, picture.bootId(), 1, false, ClusterTurn.Asked.NOTHING);
         if (left.isPresent()) {
             entry = entry.asking(left.get());
+        }
+        DriverMemory.Owed owed = memory.read().owed();
+        if (!owed.isNothing()) {
+            entry = entry.owing(owed);
         }
         if (plan.disrupts()) {
             if (!mayDisrupt) {
@@ -325,8 +346,9 @@ final class DriverTransaction {
 
     /** Writes down what others are about to be asked for; where a way back is still to be made, the journal goes on to say so. */
     private void announceAsking(DriverJournal.Entry entry, Optional<DriverJournal.Entry> left) throws IOException {
-        if (entry.asked().label()) {
-            note(DriverMemory.Label.OPEN);
+        DriverMemory.Content known = memory.read();
+        if (entry.asked().label() && known.label() != DriverMemory.Label.OPEN) {
+            memory.write(known.labelled(DriverMemory.Label.OPEN));
         }
         journal.write(left.isPresent() ? left.get().asking(entry) : entry);
     }
@@ -347,6 +369,9 @@ final class DriverTransaction {
             return Optional.empty();
         } catch (IOException e) {
             return Optional.of(notBegun(WriteFailure.text(e)));
+        } catch (ClusterTurn.UnsureException e) {
+            abandon(entry, left);
+            return Optional.of(DriverOutcome.Untouched.of(DriverOutcome.Why.NOT_ITS_TURN, e.reason()));
         } catch (DriverStepException e) {
             if (left.isEmpty()) {
                 forgetJournal();
@@ -365,7 +390,7 @@ final class DriverTransaction {
         }
         DriverOutcome stays;
         try {
-            operations.drain(!entry.asked().isNothing());
+            operations.drain(entry.asked().label());
             // What the kernel counts is other than it was.
             HolderTable holders = operations.holders(operations.observeModules().modules());
             if (holders.isEmpty()) {
@@ -436,7 +461,7 @@ final class DriverTransaction {
         List<String> notes = new ArrayList<>(made.notes);
         notes.addAll(remember(entry.to(), entry.bootId()));
         if (!entry.asked().label()) {
-            settle(!entry.to().isNone());
+            settleNow(!entry.to().isNone());
         }
         notes.addAll(forgetJournal());
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
@@ -463,7 +488,8 @@ final class DriverTransaction {
                         known.previous(),
                         "",
                         "",
-                        known.label()));
+                        known.label(),
+                        known.owed()));
                 return new DriverOutcome.RolledBack(
                         cause != null && cause.inUse(),
                         entry.failedStep(),
@@ -560,15 +586,15 @@ final class DriverTransaction {
 
     /** What others were asked for is given back. */
     private void letGo(DriverJournal.Entry entry, ClusterTurn.State state) throws InterruptedException {
-        if (!entry.asked().isNothing()
-                && operations.endTurn(entry.asked(), state)
-                && entry.asked().label()
-                && state == ClusterTurn.State.DONE) {
-            remember(DriverMemory.Label.DONE);
+        ClusterTurn.Asked asked = entry.asked();
+        ClusterTurn.Asked left = asked.isNothing() ? asked : operations.endTurn(asked, state);
+        boolean cordoned = entry.drained() && !operations.undrain(true);
+        DriverMemory.Content known = memory.read();
+        DriverMemory.Content now = known.owing(new DriverMemory.Owed(cordoned, left.slotNamespaces()));
+        if (asked.label() && !left.label() && state == ClusterTurn.State.DONE) {
+            now = now.labelled(DriverMemory.Label.DONE);
         }
-        if (entry.drained()) {
-            operations.undrain();
-        }
+        note(known, now);
     }
 
     // ---- after a crash
@@ -582,11 +608,13 @@ final class DriverTransaction {
         } catch (JournalFile.UnreadableException e) {
             LOG.error("the journal of a driver change that was interrupted is of no use", e);
             ClusterTurn.Asked asks = operations.asks();
-            if (asks.label()) {
-                remember(DriverMemory.Label.OPEN);
-            }
-            operations.endTurn(asks, ClusterTurn.State.REQUIRED);
-            operations.undrainAfterLoss();
+            ClusterTurn.Asked left = operations.endTurn(asks, ClusterTurn.State.REQUIRED);
+            boolean cordoned = !operations.undrain(false);
+            DriverMemory.Content known = memory.read();
+            note(
+                    known,
+                    known.owing(new DriverMemory.Owed(cordoned, left.slotNamespaces()))
+                            .labelled(asks.label() ? DriverMemory.Label.OPEN : known.label()));
             forgetJournal();
             return Optional.empty();
         }

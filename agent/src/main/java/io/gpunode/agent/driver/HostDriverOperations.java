@@ -198,7 +198,7 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
+    public ClusterTurn.Asked endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
         return turn.end(asked, state);
     }
 
@@ -213,17 +213,8 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public void undrain() throws InterruptedException {
-        if (pods != null) {
-            pods.undrain();
-        }
-    }
-
-    @Override
-    public void undrainAfterLoss() throws InterruptedException {
-        if (pods != null) {
-            pods.undrainOwn();
-        }
+    public boolean undrain(boolean sure) throws InterruptedException {
+        return pods == null || pods.undrain(sure);
     }
 
     @Override

@@ -14,6 +14,8 @@ import java.util.List;
 final class PodDrain {
     private static final Log LOG = Log.of(PodDrain.class);
 
+    private static final String CORDONED = "the node stays cordoned; lift it with: gpu-node-agent node uncordon";
+
     private final Opener opener;
     private final AgentConfig.Driver.Change settings;
 
@@ -50,29 +52,31 @@ final class PodDrain {
         }
     }
 
-    /** Lifts a cordon of a change of the driver, which nobody remembers, and no other. Without a way to the API server there was none. */
-    void undrainOwn() throws InterruptedException {
-        boolean own;
-        try (NodeSession session = opener.open()) {
-            own = session.look().cordon().filter(Cordon::isOfTheDriver).isPresent();
+    /**
+     * Lifts a cordon of a change of the driver, and no other. Never fails: a node that stays cordoned is told, with what to do.
+     *
+     * @param sure whether a change has made one; otherwise, where there is no way to the API server, there was none
+     * @return false when that is to be tried again
+     */
+    boolean undrain(boolean sure) throws InterruptedException {
+        NodeSession opened;
+        try {
+            opened = opener.open();
         } catch (IOException | OtherNodeException e) {
-            LOG.info("whether a change of the driver has left the node cordoned is not known", "error", e);
-            return;
-        }
-        if (own) {
-            undrain();
-        }
-    }
-
-    /** Never fails: a node that stays cordoned is told, with what to do. */
-    void undrain() throws InterruptedException {
-        try (NodeSession session = opener.open()) {
-            DrainProgress end = session.uncordon(false);
-            if (end.outcome() == DrainProgress.Outcome.FAILED || end.outcome() == DrainProgress.Outcome.KEPT) {
-                LOG.warn("the node stays cordoned; lift it with: gpu-node-agent node uncordon", "reason", end.text());
+            if (sure) {
+                LOG.warn(CORDONED, "error", e);
             }
-        } catch (IOException | OtherNodeException e) {
-            LOG.warn("the node stays cordoned; lift it with: gpu-node-agent node uncordon", "error", e);
+            return !sure;
+        }
+        try (NodeSession session = opened) {
+            DrainProgress end = session.uncordonOfTheDriver();
+            if (end.outcome() == DrainProgress.Outcome.FAILED || end.outcome() == DrainProgress.Outcome.KEPT) {
+                LOG.warn(CORDONED, "reason", end.text());
+            }
+            return end.outcome() != DrainProgress.Outcome.FAILED;
+        } catch (IOException e) {
+            LOG.warn(CORDONED, "error", e);
+            return false;
         }
     }
 }

@@ -50,7 +50,7 @@ public final class NodeDrain implements Errand, NodeDraining {
     private sealed interface Goal {
         record Drain(DrainOrder order) implements Goal {}
 
-        record Uncordon(boolean dryRun) implements Goal {}
+        record Uncordon(boolean dryRun, String by) implements Goal {}
 
         record Look() implements Goal {}
     }
@@ -136,7 +136,12 @@ public final class NodeDrain implements Errand, NodeDraining {
 
     @Override
     public void uncordon(boolean dryRun) {
-        ask(new Goal.Uncordon(dryRun), LOOK_LIMIT);
+        ask(new Goal.Uncordon(dryRun, ""), LOOK_LIMIT);
+    }
+
+    /** Lifts a cordon by this one, and no other. */
+    void uncordon(String by) {
+        ask(new Goal.Uncordon(false, by), LOOK_LIMIT);
     }
 
     @Override
@@ -272,7 +277,7 @@ public final class NodeDrain implements Errand, NodeDraining {
         }
         node = DrainedNode.of(object, found);
         switch (goal) {
-            case Goal.Uncordon(boolean dryRun) -> decideUncordon(dryRun);
+            case Goal.Uncordon(boolean dryRun, String by) -> decideUncordon(dryRun, by);
             case Goal.Drain _
             when settled -> {
                 if (node.ours()) {
@@ -317,8 +322,12 @@ public final class NodeDrain implements Errand, NodeDraining {
         listAgain();
     }
 
-    private void decideUncordon(boolean dryRun) {
+    private void decideUncordon(boolean dryRun, String by) {
         Cordon record = node.cordon();
+        if (!by.isEmpty() && (record == null || !record.by().equals(by))) {
+            end(Outcome.UNDONE, "node " + nodeName + " was not cordoned by " + by + "; there is nothing to undo");
+            return;
+        }
         if (record == null) {
             if (node.unschedulable()) {
                 end(

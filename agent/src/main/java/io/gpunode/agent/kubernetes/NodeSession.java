@@ -114,6 +114,12 @@ public final class NodeSession implements AutoCloseable {
         return end();
     }
 
+    /** Lifts a cordon that a change of the driver has made, and no other; else as {@link #uncordon}. */
+    public DrainProgress uncordonOfTheDriver() throws IOException, InterruptedException {
+        drain.uncordon(Cordon.BY_THE_DRIVER);
+        return end();
+    }
+
     /** {@link NodeDraining#look}, until it has ended; throws as {@link #drain}. */
     public DrainProgress look() throws IOException, InterruptedException {
         drain.look();
@@ -139,6 +145,7 @@ public final class NodeSession implements AutoCloseable {
             case UpgradeSlots.Answer.Full(List<String> holders) ->
                 new UpgradeTurn(
                         false,
+                        false,
                         "it waits for its turn: " + (slots == 1 ? "the slot" : "all " + slots + " slots")
                                 + " of driver.upgrade.slots " + (slots == 1 ? "is" : "are") + " taken"
                                 + (holders.isEmpty() ? "" : " by " + String.join(", ", holders))
@@ -146,6 +153,8 @@ public final class NodeSession implements AutoCloseable {
             case UpgradeSlots.Answer.Refused(String verb, ApiAnswer answer) ->
                 new UpgradeTurn(
                         false,
+                        // One that was too slow for its answer may have written it down.
+                        answer.status() >= 500,
                         "the API server refused to " + verb + " leases of " + namespace + ": " + answer.reason()
                                 + nextStep(namespace, answer));
         };

@@ -113,23 +113,30 @@ final class UpgradeSlots {
 
     /** Gives back what this node has; nothing where it has none. Empty when that was done, else what the server said. */
     List<String> release(ApiClient api, String node) throws IOException, InterruptedException {
-        ApiAnswer listed = api.get(path("") + "?labelSelector=" + LABEL, "application/json");
-        if (!listed.ok()) {
-            return List.of(listed.reason());
-        }
-        List<String> refused = new ArrayList<>();
-        for (Slot slot : slots(listed.object()).values()) {
-            if (slot.holder.equals(node)) {
-                ApiAnswer answer = api.patch(
-                        path(slot.name) + "?fieldManager=" + DrainedNode.MANAGER,
-                        MERGE_PATCH,
-                        lease(slot.name, slot.version, null, Duration.ZERO));
-                if (!answer.ok() && answer.status() != ApiAnswer.NOT_FOUND) {
-                    refused.add(slot.name + ": " + answer.reason());
+        for (int tries = 1; ; tries++) {
+            ApiAnswer listed = api.get(path("") + "?labelSelector=" + LABEL, "application/json");
+            if (!listed.ok()) {
+                // Where the namespace is gone there is no slot in it.
+                return listed.status() == ApiAnswer.NOT_FOUND ? List.of() : List.of(listed.reason());
+            }
+            List<String> refused = new ArrayList<>();
+            boolean changed = false;
+            for (Slot slot : slots(listed.object()).values()) {
+                if (slot.holder.equals(node)) {
+                    ApiAnswer answer = api.patch(
+                            path(slot.name) + "?fieldManager=" + DrainedNode.MANAGER,
+                            MERGE_PATCH,
+                            lease(slot.name, slot.version, null, Duration.ZERO));
+                    if (!answer.ok() && answer.status() != ApiAnswer.NOT_FOUND) {
+                        refused.add(slot.name + ": " + answer.reason());
+                        changed |= answer.status() == ApiAnswer.CONFLICT;
+                    }
                 }
             }
+            if (!changed || tries == TRIES) {
+                return refused;
+            }
         }
-        return refused;
     }
 
     private boolean isHeld(Slot slot) {

@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.json.JsonException;
@@ -15,7 +16,9 @@ import io.gpunode.agent.time.SystemTime;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,6 +27,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Changes of the driver of a node whose cluster is asked: label, cordon and slot meet on one API server. */
 @Timeout(30)
@@ -41,12 +46,19 @@ class DriverInClusterTest {
         private static final String LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
         private static final String LABEL = "nvidia.com/gpu-driver-upgrade-state";
 
+        private static final FakeApiServer.Fault FORBIDDEN =
+                FakeApiServer.Fault.answer(403, "{\"kind\":\"Status\",\"message\":\"forbidden\"}");
+
         private final FakeApiServer server = FakeApiServer.plain("node-a");
         private final FakePods pods = FakePods.of(server);
         /** What the label said, one after the other. */
         private final List<String> told = new ArrayList<>();
         /** Who held the slot, one after the other; empty for nobody. */
         private final List<String> holders = new ArrayList<>();
+        /** What comes in the place of the next answers to writes of the slot, which are carried out. */
+        private final Deque<FakeApiServer.Fault> instead = new ArrayDeque<>();
+        /** Whether neither cordon nor slot may be changed. */
+        private boolean forbids;
         /** What the label is not let say. */
         private String refused = "";
 
@@ -68,11 +80,16 @@ class DriverInClusterTest {
                 return switch (kind) {
                     case "leases" -> FakeApiServer.Fault.answer(200, leases());
                     case "writeLease" -> {
+                        if (forbids) {
+                            yield FORBIDDEN;
+                        }
                         holders.add(JsonValue.parse(body)
                                 .member("spec")
                                 .member("holderIdentity")
                                 .textOr(""));
-                        yield FakeApiServer.Fault.answer(201, "{\"kind\":\"Lease\"}");
+                        yield instead.isEmpty()
+                                ? FakeApiServer.Fault.answer(201, "{\"kind\":\"Lease\"}")
+                                : instead.removeFirst();
                     }
                     case "cordon" -> patch(kind, path, body);
                     default -> pods.answer(kind, path, body);
@@ -99,6 +116,9 @@ class DriverInClusterTest {
                 return FakeApiServer.Fault.answer(200, "{\"kind\":\"Node\"}");
             }
             String state = labels.member(LABEL).textOr("");
+            if (forbids && state.isEmpty()) {
+                return FORBIDDEN;
+            }
             if (!state.isEmpty()) {
                 if (state.equals(refused)) {
                     return FakeApiServer.Fault.answer(500, "{\"kind\":\"Status\",\"message\":\"no leader\"}");
@@ -157,7 +177,7 @@ class DriverInClusterTest {
         }
 
         @Override
-        public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
+        public ClusterTurn.Asked endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) throws InterruptedException {
             return cluster.endTurn(asked, state);
         }
 
@@ -178,13 +198,8 @@ class DriverInClusterTest {
         }
 
         @Override
-        public void undrain() throws InterruptedException {
-            cluster.undrain();
-        }
-
-        @Override
-        public void undrainAfterLoss() throws InterruptedException {
-            cluster.undrainAfterLoss();
+        public boolean undrain(boolean sure) throws InterruptedException {
+            return cluster.undrain(sure);
         }
     }
 
@@ -261,18 +276,111 @@ class DriverInClusterTest {
         assertThat(cluster.pods.unschedulable()).isFalse();
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {0, 504})
+    void aSlotThatTheServerMayHaveGivenIsGivenBack(int status) throws Exception {
+        // Given
+        cluster.instead.add(
+                status == 0
+                        ? FakeApiServer.Fault.lost()
+                        : FakeApiServer.Fault.answer(status, "{\"kind\":\"Status\",\"message\":\"too slow\"}"));
+
+        // When
+        DriverOutcome outcome = transaction.change(NEW, true);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DriverOutcome.Untouched.class,
+                        kept -> assertThat(kept.why()).isEqualTo(DriverOutcome.Why.NOT_ITS_TURN));
+        assertThat(cluster.holders).containsExactly("node-a", "");
+        assertThat(transaction.isInterrupted()).isFalse();
+        assertThat(transaction.remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
+    @Test
+    void whatCannotBeGivenBackAtOnceIsGivenBackLater() throws Exception {
+        // Given
+        node.atStep = () -> cluster.forbids = true;
+        DriverOutcome outcome = transaction.change(NEW, true);
+        boolean cordoned = cluster.pods.unschedulable();
+        DriverMemory.Owed owed = transaction.remembered().owed();
+        boolean early = transaction().settle(true);
+        cluster.forbids = false;
+
+        // When
+        boolean settled = transaction().settle(true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(cordoned).isTrue();
+        assertThat(owed).isEqualTo(new DriverMemory.Owed(true, List.of("kube-system")));
+        assertThat(List.of(early, settled)).containsExactly(false, true);
+        assertThat(cluster.pods.unschedulable()).isFalse();
+        assertThat(cluster.holders.getLast()).isEmpty();
+        assertThat(transaction.remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
+    @Test
+    void whatAJournalOfNoUseHasTakenIsLookedUpWhereItIsWritten() throws Exception {
+        // Given
+        node.faults.put(node.performed + 5, FakeDriverNode.Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction.change(NEW, true))).isInstanceOf(FakeDriverNode.Ended.class);
+        node.restartAgent();
+        Files.writeString(directory.resolve("var/lib/gpu-node-agent/driver.journal"), "of no use");
+        boolean cordoned = cluster.pods.unschedulable();
+
+        // When
+        transaction().recover();
+
+        // Then
+        assertThat(cordoned).isTrue();
+        assertThat(cluster.pods.unschedulable()).isFalse();
+        assertThat(cluster.holders).containsExactly("node-a", "");
+        assertThat(cluster.pods.operatorState()).isEqualTo("upgrade-required");
+        assertThat(transaction.remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
+    @Test
+    void aJournalOfNoUseLeavesACordonByHandAlone() throws Exception {
+        // Given
+        Files.writeString(directory.resolve("var/lib/gpu-node-agent/driver.journal"), "of no use");
+        cluster.pods.cordonedByHand(true);
+
+        // When
+        transaction().recover();
+
+        // Then
+        assertThat(cluster.pods.unschedulable()).isTrue();
+        assertThat(transaction.remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
+    @Test
+    void aJournalOfNoUseOwesANodeWithoutAnApiServerNothing() throws Exception {
+        // Given
+        Files.writeString(directory.resolve("var/lib/gpu-node-agent/driver.journal"), "of no use");
+        Files.delete(directory.resolve("kubeconfig"));
+
+        // When
+        transaction("GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=0").recover();
+
+        // Then
+        assertThat(transaction.isInterrupted()).isFalse();
+        assertThat(transaction.remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
     @Test
     void aLabelThatIsNotWantedAnyMoreIsTakenAway() throws Exception {
         // Given
         assertThat(transaction.change(NEW, true)).isInstanceOf(DriverOutcome.Done.class);
 
         // When
-        boolean settled = transaction("GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=1").settleLabel(true);
+        boolean settled = transaction("GPU_NODE_AGENT_DRIVER_UPGRADE_SLOTS=1").settle(true);
 
         // Then
         assertThat(settled).isTrue();
         assertThat(cluster.told.getLast()).isEmpty();
-        assertThat(transaction().settleLabel(true)).isTrue();
+        assertThat(transaction().settle(true)).isTrue();
         assertThat(cluster.told).hasSize(5);
     }
 

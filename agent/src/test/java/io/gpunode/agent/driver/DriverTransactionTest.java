@@ -433,15 +433,57 @@ class DriverTransactionTest {
         bed.node.restartAgent();
         bed.node.labelRefused = true;
         transaction(bed).recover();
-        boolean early = transaction(bed).settleLabel(true);
+        boolean early = transaction(bed).settle(true);
         bed.node.labelRefused = false;
 
         // When
-        boolean later = transaction(bed).settleLabel(true);
+        boolean later = transaction(bed).settle(true);
 
         // Then
         assertThat(List.of(early, later)).containsExactly(false, true);
         assertThat(bed.node.label).isEqualTo("DONE");
+    }
+
+    @Test
+    void whatCouldNotBeGivenBackIsGivenBackByTheNextChange() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        bed.node.atStep = () -> bed.node.unreachable = true;
+        DriverOutcome outcome = transaction(bed).change(NEW, true);
+        DriverMemory.Owed owed = transaction(bed).remembered().owed();
+        bed.node.atStep = () -> {};
+        bed.node.unreachable = false;
+        assertThat(bed.node.slot && bed.node.cordoned).isTrue();
+
+        // When
+        transaction(bed).change(DriverTarget.NONE, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(owed).isEqualTo(new DriverMemory.Owed(true, List.of("kube-system")));
+        assertThat(bed.node.slot || bed.node.cordoned).isFalse();
+        assertThat(transaction(bed).remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+    }
+
+    @Test
+    void aSlotThatTheClusterMayHaveGivenIsOwedUntilItAnswers() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.unreachable = true;
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+        boolean early = transaction(bed).settle(false);
+        bed.node.unreachable = false;
+
+        // When
+        boolean settled = transaction(bed).settle(false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+        assertThat(List.of(early, settled)).containsExactly(false, true);
+        assertThat(bed.node.slot).isFalse();
     }
 
     @Test
@@ -452,7 +494,7 @@ class DriverTransactionTest {
         bed.node.asks = ClusterTurn.Asked.NOTHING;
 
         // When
-        boolean settled = transaction(bed).settleLabel(true);
+        boolean settled = transaction(bed).settle(true);
 
         // Then
         assertThat(settled).isTrue();
@@ -939,8 +981,13 @@ class DriverTransactionTest {
         // Given
         HostFiles files = new SystemHostFiles(directory);
         DriverMemory memory = new DriverMemory(files, STATE);
-        DriverMemory.Content content =
-                new DriverMemory.Content(NEW, OLD, "boot", "1.0.1 (open): \"went\" down\n", DriverMemory.Label.OPEN);
+        DriverMemory.Content content = new DriverMemory.Content(
+                NEW,
+                OLD,
+                "boot",
+                "1.0.1 (open): \"went\" down\n",
+                DriverMemory.Label.OPEN,
+                new DriverMemory.Owed(true, List.of("kube-system")));
 
         // When
         memory.write(content);

@@ -91,6 +91,9 @@ final class FakeDriverNode implements DriverOperations {
     ClusterTurn.Asked asks = new ClusterTurn.Asked(List.of("kube-system"), true);
 
     boolean labelRefused;
+    /** The cluster does not answer, or what it answers is lost. */
+    boolean unreachable;
+
     int labelsRefused;
     /** What was given back, one after the other. */
     final List<ClusterTurn.Asked> givenBack = new ArrayList<>();
@@ -101,6 +104,8 @@ final class FakeDriverNode implements DriverOperations {
 
     /** Steps so far, and what happens at which of them, from 1. */
     int performed;
+    /** What happens with each step beside it. */
+    Runnable atStep = () -> {};
 
     final Map<Integer, Fault> faults = new HashMap<>();
     final List<DriverStep> log = new ArrayList<>();
@@ -308,6 +313,10 @@ final class FakeDriverNode implements DriverOperations {
         }
         turns.add("taken");
         slot = true;
+        if (unreachable) {
+            slot = true;
+            throw new ClusterTurn.UnsureException("whether it is its turn cannot be asked");
+        }
         tell(ClusterTurn.State.EXCHANGING.name());
         if (endsInTurn) {
             endsInTurn = false;
@@ -321,11 +330,14 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public boolean endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) {
+    public ClusterTurn.Asked endTurn(ClusterTurn.Asked asked, ClusterTurn.State state) {
+        if (unreachable) {
+            return asked;
+        }
         turns.add(state + (cordoned ? " while cordoned" : ""));
         givenBack.add(asked);
         slot &= state == ClusterTurn.State.FAILED;
-        return !asked.label() || tell(state.name());
+        return new ClusterTurn.Asked(List.of(), asked.label() && !tell(state.name()));
     }
 
     @Override
@@ -334,7 +346,7 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     private boolean tell(String word) {
-        if (labelRefused) {
+        if (labelRefused || unreachable) {
             labelsRefused++;
             return false;
         }
@@ -359,18 +371,15 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public void undrain() {
-        cordoned = false;
-    }
-
-    @Override
-    public void undrainAfterLoss() {
-        cordoned = false;
+    public boolean undrain(boolean sure) {
+        cordoned &= unreachable;
+        return !unreachable;
     }
 
     @Override
     public List<String> perform(DriverStep step) throws DriverStepException {
         performed++;
+        atStep.run();
         Fault fault = faults.get(performed);
         if (fault == Fault.ENDS_BEFORE) {
             throw new Ended();

@@ -87,6 +87,11 @@ public final class FakeApiServer implements AutoCloseable {
             return new Fault(status, body, Map.of(), false, false);
         }
 
+        /** No answer: the connection ends. */
+        public static Fault lost() {
+            return new Fault(0, "", Map.of(), false, false);
+        }
+
         /** What a proxy shows to people. */
         static Fault page(int status) {
             return new Fault(status, "<html>Please log in</html>", Map.of("Content-Type", "text/html"), false, false);
@@ -554,6 +559,9 @@ public final class FakeApiServer implements AutoCloseable {
             }
             if (!more.kind(method, path).isEmpty()) {
                 Fault answer = more.answer(kind, path, body);
+                if (answer.equals(Fault.lost())) {
+                    return;
+                }
                 answer(exchange, answer.status, answer.body);
                 return;
             }

@@ -501,6 +501,22 @@ class NodeDrainTest {
     }
 
     @Test
+    void aCordonOfSomebodysDrainIsNotTheDriversToLift() throws Exception {
+        // Given
+        drain(ORDER);
+
+        // When
+        drain.uncordon(Cordon.BY_THE_DRIVER);
+        DrainProgress end = toTheEnd();
+
+        // Then
+        assertThat(end.outcome()).isEqualTo(Outcome.UNDONE);
+        assertThat(end.text())
+                .isEqualTo("node node-a was not cordoned by gpu-node-agent driver; there is nothing to undo");
+        assertThat(pods.unschedulable()).isTrue();
+    }
+
+    @Test
     void whereNothingWasDoneNothingIsUndone() throws Exception {
         // When
         DrainProgress end = uncordon();

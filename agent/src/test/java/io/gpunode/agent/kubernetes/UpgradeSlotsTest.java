@@ -1,17 +1,20 @@
 package io.gpunode.agent.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.gpunode.agent.json.JsonException;
 import io.gpunode.agent.json.JsonValue;
 import io.gpunode.agent.meters.Meters;
 import io.gpunode.agent.time.ManualTime;
+import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -33,6 +36,8 @@ class UpgradeSlotsTest {
         private final Map<String, JsonValue> leases = new TreeMap<>();
         private final Map<String, Integer> versions = new TreeMap<>();
         private int faster;
+        /** What comes in the place of the next answer to a write that was carried out. */
+        private FakeApiServer.@Nullable Fault instead;
 
         @Override
         public String kind(String method, String path) {
@@ -100,7 +105,9 @@ class UpgradeSlotsTest {
             }
             leases.put(name, lease);
             versions.merge(name, 1, Integer::sum);
-            return FakeApiServer.Fault.answer(create ? 201 : 200, "{\"kind\":\"Lease\"}");
+            FakeApiServer.Fault other = instead;
+            instead = null;
+            return other != null ? other : FakeApiServer.Fault.answer(create ? 201 : 200, "{\"kind\":\"Lease\"}");
         }
 
         private String holder(int number) {
@@ -170,6 +177,68 @@ class UpgradeSlotsTest {
         assertThat(refused).isEmpty();
         assertThat(leases.holder(1)).isEmpty();
         assertThat(take(1, "b")).isTrue();
+    }
+
+    @Test
+    void aSlotWhoseAnswerIsLostIsTheNodesAllTheSame() throws Exception {
+        // Given
+        leases.instead = FakeApiServer.Fault.lost();
+        Throwable lost = catchThrowable(() -> take(2, "a"));
+
+        // When
+        boolean again = take(2, "a");
+
+        // Then
+        assertThat(lost).isInstanceOf(IOException.class);
+        assertThat(again).isTrue();
+        assertThat(List.of(leases.holder(1), leases.holder(2))).containsExactly("a", "(none)");
+        assertThat(slots(2).release(api, "a")).isEmpty();
+        assertThat(take(1, "b")).isTrue();
+    }
+
+    @Test
+    void aReleaseWhoseAnswerIsLostIsMadeAgain() throws Exception {
+        // Given
+        take(1, "a");
+        leases.instead = FakeApiServer.Fault.lost();
+        Throwable lost = catchThrowable(() -> slots(1).release(api, "a"));
+        take(1, "b");
+
+        // When
+        List<String> refused = slots(1).release(api, "a");
+
+        // Then
+        assertThat(lost).isInstanceOf(IOException.class);
+        assertThat(refused).isEmpty();
+        assertThat(leases.holder(1)).isEqualTo("b");
+    }
+
+    @Test
+    void aSlotThatSomebodyHasTouchedMeanwhileIsGivenBackAllTheSame() throws Exception {
+        // Given
+        take(1, "a");
+        leases.faster = 1;
+
+        // When
+        List<String> refused = slots(1).release(api, "a");
+
+        // Then
+        assertThat(refused).isEmpty();
+        assertThat(leases.holder(1)).isEmpty();
+    }
+
+    @Test
+    void aSlotThatIsAlwaysTouchedMeanwhileIsNotGivenBackAndThatIsSaid() throws Exception {
+        // Given
+        take(1, "a");
+        leases.faster = 100;
+
+        // When
+        List<String> refused = slots(1).release(api, "a");
+
+        // Then
+        assertThat(refused).containsExactly("gpu-node-agent-driver-upgrade-1: 409: somebody was faster");
+        assertThat(server.requests("patchLease")).hasSize(3);
     }
 
     @Test
