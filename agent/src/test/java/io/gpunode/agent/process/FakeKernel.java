@@ -33,6 +33,7 @@ final class FakeKernel {
                   for other in nvidia_modeset nvidia_uvm; do
                     [ -d "$root/sys/module/$other" ] && users="$users$other," && count=$((count + 1))
                   done
+                  [ -e "$root/held" ] && count=$((count + 1))
                 fi
                 echo "$each 1000 $count ${users:--} Live 0x0 (OE)" >> "$root/proc/modules.new"
               done
@@ -140,6 +141,29 @@ final class FakeKernel {
     /** Ends {@link #refuses}. */
     void accepts(String module) throws IOException {
         Files.delete(root.resolve("refuse." + module));
+    }
+
+    /** Something holds the driver from inside the kernel, until {@link #letGo}. The modules are loaded. */
+    void hold() throws IOException {
+        write("held", "");
+        write("proc/modules", modules().replace("nvidia 1000 2 ", "nvidia 1000 3 "));
+    }
+
+    /** Ends {@link #hold}. */
+    void letGo() throws IOException {
+        Files.delete(root.resolve("held"));
+        write("proc/modules", modules().replace("nvidia 1000 3 ", "nvidia 1000 2 "));
+    }
+
+    private String modules() throws IOException {
+        return Files.readString(root.resolve("proc/modules"));
+    }
+
+    /** What is loaded is of another version than what is installed from now on. */
+    void isOfVersion(String version) throws IOException {
+        for (String name : loaded()) {
+            write("sys/module/" + name + "/version", version + "\n");
+        }
     }
 
     /** Names of the modules in the kernel. */

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -420,6 +422,106 @@ class RealClusterIT {
             assertThat(drain(bed, node, 0, "uncordon")).contains("takes pods again");
             awaitReady(bed, "trains", 2);
             awaitReady(bed, "serves", 1);
+        }
+    }
+
+    @Test
+    void anUpgradeOfTheDriverTakesItsTurnAndThePodsThatHoldGpusAndIsRefusedWhileABudgetKeepsThem() throws Exception {
+        // Given
+        KubeletBed bed = cluster();
+        try (NodeUnderTest node = node(
+                "8xh100",
+                text -> text.replace("nodeName: node-under-test", "nodeName: " + KubeletBed.NODE)
+                        + """
+                                  localSocket: %1$s/http.sock
+                                labels: {sink: "off"}
+                                kubernetes: {kubeconfig: %2$s}
+                                driver:
+                                  manage: true
+                                  persistenced: "off"
+                                  whileInUse: drain
+                                  upgrade: {drainLimit: 2s, slots: 1, slotNamespace: default, stateLabel: true}
+                                  root: {attach: false}
+                                """.formatted(folder, bed.kubeconfig()))) {
+            FakeKernel kernel = new FakeKernel(folder, node.driver.profile().driverVersion());
+            List<String> run = List.of("run", "--config", node.config.toString());
+            try (AgentProcess agent = AgentProcess.start(run, kernel.environment())) {
+                bed.apply(deployment("trains", 1, GPU, 1));
+                bed.apply(deployment("plain", 1, "cpu", 0));
+                bed.apply("""
+                        apiVersion: policy/v1beta1
+                        kind: PodDisruptionBudget
+                        metadata: {name: trains}
+                        spec: {minAvailable: 1, selector: {matchLabels: {app: trains}}}
+                        """);
+                agent.awaitAddress();
+                awaitReady(bed, "trains", 1);
+                awaitReady(bed, "plain", 1);
+                String plain = bed.kubectl("get", "pods", "-l", "app=plain", "-o", "name");
+                String container = ofPod(bed, "trains", "status.containerStatuses[0].containerID");
+                ProcessHandle training = ProcessHandle.of(
+                                processOf(container.substring(container.lastIndexOf('/') + 1)))
+                        .orElseThrow();
+                kernel.isOfVersion("470.1.1");
+                kernel.hold();
+                // Its process ends long before the kubelet lets its pod go.
+                CompletableFuture<Void> freed = CompletableFuture.runAsync(() -> letGoAfter(training, kernel));
+
+                // When
+                String refused = driver(node, kernel, 1, "upgrade");
+                String after = upgradeState(bed);
+                bed.kubectl("delete", "poddisruptionbudget", "trains");
+                Files.writeString(
+                        node.config, Files.readString(node.config).replace("drainLimit: 2s", "drainLimit: 2m"));
+                agent.awaitLine("setting=driver.upgrade.drainLimit", 60);
+                String done = driver(node, kernel, 0, "upgrade");
+
+                // Then
+                assertThat(refused).contains("pods stay on the node", "1 pod is in the way");
+                assertThat(after).isEqualTo("unschedulable= state=upgrade-required slot=");
+                assertThat(done).contains("step withdraw the GPUs", "without a driver for ");
+                freed.get(1, TimeUnit.SECONDS);
+                assertThat(upgradeState(bed)).isEqualTo("unschedulable= state=upgrade-done slot=");
+                assertThat(bed.kubectl("get", "pods", "-l", "app=plain", "-o", "name"))
+                        .isEqualTo(plain);
+                awaitReady(bed, "trains", 1);
+            }
+        } finally {
+            bed.kubectl("label", "node", KubeletBed.NODE, "nvidia.com/gpu-driver-upgrade-state-");
+        }
+    }
+
+    private static void letGoAfter(ProcessHandle process, FakeKernel kernel) {
+        try {
+            Eventually.within(Duration.ofMinutes(5), () -> process.isAlive() ? "process " + process + " lives" : "");
+            kernel.letGo();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Whether pods may come, what the label says of the upgrade, and who has the slot. */
+    private static String upgradeState(KubeletBed bed) throws Exception {
+        return "unschedulable="
+                + bed.kubectl(
+                        "get",
+                        "node",
+                        KubeletBed.NODE,
+                        "-o",
+                        "jsonpath={.spec.unschedulable} state={.metadata.labels.nvidia\\.com/gpu-driver-upgrade-state}")
+                + " slot="
+                + bed.kubectl(
+                        "get", "lease", "gpu-node-agent-driver-upgrade-1", "-o", "jsonpath={.spec.holderIdentity}");
+    }
+
+    /** What a command about the driver prints, once it has ended with this status. */
+    private static String driver(NodeUnderTest node, FakeKernel kernel, int status, String word) throws Exception {
+        List<String> command = List.of("driver", word, "--config", node.config.toString());
+        try (AgentProcess process = AgentProcess.start(command, kernel.environment())) {
+            int exit = process.awaitExit(300);
+            String output = String.join("\n", process.output());
+            assertThat(exit).as(output).isEqualTo(status);
+            return output;
         }
     }
 
