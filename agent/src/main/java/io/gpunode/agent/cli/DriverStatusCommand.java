@@ -128,6 +128,7 @@ final class DriverStatusCommand implements Callable<Integer> {
                 + switch (daemon.keeper()) {
                     case AGENT -> ", kept by the agent";
                     case SYSTEMD -> ", kept by its unit";
+                    case CONTAINER -> ", kept by its container";
                     case SOMEBODY -> ", started by somebody else";
                     case NOBODY -> "";
                 }

@@ -99,6 +99,7 @@ final class PersistencedNode {
         return switch (keeper) {
             case AGENT -> ", started by the agent";
             case SYSTEMD -> ", started by its unit";
+            case CONTAINER -> ", started by its container";
             case SOMEBODY -> ", started by somebody else";
             case NOBODY -> "";
         };

@@ -43,6 +43,8 @@ public record DaemonStatus(
         AGENT,
         /** Its unit. */
         SYSTEMD,
+        /** The container that it runs in, which is left alone. */
+        CONTAINER,
         /** It runs, and was started neither by an agent nor by its unit. */
         SOMEBODY,
         NOBODY

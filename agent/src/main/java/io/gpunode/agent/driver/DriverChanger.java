@@ -231,7 +231,7 @@ public final class DriverChanger {
         if (!plan.disrupts()) {
             return Optional.empty();
         }
-        HolderTable holders = operations.holders(operations.observe().modules());
+        HolderTable holders = operations.holders();
         return holders.isEmpty() ? Optional.empty() : Optional.of(holders);
     }
 

@@ -10,12 +10,8 @@ interface DriverOperations {
     /** The same without the daemons, as if none were there: looking for them means looking at every process. */
     DriverPicture observeModules() throws InterruptedException;
 
-    /**
-     * Who holds what would be unloaded, without those who let go by themselves: the agent and the driver's daemons. Slow.
-     *
-     * @param modules what is loaded
-     */
-    HolderTable holders(ModuleGraph modules) throws InterruptedException;
+    /** Who holds what would be unloaded now, without those who let go by themselves: the agent, and the driver's daemons outside of containers. Slow. */
+    HolderTable holders() throws InterruptedException;
 
     /**
      * Makes a step; one that was made already changes nothing.

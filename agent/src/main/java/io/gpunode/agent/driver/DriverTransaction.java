@@ -309,7 +309,7 @@ final class DriverTransaction {
             if (blocked.isPresent()) {
                 return blocked.get();
             }
-            HolderTable holders = operations.holders(picture.modules());
+            HolderTable holders = operations.holders();
             if (!holders.isEmpty() && (!drain || !operations.canDrain())) {
                 return inUse(holders);
             }
@@ -391,8 +391,7 @@ final class DriverTransaction {
         DriverOutcome stays;
         try {
             operations.drain(entry.asked().label());
-            // What the kernel counts is other than it was.
-            HolderTable holders = operations.holders(operations.observeModules().modules());
+            HolderTable holders = operations.holders();
             if (holders.isEmpty()) {
                 return Optional.empty();
             }

@@ -244,7 +244,7 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             return down(recipe, need, keeper, restarts);
         }
         String container = host.processes().container(process.get().pid());
-        Keeper owner = Keeper.SOMEBODY;
+        Keeper owner = container.isEmpty() ? Keeper.SOMEBODY : Keeper.CONTAINER;
         String text = container.isEmpty() ? "" : "it runs in container " + container;
         if (record.isPresent() || (keeper != null && keeper.isAtWork())) {
             owner = Keeper.AGENT;
@@ -399,8 +399,9 @@ public final class HostDaemons implements Daemons, AutoCloseable {
                     process + ", which ran already",
                     List.of());
         }
-        Keeper owner = record.isPresent() ? Keeper.AGENT : Keeper.SOMEBODY;
-        if (record.isEmpty() && host.processes().container(process.pid()).isEmpty()) {
+        boolean contained = !host.processes().container(process.pid()).isEmpty();
+        Keeper owner = record.isPresent() ? Keeper.AGENT : contained ? Keeper.CONTAINER : Keeper.SOMEBODY;
+        if (record.isEmpty() && !contained) {
             try {
                 owner = unit(recipe.kind()).filter(Systemd.Unit::isActive).isPresent() ? Keeper.SYSTEMD : owner;
             } catch (Systemd.UnansweredException e) {

@@ -132,22 +132,29 @@ final class HostDriverOperations implements DriverOperations {
     }
 
     @Override
-    public HolderTable holders(ModuleGraph modules) throws InterruptedException {
-        if (modules.isUnused()) {
-            // The kernel counts every open file, also one of which only a mapping is left.
-            return new HolderTable(List.of(), List.of(), List.of(), 0, 0, Duration.ZERO);
+    public HolderTable holders() throws InterruptedException {
+        HolderTable table = scan();
+        if (table.holders().stream().anyMatch(holder -> holder.through() == Holder.Through.KERNEL)) {
+            // One that ended between the kernel's count and its turn in the look seems to be in the kernel, once.
+            table = scan();
         }
-        HolderTable table = parts.scan
-                .scan(modules)
-                .without(Math.toIntExact(ProcessHandle.current().pid()));
-        Set<Integer> own = new HashSet<>();
+        table = table.without(Math.toIntExact(ProcessHandle.current().pid()));
         for (DaemonStatus daemon : parts.daemons.observe()) {
-            daemon.process().ifPresent(process -> own.add(process.pid()));
-        }
-        for (int pid : own) {
-            table = table.without(pid);
+            // One in a container is not stopped for a change.
+            if (daemon.process().isPresent() && daemon.keeper() != DaemonStatus.Keeper.CONTAINER) {
+                table = table.without(daemon.process().get().pid());
+            }
         }
         return table;
+    }
+
+    /** By what the kernel counts now. */
+    private HolderTable scan() throws InterruptedException {
+        ModuleGraph modules = parts.observer.observe().modules();
+        // The kernel counts every open file, also one of which only a mapping is left.
+        return modules.isUnused()
+                ? new HolderTable(List.of(), List.of(), List.of(), 0, 0, Duration.ZERO)
+                : parts.scan.scan(modules);
     }
 
     @Override
@@ -323,7 +330,7 @@ final class HostDriverOperations implements DriverOperations {
     private List<String> unload(String name) throws DriverStepException, InterruptedException {
         ModuleOutcome outcome = parts.modules.unload(name, settings.limits().unload());
         if (outcome instanceof ModuleOutcome.Refused refused && refused.fault() == ModuleFault.IN_USE) {
-            HolderTable table = holders(parts.observer.observe().modules());
+            HolderTable table = holders();
             List<String> evidence = new ArrayList<>();
             table.holders().stream()
                     .limit(MOST_EVIDENCE)
@@ -411,7 +418,9 @@ final class HostDriverOperations implements DriverOperations {
             case DaemonOutcome.Failed failed -> {
                 if (required) {
                     throw new DriverStepException(
-                            failed.line() + ". Next: " + failed.fault().remedy(), false, failed.evidence());
+                            failed.line() + ". Next: " + failed.fault().remedy(),
+                            failed.fault() == DaemonFault.ANOTHERS,
+                            failed.evidence());
                 }
                 yield List.of(failed.line());
             }

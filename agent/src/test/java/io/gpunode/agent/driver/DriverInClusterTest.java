@@ -147,8 +147,8 @@ class DriverInClusterTest {
         }
 
         @Override
-        public HolderTable holders(ModuleGraph modules) {
-            return node.holders(modules);
+        public HolderTable holders() {
+            return node.holders();
         }
 
         @Override

@@ -266,8 +266,7 @@ class DriverPlannerTest {
         node.needed.add(DaemonKind.PERSISTENCED);
         if (failed) {
             node.broken.add(DaemonKind.PERSISTENCED);
-            node.perform(
-                    new DriverStep.StartDaemon(DaemonKind.PERSISTENCED, FakeDriverNode.staged("1.0.1"), false));
+            node.perform(new DriverStep.StartDaemon(DaemonKind.PERSISTENCED, FakeDriverNode.staged("1.0.1"), false));
         }
 
         // When
@@ -276,7 +275,10 @@ class DriverPlannerTest {
         // Then
         assertThat(texts(plan.steps()))
                 .containsExactly(
-                        "withdraw the GPUs", "stop nvidia-persistenced", "unload nvidia", "tell that there is no driver");
+                        "withdraw the GPUs",
+                        "stop nvidia-persistenced",
+                        "unload nvidia",
+                        "tell that there is no driver");
     }
 
     @ParameterizedTest

@@ -44,6 +44,11 @@ public final class FakeDaemons implements Daemons {
         return add(kind, Keeper.SOMEBODY);
     }
 
+    /** It runs in somebody's container. */
+    ProcessIdentity addInContainer(DaemonKind kind) {
+        return add(kind, Keeper.CONTAINER);
+    }
+
     private ProcessIdentity add(DaemonKind kind, Keeper keeper) {
         ProcessIdentity process = new ProcessIdentity(nextPid++, 10L * nextPid, "/usr/bin/" + kind.program());
         running.put(kind, new Running(process, keeper));

@@ -575,6 +575,7 @@ class HostDaemonsTest extends DaemonsContract {
         DaemonOutcome outcome = stop(GRACE);
 
         // Then
+        assertThat(persistenced().keeper()).isEqualTo(Keeper.CONTAINER);
         assertThat(fault(outcome)).isEqualTo(DaemonFault.ANOTHERS);
         assertThat(((DaemonOutcome.Failed) outcome).text()).contains("container 0123abc");
         assertThat(processes.stopped()).isEmpty();

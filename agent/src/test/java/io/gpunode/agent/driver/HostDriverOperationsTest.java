@@ -1,15 +1,20 @@
 package io.gpunode.agent.driver;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.gpunode.agent.os.FakeKernelModules;
 import io.gpunode.agent.os.KernelValues;
+import io.gpunode.agent.os.ModuleToLoad;
+import io.gpunode.agent.os.ProcessIdentity;
 import io.gpunode.agent.os.SystemDeviceNodes;
 import io.gpunode.agent.os.SystemHostFiles;
 import io.gpunode.agent.testing.Configs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -23,6 +28,33 @@ class HostDriverOperationsTest {
 
     private final FakeKernelModules modules = FakeKernelModules.withDriver("580.65.06");
     private final FakeDaemons daemons = new FakeDaemons();
+    private final List<Holder> processes = new ArrayList<>();
+    private Runnable duringALook = () -> {};
+    private final HolderScan scan = this::scan;
+
+    /** As the real one: what the kernel counts and no process has is in the kernel. */
+    private HolderTable scan(ModuleGraph counted) {
+        duringALook.run();
+        List<Holder> holders = new ArrayList<>(processes);
+        int missing = counted.find("nvidia").orElseThrow().externalReferences() - processes.size();
+        if (missing > 0) {
+            holders.add(holder(0, Holder.Through.KERNEL));
+        }
+        return new HolderTable(holders, List.of(), List.of(), 10, 100, Duration.ZERO);
+    }
+
+    private static Holder holder(int pid, Holder.Through through) {
+        return new Holder("nvidia", "", pid, 100, "", HolderPlace.UNKNOWN, through, 1, "");
+    }
+
+    private void loaded() throws InterruptedException {
+        modules.load(ModuleToLoad.named("nvidia"), Duration.ofSeconds(1));
+    }
+
+    private void opened(ProcessIdentity process) {
+        modules.hold("nvidia");
+        processes.add(holder(process.pid(), Holder.Through.FD));
+    }
 
     @BeforeEach
     void aNode() throws IOException {
@@ -34,7 +66,7 @@ class HostDriverOperationsTest {
         KernelValues values = new KernelValues(files);
         HostDriverOperations.Parts parts = new HostDriverOperations.Parts(
                 new HostDriverObserver(files, modules, new SystemDeviceNodes(files), Path.of("/")),
-                _ -> FakeDriverNode.nobody(),
+                scan,
                 modules,
                 values,
                 new NouveauRelease(modules, values, files),
@@ -87,6 +119,67 @@ class HostDriverOperationsTest {
         assertThat(notes)
                 .containsExactly(
                         "nvidia-imex ran before and was not started again: no test needs it; start it where it was started");
+    }
+
+    @Test
+    void aDaemonInAContainerIsInTheWayAndOthersAreNot() throws Exception {
+        // Given
+        loaded();
+        opened(daemons.add(DaemonKind.PERSISTENCED));
+        ProcessIdentity fabricManager = daemons.addInContainer(DaemonKind.FABRIC_MANAGER);
+        opened(fabricManager);
+
+        // When
+        HolderTable holders = operations().holders();
+
+        // Then
+        assertThat(holders.holders()).extracting(Holder::pid).containsExactly(fabricManager.pid());
+    }
+
+    @Test
+    void aDaemonOfSomebodyElsesThatStaysIsAReasonToWaitAndNoneToGiveTheDriverUp() {
+        // Given
+        daemons.addInContainer(DaemonKind.FABRIC_MANAGER);
+        daemons.refuse(DaemonKind.FABRIC_MANAGER, DaemonFault.ANOTHERS);
+
+        // When
+        Throwable thrown =
+                catchThrowable(() -> operations().perform(new DriverStep.StopDaemon(DaemonKind.FABRIC_MANAGER)));
+
+        // Then
+        assertThat(thrown)
+                .isInstanceOfSatisfying(
+                        DriverStepException.class,
+                        failed -> assertThat(failed.inUse()).isTrue());
+    }
+
+    // ---- who is in the way
+
+    @Test
+    void aProcessThatEndsWhileItIsLookedForIsNothingInTheKernel() throws Exception {
+        // Given
+        loaded();
+        modules.hold("nvidia");
+        duringALook = () -> modules.release("nvidia");
+
+        // When
+        HolderTable holders = operations().holders();
+
+        // Then
+        assertThat(holders.holders()).isEmpty();
+    }
+
+    @Test
+    void whatNobodyExplainsASecondTimeIsInTheKernel() throws Exception {
+        // Given
+        loaded();
+        modules.hold("nvidia");
+
+        // When
+        HolderTable holders = operations().holders();
+
+        // Then
+        assertThat(holders.holders()).extracting(Holder::through).containsExactly(Holder.Through.KERNEL);
     }
 
     // ---- the kernel's firmware path
