@@ -62,11 +62,12 @@ public final class DriverSources implements DriverSource {
             throws DriverSourceException, InterruptedException {
         if (wish.settings().source() == AgentConfig.Driver.SourceKind.HOST) {
             StagedDriver driver = host.stage(wish, kernel);
-            checkSigned(driver, kernel.security());
+            checkSigned(driver, wish, kernel.security());
             return driver;
         }
         Optional<StagedDriver> ready = ready(wish, kernel);
         if (ready.isPresent()) {
+            checkSigned(ready.get(), wish, kernel.security());
             return ready.get();
         }
         Optional<ModuleSigning> signing = signing(wish, kernel);
@@ -78,7 +79,7 @@ public final class DriverSources implements DriverSource {
         try (DriverStore.Change change = store.change()) {
             DriverStore.Stored tree = tree(change, wish, kernel, progress);
             StagedDriver driver = modules(change, tree, wish, kernel, signing, progress);
-            checkSigned(driver, kernel.security());
+            checkSigned(driver, wish, kernel.security());
             return driver;
         }
     }
@@ -420,7 +421,7 @@ public final class DriverSources implements DriverSource {
     }
 
     /** What a load would fail with is told before anything is unloaded for it. */
-    private void checkSigned(StagedDriver driver, BootSecurity security)
+    private void checkSigned(StagedDriver driver, DriverWish wish, BootSecurity security)
             throws DriverSourceException, InterruptedException {
         if (!security.refusesUnsigned()) {
             return;
@@ -439,6 +440,7 @@ public final class DriverSources implements DriverSource {
                                 + " is not signed, and this kernel refuses such (Secure Boot, lockdown or"
                                 + " module.sig_enforce); nothing was changed");
             }
+            ModuleSigning.checkTrusted(files, wish.settings().signing(), security, module.path(), signature.get());
         }
     }
 

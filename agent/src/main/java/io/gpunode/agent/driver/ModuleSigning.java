@@ -25,6 +25,7 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -44,6 +45,17 @@ final class ModuleSigning {
     private static final String SUBJECT_KEY_IDENTIFIER = "2.5.29.14";
     private static final byte[] MAGIC = "~Module signature appended~\n".getBytes(StandardCharsets.US_ASCII);
     private static final byte PKCS7 = 2;
+    /**
+     * The firmware's keys and, before 5.18, those that are enrolled with mokutil: the kernels of Debian, Ubuntu, Fedora and Red Hat check modules against them, others do
+     * not, and which it is cannot be seen.
+     */
+    private static final String PLATFORM = ".platform";
+    /** Of an identifier, at least. */
+    private static final int SHOWN_DIGITS = 8;
+
+    /** Certificates that DKMS signs with by itself: Ubuntu's, dkms's own, Fedora's akmods'. */
+    private static final List<String> OF_DKMS = List.of(
+            "/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub", "/etc/pki/akmods/certs/public_key.der");
 
     private final HostFiles files;
     private final CommandRunner commands;
@@ -177,33 +189,100 @@ final class ModuleSigning {
     }
 
     private void checkTrusted(BootSecurity security) throws DriverSourceException {
-        if (!security.refusesUnsigned() || !security.keysReadable()) {
-            return;
+        if (security.refusesUnsigned() && security.keysReadable() && !isKnown(certificate, security)) {
+            throw unusable(
+                    "this kernel takes only modules that are signed with a key it trusts (" + why(security)
+                            + "), and it does not have the certificate " + settings.certificate() + " ("
+                            + certificate.getSubjectX500Principal().getName() + ", SHA-256 " + fingerprint()
+                            + "). Enrol it: mokutil --import with the certificate in DER, reboot, and confirm on the console; nothing was"
+                            + " changed");
         }
-        List<String> mine = identifiers();
-        for (BootSecurity.TrustedKey key : security.keys()) {
-            String id = key.identifier();
-            if (key.forModules()
-                    && !id.isEmpty()
-                    && mine.stream().anyMatch(one -> one.endsWith(id) || id.endsWith(one))) {
-                return;
-            }
-        }
-        throw unusable("this kernel takes only modules that are signed with a key it trusts (" + why(security)
-                + "), and it does not have the certificate " + settings.certificate() + " ("
-                + certificate.getSubjectX500Principal().getName() + ", SHA-256 " + fingerprint()
-                + "). Enrol it: mokutil --import with the certificate in DER, reboot, and confirm on the console; nothing was"
-                + " changed");
     }
 
-    /** What the kernel may show a certificate by: the subject key identifier, else the serial number. */
-    private List<String> identifiers() {
-        String serial = hex(certificate.getSerialNumber());
+    /**
+     * Looks whether this boot takes a module that is signed already, as far as that can be told before it is loaded: a signature names its certificate by
+     * issuer and serial number, the kernel's keyrings show theirs by subject and key identifier. So the certificate itself is looked for where this agent and DKMS
+     * have it; of one that lies nowhere, the load tells.
+     *
+     * @throws DriverSourceException when the kernel is known not to have the certificate
+     */
+    static void checkTrusted(
+            HostFiles files,
+            AgentConfig.Driver.Signing settings,
+            BootSecurity security,
+            Path module,
+            ModuleFile.Signature signature)
+            throws DriverSourceException {
+        if (!security.refusesUnsigned() || !security.keysReadable() || signature.key().isEmpty()) {
+            return;
+        }
+        List<String> names = new ArrayList<>(OF_DKMS);
+        if (!settings.certificate().isEmpty()) {
+            names.addFirst(settings.certificate());
+        }
+        for (String name : names) {
+            X509Certificate certificate;
+            try {
+                certificate = certificate(files, name);
+            } catch (DriverSourceException e) {
+                // Not here, or none that anything could be told by.
+                continue;
+            }
+            boolean its = plain(signature.key()).equals(plain(hex(certificate.getSerialNumber())))
+                    || signature.key().equals(keyIdentifier(certificate));
+            if (its && !isKnown(certificate, security)) {
+                throw unusable(module + " is signed with the certificate " + name + " ("
+                        + certificate.getSubjectX500Principal().getName() + ", SHA-256 " + fingerprint(certificate)
+                        + "), which this kernel does not have (" + why(security) + "). Enrol it: mokutil --import "
+                        + name + ", reboot, and confirm on the console; nothing was changed");
+            }
+        }
+    }
+
+    /**
+     * Whether the kernel has a certificate where it may look for those of modules. It shows it by its subject key identifier, and by its serial number where it has
+     * none.
+     */
+    private static boolean isKnown(X509Certificate certificate, BootSecurity security) {
+        String identifier = keyIdentifier(certificate);
+        String serial = plain(hex(certificate.getSerialNumber()));
+        for (BootSecurity.TrustedKey key : security.keys()) {
+            String shown = key.identifier();
+            boolean same = identifier.isEmpty()
+                    ? plain(shown).equals(serial) && isOf(key.description(), certificate)
+                    // Some kernels show the end of it only; fewer digits are no identity.
+                    : shown.length() >= SHOWN_DIGITS && identifier.endsWith(shown);
+            if (same && (key.forModules() || key.keyring().equals(PLATFORM))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Serial numbers are nobody's alone: the common name must be the key's, too. */
+    private static boolean isOf(String description, X509Certificate certificate) {
+        String subject = certificate.getSubjectX500Principal().getName();
+        for (String part : subject.split(",", -1)) {
+            if (part.startsWith("CN=")) {
+                return description.contains(part.substring(3));
+            }
+        }
+        return true;
+    }
+
+    private static String plain(String digits) {
+        int begin = 0;
+        while (begin < digits.length() - 1 && digits.charAt(begin) == '0') {
+            begin++;
+        }
+        return digits.substring(begin);
+    }
+
+    /** In lower-case hexadecimal digits; empty for a certificate without one. */
+    private static String keyIdentifier(X509Certificate certificate) {
         byte[] extension = certificate.getExtensionValue(SUBJECT_KEY_IDENTIFIER);
         // An octet string in an octet string, both of less than 128 bytes.
-        return extension != null && extension.length > 4
-                ? List.of(HEX.formatHex(extension, 4, extension.length), serial)
-                : List.of(serial);
+        return extension != null && extension.length > 4 ? HEX.formatHex(extension, 4, extension.length) : "";
     }
 
     private static String hex(BigInteger number) {
@@ -213,6 +292,10 @@ final class ModuleSigning {
 
     /** SHA-256 of the certificate, 64 lower-case hexadecimal digits: the name of the key in the store. */
     String fingerprint() {
+        return fingerprint(certificate);
+    }
+
+    private static String fingerprint(X509Certificate certificate) {
         try {
             return HEX.formatHex(DriverManifest.sha256().digest(certificate.getEncoded()));
         } catch (CertificateException e) {

@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -154,7 +156,7 @@ class ModuleSigningTest {
     }
 
     @Test
-    void aKeyOfTheFirmwareIsNoneForModules() throws Exception {
+    void aKeyThatIsEnrolledWhereOnlySomeKernelsLookIsNotRefused() throws Exception {
         // Given
         String said = openssl("x509", "-in", path("one.pem"), "-noout", "-ext", "subjectKeyIdentifier");
         String identifier =
@@ -163,10 +165,82 @@ class ModuleSigningTest {
                 SecureBoot.ON, "integrity", false, List.of(new TrustedKey("x", identifier, ".platform")), true);
 
         // When
-        assertThatThrownBy(
-                        () -> ModuleSigning.open(files, commands, settings(path("one.key"), path("one.pem")), platform))
+        Optional<ModuleSigning> signing =
+                ModuleSigning.open(files, commands, settings(path("one.key"), path("one.pem")), platform);
+
+        // Then
+        assertThat(signing).isPresent();
+    }
+
+    @Test
+    void aKeyIsNotTakenForAnotherWhoseIdentifierEndsAsItsSerialNumber() throws Exception {
+        // Given
+        openssl(
+                "req",
+                "-x509",
+                "-new",
+                "-key",
+                path("one.key"),
+                "-set_serial",
+                "1",
+                "-subj",
+                "/CN=first",
+                "-out",
+                path("first.pem"));
+        BootSecurity others = new BootSecurity(
+                SecureBoot.ON,
+                "integrity",
+                false,
+                List.of(new TrustedKey("Somebody else", "5e9f0c7d3b2a190817263544f0e1d2c3b4a59601", ".machine")),
+                true);
+
+        // When
+        assertThatThrownBy(() ->
+                        ModuleSigning.open(files, commands, settings(path("one.key"), path("first.pem")), others))
                 // Then
-                .isInstanceOf(DriverSourceException.class);
+                .isInstanceOf(DriverSourceException.class)
+                .hasMessageContaining("mokutil --import");
+    }
+
+    @Test
+    void aModuleWhoseCertificateTheKernelDoesNotHaveIsRefusedBeforeItIsLoaded() throws Exception {
+        // Given
+        Path module = Files.write(directory.resolve("nvidia.ko"), KernelObject.with("version=570.86.15"));
+        ModuleSigning.open(files, commands, settings(path("one.key"), path("one.pem")), BootSecurity.NONE)
+                .orElseThrow()
+                .sign(module, directory);
+        ModuleFile.Signature signature =
+                ModuleFile.read(files, module, commands).signature().orElseThrow();
+        Path host = directory.resolve("host");
+        Files.createDirectories(host.resolve("var/lib/dkms"));
+        Files.copy(directory.resolve("one.der"), host.resolve("var/lib/dkms/mok.pub"));
+
+        // When
+        assertThatThrownBy(() -> ModuleSigning.checkTrusted(
+                        new SystemHostFiles(host), settings("", ""), LOCKED, module, signature))
+                // Then
+                .isInstanceOf(DriverSourceException.class)
+                .hasMessageContainingAll(
+                        "nvidia.ko is signed with the certificate /var/lib/dkms/mok.pub (CN=GPU node key one",
+                        "mokutil --import /var/lib/dkms/mok.pub");
+    }
+
+    @Test
+    void aModuleWhoseCertificateLiesNowhereIsLeftToTheKernel() throws Exception {
+        // Given
+        Path host = directory.resolve("host");
+        Files.createDirectories(host.resolve("var/lib/dkms"));
+        Files.writeString(host.resolve("var/lib/dkms/mok.pub"), "no certificate");
+        Files.createDirectories(host.resolve("var/lib/shim-signed/mok"));
+        Files.copy(directory.resolve("one.der"), host.resolve("var/lib/shim-signed/mok/MOK.der"));
+        ModuleFile.Signature vendors = new ModuleFile.Signature("A vendor", "0102030405", "sha256");
+
+        // When
+        ThrowingCallable check = () -> ModuleSigning.checkTrusted(
+                new SystemHostFiles(host), settings("", ""), LOCKED, Path.of("/lib/nvidia.ko"), vendors);
+
+        // Then
+        assertThatCode(check).doesNotThrowAnyException();
     }
 
     @Test
