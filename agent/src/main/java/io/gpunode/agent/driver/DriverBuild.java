@@ -32,6 +32,7 @@ import java.util.stream.Stream;
  * lines that matter. One thread.
  */
 final class DriverBuild {
+    private static final String SCRATCH = ".tmp";
     private static final int MEMORY_PER_JOB_MEBIBYTES = 512;
     private static final int MOST_JOBS = 32;
     private static final long LOG_LIMIT = 16 << 20;
@@ -257,13 +258,16 @@ final class DriverBuild {
         Path log = files.resolve(order.log);
         Files.createDirectories(Objects.requireNonNull(log.getParent()));
         Files.deleteIfExists(log);
+        // Not /tmp: it may be full, small, or one where nothing may be run, and the room was looked at here.
+        Path scratch = order.work.resolve(SCRATCH);
+        Files.createDirectories(files.resolve(scratch));
         Output output = new Output(clock, progress, sources(files.resolve(order.work)));
         JobRunner.Limits limits =
                 new JobRunner.Limits(order.settings.timeLimit(), order.settings.memory(), order.settings.cpu());
         JobRunner.Outcome outcome = jobs.run(
                 new JobRunner.Job(
                         host.command(make(order, tools)),
-                        Map.of("HOME", "/", "KBUILD_BUILD_USER", "gpu-node-agent"),
+                        Map.of("HOME", "/", "KBUILD_BUILD_USER", "gpu-node-agent", "TMPDIR", scratch.toString()),
                         files.resolve(order.work),
                         log,
                         LOG_LIMIT,
@@ -311,9 +315,16 @@ final class DriverBuild {
                 // Whether another version does was decided by who chose the compiler.
                 "IGNORE_CC_MISMATCH=1"));
         if (tools.compiler.clang()) {
-            make.add("LLVM=1");
+            make.add("LLVM=" + llvm(tools.compiler.program()));
         }
         return make;
+    }
+
+    /** The linker and its like are called as the compiler is: with its version where the host has them so only. */
+    private String llvm(String compiler) {
+        int dash = compiler.lastIndexOf("clang-");
+        String suffix = dash < 0 ? "" : compiler.substring(dash + "clang".length());
+        return !suffix.isEmpty() && !host.has("ld.lld") && host.has("ld.lld" + suffix) ? suffix : "1";
     }
 
     private static int sources(Path work) throws IOException {

@@ -52,7 +52,7 @@ public final class DriverStore {
 
     private static final Log LOG = Log.of(DriverStore.class);
     private static final String MODULES = "modules";
-    private static final String TREES = "trees";
+    static final String TREES = "trees";
     private static final String DRAFTS = "drafts";
     /** What is being fetched, and goes on to be after an interruption. */
     static final String DOWNLOADS = "downloads";

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
 public final class HostDriverRoot implements DriverRoot {
     private static final Log LOG = Log.of(HostDriverRoot.class);
     private static final Path DEV = Path.of("/dev");
+    private static final Path TREES = DriverStore.DIRECTORY.resolve(DriverStore.TREES);
     private static final Path POINT_DEV = POINT.resolve("dev");
     /** NVIDIA's driver container has this locked as long as it lives. */
     private static final Path CONTAINER_LOCK = Path.of("/run/nvidia/nvidia-driver.pid");
@@ -113,6 +114,7 @@ public final class HostDriverRoot implements DriverRoot {
         if (!files.exists(root)) {
             throw new RefusedException(RootFault.NOTHING_TO_MOUNT, "there is no " + root);
         }
+        removeUnended(root);
         Optional<RootNote> note = RootNote.read(files);
         boolean changed = false;
         for (int depth = 0; ; depth++) {
@@ -131,7 +133,7 @@ public final class HostDriverRoot implements DriverRoot {
                 RootNote.of(root, top).write(files);
                 return bindDevices(notes) || changed;
             }
-            if (noted) {
+            if (noted || isOfStore(top)) {
                 takeAway(top, notes);
             } else {
                 takeOver(stack, note, notes);
@@ -149,6 +151,37 @@ public final class HostDriverRoot implements DriverRoot {
         }
         bindDevices(notes);
         return true;
+    }
+
+    /**
+     * Stored drivers that are mounted on themselves: what a process that was killed in the middle of {@link Mounts#bindApart} has left. It would keep them from ever
+     * being removed.
+     */
+    private void removeUnended(Path root) throws IOException, InterruptedException {
+        for (Mount mount : mounts.all()) {
+            Path point = mount.point();
+            Path above = point.getParent();
+            if (above != null && (point.equals(root) || point.startsWith(TREES))) {
+                Path own = above.relativize(point);
+                Optional<Mount> under = under(above);
+                if (under.isPresent()
+                        && under.get().device().equals(mount.device())
+                        && inFileSystem(under.get(), above).resolve(own).equals(mount.root())) {
+                    LOG.info("a mount that was not ended is taken away", "mount", mount);
+                    List<Mount> stack = mounts.at(point);
+                    mounts.unmount(stack.getLast(), true);
+                }
+            }
+        }
+    }
+
+    /** Whether it shows a stored driver, although nobody has noted it: then only an agent can have made it. */
+    private boolean isOfStore(Mount mount) throws IOException {
+        Path trees = files.realPath(TREES).orElse(TREES);
+        Optional<Mount> under = under(trees);
+        return under.isPresent()
+                && mount.device().equals(under.get().device())
+                && mount.root().startsWith(inFileSystem(under.get(), trees));
     }
 
     /** Whether a mount shows this directory of the host. */
@@ -234,7 +267,7 @@ public final class HostDriverRoot implements DriverRoot {
             if (wrappers != null) {
                 notes.addAll(wrappers.remove());
             }
-            boolean there = RootNote.read(files).isPresent();
+            boolean there = RootNote.read(files).isPresent() || unnoted().isPresent();
             List<String> users = unmountNoted();
             RootNote.remove(files);
             // Also without a note: numbers of modules that go may be given to others.
@@ -254,7 +287,7 @@ public final class HostDriverRoot implements DriverRoot {
     /** Whether there was one: what an agent has mounted for a driver that is no longer the one. */
     private boolean unmountOwn(List<String> notes) throws IOException, RefusedException, InterruptedException {
         Optional<RootNote> note = RootNote.read(files);
-        if (note.isEmpty() || note.get().id() == 0) {
+        if (note.isPresent() ? note.get().id() == 0 : unnoted().isEmpty()) {
             return false;
         }
         List<String> users = unmountNoted();
@@ -266,8 +299,12 @@ public final class HostDriverRoot implements DriverRoot {
 
     /** @return who still uses files of it */
     private List<String> unmountNoted() throws IOException, RefusedException, InterruptedException {
-        Optional<RootNote> note = RootNote.read(files).filter(found -> found.id() != 0);
+        Optional<RootNote> note = RootNote.read(files);
         if (note.isEmpty()) {
+            Optional<Mount> unnoted = unnoted();
+            return unnoted.isPresent() ? unmount(unnoted.get()) : List.of();
+        }
+        if (note.get().id() == 0) {
             return List.of();
         }
         List<Mount> stack = mounts.at(POINT);
@@ -279,6 +316,14 @@ public final class HostDriverRoot implements DriverRoot {
             throw new RefusedException(RootFault.COVERED, stack.getLast().toString());
         }
         return unmount(ours.get());
+    }
+
+    /** A stored driver that is seen at the place, where the note of it is lost. */
+    private Optional<Mount> unnoted() throws IOException {
+        List<Mount> stack = mounts.at(POINT);
+        return RootNote.read(files).isEmpty() && !stack.isEmpty() && isOfStore(stack.getLast())
+                ? Optional.of(stack.getLast())
+                : Optional.empty();
     }
 
     /** @return who still uses files of it; it is out of sight then and goes when they end */

@@ -190,12 +190,11 @@ final class ModuleSigning {
 
     private void checkTrusted(BootSecurity security) throws DriverSourceException {
         if (security.refusesUnsigned() && security.keysReadable() && !isKnown(certificate, security)) {
-            throw unusable(
-                    "this kernel takes only modules that are signed with a key it trusts (" + why(security)
-                            + "), and it does not have the certificate " + settings.certificate() + " ("
-                            + certificate.getSubjectX500Principal().getName() + ", SHA-256 " + fingerprint()
-                            + "). Enrol it: mokutil --import with the certificate in DER, reboot, and confirm on the console; nothing was"
-                            + " changed");
+            throw unusable("this kernel takes only modules that are signed with a key it trusts (" + why(security)
+                    + "), and it does not have the certificate " + settings.certificate() + " ("
+                    + certificate.getSubjectX500Principal().getName() + ", SHA-256 " + fingerprint()
+                    + "). Enrol it: mokutil --import with the certificate in DER, reboot, and confirm on the console; nothing was"
+                    + " changed");
         }
     }
 
@@ -213,7 +212,9 @@ final class ModuleSigning {
             Path module,
             ModuleFile.Signature signature)
             throws DriverSourceException {
-        if (!security.refusesUnsigned() || !security.keysReadable() || signature.key().isEmpty()) {
+        if (!security.refusesUnsigned()
+                || !security.keysReadable()
+                || signature.key().isEmpty()) {
             return;
         }
         List<String> names = new ArrayList<>(OF_DKMS);

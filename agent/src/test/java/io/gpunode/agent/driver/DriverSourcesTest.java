@@ -325,6 +325,43 @@ class DriverSourcesTest {
     }
 
     @Test
+    void theCompilerWritesWhatItNeedsForAWhileWhereTheRoomWasLookedAt() throws Exception {
+        // Given
+        run(Runfiles.driver());
+
+        // When
+        stage(runfile(), facts());
+
+        // Then
+        assertThat(jobs.environment.get("TMPDIR")).startsWith(DriverStore.DIRECTORY + "/drafts/");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"ld.lld-17, LLVM=-17", "ld.lld, LLVM=1"})
+    void aKernelOfClangIsBuiltForWithTheToolsThatThereAre(String linker, String wanted) throws Exception {
+        // Given
+        run(Runfiles.driver());
+        write("/usr/bin/clang-17", "");
+        write("/usr/bin/" + linker, "");
+        tools.says("clang-17 --version", "Debian clang version 17.0.6 (5)\n");
+        KernelFacts facts = facts();
+        KernelHeaders headers = facts.headers();
+        KernelHeaders clang = new KernelHeaders(
+                headers.kernel(),
+                headers.directory(),
+                headers.tried(),
+                headers.missing(),
+                headers.release(),
+                "Debian clang version 17.0.6 (5)");
+
+        // When
+        stage(runfile(), new KernelFacts(facts.release(), facts.machine(), clang, facts.security()));
+
+        // Then
+        assertThat(jobs.commands.getFirst()).contains("CC=clang-17", wanted);
+    }
+
+    @Test
     void aMissingCompilerIsNamed() throws Exception {
         // Given
         run(Runfiles.driver());

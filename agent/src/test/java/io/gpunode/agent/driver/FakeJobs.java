@@ -7,12 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /** A compiler that makes modules at once, or does what it is told instead. */
 final class FakeJobs implements JobRunner {
     /** The commands that were run. */
     final List<List<String>> commands = new ArrayList<>();
+    /** Of the last one. */
+    Map<String, String> environment = Map.of();
 
     /** What the modules say of themselves. */
     String version = Runfiles.VERSION;
@@ -29,6 +32,7 @@ final class FakeJobs implements JobRunner {
     @Override
     public Outcome run(Job job, Consumer<String> lines) throws IOException {
         commands.add(job.command());
+        environment = job.environment();
         Files.writeString(job.log(), String.join("\n", failure));
         if (!failure.isEmpty() || timedOut || status != 0) {
             failure.forEach(lines);

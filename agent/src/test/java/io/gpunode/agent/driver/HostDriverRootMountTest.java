@@ -119,6 +119,21 @@ class HostDriverRootMountTest {
     }
 
     @Test
+    void whatAnAgentThatWasKilledWhileItMountedHasLeftIsTakenAway() throws Exception {
+        // Given
+        place.run("mount", "--bind", STORE, STORE);
+        place.run("mount", "--bind", STORE, STORE);
+
+        // When
+        RootOutcome outcome = agent().attach(driver());
+
+        // Then
+        assertThat(outcome.ok()).as(outcome.toString()).isTrue();
+        assertThat(place.mounts().at(Path.of(STORE))).isEmpty();
+        place.run("test", "-e", POINT + "/usr/bin/nvidia-smi");
+    }
+
+    @Test
     void whatWasMountedIsGoneAfterwards() throws Exception {
         // Given
         root.attach(driver());

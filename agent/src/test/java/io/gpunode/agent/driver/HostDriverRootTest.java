@@ -268,6 +268,47 @@ class HostDriverRootTest {
     }
 
     @Test
+    void anotherDriverTakesThePlaceOfAStoredOneWhoseNoteIsLost() throws Exception {
+        // Given
+        attached(STORE);
+        Files.delete(root.resolve("run/gpu-node-agent/driver-root.json"));
+
+        // When
+        attached(OTHER);
+
+        // Then
+        assertThat(mounts.at(DriverRoot.POINT)).extracting(Mount::root).containsExactly(Path.of(OTHER));
+    }
+
+    @Test
+    void aStoredDriverWhoseNoteIsLostIsTakenAway() throws Exception {
+        // Given
+        attached(STORE);
+        Files.delete(root.resolve("run/gpu-node-agent/driver-root.json"));
+
+        // When
+        RootOutcome outcome = driverRoot().detach();
+
+        // Then
+        assertThat(outcome).isEqualTo(new RootOutcome.Detached(false, List.of()));
+        assertThat(mounts.at(DriverRoot.POINT)).isEmpty();
+    }
+
+    @Test
+    void aStoredDriverThatAKilledAgentHasLeftMountedOnItselfCanBeRemovedAgain() throws Exception {
+        // Given
+        mounts.bind(Path.of(OTHER), Path.of(OTHER));
+        Mount disk = mounts.add("/var/lib/gpu-node-agent/drivers/trees/ef/root/dev", "somebody's");
+
+        // When
+        attached(STORE);
+
+        // Then
+        assertThat(mounts.at(Path.of(OTHER))).isEmpty();
+        assertThat(mounts.all()).contains(disk);
+    }
+
+    @Test
     void theHostsDriverTakesThePlaceOfOneApart() throws Exception {
         // Given
         attached(STORE);

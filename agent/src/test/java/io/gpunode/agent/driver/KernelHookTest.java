@@ -37,6 +37,40 @@ class KernelHookTest {
     }
 
     @Test
+    void underSystemdTheInstallationDoesNotWait() throws Exception {
+        // Given
+        agent("echo \"$@\" > " + directory.resolve("called"));
+        systemd("echo \"$@\" > " + directory.resolve("asked"));
+
+        // When
+        int status = hook("gpu-node-agent", "6.1.0-50-amd64");
+
+        // Then
+        assertThat(status).isZero();
+        assertThat(directory.resolve("called")).doesNotExist();
+        assertThat(directory.resolve("asked"))
+                .content()
+                .contains("--no-block")
+                .endsWith("driver build --if-managed --kernel 6.1.0-50-amd64 --wait 3600\n");
+    }
+
+    @Test
+    void whereSystemdDoesNotAnswerTheBuildIsMadeAllTheSame() throws Exception {
+        // Given
+        agent("echo \"$@\" > " + directory.resolve("called"));
+        systemd("exit 1");
+
+        // When
+        int status = hook("gpu-node-agent", "6.1.0-50-amd64");
+
+        // Then
+        assertThat(status).isZero();
+        assertThat(directory.resolve("called"))
+                .content()
+                .isEqualTo("driver build --if-managed --kernel 6.1.0-50-amd64\n");
+    }
+
+    @Test
     void aFailingBuildFailsNoKernel() throws Exception {
         // Given
         agent("exit 1");
@@ -90,7 +124,12 @@ class KernelHookTest {
         program(directory.resolve("agent"), "#!/bin/sh\n" + does + "\n");
     }
 
-    /** The script under another name, as packages install it, with this test's agent, and with no systemd in sight. */
+    private void systemd(String does) throws IOException {
+        Files.createDirectories(directory.resolve("systemd"));
+        program(directory.resolve("systemd-run"), "#!/bin/sh\n" + does + "\n");
+    }
+
+    /** The script under another name, as packages install it, with this test's agent, and with no systemd in sight but the test's. */
     private int hook(String name, String... arguments) throws IOException, InterruptedException {
         Path script = directory.resolve(name);
         program(
@@ -101,7 +140,9 @@ class KernelHookTest {
                                 directory.resolve("agent").toString())
                         .replace(
                                 "/run/systemd/system",
-                                directory.resolve("no-systemd").toString()));
+                                directory.resolve("systemd").toString())
+                        .replace(
+                                "systemd-run ", directory.resolve("systemd-run").toString() + " "));
         List<String> command = new ArrayList<>(List.of(script.toString()));
         command.addAll(List.of(arguments));
         Process process = new ProcessBuilder(command).inheritIO().start();

@@ -195,8 +195,8 @@ class ModuleSigningTest {
                 true);
 
         // When
-        assertThatThrownBy(() ->
-                        ModuleSigning.open(files, commands, settings(path("one.key"), path("first.pem")), others))
+        assertThatThrownBy(
+                        () -> ModuleSigning.open(files, commands, settings(path("one.key"), path("first.pem")), others))
                 // Then
                 .isInstanceOf(DriverSourceException.class)
                 .hasMessageContaining("mokutil --import");
