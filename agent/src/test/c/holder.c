@@ -8,6 +8,8 @@
  *   holder thread NODE    a descriptor of a thread that has a table of its own
  *   holder leaderless NODE  a descriptor of a process whose first thread has ended
  *   holder zombie NODE    a child that has ended and is not waited for; holds nothing
+ *   holder sleeping NODE  an open descriptor, and uninterruptible sleep: that of a parent whose vfork has not ended
+ *   holder ring NODE      an io_uring, in which files can be registered; does not open the node
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/io_uring.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *node;
@@ -44,6 +48,28 @@ static void ready_and_wait(void)
     while (read(0, &byte, 1) > 0) {
     }
     exit(0);
+}
+
+/* In the child of a vfork: no call of the C library that changes anything of the parent's. */
+static void ready_when_asleep(const char *stat)
+{
+    static char text[64];
+    char byte;
+    for (;;) {
+        int fd = open(stat, O_RDONLY);
+        ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (length > 0 && memmem(text, length, ") D", 3) != NULL) {
+            break;
+        }
+    }
+    if (write(1, "ready\n", 6) == 6) {
+        while (read(0, &byte, 1) > 0) {
+        }
+    }
+    _exit(0);
 }
 
 static void *own_table(void *unused)
@@ -101,6 +127,21 @@ int main(int argc, char **argv)
         pid_t child = fork();
         if (child == 0) {
             _exit(0);
+        }
+    } else if (strcmp(argv[1], "sleeping") == 0) {
+        static char stat[64];
+        snprintf(stat, sizeof stat, "/proc/%d/stat", getpid());
+        open_node();
+        if (vfork() == 0) {
+            ready_when_asleep(stat);
+        }
+        exit(0);
+    } else if (strcmp(argv[1], "ring") == 0) {
+        struct io_uring_params parameters;
+        memset(&parameters, 0, sizeof parameters);
+        if (syscall(SYS_io_uring_setup, 4, &parameters) < 0) {
+            printf("no io_uring\n");
+            return 1;
         }
     } else {
         return 2;

@@ -174,6 +174,72 @@ class ProcOpenDevicesTest {
                 });
     }
 
+    @Test
+    void aHolderInUninterruptibleSleepIsAHolderAndTellsWhereItSleeps() throws IOException {
+        // Given
+        HolderProgram.makeNode(node, MAJOR, FULL);
+        int pid = program.hold("sleeping", node);
+
+        // When
+        Look look = look(FULL);
+        List<Suspect> suspects = over(Path.of("/")).suspects();
+
+        // Then
+        assertThat(of(look, pid).orElseThrow().process().state()).isEqualTo("D");
+        assertThat(suspects)
+                .filteredOn(suspect -> suspect.process().pid() == pid)
+                .singleElement()
+                .satisfies(suspect -> assertThat(suspect.why()).startsWith("it is in uninterruptible sleep"));
+    }
+
+    @Test
+    void whoHasAnIoUringIsASuspect() throws IOException {
+        // Given
+        int pid;
+        try {
+            pid = program.hold("ring", Path.of("/dev/null"));
+        } catch (IOException e) {
+            assumeTrue(
+                    !String.valueOf(e.getMessage()).endsWith("no io_uring"),
+                    "this kernel or container has no io_uring");
+            throw e;
+        }
+
+        // When
+        List<Suspect> suspects = over(Path.of("/")).suspects();
+
+        // Then
+        assertThat(suspects)
+                .filteredOn(suspect -> suspect.process().pid() == pid)
+                .extracting(Suspect::why)
+                .containsExactly("it has an io_uring, in which files can be registered");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "'exp_name:\tnvidia\n', ' of nvidia'",
+        "'pos:\t0\n', ''",
+    })
+    void whoSharesABufferIsASuspectWithTheDriverThatGaveIt(String details, String of) throws IOException {
+        // Given the links that a kernel shows: no device here gives such a buffer
+        Path root = Files.createTempDirectory(folder, "root");
+        Path process = Files.createDirectories(root.resolve("proc/9"));
+        Files.createDirectories(process.resolve("fd"));
+        Files.createDirectories(process.resolve("fdinfo"));
+        Files.createSymbolicLink(process.resolve("fd/5"), Path.of("/dmabuf:"));
+        Files.writeString(process.resolve("fdinfo/5"), details.translateEscapes());
+        Files.writeString(
+                process.resolve("stat"),
+                "9 (trainer) S 1 9 9 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+                        + " 0 0 0 0 0 0 0\n");
+
+        // When
+        List<Suspect> suspects = over(root).suspects();
+
+        // Then
+        assertThat(suspects).extracting(Suspect::why).containsExactly("it has a shared buffer (dma-buf)" + of);
+    }
+
     private static int child(int parent) {
         return (int) ProcessHandle.of(parent)
                 .orElseThrow()
