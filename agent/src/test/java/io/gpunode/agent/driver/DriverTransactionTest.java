@@ -662,6 +662,87 @@ class DriverTransactionTest {
 
     @ParameterizedTest
     @EnumSource(Beginning.class)
+    void aLossOfPowerOnTheWayBackIsFollowedByABootThatGoesOnWithIt(Beginning beginning) throws Exception {
+        int losses = 0;
+        for (DriverTarget target : targets()) {
+            int steps = stepsOf(beginning, target);
+            for (int failing = 1; failing <= steps; failing++) {
+                for (int later : new int[] {1, 3, 6}) {
+                    for (Fault fault : List.of(Fault.ENDS_BEFORE, Fault.ENDS_AFTER)) {
+                        Bed bed = bed(beginning);
+                        String before = bed.node.observe().text();
+                        bed.node.faults.put(failing, Fault.REFUSES);
+                        bed.node.faults.put(failing + later, fault);
+                        if (catchThrowable(() -> transaction(bed).change(target, false)) == null) {
+                            // The way back was shorter.
+                            continue;
+                        }
+                        losses++;
+                        bed.node.reboot();
+
+                        // When
+                        Optional<DriverOutcome> outcome = transaction(bed).recover();
+
+                        // Then
+                        String how = beginning + " to " + target.text() + ", failing at " + failing + ", " + fault + " "
+                                + later + " later: " + outcome + " by " + texts(bed.node.log);
+                        assertThat(outcome).as(how).isPresent();
+                        assertThat(outcome.get())
+                                .as(how)
+                                .isNotInstanceOfAny(DriverOutcome.Stuck.class, DriverOutcome.Untouched.class);
+                        assertThat(bed.node.violations).as(how).isEmpty();
+                        assertThat(bed.node.withdrawn).as(how).isFalse();
+                        assertThat(transaction(bed).isInterrupted()).as(how).isFalse();
+                        assertThat(bed.node.observe().text()).as(how).isEqualTo(before);
+                    }
+                }
+            }
+        }
+        assertThat(losses).isGreaterThan(20);
+    }
+
+    @Test
+    void aModuleOfSomebodyElseThatUsesTheDriverIsNamedAndNothingIsChanged() throws Exception {
+        // Given
+        Bed bed = withHostDriver();
+        bed.node.uses.put("wekafsio", List.of("nvidia"));
+        bed.node.put("2.4", ModuleType.OPEN, Map.of(), "wekafsio");
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DriverOutcome.Untouched.class,
+                        kept -> assertThat(kept.why()).isEqualTo(DriverOutcome.Why.IN_USE));
+        assertThat(outcome.message())
+                .isEqualTo(
+                        "kernel modules that are not the driver's use it: wekafsio; unload them first: modprobe -r wekafsio");
+        assertThat(bed.node.log).isEmpty();
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
+    void aModuleOnItsWayOutIsNamedAndNothingIsChanged() throws Exception {
+        // Given
+        Bed bed = withHostDriver();
+        bed.node.going.add("nvidia_drm");
+        Everything before = bed.node.everything();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome.message()).startsWith("on their way into the kernel or out of it: nvidia_drm; see: ");
+        assertThat(bed.node.log).isEmpty();
+        assertThat(bed.node.everything()).isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Beginning.class)
     void aLossOfPowerAtAnyStepIsFollowedByABootThatNeedsNobody(Beginning beginning) throws Exception {
         for (DriverTarget target : targets()) {
             int steps = stepsOf(beginning, target);

@@ -50,10 +50,13 @@ final class FakeDriverNode implements DriverOperations {
             boolean cordoned,
             boolean withdrawn) {}
 
-    private static final Map<String, List<String>> USES = Map.of(
+    /** What each module of the kernel needs of the others. */
+    final Map<String, List<String>> uses = new HashMap<>(Map.of(
             "nvidia_uvm", List.of("nvidia"),
             "nvidia_modeset", List.of("nvidia"),
-            "nvidia_drm", List.of("nvidia_modeset"));
+            "nvidia_drm", List.of("nvidia_modeset")));
+    /** Modules on their way out. */
+    final Set<String> going = new java.util.TreeSet<>();
 
     final Map<String, Module> modules = new TreeMap<>();
     /** Which build the kernel has; nothing where it does not say. */
@@ -183,6 +186,8 @@ final class FakeDriverNode implements DriverOperations {
     FakeDriverNode copy() {
         FakeDriverNode copy = new FakeDriverNode();
         copy.modules.putAll(modules);
+        copy.uses.putAll(uses);
+        copy.going.addAll(going);
         copy.daemons.addAll(daemons);
         copy.needed.addAll(needed);
         copy.dependencies.addAll(dependencies);
@@ -229,14 +234,14 @@ final class FakeDriverNode implements DriverOperations {
         List<LoadedModule> loaded = new ArrayList<>();
         modules.forEach((name, module) -> {
             List<String> users = modules.keySet().stream()
-                    .filter(other -> USES.getOrDefault(other, List.of()).contains(name))
+                    .filter(other -> uses.getOrDefault(other, List.of()).contains(name))
                     .toList();
             loaded.add(new LoadedModule(
                     name,
                     1,
                     users.size() + open(name),
                     users,
-                    LoadedModule.Phase.LIVE,
+                    going.contains(name) ? LoadedModule.Phase.GOING : LoadedModule.Phase.LIVE,
                     module.version(),
                     sourceVersions.getOrDefault(name, ""),
                     "OE"));
@@ -426,7 +431,7 @@ final class FakeDriverNode implements DriverOperations {
             return;
         }
         boolean used = modules.keySet().stream()
-                .anyMatch(other -> USES.getOrDefault(other, List.of()).contains(name));
+                .anyMatch(other -> uses.getOrDefault(other, List.of()).contains(name));
         if (used || (name.equals("nvidia") && (!withdrawn || !daemons.isEmpty()))) {
             throw new DriverStepException(name + " is in use", true, List.of());
         }
@@ -446,7 +451,7 @@ final class FakeDriverNode implements DriverOperations {
         if (nouveau) {
             throw new DriverStepException("nouveau has the GPUs", false, List.of());
         }
-        for (String needs : USES.getOrDefault(load.name(), List.of())) {
+        for (String needs : uses.getOrDefault(load.name(), List.of())) {
             if (!modules.containsKey(needs)) {
                 throw new DriverStepException("unknown symbol", false, List.of());
             }
