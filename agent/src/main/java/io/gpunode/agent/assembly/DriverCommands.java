@@ -28,7 +28,8 @@ record DriverCommands(DriverManager manager) implements LocalCommands {
     public void run(String path, Answer answer) {
         DriverCommand command = command(path).orElseThrow();
         if (!manager.ask(new Asked(command, answer))) {
-            answer.end("kept the agent is at another change of the driver; see: gpu-node-agent driver status");
+            answer.end(
+                    "kept the agent is at another change of the driver, or making one ready; see: gpu-node-agent status");
         }
     }
 

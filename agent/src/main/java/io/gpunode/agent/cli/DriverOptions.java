@@ -116,9 +116,8 @@ final class DriverOptions {
         StringBuilder out = new StringBuilder();
         before.forEach(line -> out.append("first: ").append(line).append('\n'));
         if (plan.isEmpty()) {
-            return out.append("nothing to do: ")
-                    .append(plan.target().text())
-                    .append(" is as it should be\n")
+            return out.append(DriverOutcome.nothingToDo(plan.target().text()))
+                    .append('\n')
                     .toString();
         }
         plan.differences().forEach(line -> out.append(line).append('\n'));

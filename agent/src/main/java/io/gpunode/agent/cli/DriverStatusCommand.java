@@ -2,6 +2,7 @@ package io.gpunode.agent.cli;
 
 import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.driver.DaemonStatus;
+import io.gpunode.agent.driver.DriverHistory;
 import io.gpunode.agent.driver.DriverNode;
 import io.gpunode.agent.driver.DriverRemark;
 import io.gpunode.agent.driver.DriverRoot;
@@ -60,20 +61,52 @@ final class DriverStatusCommand implements Callable<Integer> {
         DriverWish wish = new DriverWish(
                 effective.driver(),
                 observed.gpus().stream().map(ObservedDriver.BusGpu::device).toList());
-        List<DaemonStatus> daemons = node.daemons().observe();
-        RootStatus root = node.root().observe();
-        shell.out()
-                .print(
-                        output.json()
-                                ? json(observed, wish, daemons, root) + "\n"
-                                : text(observed, wish, daemons, root));
+        Seen seen =
+                new Seen(observed, wish, node.daemons().observe(), node.root().observe(), node.history(observed));
+        shell.out().print(output.json() ? json(seen) + "\n" : text(seen));
         return ExitCode.OK.code();
     }
 
+    /** What is told. */
+    private record Seen(
+            ObservedDriver observed,
+            DriverWish wish,
+            List<DaemonStatus> daemons,
+            RootStatus root,
+            DriverHistory history) {
+        /** What a person should know: first what is under way, and then what is there. */
+        List<DriverRemark> remarks() {
+            List<DriverRemark> remarks = new ArrayList<>(history.remarks());
+            remarks.addAll(DriverRemark.of(observed, wish));
+            return remarks;
+        }
+
+        /** Whether containers are to find the driver's files below a mount: those of the host lie where they always do. */
+        boolean wantsRoot() {
+            return wish.settings().manage()
+                    && wish.settings().root().attach()
+                    && wish.settings().source() != AgentConfig.Driver.SourceKind.HOST;
+        }
+
+        String wanted(DaemonStatus daemon) {
+            if (!daemon.needed()) {
+                return "not needed: " + daemon.reason();
+            }
+            return wish.settings().manage() ? "runs: " + daemon.reason() : "not managed";
+        }
+    }
+
     /** For people. */
-    static String text(ObservedDriver observed, DriverWish wish, List<DaemonStatus> daemons, RootStatus root) {
+    private static String text(Seen seen) {
+        ObservedDriver observed = seen.observed;
+        DriverWish wish = seen.wish;
+        RootStatus root = seen.root;
         Text.Table table = new Text.Table("", "OBSERVED", "WANTED");
         table.row("driver", driver(observed), wanted(observed, wish));
+        table.row("change", seen.history.change().isEmpty() ? "none under way" : "under way, see below", "");
+        if (!seen.history.previous().isEmpty()) {
+            table.row("driver before", seen.history.previous(), "");
+        }
         table.row("kernel", observed.kernel() + " " + observed.architecture(), "");
         table.row(
                 "libraries",
@@ -88,16 +121,13 @@ final class DriverStatusCommand implements Callable<Integer> {
         table.row("Secure Boot", security(observed.security()), "");
         table.row("headers", headers(observed.headers()), "");
         table.row("built with", dash(observed.headers().compiler()), "");
-        for (DaemonStatus daemon : daemons) {
-            table.row(
-                    daemon.kind().program(),
-                    daemon(daemon),
-                    (daemon.needed() ? "runs: " : "not needed: ") + daemon.reason());
+        for (DaemonStatus daemon : seen.daemons) {
+            table.row(daemon.kind().program(), daemon(daemon), seen.wanted(daemon));
         }
         table.row(
                 DriverRoot.POINT.toString(),
                 word(root.state()) + (root.text().isEmpty() ? "" : ": " + root.text()),
-                wish.settings().root().attach() ? "shows the driver's files" : "");
+                seen.wantsRoot() ? "shows the driver's files" : "");
         StringBuilder out = new StringBuilder().append(table);
         if (observed.loaded()) {
             Text.Table modules = new Text.Table("MODULE", "VERSION", "REFERENCES", "USED BY", "PHASE", "TAINT");
@@ -112,7 +142,7 @@ final class DriverStatusCommand implements Callable<Integer> {
             }
             out.append('\n').append(modules);
         }
-        List<DriverRemark> remarks = DriverRemark.of(observed, wish);
+        List<DriverRemark> remarks = seen.remarks();
         for (DriverRemark remark : remarks) {
             out.append('\n').append(Text.printable(remark.text())).append('\n');
             if (!remark.next().isEmpty()) {
@@ -224,9 +254,9 @@ final class DriverStatusCommand implements Callable<Integer> {
     }
 
     /** For programs. */
-    static String json(ObservedDriver observed, DriverWish wish, List<DaemonStatus> daemons, RootStatus root) {
+    private static String json(Seen seen) {
         JsonWriter out = JsonWriter.pretty().beginObject();
-        AgentConfig.Driver settings = wish.settings();
+        AgentConfig.Driver settings = seen.wish.settings();
         out.name("wanted")
                 .beginObject()
                 .member("managed", settings.manage())
@@ -239,9 +269,9 @@ final class DriverStatusCommand implements Callable<Integer> {
                                 .stream().sorted().toList())
                 .endObject();
         out.name("observed").beginObject();
-        observed(out, observed);
+        observed(out, seen.observed);
         out.name("daemons").beginArray();
-        for (DaemonStatus daemon : daemons) {
+        for (DaemonStatus daemon : seen.daemons) {
             out.beginObject()
                     .member("program", daemon.kind().program())
                     .member("needed", daemon.needed())
@@ -261,11 +291,20 @@ final class DriverStatusCommand implements Callable<Integer> {
                 .name("root")
                 .beginObject()
                 .member("path", DriverRoot.POINT.toString())
-                .member("state", word(root.state()))
-                .member("text", root.text())
+                .member("state", word(seen.root.state()))
+                .member("text", seen.root.text())
                 .endObject();
-        out.endObject().name("remarks").beginArray();
-        for (DriverRemark remark : DriverRemark.of(observed, wish)) {
+        out.endObject()
+                .name("history")
+                .beginObject()
+                .member("change", seen.history.change())
+                .member("previous", seen.history.previous())
+                .member("givenUp", seen.history.givenUp())
+                .member("unloadedByHand", seen.history.unloadedByHand())
+                .endObject()
+                .name("remarks")
+                .beginArray();
+        for (DriverRemark remark : seen.remarks()) {
             out.beginObject()
                     .member("text", remark.text())
                     .member("next", remark.next())

@@ -24,6 +24,7 @@ final class StateText {
         line(out, "Node", text(state, "node") + (ready(state) ? ", ready" : ", NOT READY"));
         line(out, "Agent", text(state, "version"));
         driver(out, state.member("nvml"));
+        managed(out, state.member("driver"));
         for (JsonValue condition : state.member("readiness").elements()) {
             String reason = condition.member("reason").textOr("");
             String nextStep = condition.member("nextStep").textOr("");
@@ -141,6 +142,35 @@ final class StateText {
         line(out, "Driver", state + ": " + text(nvml, "reason"));
         if (!nvml.member("nextStep").absent()) {
             line(out, "", "next step: " + text(nvml, "nextStep"));
+        }
+    }
+
+    /** How the driver stands towards what the configuration wants, where the agent keeps it. */
+    private static void managed(StringBuilder out, JsonValue driver) {
+        String state = driver.member("state").textOr("off");
+        if (state.equals("off")) {
+            return;
+        }
+        String running = driver.member("running").textOr("");
+        String wanted = driver.member("wanted").textOr("");
+        String drivers = running.isEmpty() ? "not looked at yet" : running + " runs";
+        line(
+                out,
+                "Managed",
+                state + ": " + drivers
+                        + (wanted.isEmpty() || wanted.equals(running) ? "" : ", " + wanted + " is wanted"));
+        String step = driver.member("step").textOr("");
+        if (!step.isEmpty()) {
+            line(out, "", "now: " + step);
+        }
+        String reason = driver.member("reason").textOr("");
+        for (JsonValue difference : driver.member("differences").elements()) {
+            if (!reason.contains(difference.textOr(""))) {
+                line(out, "", difference.textOr(""));
+            }
+        }
+        if (!reason.isEmpty()) {
+            line(out, "", reason);
         }
     }
 

@@ -120,14 +120,27 @@ final class DriverMemory {
     /** What is remembered; nothing when the file is of no use, which is logged. */
     Content read() {
         try {
-            Optional<String> body = file.read();
-            return body.isEmpty() ? Content.NOTHING : content(JsonValue.parse(body.get()));
-        } catch (IOException | JournalFile.UnreadableException | JsonException | IllegalArgumentException e) {
+            return load();
+        } catch (IOException | JournalFile.UnreadableException e) {
             LOG.warn(
                     "which driver was there before is forgotten: its file is of no use",
                     "cause",
                     String.valueOf(e.getMessage()));
             return Content.NOTHING;
+        }
+    }
+
+    /**
+     * What is remembered.
+     *
+     * @throws JournalFile.UnreadableException when the file is of no use
+     */
+    Content load() throws IOException, JournalFile.UnreadableException {
+        Optional<String> body = file.read();
+        try {
+            return body.isEmpty() ? Content.NOTHING : content(JsonValue.parse(body.get()));
+        } catch (JsonException | IllegalArgumentException | ArithmeticException e) {
+            throw file.unreadable("cannot be understood (" + e.getMessage() + ")");
         }
     }
 

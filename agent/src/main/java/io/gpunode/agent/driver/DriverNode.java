@@ -136,6 +136,11 @@ public final class DriverNode {
                 meters);
     }
 
+    /** What is written down of changes of the driver. */
+    public DriverHistory history(ObservedDriver observed) {
+        return DriverHistory.read(host, DriverTransaction.STATE_DIRECTORY, observed.bootId(), observed.loaded());
+    }
+
     /** The kernel's modules. */
     public KernelModules modules() {
         return modules;

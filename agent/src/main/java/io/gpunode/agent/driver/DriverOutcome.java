@@ -40,11 +40,22 @@ public sealed interface DriverOutcome {
         @Override
         public String message() {
             String what = steps == 0
-                    ? "nothing to do: " + driver + " is as it should be"
+                    ? nothingToDo(driver)
                     : driver + ": " + steps + (steps == 1 ? " step" : " steps") + " in " + took.toMillis() + " ms"
                             + (outage.isZero() ? "" : ", without a driver for " + outage.toMillis() + " ms");
             return what + (notes.isEmpty() ? "" : "; " + String.join("; ", notes));
         }
+    }
+
+    /**
+     * What there is to say where nothing was to be done.
+     *
+     * @param target what it led to, in words
+     */
+    static String nothingToDo(String target) {
+        return target.equals(DriverTarget.NONE.text())
+                ? "nothing to do: no driver is loaded"
+                : "nothing to do: " + target + " is as it should be";
     }
 
     /** Why nothing was done. */

@@ -50,6 +50,22 @@ class DriverCommandsTest {
     }
 
     @Test
+    void statusTellsOfAChangeThatNobodyCanGoOnWith() throws IOException {
+        // Given
+        new DriverHost(root).write("/var/lib/gpu-node-agent/driver.journal", "rubbish");
+        Terminal terminal = terminal();
+
+        // When
+        terminal.execute("driver", "status");
+
+        // Then
+        assertThat(terminal.out())
+                .contains(
+                        "/var/lib/gpu-node-agent/driver.journal is no journal of driver changes",
+                        "the next start of the agent, or the next driver command, does so");
+    }
+
+    @Test
     void statusIsAlsoForPrograms() throws IOException {
         // Given
         new DriverHost(root);

@@ -93,6 +93,46 @@ class StatusTest {
     }
 
     @Test
+    void statusSaysWhyTheDriverIsNotTheWantedOne() throws Exception {
+        // Given
+        Terminal terminal = new Terminal();
+        String state = """
+                {"driver": {"state": "differs", "running": "570.86.15 (open)", "wanted": "580.95.05 (open)",
+                            "differences": ["the version is 570.86.15 and not 580.95.05"], "step": "",
+                            "reason": "exchange it with: gpu-node-agent driver upgrade"},""" + STATE.strip().substring(1);
+        try (FakeAgent agent = FakeAgent.ofState(state)) {
+            // When
+            terminal.execute("status", "--address", agent.address());
+
+            // Then
+            assertThat(terminal.out()).contains("""
+                    Managed     differs: 570.86.15 (open) runs, 580.95.05 (open) is wanted
+                                the version is 570.86.15 and not 580.95.05
+                                exchange it with: gpu-node-agent driver upgrade
+                    """);
+        }
+    }
+
+    @Test
+    void statusShowsTheStepOfAChangeOfTheDriver() throws Exception {
+        // Given
+        Terminal terminal = new Terminal();
+        String state = """
+                {"driver": {"state": "changing", "running": "580.65.06 (open)", "wanted": "580.65.06 (open)",
+                            "differences": [], "step": "unload nvidia_uvm", "reason": ""},""" + STATE.strip().substring(1);
+        try (FakeAgent agent = FakeAgent.ofState(state)) {
+            // When
+            terminal.execute("status", "--address", agent.address());
+
+            // Then
+            assertThat(terminal.out()).contains("""
+                    Managed     changing: 580.65.06 (open) runs
+                                now: unload nvidia_uvm
+                    """);
+        }
+    }
+
+    @Test
     void statusSaysWhyAMigLayoutIsNotApplied() throws Exception {
         // Given
         Terminal terminal = new Terminal();

@@ -158,6 +158,18 @@ class DriverTransactionTest {
     }
 
     @Test
+    void whereNoDriverIsLoadedAnUnloadSaysSo() throws Exception {
+        // Given
+        Bed bed = bed();
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(DriverTarget.NONE, false);
+
+        // Then
+        assertThat(outcome.message()).isEqualTo("nothing to do: no driver is loaded");
+    }
+
+    @Test
     void anUpgradeRemembersTheDriverBefore() throws Exception {
         // Given
         Bed bed = withOldDriver();

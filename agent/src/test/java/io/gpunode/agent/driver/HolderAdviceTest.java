@@ -16,7 +16,9 @@ class HolderAdviceTest {
 
     @ParameterizedTest
     @CsvSource({
-        "/usr/bin/nvidia-persistenced, nvidia-persistenced.service, gpu-node-agent persistenced stop",
+        "/usr/bin/nvidia-persistenced, nvidia-persistenced.service, 'nothing: unload and upgrade stop it by themselves; by hand:"
+                + " gpu-node-agent persistenced stop, and afterwards: gpu-node-agent persistenced start'",
+        "/usr/bin/nvidia-persistenced, gpu-node-agent-nvidia-persistenced-7.scope, nothing: unload and upgrade stop it by themselves",
         "/usr/bin/nv-hostengine, nvidia-dcgm.service, systemctl stop nvidia-dcgm",
         "/usr/lib/xorg/Xorg, session-2.scope, systemctl stop display-manager",
         "/opt/vendor/watchdog, vendor.service, systemctl stop vendor.service",
@@ -31,13 +33,35 @@ class HolderAdviceTest {
     @Test
     void aPodIsDeletedWhateverItRuns() {
         // Given
-        HolderPlace place = new HolderPlace("x.scope", "team-a", "dcgm-exporter-x", "main", "uid", "id");
+        HolderPlace place = new HolderPlace("x.scope", "team-a", "train-0", "main", "uid", "id");
 
         // When
-        String next = HolderAdvice.of(holder("/usr/bin/nv-hostengine", place));
+        String next = HolderAdvice.of(holder("/usr/bin/python3.11", place));
 
         // Then
-        assertThat(next).startsWith("kubectl delete pod -n team-a dcgm-exporter-x");
+        assertThat(next).startsWith("kubectl delete pod -n team-a train-0");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/usr/bin/dcgm-exporter, dcgm-exporter-x, dcgm-exporter",
+        "/usr/bin/nv-hostengine, nvidia-dcgm-x, dcgm",
+        "/usr/bin/nvidia-device-plugin, nvidia-device-plugin-daemonset-x, device-plugin",
+        "/usr/bin/gpu-feature-discovery, gpu-feature-discovery-x, gpu-feature-discovery",
+        "/usr/bin/nvidia-mig-manager, '', mig-manager",
+    })
+    void whatADaemonSetWouldStartAgainIsKeptOffTheNode(String executable, String pod, String part) {
+        // Given
+        HolderPlace place = new HolderPlace("x.scope", pod.isEmpty() ? "" : "gpu-operator", pod, "main", "uid", "id");
+
+        // When
+        String next = HolderAdvice.of(holder(executable, place));
+
+        // Then
+        assertThat(next)
+                .contains(
+                        "kubectl label node NODE --overwrite nvidia.com/gpu.deploy." + part + "=false", "nodeSelector")
+                .doesNotContain("delete pod", "node drain");
     }
 
     @Test
