@@ -248,8 +248,8 @@ public final class DriverChanger {
     DriverOutcome run(DriverCommand command, boolean drain, DriverListener listener) throws InterruptedException {
         DriverTransaction transaction = transaction(listener);
         if (command == DriverCommand.ROLLBACK && transaction.isInterrupted()) {
-            // The way back that failed comes first; there is no other.
-            return transaction.recover().orElseGet(() -> nothingDone("there is nothing to go back to"));
+            // An exchange that was interrupted, or a way back that failed, comes first.
+            return transaction.takeBack().orElseGet(() -> nothingDone("there is nothing to go back to"));
         }
         DriverTarget target;
         try {

@@ -83,6 +83,11 @@ final class DriverJournal {
             return new Entry(from, to, true, failed, why, 0, "", loading, bootId, boots, drained, asked);
         }
 
+        /** The same way back to another driver: the one before is not to be had any more. */
+        Entry leadingBackTo(DriverTarget other) {
+            return new Entry(other, to, back, failedStep, reason, step, next, loading, bootId, boots, drained, asked);
+        }
+
         /** The same in another boot. */
         Entry inBoot(String id) {
             return new Entry(from, to, back, failedStep, reason, 0, "", false, id, boots + 1, drained, asked);

@@ -81,7 +81,8 @@ final class DriverMemory {
 
         /** After a driver was brought up. What was given up stays so while another one runs in its place. */
         Content with(DriverTarget next) {
-            boolean another = !current.isNone() && !current.isSameDriver(next);
+            // The same one for another kernel, or built anew, is nothing that anybody goes back from.
+            boolean another = !current.isNone() && !current.text().equals(next.text());
             return new Content(next, another ? current : previous, "", hasGivenUp(next) ? "" : givenUp, label, owed);
         }
 

@@ -201,11 +201,4 @@ public record DriverTarget(
         }
         return out.toString();
     }
-
-    /** Whether it is the same driver, however it is started. */
-    boolean isSameDriver(DriverTarget other) {
-        return driver.map(StagedDriver::key).equals(other.driver.map(StagedDriver::key))
-                && version().equals(other.version())
-                && driver.map(StagedDriver::type).equals(other.driver.map(StagedDriver::type));
-    }
 }

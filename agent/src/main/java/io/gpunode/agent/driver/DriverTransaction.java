@@ -111,6 +111,10 @@ final class DriverTransaction {
     private DriverOutcome change(DriverTarget to, boolean drain, boolean mayDisrupt) throws InterruptedException {
         return locked(() -> {
             Optional<DriverOutcome> ended = endInterrupted();
+            if (ended.isPresent() && ended.get() instanceof DriverOutcome.Untouched && journal.exists()) {
+                // What cannot be read is not written over: it may be a way back.
+                return ended.get();
+            }
             DriverPicture picture = operations.observe();
             DriverTarget wanted = to.keeping(picture.daemons());
             DriverMemory.Content known = memory.read();
@@ -123,10 +127,8 @@ final class DriverTransaction {
             }
             if (ended.isPresent() && ended.get() instanceof DriverOutcome.Stuck) {
                 Optional<DriverJournal.Entry> left = left();
-                if (left.isPresent()) {
-                    // What is there is nothing that anybody wants back.
-                    return begin(picture, left.get().from(), wanted, left, drain, true);
-                }
+                // What is there is nothing that anybody wants back.
+                return left.isPresent() ? begin(picture, left.get().from(), wanted, left, drain, true) : ended.get();
             }
             DriverTarget from = DriverTarget.of(picture, memory.read().current());
             return begin(picture, from, wanted, Optional.empty(), drain, mayDisrupt);
@@ -156,6 +158,34 @@ final class DriverTransaction {
         DriverOutcome outcome = locked(() -> endInterrupted()
                 .orElseGet(() -> new DriverOutcome.Done("the driver", 0, Duration.ZERO, Duration.ZERO, List.of())));
         return Optional.of(outcome);
+    }
+
+    /** The same for somebody who wants the driver before: an exchange that was interrupted is taken back. */
+    Optional<DriverOutcome> takeBack() throws InterruptedException {
+        if (!isInterrupted()) {
+            return Optional.empty();
+        }
+        DriverOutcome outcome = locked(() -> {
+            Optional<DriverJournal.Entry> exchange = left().filter(DriverTransaction::isExchange);
+            DriverPicture picture = operations.observe();
+            if (exchange.isEmpty() || isOfAnotherKernel(exchange.get().from(), picture)) {
+                return endInterrupted()
+                        .orElseGet(
+                                () -> new DriverOutcome.Done("the driver", 0, Duration.ZERO, Duration.ZERO, List.of()));
+            }
+            DriverJournal.Entry entry = exchange.get();
+            String reason = "the driver before was asked for";
+            DriverJournal.Entry now = entry.bootId().equals(picture.bootId()) ? entry : entry.inBoot(picture.bootId());
+            return back(now.back(entry.next(), reason), new DriverStepException(reason, true, List.of()), true);
+        });
+        return Optional.of(outcome);
+    }
+
+    private static boolean isExchange(DriverJournal.Entry entry) {
+        return !entry.back()
+                && entry.step() > 0
+                && !entry.from().isNone()
+                && !entry.to().isNone();
     }
 
     /**
@@ -328,6 +358,14 @@ final class DriverTransaction {
                     return stays.get();
                 }
             }
+            // Others were waited for: a module or a daemon may have come meanwhile.
+            DriverPicture now = operations.observe();
+            plan = DriverPlanner.plan(now, to);
+            Optional<DriverOutcome> blockedNow = blocked(now, plan);
+            if (blockedNow.isPresent()) {
+                abandon(entry, left);
+                return blockedNow.get();
+            }
         }
         try {
             DriverMemory.Content before = memory.read();
@@ -454,7 +492,7 @@ final class DriverTransaction {
                 // Each try takes the driver away from the node: the next one is somebody's decision.
                 giveUp(entry.to(), failure.cause.reason());
             }
-            return back(entry.back(failure.step, failure.cause.reason()), failure.cause);
+            return back(entry.back(failure.step, failure.cause.reason()), failure.cause, false);
         }
         letGo(entry, ClusterTurn.State.DONE);
         List<String> notes = new ArrayList<>(made.notes);
@@ -471,12 +509,16 @@ final class DriverTransaction {
         return plan.steps().stream().limit(failed - 1).anyMatch(DriverStep.UnloadModule.class::isInstance);
     }
 
-    private DriverOutcome back(DriverJournal.Entry entry, @Nullable DriverStepException cause)
+    /** @param wanted whether somebody has asked for it, so that it is what was wanted */
+    private DriverOutcome back(DriverJournal.Entry first, @Nullable DriverStepException cause, boolean wanted)
             throws InterruptedException {
         List<String> evidence = cause == null ? List.of() : cause.evidence();
+        DriverJournal.Entry entry = first;
+        String instead = "";
         String left = "";
         for (int i = 0; i < TRIES_BACK; i++) {
-            Made made = make(entry, withAnnouncement(DriverPlanner.plan(operations.observe(), entry.from())));
+            DriverPlan plan = withAnnouncement(DriverPlanner.plan(operations.observe(), entry.from()));
+            Made made = make(entry, plan);
             if (made.failure.isEmpty()) {
                 letGo(entry, cause != null && cause.inUse() ? ClusterTurn.State.REQUIRED : ClusterTurn.State.FAILED);
                 List<String> told = new ArrayList<>(evidence);
@@ -489,18 +531,55 @@ final class DriverTransaction {
                         "",
                         known.label(),
                         known.owed()));
+                if (wanted) {
+                    told.addAll(made.notes);
+                    return new DriverOutcome.Done(
+                            entry.from().text() + instead, made.steps, made.took, made.outage, told);
+                }
                 return new DriverOutcome.RolledBack(
                         cause != null && cause.inUse(),
                         entry.failedStep(),
                         entry.reason(),
-                        entry.from().text(),
+                        entry.from().text() + instead,
                         told);
+            }
+            Optional<DriverTarget> installed =
+                    installedInstead(entry.from(), plan.steps().subList(0, made.steps - 1));
+            if (installed.isPresent()) {
+                instead = ", since " + entry.from().text() + " lies on the disk no more";
+                LOG.warn(
+                        "the way back leads to what is installed",
+                        "driver",
+                        installed.get().text() + instead);
+                entry = entry.leadingBackTo(installed.get());
             }
             Failure failure = made.failure.get();
             left = "could not " + failure.step + ": " + failure.cause.reason();
             LOG.warn("a step back failed", "step", failure.step, "error", failure.cause.reason());
         }
         return new DriverOutcome.Stuck(entry.failedStep(), entry.reason(), left, journal.file(), evidence);
+    }
+
+    /**
+     * What modprobe has loaded on the way back to a driver of the host that the distribution has replaced since: there is no other to go back to. Empty where it is
+     * the one before, or none.
+     */
+    private Optional<DriverTarget> installedInstead(DriverTarget before, List<DriverStep> done)
+            throws InterruptedException {
+        boolean byName = done.stream()
+                .anyMatch(step -> step instanceof DriverStep.LoadModule load
+                        && load.name().equals(ModuleGraph.CORE)
+                        && load.file().isEmpty());
+        DriverPicture picture = operations.observe();
+        if (!byName || picture.running().isEmpty() || picture.text().equals(before.text())) {
+            return Optional.empty();
+        }
+        return Optional.of(new DriverTarget(
+                DriverTarget.of(picture, DriverTarget.NONE).driver(),
+                before.modules(),
+                before.firmwarePath(),
+                before.daemons(),
+                before.attach()));
     }
 
     /** Others hear how it ended even where nothing had to be done any more: they may have been told of its beginning. */
@@ -645,7 +724,7 @@ final class DriverTransaction {
                     + " anew");
         }
         if (now.back()) {
-            return back(now, null);
+            return back(now, null, false);
         }
         if (!sameBoot && now.to().isNone()) {
             // Nobody unloads a driver for longer than until the machine starts anew, and by that it is gone.
@@ -662,11 +741,11 @@ final class DriverTransaction {
             String reason = "the machine went down while or after it was loaded";
             if (!entry.from().isNone() && !isOfAnotherKernel(entry.from(), picture)) {
                 giveUp(entry.to(), reason + " in place of " + entry.from().text());
-                return back(now.back(entry.next(), reason), null);
+                return back(now.back(entry.next(), reason), null, false);
             }
             if (entry.boots() >= MOST_BOOTS) {
                 giveUp(entry.to(), reason + ", in " + entry.boots() + " boots one after the other");
-                return back(now.back(entry.next(), reason), null);
+                return back(now.back(entry.next(), reason), null, false);
             }
         }
         return forward(now, DriverPlanner.plan(picture, now.to()));

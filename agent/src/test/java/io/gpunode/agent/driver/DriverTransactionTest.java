@@ -998,6 +998,131 @@ class DriverTransactionTest {
     }
 
     @Test
+    void aDriverOfTheHostThatWasReplacedOnTheDiskIsNotGoneBackToForEver() throws Exception {
+        // Given
+        Bed bed = withHostDriver();
+        bed.node.host = new FakeDriverNode.Module("550.2.2", ModuleType.PROPRIETARY, Map.of());
+        bed.node.refusesModules = "/store/2.0.2/nvidia_modeset.ko";
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(outcome.message())
+                .endsWith("back to 550.2.2 (proprietary), since 535.1.1 (proprietary) lies on the disk no more");
+        assertThat(bed.node.log.stream().filter(new DriverStep.UnloadModule("nvidia")::equals))
+                .hasSize(2);
+        assertThat(bed.node.withdrawn).isFalse();
+        assertThat(bed.node.daemons).containsExactlyInAnyOrder(DaemonKind.PERSISTENCED, DaemonKind.FABRIC_MANAGER);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
+    @Test
+    void aDriverThatCannotBeTakenOutIsNotTakenForTheOneBefore() throws Exception {
+        // Given
+        Bed bed = withHostDriver();
+        bed.node.refusesModules = "/store/2.0.2/nvidia_modeset.ko";
+        bed.node.atStep = () -> {
+            if (bed.node.modules.containsKey("nvidia_uvm")
+                    && bed.node.modules.get("nvidia_uvm").version().equals("2.0.2")) {
+                bed.node.faults.put(bed.node.performed, Fault.REFUSES);
+            }
+        };
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Stuck.class);
+        bed.node.atStep = () -> {};
+        bed.node.faults.clear();
+        assertThat(transaction(bed).recover()).containsInstanceOf(DriverOutcome.RolledBack.class);
+        assertThat(bed.node.observe().text()).isEqualTo("535.1.1 (proprietary)");
+    }
+
+    @Test
+    void somebodyWhoInterruptsAnExchangeAndWantsTheDriverBeforeHasItBack() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        bed.node.faults.put(bed.node.performed + 10, Fault.ENDS_AFTER);
+        assertThat(catchThrowable(() -> transaction(bed).change(NEW, false))).isInstanceOf(FakeDriverNode.Ended.class);
+        bed.node.restartAgent();
+
+        // When
+        Optional<DriverOutcome> outcome = transaction(bed).takeBack();
+
+        // Then
+        assertThat(outcome).containsInstanceOf(DriverOutcome.Done.class);
+        assertThat(outcome.map(DriverOutcome::message).orElse("")).startsWith("1.0.1 (open): ");
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(bed.node.turns).containsExactly("taken", "REQUIRED");
+        assertThat(transaction(bed).remembered().givenUp()).isEmpty();
+    }
+
+    @Test
+    void aModuleThatComesWhilePodsLeaveIsTakenOutToo() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.modules.remove("nvidia_uvm");
+        bed.node.holders = FakeDriverNode.somebody();
+        bed.node.drainable = true;
+        bed.node.whilePodsLeave = () -> bed.node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia_uvm");
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, true);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(bed.node.modules.get("nvidia_uvm").version()).isEqualTo("2.0.2");
+        assertThat(bed.node.cordoned).isFalse();
+    }
+
+    @Test
+    void aJournalThatCannotBeReadIsNotWrittenOver() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Path journal = bed.files.resolve(STATE.resolve("driver.journal"));
+        Files.createDirectory(journal);
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome.message()).startsWith("the journal /var/lib/gpu-node-agent/driver.journal cannot be read: ");
+        assertThat(bed.node.observe().text()).isEqualTo(OLD.text());
+        assertThat(journal).isDirectory();
+    }
+
+    @Test
+    void theDriverBeforeIsRememberedThoughTheOneThatRunsIsBuiltForAnotherKernel() {
+        // Given
+        DriverMemory.Content content = DriverMemory.Content.NOTHING.with(OLD).with(NEW);
+        StagedDriver driver = NEW.driver().orElseThrow();
+        DriverTarget elsewhere = new DriverTarget(
+                Optional.of(new StagedDriver(
+                        driver.version(),
+                        driver.type(),
+                        "6.2.0-other",
+                        driver.modules(),
+                        driver.userspaceRoot(),
+                        driver.firmware(),
+                        "another key")),
+                NEW.modules(),
+                NEW.firmwarePath(),
+                NEW.daemons(),
+                NEW.attach());
+
+        // When
+        DriverMemory.Content after = content.with(elsewhere);
+
+        // Then
+        assertThat(after.current()).isEqualTo(elsewhere);
+        assertThat(after.previous()).isEqualTo(OLD);
+    }
+
+    @Test
     void aWayBackThatFailsIsTriedAgainByTheNextChange() throws Exception {
         // Given
         Bed bed = withOldDriver();

@@ -107,6 +107,10 @@ final class FakeDriverNode implements DriverOperations {
 
     /** Steps so far, and what happens at which of them, from 1. */
     int performed;
+    /** The file of a module that the kernel does not take. */
+    String refusesModules = "none";
+    /** What happens while pods are evicted. */
+    Runnable whilePodsLeave = () -> {};
     /** What happens with each step beside it. */
     Runnable atStep = () -> {};
 
@@ -364,6 +368,7 @@ final class FakeDriverNode implements DriverOperations {
             throw new DriverStepException("pods stay; see: gpu-node-agent node status", true, List.of());
         }
         holders = nobody();
+        whilePodsLeave.run();
         label = inTurn ? ClusterTurn.State.EXCHANGING.name() : label;
     }
 
@@ -441,6 +446,9 @@ final class FakeDriverNode implements DriverOperations {
     private void load(DriverStep.LoadModule load) throws DriverStepException {
         if (modules.containsKey(load.name())) {
             return;
+        }
+        if (load.file().map(file -> file.path().toString()).orElse("").equals(refusesModules)) {
+            throw new DriverStepException("no such device", false, List.of());
         }
         if (load.parameters().values().stream().anyMatch(unloadable::contains)) {
             throw new DriverStepException("invalid parameters", false, List.of());
