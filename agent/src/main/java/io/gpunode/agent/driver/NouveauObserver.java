@@ -8,8 +8,10 @@ import io.gpunode.agent.os.LoadedModule;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** Looks for the kernel's own drivers of NVIDIA's GPUs. */
 final class NouveauObserver {
@@ -85,14 +87,17 @@ final class NouveauObserver {
     /** Whether nouveau, which kernels load by themselves, is kept out at the next boot. */
     private boolean blacklisted() throws IOException {
         KernelCommandLine line = KernelCommandLine.of(files);
-        for (String option : List.of("modprobe.blacklist", "module_blacklist", "rd.driver.blacklist")) {
+        // Not rd.driver.blacklist, which ends with the initial RAM disk: udev loads it afterwards.
+        for (String option : List.of("modprobe.blacklist", "module_blacklist")) {
             if (line.values(option).contains("nouveau")) {
                 return true;
             }
         }
+        // A file hides those of its name in the directories behind its own.
+        Set<String> seen = new HashSet<>();
         for (Path directory : CONFIGURATION) {
             for (String name : files.list(directory)) {
-                if (name.endsWith(".conf") && keepsOut(text(directory.resolve(name)))) {
+                if (name.endsWith(".conf") && seen.add(name) && keepsOut(text(directory.resolve(name)))) {
                     return true;
                 }
             }

@@ -187,7 +187,8 @@ class HostDriverObserverTest {
         "/etc/modprobe.d/a.conf, # blacklist nouveau, false",
         "/etc/modprobe.d/a.conf, options nouveau modeset=0, false",
         "/etc/modprobe.d/a.txt, blacklist nouveau, false",
-        "/proc/cmdline, 'quiet rd.driver.blacklist=nova_core,nouveau', true",
+        "/proc/cmdline, 'quiet modprobe.blacklist=nova_core,nouveau', true",
+        "/proc/cmdline, quiet rd.driver.blacklist=nouveau, false",
         "/proc/cmdline, quiet module_blacklist=nouveau, true",
     })
     void nouveauIsKeptOutByModprobesConfigurationOrTheKernelsCommandLine(String file, String text, boolean keptOut)
@@ -201,6 +202,20 @@ class HostDriverObserverTest {
 
         // Then
         assertThat(nouveau.blacklisted()).isEqualTo(keptOut);
+    }
+
+    @Test
+    void aFileThatAnotherOfItsNameHidesKeepsNothingOut() throws IOException {
+        // Given
+        host.write("/proc/cmdline", "quiet");
+        host.write("/usr/lib/modprobe.d/nvidia.conf", "blacklist nouveau");
+        host.write("/etc/modprobe.d/nvidia.conf", "# not here");
+
+        // When
+        Nouveau nouveau = observe().nouveau();
+
+        // Then
+        assertThat(nouveau.blacklisted()).isFalse();
     }
 
     @Test
