@@ -366,7 +366,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
      */
     public void beginSuspended(String owner, String reason) {
         synchronized (mailbox) {
-            ask(owner, new Suspension(reason, Duration.ZERO));
+            var _ = ask(owner, new Suspension(reason, Duration.ZERO));
         }
         cycle.wake();
     }

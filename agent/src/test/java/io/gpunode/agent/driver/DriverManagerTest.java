@@ -25,6 +25,8 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(20)
 class DriverManagerTest {
@@ -719,14 +721,40 @@ class DriverManagerTest {
         DriverManager starting = manager();
 
         // When
-        try (OwnerLock theirs = OwnerLock.take(
+        OwnerLock theirs = OwnerLock.take(
                         new SystemHostFiles(directory), DriverTransaction.STATE_DIRECTORY.resolve("driver.lock"))
-                .orElseThrow()) {
+                .orElseThrow();
+        try {
             starting.turn();
+        } finally {
+            theirs.close();
         }
 
         // Then
         assertThat(told).containsExactly("a change of the driver has not come to its end");
         assertThat(starting.status().reason()).startsWith("the driver is being changed by ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {-400, -1, 1, 400})
+    void aWallClockThatJumpsChangesNothing(long days) throws Exception {
+        // Given
+        manager.turn();
+        node.log.clear();
+        refusal = Optional.of(new DriverSourceException(DriverSourceException.Kind.TOOLS, "no compiler; install gcc"));
+        turnAfter(DriverManager.STAGED_FOR);
+        int asked = staged;
+
+        // When
+        time.setWall(time.wall().instant().plus(Duration.ofDays(days)));
+        manager.turn();
+
+        // Then: the pause after the failure is as long as it was
+        assertThat(staged).isEqualTo(asked);
+        refusal = Optional.empty();
+        turnAfter(Duration.ofMinutes(6));
+        assertThat(manager.status().state()).isEqualTo(DriverManagerStatus.State.READY);
+        assertThat(manager.status().since()).isEqualTo(time.wall().instant());
+        assertThat(node.log).isEmpty();
     }
 }
