@@ -190,6 +190,31 @@ def skip_without_real_driver():
     return None
 
 
+REAL_CONFIG = """version: v1
+driver:
+  manage: true
+  source: package
+  kernelModuleType: open
+"""
+
+
+def with_real_driver(machine):
+    """The agent is installed and not started; NVIDIA's driver is in its store, nothing of a driver is anywhere else, and there is no GPU."""
+    ready(machine)
+    machine.run("standin-install --remove; rmmod standin_bus; systemctl stop gpu-node-agent kubelet")
+    machine.attach(real_driver())
+    machine.run("mkdir -p /var/lib/gpu-node-agent/drivers && mount /dev/vdb /var/lib/gpu-node-agent/drivers && rmdir /var/lib/gpu-node-agent/drivers/lost+found")
+    machine.write("/etc/gpu-node-agent/config.yaml", REAL_CONFIG)
+
+
+def nothing_of_a_driver(machine):
+    """Asserts that the kernel and the node are as if no driver had ever been tried."""
+    closed(machine)
+    found = machine.run("ls -d /sys/module/nvidia* /proc/driver/nvidia* /dev/nvidia* /run/nvidia* /sys/bus/pci/drivers/nvidia* 2>/dev/null; grep nvidia /proc/devices /proc/mounts; pgrep nvidia", check=False).out
+    assert found == "", found
+    assert machine.run("cat /sys/module/firmware_class/parameters/path").out.strip() == ""
+
+
 # ---- a node whose driver the agent manages
 
 CONFIG = """version: v1
