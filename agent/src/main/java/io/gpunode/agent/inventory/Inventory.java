@@ -491,6 +491,10 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
         if (asked == null) {
             return new Activity.Waiting(clock.now());
         }
+        if (nvml instanceof NvmlState.Withdrawn(String reason, Instant since) && !reason.equals(asked.reason())) {
+            // They stay away for another reason than that for which they went.
+            become(new NvmlState.Withdrawn(asked.reason(), since));
+        }
         // Somebody may have resumed and asked again in between.
         answer(withdrawn.outcome());
         return withdrawn;

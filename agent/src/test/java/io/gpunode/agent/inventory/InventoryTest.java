@@ -739,6 +739,26 @@ class InventoryTest {
     }
 
     @Test
+    void whyTheGpusStayAwayIsToldAnewWhileTheyAreAway() throws Exception {
+        try (SimulatedNode node = new SimulatedNode(directory, "4xl4").started()) {
+            // Given
+            node.inventory().suspend("driver", "the driver is being made ready", Duration.ofSeconds(5));
+            NvmlState before = node.inventory().current().nvml();
+
+            // When
+            node.inventory().beginSuspended("driver", "the driver cannot be loaded");
+
+            // Then
+            NodeSnapshot after = node.await(
+                    "the other reason",
+                    picture -> picture.nvml() instanceof NvmlState.Withdrawn(String reason, var _)
+                            && reason.equals("the driver cannot be loaded"));
+            assertThat(((NvmlState.Withdrawn) after.nvml()).since())
+                    .isEqualTo(((NvmlState.Withdrawn) before).since());
+        }
+    }
+
+    @Test
     void stopsWithinItsLimitWhileACallHangs() throws Exception {
         try (SimulatedNode node = new SimulatedNode(directory, "8xh100").started()) {
             // Given
