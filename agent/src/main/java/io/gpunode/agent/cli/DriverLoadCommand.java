@@ -12,7 +12,9 @@ import picocli.CommandLine.Option;
         name = "load",
         description = {
             "Makes the wanted driver ready, loads its kernel modules where none are loaded, and puts in place what is missing: nodes, daemons and the files that"
-                    + " NVIDIA's other parts look for. A driver that runs is not exchanged: that is what upgrade does."
+                    + " NVIDIA's other parts look for. A driver that runs is not exchanged: that is what upgrade does.",
+            "",
+            "Needs root."
         })
 final class DriverLoadCommand implements Callable<Integer> {
     private final Shell shell;

@@ -87,7 +87,13 @@ final class DriverOptions {
             if (command == DriverCommand.LOAD || command == DriverCommand.UPGRADE) {
                 before = node.staging();
                 if (!node.isStaged()) {
-                    shell.out().print(json ? json(before) : text(before));
+                    DriverPlan away = changer.plan(DriverCommand.UNLOAD, DriverListener.NONE);
+                    holders = command == DriverCommand.UPGRADE ? changer.inTheWay(away) : Optional.empty();
+                    shell.out()
+                            .print(
+                                    json
+                                            ? json(before, command, away, holders) + "\n"
+                                            : text(before, command, away, holders));
                     return ExitCode.OK;
                 }
             }
@@ -101,15 +107,40 @@ final class DriverOptions {
         return ExitCode.OK;
     }
 
-    private static String text(List<String> before) {
+    /**
+     * While the wanted driver has to be made ready: what is known before.
+     *
+     * @param away the plan by which the loaded driver goes; without steps when none is loaded
+     */
+    private static String text(
+            List<String> before, DriverCommand command, DriverPlan away, Optional<HolderTable> holders) {
         StringBuilder out = new StringBuilder();
         before.forEach(line -> out.append("first: ").append(line).append('\n'));
-        out.append("what follows can be told once that is done: gpu-node-agent driver install\n");
+        if (away.isEmpty()) {
+            out.append("then: it is loaded; no driver has to go for it\n");
+        } else if (command == DriverCommand.LOAD) {
+            out.append("then: what is missing is put in place; a driver that is loaded stays, upgrade exchanges it\n");
+        } else {
+            out.append("then: the loaded driver goes, unless it is the same one:\n");
+            steps(away, out);
+        }
+        holders.ifPresent(table -> inTheWay(table, out));
+        out.append("all steps can be told once it is ready: gpu-node-agent driver install\n");
         return out.toString();
     }
 
-    private static String json(List<String> before) {
-        return JsonWriter.pretty().beginObject().member("before", before).endObject() + "\n";
+    private static String json(
+            List<String> before, DriverCommand command, DriverPlan away, Optional<HolderTable> holders) {
+        JsonWriter out = JsonWriter.pretty()
+                .beginObject()
+                .member("before", before)
+                .member("goes", command == DriverCommand.LOAD ? List.<String>of() : texts(away));
+        holders(out, holders);
+        return out.endObject().toString();
+    }
+
+    private static List<String> texts(DriverPlan plan) {
+        return plan.steps().stream().map(DriverStep::text).toList();
     }
 
     private static String text(List<String> before, DriverPlan plan, Optional<HolderTable> holders) {
@@ -121,25 +152,31 @@ final class DriverOptions {
                     .toString();
         }
         plan.differences().forEach(line -> out.append(line).append('\n'));
+        steps(plan, out);
+        holders.ifPresent(table -> inTheWay(table, out));
+        return out.toString();
+    }
+
+    private static void steps(DriverPlan plan, StringBuilder out) {
         int number = 0;
         for (DriverStep step : plan.steps()) {
             out.append("%3d. ".formatted(++number)).append(step.text()).append('\n');
         }
-        holders.ifPresent(table -> {
-            out.append("in the way:\n");
-            Text.Table rows = new Text.Table("MODULE", "DEVICE", "PID", "PROGRAM", "BELONGS TO");
-            for (Holder holder : table.holders()) {
-                rows.row(
-                        holder.module(),
-                        holder.device(),
-                        String.valueOf(holder.pid()),
-                        holder.executable(),
-                        holder.place().text());
-            }
-            out.append(rows);
-            out.append("free the node of GPU pods: gpu-node-agent node drain; others: gpu-node-agent driver holders\n");
-        });
-        return out.toString();
+    }
+
+    private static void inTheWay(HolderTable table, StringBuilder out) {
+        out.append("in the way:\n");
+        Text.Table rows = new Text.Table("MODULE", "DEVICE", "PID", "PROGRAM", "BELONGS TO");
+        for (Holder holder : table.holders()) {
+            rows.row(
+                    holder.module(),
+                    holder.device(),
+                    String.valueOf(holder.pid()),
+                    holder.executable(),
+                    holder.place().text());
+        }
+        out.append(rows);
+        out.append("free the node of GPU pods: gpu-node-agent node drain; others: gpu-node-agent driver holders\n");
     }
 
     private static String json(List<String> before, DriverPlan plan, Optional<HolderTable> holders) {
@@ -148,9 +185,13 @@ final class DriverOptions {
                 .member("target", plan.target().text())
                 .member("before", before)
                 .member("differences", plan.differences())
-                .member("steps", plan.steps().stream().map(DriverStep::text).toList())
-                .name("holders")
-                .beginArray();
+                .member("steps", texts(plan));
+        holders(out, holders);
+        return out.endObject().toString();
+    }
+
+    private static void holders(JsonWriter out, Optional<HolderTable> holders) {
+        out.name("holders").beginArray();
         if (holders.isPresent()) {
             for (Holder holder : holders.get().holders()) {
                 out.beginObject()
@@ -162,7 +203,7 @@ final class DriverOptions {
                         .endObject();
             }
         }
-        return out.endArray().endObject().toString();
+        out.endArray();
     }
 
     // ---- by the agent

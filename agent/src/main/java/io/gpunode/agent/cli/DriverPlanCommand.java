@@ -11,7 +11,9 @@ import picocli.CommandLine.Mixin;
         name = "plan",
         description = {
             "Prints the steps from the driver that is there to the one that the configuration wants, why they are needed, and who is in the way. Changes"
-                    + " nothing."
+                    + " nothing.",
+            "",
+            "While the wanted driver has to be fetched, taken over or compiled: what comes first, how the loaded one goes, and who is in the way of that. Needs root."
         })
 final class DriverPlanCommand implements Callable<Integer> {
     private final Shell shell;

@@ -10,7 +10,11 @@ import picocli.CommandLine.Option;
 /** {@code driver rollback}. */
 @Command(
         name = "rollback",
-        description = {"Goes back to the driver that ran before, or ends a change that could not be taken back yet."})
+        description = {
+            "Goes back to the driver that ran before, or ends a change that could not be taken back yet.",
+            "",
+            "Needs root."
+        })
 final class DriverRollbackCommand implements Callable<Integer> {
     private final Shell shell;
 

@@ -12,7 +12,9 @@ import picocli.CommandLine.Option;
         name = "unload",
         description = {
             "Takes the driver out of the kernel: GPUs are withdrawn, daemons stopped, modules unloaded. While somebody uses it nothing is changed, and who it is"
-                    + " is told. It stays away until it is loaded again or the machine is started anew."
+                    + " is told. It stays away until it is loaded again or the machine is started anew.",
+            "",
+            "Needs root."
         })
 final class DriverUnloadCommand implements Callable<Integer> {
     private final Shell shell;

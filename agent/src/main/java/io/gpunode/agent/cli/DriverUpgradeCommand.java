@@ -12,7 +12,9 @@ import picocli.CommandLine.Option;
         name = "upgrade",
         description = {
             "Brings the node to the driver that the configuration wants. Everything that can be done before is done while the running driver works; when a step"
-                    + " fails, the driver before comes back by itself."
+                    + " fails, the driver before comes back by itself.",
+            "",
+            "Needs root."
         })
 final class DriverUpgradeCommand implements Callable<Integer> {
     private final Shell shell;

@@ -113,6 +113,29 @@ final class BundleSource {
         }
     }
 
+    /** What can be told of the configured bundle without reading all of it: whether there is one. */
+    void checkThere(DriverWish wish) throws DriverSourceException {
+        String name = wish.settings().bundle().path();
+        if (name.isEmpty()) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.UNUSABLE,
+                    "driver.source is bundle, and no bundle is named: driver.bundle.path, or --bundle FILE");
+        }
+        Path path = Path.of(name);
+        if (!files.exists(path)) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.UNUSABLE,
+                    "the bundle " + name
+                            + " is not there: copy it there, or name where it is (driver.bundle.path, or --bundle"
+                            + " FILE)");
+        }
+        if (Files.isDirectory(files.resolve(path)) && !files.exists(path.resolve(INDEX))) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.DAMAGED,
+                    name + " cannot be used: it is no bundle of drivers, since it has no file " + INDEX);
+        }
+    }
+
     /**
      * Puts all objects of the configured bundle that are not there yet.
      *
@@ -121,10 +144,7 @@ final class BundleSource {
     Set<String> put(DriverStore.Change change, DriverWish wish, String machine, Progress progress)
             throws DriverSourceException, InterruptedException {
         AgentConfig.Driver.Bundle settings = wish.settings().bundle();
-        if (settings.path().isEmpty()) {
-            throw new DriverSourceException(
-                    DriverSourceException.Kind.UNUSABLE, "driver.source is bundle, and driver.bundle.path names none");
-        }
+        checkThere(wish);
         String name = settings.path();
         Path path = files.resolve(Path.of(name));
         Path draft = Path.of("/");
@@ -154,8 +174,8 @@ final class BundleSource {
                     DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
         } catch (NoSuchFileException e) {
             throw new DriverSourceException(
-                    DriverSourceException.Kind.UNUSABLE,
-                    "driver.bundle.path: " + name + " is not there, or lacks " + e.getMessage(),
+                    DriverSourceException.Kind.DAMAGED,
+                    "the bundle " + name + " is not whole, " + e.getMessage() + " is missing; copy it again",
                     e);
         } catch (IOException e) {
             throw StorageFailure.of(files, "unpacking " + name, draft, e);

@@ -438,7 +438,8 @@ public final class DriverSources implements DriverSource {
                         DriverSourceException.Kind.UNUSABLE,
                         "the module " + module.path()
                                 + " is not signed, and this kernel refuses such (Secure Boot, lockdown or"
-                                + " module.sig_enforce); nothing was changed");
+                                + " module.sig_enforce): bring modules that are signed, or have them compiled and signed here"
+                                + " (driver.signing.key, driver.signing.certificate); nothing was changed");
             }
             ModuleSigning.checkTrusted(files, wish.settings().signing(), security, module.path(), signature.get());
         }
@@ -463,6 +464,9 @@ public final class DriverSources implements DriverSource {
         List<String> steps = new ArrayList<>();
         try {
             Optional<Set<String>> trees = storedTrees(wish, kernel);
+            if (trees.isEmpty()) {
+                checkThere(wish);
+            }
             steps.add(
                     trees.isPresent()
                             ? "take the driver's files from the store, key " + String.join(" or ", trees.get())
@@ -501,6 +505,26 @@ public final class DriverSources implements DriverSource {
                         : "leave them unsigned");
         steps.add("put both into " + store.directory());
         return steps;
+    }
+
+    /** What a plan is to begin with has to be there. */
+    private void checkThere(DriverWish wish) throws DriverSourceException {
+        String runfile = wish.settings().runfile().file();
+        switch (wish.settings().source()) {
+            case BUNDLE -> bundle.checkThere(wish);
+            case RUNFILE -> {
+                if (!runfile.isEmpty() && !files.exists(Path.of(runfile))) {
+                    throw new DriverSourceException(
+                            DriverSourceException.Kind.UNUSABLE,
+                            "there is no file " + runfile
+                                    + ": copy it there, or name where it is (driver.runfile.file, or"
+                                    + " --runfile FILE)");
+                }
+            }
+            case HOST, PACKAGE -> {
+                // The host is looked at, and a repository asked, when it is done.
+            }
+        }
     }
 
     /** Writes drivers of the store into an archive that {@code driver.source: bundle} takes. */

@@ -103,6 +103,77 @@ class DriverCommandsTest {
         Golden.check("driver/status-nouveau.txt", machine(terminal.out()));
     }
 
+    /** A driver is loaded, and the wanted one is still in a bundle. */
+    private Terminal wantingABundle() throws IOException {
+        new DriverHost(root).write("/opt/bundle/gpu-node-agent-bundle", "gpu-node-agent-bundle 1");
+        return terminal()
+                .environment("GPU_NODE_AGENT_DRIVER_SOURCE", "bundle")
+                .environment("GPU_NODE_AGENT_DRIVER_BUNDLE_PATH", "/opt/bundle");
+    }
+
+    @Test
+    void thePlanOfADriverThatIsNotReadyTellsWhatComesFirstAndWhatGoes() throws IOException {
+        // Given
+        Terminal terminal = wantingABundle();
+
+        // When
+        ExitCode code = terminal.execute("driver", "plan");
+
+        // Then
+        assertThat(code).as(terminal.err()).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out())
+                .startsWith("first: check and take over the bundle /opt/bundle\n")
+                .containsSubsequence(
+                        "then: the loaded driver goes, unless it is the same one:\n  1. ",
+                        "unload nvidia_uvm",
+                        "unload nvidia\n",
+                        "driver install\n");
+    }
+
+    @Test
+    void aLoadOfADriverThatIsNotReadyLeavesTheLoadedOne() throws IOException {
+        // Given
+        Terminal terminal = wantingABundle();
+
+        // When
+        ExitCode code = terminal.execute("driver", "load", "--dry-run");
+
+        // Then
+        assertThat(code).as(terminal.err()).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out())
+                .contains("a driver that is loaded stays, upgrade exchanges it")
+                .doesNotContain("unload");
+    }
+
+    @Test
+    void thePlanOfADriverThatIsNotReadyIsAlsoForPrograms() throws Exception {
+        // Given
+        Terminal terminal = wantingABundle();
+
+        // When
+        terminal.execute("driver", "plan", "--output", "json");
+
+        // Then
+        JsonValue plan = JsonValue.parse(terminal.out());
+        assertThat(plan.member("before").elements()).hasSize(2);
+        assertThat(plan.member("goes").elements()).hasSizeGreaterThan(4);
+        assertThat(plan.member("holders").elements()).isNotEmpty();
+    }
+
+    @Test
+    void aPlanWithoutItsBundleFails() throws IOException {
+        // Given
+        new DriverHost(root);
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("driver", "install", "--dry-run", "--bundle", "/nope.tar");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.err()).contains("the bundle /nope.tar is not there");
+    }
+
     @Test
     void holdersOfANodeWithoutDriverAreNone() {
         // Given

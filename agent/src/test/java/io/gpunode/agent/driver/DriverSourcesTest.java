@@ -473,6 +473,42 @@ class DriverSourcesTest {
         assertThat(files.exists(DriverStore.DIRECTORY)).isFalse();
     }
 
+    @Test
+    void aPlanThatLacksItsFileSaysSo() {
+        // When
+        ThrowingCallable ofFile = () -> sources.plan(runfile(), facts());
+        ThrowingCallable ofBundle = () -> sources.plan(bundle("/nope.tar"), facts());
+
+        // Then
+        assertRefused(ofFile, Kind.UNUSABLE, "there is no file " + RUN, "--runfile");
+        assertRefused(ofBundle, Kind.UNUSABLE, "the bundle /nope.tar is not there", "--bundle");
+    }
+
+    @Test
+    void aPlanOfADirectoryThatIsNoBundleSaysSo() throws Exception {
+        // Given
+        write("/opt/bundle/readme", "x");
+
+        // When
+        ThrowingCallable plan = () -> sources.plan(bundle("/opt/bundle"), facts());
+
+        // Then
+        assertRefused(plan, Kind.DAMAGED, "it is no bundle of drivers");
+    }
+
+    @Test
+    void modulesOfABundleThatNobodyHasSignedAreRefusedWhereTheKernelRefusesThem() throws Exception {
+        // Given
+        bundleDirectory();
+        BootSecurity enforced = new BootSecurity(BootSecurity.SecureBoot.ON, "integrity", true, List.of(), false);
+
+        // When
+        ThrowingCallable staging = () -> stage(bundle("/opt/bundle"), facts(KERNEL, enforced));
+
+        // Then
+        assertRefused(staging, Kind.UNUSABLE, "is not signed", "driver.signing.key", "nothing was changed");
+    }
+
     // ---- bundles
 
     @Test
