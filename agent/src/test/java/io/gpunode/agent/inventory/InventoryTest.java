@@ -753,8 +753,7 @@ class InventoryTest {
                     "the other reason",
                     picture -> picture.nvml() instanceof NvmlState.Withdrawn(String reason, var _)
                             && reason.equals("the driver cannot be loaded"));
-            assertThat(((NvmlState.Withdrawn) after.nvml()).since())
-                    .isEqualTo(((NvmlState.Withdrawn) before).since());
+            assertThat(((NvmlState.Withdrawn) after.nvml()).since()).isEqualTo(((NvmlState.Withdrawn) before).since());
         }
     }
 

@@ -42,6 +42,7 @@ class ModuleFaultsTest {
                 "Invalid parameters | nvidia: `many' invalid for parameter `NVreg_X' | BAD_PARAMETER",
                 "Numerical result out of range | nvidia: `99999999999' invalid for parameter `NVreg_X' | BAD_PARAMETER",
                 "Invalid argument | | INIT_REFUSED",
+                "Invalid parameters | nvidia-peermem nv_mem_client_init:556 ERROR module compiled without IB peer memory symbols present | INIT_REFUSED",
                 "Device or resource busy | nvidia_uvm: gave up waiting for init of module nvidia. | PROVIDER_NOT_READY",
                 "Device or resource busy | | CHANGING",
                 "File exists | | ALREADY_LOADED",
