@@ -29,6 +29,7 @@ final class PackageSource {
     /** In a package's name: the driver's version, once it is chosen. */
     private static final String VERSION = "@";
 
+    private static final String NVML = "libnvidia-ml.so.1";
     private static final List<Path> FIRMWARE = List.of(Path.of("/lib/firmware"), Path.of("/usr/lib/firmware"));
     private static final List<String> NOT_NEEDED = List.of("usr/share/doc", "usr/share/man", "usr/lib/.build-id");
     private static final long ROOM = 2L << 30;
@@ -72,7 +73,7 @@ final class PackageSource {
             Path tree = change.draft();
             draft = tree;
             unpack(manager, fetched, tree, progress);
-            checkFirmware(tree, version, wish);
+            checkComplete(tree, version, wish);
             return change.put(
                     tree,
                     new DriverStore.Description(
@@ -142,7 +143,7 @@ final class PackageSource {
             Optional<Available> found = Optional.empty();
             List<String> seen = new ArrayList<>();
             for (String name : alternatives) {
-                if (name.contains(VERSION) && upstream.isEmpty()) {
+                if (found.isPresent() || (name.contains(VERSION) && upstream.isEmpty())) {
                     continue;
                 }
                 for (Available one : manager.versions(name.replace(VERSION, upstream))) {
@@ -355,8 +356,15 @@ final class PackageSource {
         }
     }
 
-    /** Open modules work with none of the GPUs without it, which the kernel would tell at the time of loading. */
-    private void checkFirmware(Path tree, DriverVersion version, DriverWish wish) throws DriverSourceException {
+    /** What would be told at the time of loading otherwise, or after it: that NVML is missing, or the firmware, without which open modules work with no GPU. */
+    private void checkComplete(Path tree, DriverVersion version, DriverWish wish) throws DriverSourceException {
+        if (DaemonHost.libraries(files, tree.resolve(DriverStore.ROOT), NVML).isEmpty()) {
+            throw new DriverSourceException(
+                    DriverSourceException.Kind.UNUSABLE,
+                    "the packages of driver " + version + " have no " + NVML
+                            + ", without which nothing can use it: add the"
+                            + " repository that has it in this version, or name all packages in driver.package.names");
+        }
         if (wish.type(version) != ModuleType.OPEN) {
             return;
         }

@@ -974,6 +974,16 @@ class DriverSourcesTest {
     }
 
     @Test
+    void packagesWithoutNvmlAreRefused() {
+        // Given
+        tools.says("apt-get", "");
+        repository("nvidia-open-kernel-dkms", "firmware-nvidia-gsp");
+
+        // When
+        assertRefused(() -> stage(packages570(), facts()), Kind.UNUSABLE, "570.86.15 have no libnvidia-ml.so.1");
+    }
+
+    @Test
     void noPackageIsWrittenThroughALinkOfAnother() throws Exception {
         // Given
         tools.says("apt-get", "");
