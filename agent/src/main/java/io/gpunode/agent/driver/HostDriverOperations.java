@@ -347,6 +347,10 @@ final class HostDriverOperations implements DriverOperations {
                     true,
                     evidence);
         }
+        if (outcome instanceof ModuleOutcome.Refused refused && refused.fault() == ModuleFault.HELD_BY_MODULES) {
+            // One that came after the plan was made.
+            throw new DriverStepException(text(outcome), true, evidence(outcome));
+        }
         return done(outcome);
     }
 

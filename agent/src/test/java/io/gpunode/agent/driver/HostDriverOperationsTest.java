@@ -153,6 +153,25 @@ class HostDriverOperationsTest {
                         failed -> assertThat(failed.inUse()).isTrue());
     }
 
+    // ---- modules
+
+    @Test
+    void aModuleThatAnotherOneHasTakenHoldOfMeanwhileIsInUse() throws Exception {
+        // Given
+        loaded();
+        modules.load(ModuleToLoad.named("nvidia_uvm"), Duration.ofSeconds(1));
+
+        // When
+        Throwable thrown = catchThrowable(() -> operations().perform(new DriverStep.UnloadModule("nvidia")));
+
+        // Then
+        assertThat(thrown)
+                .isInstanceOfSatisfying(
+                        DriverStepException.class,
+                        failed -> assertThat(failed.inUse()).isTrue())
+                .hasMessageContaining("other modules depend on it");
+    }
+
     // ---- who is in the way
 
     @Test

@@ -10,6 +10,7 @@ import io.gpunode.agent.time.ManualTime;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 class UpgradeSlotsTest {
@@ -269,6 +272,24 @@ class UpgradeSlotsTest {
         assertThat(List.of(tooEarly, later)).containsExactly(false, true);
         assertThat(slots(1).release(api, "a")).isEmpty();
         assertThat(leases.holder(1)).isEqualTo("b");
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {-1, 1})
+    void aClockThatJumpsCostsNoNodeItsOwnSlot(long days) throws Exception {
+        // Given
+        take(1, "a");
+        InstantSource jumped = () -> time.wall().instant().plus(Duration.ofDays(days));
+        UpgradeSlots slots = new UpgradeSlots(1, "gpu-system", jumped);
+
+        // When
+        UpgradeSlots.Answer again = slots.take(api, "a", AN_HOUR);
+        List<String> refused = slots.release(api, "a");
+
+        // Then
+        assertThat(again).isInstanceOf(UpgradeSlots.Answer.Taken.class);
+        assertThat(refused).isEmpty();
+        assertThat(take(1, "b")).isTrue();
     }
 
     @Test
