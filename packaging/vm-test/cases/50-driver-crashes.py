@@ -17,13 +17,27 @@ JOURNAL = "/var/lib/gpu-node-agent/driver.journal"
 SLOW = "for m in nvidia nvidia_uvm nvidia_modeset; do echo 'slow 300' >/var/lib/standin/$m; done"
 
 
+# A change whose way back is crashed at: an upgrade to a driver of which one module does not load.
+RETURN = "return"
+
+
+def command(change):
+    return "upgrade" if change == RETURN else change
+
+
+def versions(change):
+    return {node.OLD, node.NEW} if change == "upgrade" else {node.OLD}
+
+
 def before(change):
     """A node just before a change; from memory that was kept."""
 
     def prepare(machine):
         machine.run(SLOW)
-        if change == "upgrade":
+        if command(change) == "upgrade":
             node.want(machine, node.NEW)
+        if change == RETURN:
+            machine.run(f"echo 'fail 22' >/var/lib/standin/nvidia_uvm-{node.NEW}")
         if change == "load":
             answer, done = node.ask(machine, "unload")
             assert done, answer
@@ -33,12 +47,13 @@ def before(change):
 
 
 def steps(machine, change):
-    """The steps of a change, as one that goes well tells them."""
+    """The steps of a change, as one that goes well tells them; those of the way back where that is what is crashed at."""
     machine.resume(before(change))
-    answer, done = node.ask(machine, change)
-    assert done, answer
+    answer, done = node.ask(machine, command(change))
+    assert done == (change != RETURN), answer
     machine.power_off()
-    return [line.removeprefix("step ") for line in answer.splitlines() if line.startswith("step ")]
+    kind = "step back: " if change == RETURN else "step "
+    return [line.removeprefix(kind) for line in answer.splitlines() if line.startswith(kind)]
 
 
 def note(line, seconds):
@@ -61,7 +76,7 @@ def crash(machine, change, how, delay=0):
     for step in chosen(len(texts)):
         begin = time.monotonic()
         machine.resume(before(change))
-        order = f"systemd-run -q --unit=crash crash-at {JOURNAL} {step} {how} {delay}; ask-agent /driver/{change}"
+        order = f"systemd-run -q --unit=crash crash-at {JOURNAL} {'back:' if change == RETURN else ''}{step} {how} {delay}; ask-agent /driver/{command(change)}"
         moment = how if delay == 0 else f"{how} after {delay} ms"
         try:
             outcome = (after_a_kill if how == "kill" else after_a_power_failure)(machine, change, order)
@@ -88,14 +103,14 @@ def after_a_kill(machine, change, order):
         node.unloaded(machine)
         return f"no driver, {node.uptime(machine) - moment:.0f} s later"
     ready = node.registered(machine, after=moment)
-    version = node.whole(machine, {node.OLD, node.NEW} if change == "upgrade" else {node.OLD})
+    version = node.whole(machine, versions(change))
     return f"{version}, registered {ready - moment:.1f} s later"
 
 
 def after_a_power_failure(machine, change, order):
     machine.crash(order, node.START_SECONDS)
     machine.boot()
-    version = node.whole(machine, {node.OLD, node.NEW} if change == "upgrade" else {node.OLD})
+    version = node.whole(machine, versions(change))
     return f"{version}, registered {node.registered(machine):.1f} s after the kernel began"
 
 
@@ -125,6 +140,14 @@ def test_a_kill_in_the_middle_of_any_step_of_an_upgrade(machine):
 
 def test_a_power_failure_at_any_step_of_an_upgrade(machine):
     crash(machine, "upgrade", "power")
+
+
+def test_a_kill_at_any_step_of_the_way_back(machine):
+    crash(machine, RETURN, "kill")
+
+
+def test_a_power_failure_at_any_step_of_the_way_back(machine):
+    crash(machine, RETURN, "power")
 
 
 def test_a_power_failure_in_the_middle_of_any_step_of_an_upgrade(machine):

@@ -1,7 +1,9 @@
 /*
  * Crashes at one step of a change of the driver: waits until the journal names that step, and then kills the agent, or the machine, at once.
  *
- *   crash-at JOURNAL STEP kill|power [MILLISECONDS]
+ *   crash-at JOURNAL [back:]STEP kill|power [MILLISECONDS]
+ *
+ * "back:" counts the steps of the way back, after one of the way there has failed.
  *
  * "kill" ends every process of the agent's Java runtime with SIGKILL; "power" resets the machine without writing anything to its disk (qemu ends
  * then). So many milliseconds later, when some are given: in the middle of the step, or after it. Says when, in seconds since boot, and before what.
@@ -32,20 +34,28 @@ static void fail(const char *what)
     exit(1);
 }
 
+/* What follows a member's name in the journal. */
+static const char *member(const char *name)
+{
+    const char *at = strstr(text, name);
+    if (at)
+        for (at += strlen(name); *at == ':' || isspace((unsigned char) *at); at++) {
+        }
+    return at;
+}
+
 static bool at_step(const char *journal, const char *step)
 {
+    bool goes_back = strncmp(step, "back:", 5) == 0;
     int fd = open(journal, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
     text[length > 0 ? length : 0] = 0;
-    const char *member = strstr(text, "\"step\"");
-    if (!member)
-        return false;
-    for (member += 6; *member == ':' || isspace((unsigned char) *member); member++) {
-    }
-    return atoi(member) == atoi(step);
+    const char *number = member("\"step\"");
+    const char *back = member("\"back\"");
+    return number && back && (strncmp(back, "true", 4) == 0) == goes_back && atoi(number) == atoi(goes_back ? step + 5 : step);
 }
 
 static void kill_all(void)
@@ -67,7 +77,7 @@ int main(int argc, char **argv)
     char folder[PATH_MAX];
     struct timespec now;
     if (argc < 4) {
-        fprintf(stderr, "usage: crash-at JOURNAL STEP kill|power [MILLISECONDS]\n");
+        fprintf(stderr, "usage: crash-at JOURNAL [back:]STEP kill|power [MILLISECONDS]\n");
         return 2;
     }
     sched_setscheduler(0, SCHED_FIFO, &first);
