@@ -154,7 +154,7 @@ def real_driver():
     def make(part):
         begin = time.monotonic()
         system = part / "system"
-        log = vmtest.TARGET / "real-driver.log"
+        log = vmtest.TARGET / "nvidia-modules.log"
         with tempfile.TemporaryDirectory(dir=vmtest.TARGET) as unpacked, open(log, "wb") as out:
             subprocess.run(["dpkg-deb", "-x", str(package()), unpacked], check=True, timeout=120)
             program = pathlib.Path(unpacked, "usr/lib/gpu-node-agent/bin/gpu-node-agent")
@@ -165,7 +165,7 @@ def real_driver():
             raise Unavailable(last)
         if status != 0:
             raise vmtest.VmError(f"NVIDIA's modules were not built ({last}): see {log}")
-        built = [path.parent.name for path in system.glob("lib/modules/*/build")]
+        built = sorted(path.name for path in (system / "usr/lib/modules").iterdir())
         if release not in built:
             raise Unavailable(f"Debian has headers for {', '.join(built)} now and the image's kernel is {release}: remove {vmtest.TARGET} and begin anew")
         store = system / "var/lib/gpu-node-agent/drivers"
