@@ -38,9 +38,12 @@ final class DriverTransaction {
     private final Path lockFile;
     private final DriverJournal journal;
     private final DriverMemory memory;
+    private final BootTally tally;
     private final DriverOperations operations;
     private final Listener listener;
     private final MonotonicClock clock;
+    /** Whether a step forward is made although it cannot be written down. */
+    private boolean unwritten;
 
     /** Told of each step, on the changing thread. */
     interface Listener {
@@ -66,6 +69,7 @@ final class DriverTransaction {
         this.lockFile = stateDirectory.resolve(LOCK);
         this.journal = new DriverJournal(files, stateDirectory);
         this.memory = new DriverMemory(files, stateDirectory);
+        this.tally = new BootTally(files, stateDirectory);
         this.operations = operations;
         this.listener = listener;
         this.clock = clock;
@@ -372,7 +376,11 @@ final class DriverTransaction {
             operations.keep(to.isNone() ? before.current() : to, List.of(from, before.current(), before.previous()));
             // With its first step, so that it is written once.
             journal.write(before(entry, 1, withAnnouncement(plan).steps().getFirst()));
+            reserveTally();
         } catch (IOException e) {
+            if (left.isEmpty() && !to.isNone() && !plan.disrupts()) {
+                return unwritten(entry, plan, WriteFailure.text(e));
+            }
             abandon(entry, left);
             return notBegun(WriteFailure.text(e));
         } catch (DriverStepException e) {
@@ -380,6 +388,58 @@ final class DriverTransaction {
             return untouched("nothing was changed, since it would not survive a crash: " + e.reason());
         }
         return forward(entry, plan);
+    }
+
+    /**
+     * Takes nothing away, so that a crash in the middle leaves no driver before to go back to: what is seen then says it all, but how many boots have tried it.
+     * Those are counted where that needs no room; else it is not begun.
+     */
+    private DriverOutcome unwritten(DriverJournal.Entry entry, DriverPlan plan, String why)
+            throws InterruptedException {
+        try {
+            if (entry.bootId().isEmpty()) {
+                return notBegun(why);
+            }
+            List<String> boots = new ArrayList<>(tally.boots());
+            boots.remove(entry.bootId());
+            if (boots.size() >= MOST_BOOTS) {
+                return notBegun(why + ". In " + boots.size()
+                        + " boots the machine went down while or after a driver was loaded without it");
+            }
+            boots.add(entry.bootId());
+            tally.write(boots);
+        } catch (IOException e) {
+            LOG.debug("boots cannot be counted either", "error", e);
+            return notBegun(why);
+        }
+        String note =
+                "the journal " + journal.file() + " could not be written (" + why + "), and it was done all the same";
+        LOG.warn("a change of the driver that takes nothing away is made without a journal", "error", why);
+        unwritten = true;
+        DriverOutcome outcome = forward(entry, plan);
+        unwritten = false;
+        // However it ended, the machine did not.
+        countNoBoots();
+        return outcome instanceof DriverOutcome.Done done ? done.noting(note) : outcome;
+    }
+
+    private void countNoBoots() {
+        try {
+            if (!tally.boots().isEmpty()) {
+                tally.write(List.of());
+            }
+        } catch (IOException e) {
+            LOG.warn(
+                    "boots in which a driver was loaded without a journal stay counted", "error", WriteFailure.text(e));
+        }
+    }
+
+    private void reserveTally() {
+        try {
+            tally.reserve();
+        } catch (IOException e) {
+            LOG.debug("on a full disk no driver will be loaded", "error", e);
+        }
     }
 
     /** Writes down what others are about to be asked for; where a way back is still to be made, the journal goes on to say so. */
@@ -501,6 +561,7 @@ final class DriverTransaction {
             settleNow(!entry.to().isNone());
         }
         notes.addAll(forgetJournal());
+        countNoBoots();
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);
     }
 
@@ -639,6 +700,9 @@ final class DriverTransaction {
         try {
             journal.write(entry);
         } catch (IOException e) {
+            if (unwritten) {
+                return;
+            }
             if (!entry.back()) {
                 throw new DriverStepException(
                         "the journal " + journal.file() + " cannot be written, and the step would not survive a crash: "

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.OwnerLock;
 import io.gpunode.agent.os.SystemHostFiles;
+import io.gpunode.agent.time.SystemTime;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -14,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -138,6 +140,36 @@ class DriverStoreIT {
         assertThat(removed).hasSize(1);
         assertThat(store.list()).hasSize(1);
         assertThat(Files.getFileStore(host.resolve("var")).getUsableSpace()).isGreaterThan(2_000_000);
+    }
+
+    @Test
+    void aBootWithAFullDiskLoadsTheDriverThatRanLast() throws Exception {
+        // Given
+        mountDisk();
+        FakeDriverNode node = new FakeDriverNode();
+        DriverTransaction transaction = new DriverTransaction(
+                new SystemHostFiles(host),
+                DriverTransaction.STATE_DIRECTORY,
+                node,
+                (_, _) -> {},
+                SystemTime.monotonic());
+        DriverTarget driver = FakeDriverNode.target("1.0.1", Map.of());
+        assertThat(transaction.change(driver, false)).isInstanceOf(DriverOutcome.Done.class);
+        node.reboot();
+        fill(host.resolve("var/full"));
+
+        // When
+        DriverOutcome outcome = transaction.complete(driver, false);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DriverOutcome.Done.class,
+                        done -> assertThat(done.notes())
+                                .singleElement()
+                                .asString()
+                                .contains("No space left on device"));
+        assertThat(DriverPlanner.hasModules(node.observe(), driver)).isTrue();
     }
 
     @Test

@@ -587,6 +587,93 @@ class DriverTransactionTest {
         assertThat(bed.node.log).isEmpty();
     }
 
+    // ---- a boot with a full disk
+
+    private static Bed full(Bed bed) {
+        return new Bed(bed.node, new ReadOnlyFiles(bed.files, "No space left on device"));
+    }
+
+    @Test
+    void aBootWithAFullDiskLoadsTheDriverAllTheSame() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        bed.node.reboot();
+
+        // When
+        DriverOutcome outcome = transaction(full(bed)).complete(OLD, false);
+
+        // Then
+        assertThat(outcome)
+                .isInstanceOfSatisfying(
+                        DriverOutcome.Done.class,
+                        done -> assertThat(done.notes())
+                                .singleElement()
+                                .asString()
+                                .contains("driver.journal could not be written", "No space left", "make room"));
+        assertThat(DriverPlanner.hasModules(bed.node.observe(), OLD)).isTrue();
+        assertThat(bed.node.violations).isEmpty();
+    }
+
+    @Test
+    void aStepThatFailsOnAFullDiskLeavesNoDriverAndCountsNoBoot() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        int boots = 5;
+        List<DriverOutcome> outcomes = new ArrayList<>();
+
+        // When
+        for (int boot = 0; boot < boots; boot++) {
+            bed.node.reboot();
+            bed.node.faults.put(6, Fault.REFUSES);
+            outcomes.add(transaction(full(bed)).complete(OLD, false));
+        }
+
+        // Then
+        assertThat(outcomes).hasSize(boots).allMatch(DriverOutcome.RolledBack.class::isInstance);
+        assertThat(bed.node.modules).isEmpty();
+    }
+
+    @Test
+    void aDriverThatTakesTheMachineDownIsNotTriedForEverOnAFullDiskEither() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        int load = 5;
+        List<String> ends = new ArrayList<>();
+        for (int boot = 0; boot < 3; boot++) {
+            bed.node.reboot();
+            bed.node.faults.put(load, Fault.ENDS_AFTER);
+            ends.add(String.valueOf(catchThrowable(() -> transaction(full(bed)).complete(OLD, false))));
+        }
+        bed.node.reboot();
+
+        // When
+        DriverOutcome refused = transaction(full(bed)).complete(OLD, false);
+
+        // Then
+        assertThat(ends).allMatch(text -> text.contains("Ended"));
+        assertThat(refused).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(refused.message()).contains("No space left", "make room", "In 3 boots the machine went down");
+        assertThat(bed.node.modules).isEmpty();
+        assertThat(transaction(bed).complete(OLD, false)).as("with room again").isInstanceOf(DriverOutcome.Done.class);
+        bed.node.reboot();
+        assertThat(transaction(full(bed)).complete(OLD, false))
+                .as("the boots are forgotten")
+                .isInstanceOf(DriverOutcome.Done.class);
+    }
+
+    @Test
+    void aFullDiskOnWhichBootsCannotBeCountedEitherLeavesTheNodeAsItIs() throws Exception {
+        // Given: nothing was ever changed here while there was room
+        Bed bed = bed();
+
+        // When
+        DriverOutcome outcome = transaction(full(bed)).complete(NEW, false);
+
+        // Then
+        assertThat(outcome.message()).contains("nothing was changed", "No space left on device", "make room");
+        assertThat(bed.node.log).isEmpty();
+    }
+
     // ---- every step, every fault
 
     @ParameterizedTest
