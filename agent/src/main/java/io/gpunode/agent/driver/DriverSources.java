@@ -109,7 +109,7 @@ public final class DriverSources implements DriverSource {
             for (DriverStore.Stored object : store.objects(DriverManifest.Kind.MODULES)) {
                 if (trees.get().contains(object.manifest().tree())
                         && (best == null || better(object, best, pins))
-                        && fits(object.manifest(), wish, kernel)) {
+                        && fits(object, wish, kernel)) {
                     Optional<StagedDriver> driver = store.staged(object);
                     if (driver.isPresent() && isWhole(driver.get())) {
                         best = driver.get();
@@ -149,16 +149,35 @@ public final class DriverSources implements DriverSource {
         return driver.with(modules);
     }
 
-    private boolean fits(DriverManifest modules, DriverWish wish, KernelFacts kernel)
+    private boolean fits(DriverStore.Stored object, DriverWish wish, KernelFacts kernel)
             throws IOException, InterruptedException {
-        boolean signed = !modules.signer().isEmpty();
-        boolean wantsSigned = !wish.settings().signing().key().isEmpty();
+        DriverManifest modules = object.manifest();
+        boolean mustBeSigned =
+                !wish.settings().signing().key().isEmpty() || kernel.security().refusesUnsigned();
         return modules.kernel().equals(kernel.release())
                 && modules.machine().equals(kernel.machine())
                 && wish.accepts(modules.version())
-                && (signed || !wantsSigned)
-                && (signed || !kernel.security().refusesUnsigned())
+                && (!mustBeSigned || isSigned(object))
                 && modules.type().equals(Optional.of(type(modules, wish, kernel)));
+    }
+
+    /** By this agent, or by who made the package that they came in: the manifest tells of the one, the modules of the other. */
+    private boolean isSigned(DriverStore.Stored object) throws InterruptedException {
+        if (!object.manifest().signer().isEmpty()) {
+            return true;
+        }
+        try {
+            for (DriverManifest.Module module : object.manifest().modules()) {
+                Path file = object.directory().resolve(module.file());
+                if (ModuleFile.read(files, file, commands).signature().isEmpty()) {
+                    return false;
+                }
+            }
+            return true;
+        } catch (IOException e) {
+            // Damaged, which is told when it is looked at for that.
+            return false;
+        }
     }
 
     /** Which modules are taken of a driver: the better ones that its files have. */

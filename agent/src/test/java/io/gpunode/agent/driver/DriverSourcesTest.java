@@ -7,6 +7,7 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.driver.DriverSourceException.Kind;
 import io.gpunode.agent.net.Download;
 import io.gpunode.agent.os.BootSecurity;
+import io.gpunode.agent.os.BootSecurity.SecureBoot;
 import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.KernelHeaders;
@@ -971,6 +972,41 @@ class DriverSourcesTest {
         // When
         assertRefused(
                 () -> stage(packages570(), facts()), Kind.UNUSABLE, "no firmware (lib/firmware/nvidia/570.86.15)");
+    }
+
+    @Test
+    void modulesThatADistributionHasSignedNeedNoRepositoryAtTheNextBootWithSecureBoot() throws Exception {
+        // Given
+        tools.says("apt-get", "");
+        repository("nvidia-open-kernel-dkms", "libnvidia-ml1", "firmware-nvidia-gsp");
+        tools.does("dpkg-deb -x", words -> {
+            unpack(words.get(2), words.getLast());
+            if (words.get(2).contains("kernel")) {
+                Path module = at(Path.of(words.getLast() + "/lib/modules/" + KERNEL + "/updates/nvidia.ko"));
+                Files.write(
+                        module, signed("license=Dual MIT/GPL", "version=570.86.15", "vermagic=" + KERNEL + " SMP "));
+            }
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+        KernelFacts locked = facts(KERNEL, new BootSecurity(SecureBoot.ON, "integrity", false, List.of(), true));
+        StagedDriver first = stage(packages570(), locked);
+        tools.fails("apt-get", 100, "E: Could not resolve 'mirror'")
+                .fails("env --chdir=", 100, "E: Could not resolve 'mirror'");
+
+        // When
+        StagedDriver next = stage(packages570(), locked);
+
+        // Then
+        assertThat(next.key()).isEqualTo(first.key());
+    }
+
+    /** A module with a signature behind it that says nothing of who has signed. */
+    private static byte[] signed(String... fields) {
+        byte[] module = KernelObject.with(fields);
+        byte[] magic = "~Module signature appended~\n".getBytes(StandardCharsets.US_ASCII);
+        byte[] signed = Arrays.copyOf(module, module.length + 12 + magic.length);
+        System.arraycopy(magic, 0, signed, module.length + 12, magic.length);
+        return signed;
     }
 
     @Test
