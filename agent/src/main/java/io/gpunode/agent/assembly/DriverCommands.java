@@ -5,6 +5,7 @@ import io.gpunode.agent.driver.DriverCommand;
 import io.gpunode.agent.driver.DriverManager;
 import io.gpunode.agent.driver.DriverOutcome;
 import io.gpunode.agent.driver.DriverStep;
+import io.gpunode.agent.driver.Progress;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -52,8 +53,7 @@ record DriverCommands(DriverManager manager) implements LocalCommands {
 
         @Override
         public void at(Phase phase, long done, long total, long perSecond) {
-            answer.line("phase " + phase.text() + " " + done + (total > 0 ? " of " + total : "")
-                    + (perSecond > 0 ? ", " + perSecond + "/s" : ""));
+            answer.line("phase " + phase.text() + " " + Progress.amount(phase, done, total, perSecond));
         }
 
         @Override

@@ -6,7 +6,10 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** {@code driver build}. */
 @Command(
@@ -19,6 +22,9 @@ import picocli.CommandLine.Option;
         })
 final class DriverBuildCommand implements Callable<Integer> {
     private final Shell shell;
+
+    @Spec
+    private CommandSpec spec = CommandSpec.create();
 
     @Option(
             names = {"-k", "--kernel"},
@@ -54,6 +60,13 @@ final class DriverBuildCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        if (wait < 0) {
+            throw new ParameterException(spec.commandLine(), "--wait " + wait + " is less than 0 seconds");
+        }
+        if (kernel.contains("/")) {
+            throw new ParameterException(
+                    spec.commandLine(), "--kernel " + kernel + " is no release of a kernel, as uname -r writes it");
+        }
         Optional<DriverStaging.Node> node = staging.open(shell);
         if (node.isEmpty()) {
             return ExitCode.USAGE.code();
@@ -64,6 +77,6 @@ final class DriverBuildCommand implements Callable<Integer> {
             return ExitCode.OK.code();
         }
         return DriverStaging.stage(
-                shell, node.get(), settings, kernel, Duration.ofSeconds(Math.max(0, wait)), dryRun, output.json());
+                shell, node.get(), settings, kernel, Duration.ofSeconds(wait), dryRun, output.json());
     }
 }

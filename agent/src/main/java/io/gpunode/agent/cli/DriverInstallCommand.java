@@ -4,8 +4,10 @@ import io.gpunode.agent.config.AgentConfig;
 import io.gpunode.agent.config.AgentConfig.Driver.SourceKind;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,6 +26,8 @@ import picocli.CommandLine.Spec;
             "Needs root."
         })
 final class DriverInstallCommand implements Callable<Integer> {
+    private static final Pattern SHA256 = Pattern.compile("[0-9a-fA-F]{64}");
+
     private final Shell shell;
 
     @Spec
@@ -71,6 +75,17 @@ final class DriverInstallCommand implements Callable<Integer> {
         if (bundle != null && runfile != null) {
             throw new ParameterException(spec.commandLine(), "--bundle and --runfile exclude each other");
         }
+        if (!sha256.isEmpty() && bundle == null && runfile == null) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--sha256 is that of the file of --bundle or --runfile, and none is given; for what the configuration names:"
+                            + " driver.bundle.sha256, driver.runfile.sha256");
+        }
+        if (!sha256.isEmpty() && !SHA256.matcher(sha256).matches()) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--sha256 " + sha256 + " is not 64 hexadecimal digits, as sha256sum prints them");
+        }
         Optional<DriverStaging.Node> node = staging.open(shell);
         if (node.isEmpty()) {
             return ExitCode.USAGE.code();
@@ -88,8 +103,12 @@ final class DriverInstallCommand implements Callable<Integer> {
                 settings,
                 source,
                 wanted,
-                runfile == null ? settings.runfile() : new AgentConfig.Driver.Runfile(absolute(runfile), "", sha256),
-                bundle == null ? settings.bundle() : new AgentConfig.Driver.Bundle(absolute(bundle), sha256));
+                runfile == null
+                        ? settings.runfile()
+                        : new AgentConfig.Driver.Runfile(absolute(runfile), "", sha256.toLowerCase(Locale.ROOT)),
+                bundle == null
+                        ? settings.bundle()
+                        : new AgentConfig.Driver.Bundle(absolute(bundle), sha256.toLowerCase(Locale.ROOT)));
     }
 
     private static String absolute(String path) {

@@ -11,6 +11,7 @@ import io.gpunode.agent.driver.DriverSourceException;
 import io.gpunode.agent.driver.DriverStep;
 import io.gpunode.agent.driver.Holder;
 import io.gpunode.agent.driver.HolderTable;
+import io.gpunode.agent.driver.Progress;
 import io.gpunode.agent.json.JsonWriter;
 import io.gpunode.agent.os.Signals;
 import io.gpunode.agent.os.SystemHostFiles;
@@ -272,8 +273,7 @@ final class DriverOptions {
 
         @Override
         public void at(Phase phase, long done, long total, long perSecond) {
-            out.println("phase " + phase.text() + " " + done + (total > 0 ? " of " + total : "")
-                    + (perSecond > 0 ? ", " + perSecond + "/s" : ""));
+            out.println("phase " + phase.text() + " " + Progress.amount(phase, done, total, perSecond));
         }
     }
 }

@@ -12,7 +12,10 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** {@code driver prune}. */
 @Command(
@@ -20,10 +23,13 @@ import picocli.CommandLine.Option;
         description = {
             "Removes drivers from the store: all but the one that is in use, the one before it, and the newest others. Shows what was there.",
             "",
-            "Needs root."
+            "Needs root; works on a full disk. --dry-run only reads."
         })
 final class DriverPruneCommand implements Callable<Integer> {
     private final Shell shell;
+
+    @Spec
+    private CommandSpec spec = CommandSpec.create();
 
     @Option(names = "--keep", paramLabel = "NUMBER", description = "How many others stay. Default: driver.store.keep.")
     private @Nullable Integer keep;
@@ -43,6 +49,9 @@ final class DriverPruneCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        if (keep != null && keep < 0) {
+            throw new ParameterException(spec.commandLine(), "--keep " + keep + " is less than 0");
+        }
         Optional<DriverStaging.Node> node = staging.open(shell);
         if (node.isEmpty()) {
             return ExitCode.USAGE.code();
@@ -50,7 +59,7 @@ final class DriverPruneCommand implements Callable<Integer> {
         DriverStore store = node.get().store();
         List<StagedDriver> all = store.list();
         DriverStore.Pins pins = store.pins();
-        int others = keep == null ? node.get().config().driver().keep() : Math.max(0, keep);
+        int others = keep == null ? node.get().config().driver().keep() : keep;
         try {
             Set<String> removed = node.get().sources().prune(others, dryRun).stream()
                     .map(StagedDriver::key)

@@ -210,7 +210,6 @@ final class DriverStaging {
     /** Tells people how far it is: each phase, and within one what changes every five seconds. */
     private static final class Told implements Progress {
         private static final Duration EACH = Duration.ofSeconds(5);
-        private static final long MEBIBYTE = 1 << 20;
 
         private final PrintStream err;
         private final MonotonicClock clock;
@@ -235,11 +234,7 @@ final class DriverStaging {
                 return;
             }
             last = now;
-            boolean bytes = phase != Phase.BUILDING;
-            String unit = bytes ? " MiB" : " steps";
-            long scale = bytes ? MEBIBYTE : 1;
-            err.println("  " + phase.text() + ": " + done / scale + (total > 0 ? " of " + total / scale : "") + unit
-                    + (perSecond > 0 && bytes ? ", " + perSecond / scale + unit + "/s" : ""));
+            err.println("  " + phase.text() + ": " + Progress.amount(phase, done, total, perSecond));
         }
     }
 }

@@ -124,6 +124,8 @@ final class DriverCheck implements Check {
                 found.add(Diagnosis.note(
                         name(),
                         "the driver " + driver + " holds GPU " + address + ": containers cannot be given it",
+                        "stop what uses it through " + driver
+                                + " first (a virtual machine, a container), else the next line hangs",
                         "echo " + address + " > /sys/bus/pci/drivers/" + driver + "/unbind && echo " + address
                                 + " > /sys/bus/pci/drivers/nvidia/bind"));
         }

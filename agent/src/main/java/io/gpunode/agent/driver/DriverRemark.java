@@ -132,7 +132,9 @@ public record DriverRemark(String text, String next) {
                     && !observed.nouveau().bound().contains(gpu.address())) {
                 remarks.add(new DriverRemark(
                         "the driver " + gpu.driver() + " holds GPU " + gpu.address(),
-                        "give it back: echo " + gpu.address() + " > /sys/bus/pci/drivers/" + gpu.driver() + "/unbind"));
+                        "stop what uses it through that driver first (a virtual machine, a container), else the next line hangs;"
+                                + " then give it back: echo " + gpu.address() + " > /sys/bus/pci/drivers/"
+                                + gpu.driver() + "/unbind"));
             }
         }
     }

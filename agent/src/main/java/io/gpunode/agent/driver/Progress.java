@@ -42,6 +42,18 @@ public interface Progress {
      */
     void at(Phase phase, long done, long total, long perSecond);
 
+    /**
+     * How far it is, for people, with its unit; arguments as {@link #at}.
+     */
+    static String amount(Phase phase, long done, long total, long perSecond) {
+        boolean bytes = phase != Phase.BUILDING;
+        long unit = bytes ? 1 << 20 : 1;
+        return done / unit
+                + (total > 0 ? " of " + total / unit : "")
+                + (bytes ? " MiB" : " steps")
+                + (bytes && perSecond > 0 ? ", " + perSecond / unit + " MiB/s" : "");
+    }
+
     /** Tells nobody. */
     Progress NONE = new Progress() {
         @Override

@@ -19,6 +19,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** {@code driver status} and {@code driver holders} as they are typed, over a folder as the host's root. */
 @Timeout(60)
@@ -172,6 +174,40 @@ class DriverCommandsTest {
         // Then
         assertThat(code).isEqualTo(ExitCode.FAILURE);
         assertThat(terminal.err()).contains("the bundle /nope.tar is not there");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "driver prune --keep -3, --keep -3 is less than 0",
+        "driver build --wait -5, --wait -5 is less than 0 seconds",
+        "driver build --kernel ../../etc, --kernel ../../etc is no release of a kernel",
+        "driver install --bundle /b.tar --sha256 zz, --sha256 zz is not 64 hexadecimal digits",
+        "driver install --sha256 zz, driver.bundle.sha256",
+    })
+    void wrongArgumentsAreNamed(String command, String told) {
+        // Given
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute(command.split(" ", -1));
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.USAGE);
+        assertThat(terminal.err()).contains(told);
+    }
+
+    @Test
+    void whatWouldBePrunedIsToldWithoutMakingAnything() {
+        // Given
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("driver", "prune", "--dry-run");
+
+        // Then
+        assertThat(code).as(terminal.err()).isEqualTo(ExitCode.OK);
+        assertThat(terminal.out()).isEqualTo("the store has no drivers\n");
+        assertThat(root).isEmptyDirectory();
     }
 
     @Test
