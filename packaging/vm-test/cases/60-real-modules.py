@@ -45,7 +45,7 @@ def test_the_service_stays_up_tells_why_and_tries_again_with_pauses(machine):
     node.drop_in(machine)
     machine.run("systemctl start gpu-node-agent", seconds=node.START_SECONDS)
     tries = "journalctl -u gpu-node-agent --no-pager -o short-monotonic | grep 'a step step=\"load nvidia\"'"
-    machine.until(f'test "$({tries} | wc -l)" -ge 4', node.START_SECONDS, every=2)
+    machine.until(f'test "$({tries} | wc -l)" -ge 3', node.START_SECONDS, every=2)
     moments = [float(line.split("]")[0].strip("[ ")) for line in machine.run(tries).out.splitlines()]
     pauses = [after - before for before, after in zip(moments, moments[1:])]
     print(f"# tried again after {', '.join(f'{pause:.0f}' for pause in pauses)} s")
@@ -66,12 +66,14 @@ def test_the_service_stays_up_tells_why_and_tries_again_with_pauses(machine):
     doctor = machine.run("gpu-node-agent doctor", seconds=node.START_SECONDS, check=False).out
     assert "PROBLEM driver: there is no NVIDIA GPU on the PCI bus" in doctor and "service: active" in doctor, doctor
 
-    shown = machine.run("systemctl show -P ActiveState -P NRestarts gpu-node-agent").out.split()
-    assert shown == ["active", "0"], shown
+    shown = machine.run("systemctl show -p ActiveState -p NRestarts gpu-node-agent").out.splitlines()
+    assert sorted(shown) == ["ActiveState=active", "NRestarts=0"], shown
     # The reason is told when it is new, and not each time.
     log = machine.run("journalctl -u gpu-node-agent --no-pager").out
     assert log.count("DriverManager: driver state=FAILED") == 1 and log.count("the driver was not changed") == 1, log
-    machine.run("systemctl stop gpu-node-agent", seconds=node.START_SECONDS)
+    # From then on none is tried, so that what is left can be looked at.
+    answer, done = node.ask(machine, "unload")
+    assert done, answer
     node.nothing_of_a_driver(machine)
 
 
