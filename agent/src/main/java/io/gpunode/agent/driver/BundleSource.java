@@ -171,7 +171,9 @@ final class BundleSource {
             return keys;
         } catch (DamagedArchiveException e) {
             throw new DriverSourceException(
-                    DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
+                    DriverSourceException.Kind.DAMAGED,
+                    name + " cannot be used: " + e.getMessage() + "; fetch or copy it again, or name another",
+                    e);
         } catch (NoSuchFileException e) {
             throw new DriverSourceException(
                     DriverSourceException.Kind.DAMAGED,

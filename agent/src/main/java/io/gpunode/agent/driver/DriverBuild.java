@@ -7,6 +7,7 @@ import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.JobRunner;
 import io.gpunode.agent.os.KernelHeaders;
+import io.gpunode.agent.os.WriteFailure;
 import io.gpunode.agent.time.MonotonicClock;
 import io.gpunode.agent.time.Tick;
 import java.io.IOException;
@@ -278,7 +279,8 @@ final class DriverBuild {
                     DriverSourceException.Kind.FAILED,
                     "compiling driver " + order.version + " for kernel " + order.kernel.release() + " did not end in "
                             + order.settings.timeLimit().toSeconds()
-                            + " seconds (driver.build.timeLimit) and was ended; its output is in " + order.log);
+                            + " seconds and was ended: raise driver.build.timeLimit or driver.build.jobs, and look whether the machine is busy;"
+                            + " its output is in " + order.log);
         }
         if (!outcome.ok()) {
             boolean full = output.full;
@@ -358,7 +360,7 @@ final class DriverBuild {
 
         void line(String line) {
             String text = line.strip();
-            full |= text.contains("No space left on device");
+            full |= WriteFailure.isFull(text);
             killed |= text.contains("Killed signal")
                     || text.contains("cannot allocate memory")
                     || text.contains("virtual memory exhausted");

@@ -295,7 +295,8 @@ public final class DriverSources implements DriverSource {
             throw new DriverSourceException(
                     DriverSourceException.Kind.UNUSABLE,
                     wish.settings().bundle().path() + " has driver " + String.join(", ", versions)
-                            + ", and driver.version wants " + wish.settings().version());
+                            + ", and driver.version wants " + wish.settings().version()
+                            + "; set driver.version to one of them, or name another bundle");
         }
         return best;
     }

@@ -146,7 +146,7 @@ final class DriverTransaction {
                 memory.write(memory.read().forgiven());
                 return new DriverOutcome.Done("the driver", 0, Duration.ZERO, Duration.ZERO, List.of());
             } catch (IOException e) {
-                return untouched("the driver's state cannot be written: " + e);
+                return untouched("the driver's state cannot be written: " + WriteFailure.text(e));
             }
         });
         if (!outcome.ok()) {

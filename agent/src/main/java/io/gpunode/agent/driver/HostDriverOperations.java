@@ -8,6 +8,7 @@ import io.gpunode.agent.os.LoadedModule;
 import io.gpunode.agent.os.ModuleFault;
 import io.gpunode.agent.os.ModuleOutcome;
 import io.gpunode.agent.os.ModuleToLoad;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -167,7 +168,7 @@ final class HostDriverOperations implements DriverOperations {
                 parts.store.pin(pins);
             }
         } catch (IOException e) {
-            throw new DriverStepException("the store of drivers cannot be written: " + e.getMessage(), e);
+            throw new DriverStepException("the store of drivers cannot be written: " + WriteFailure.text(e), e);
         }
     }
 
@@ -290,7 +291,7 @@ final class HostDriverOperations implements DriverOperations {
             try {
                 parts.validator.ready(root, Path.of("/"), loaded);
             } catch (IOException e) {
-                throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
+                throw new DriverStepException("the validator's files cannot be written: " + WriteFailure.text(e), e);
             }
         }
         if (target.isNone()) {
@@ -321,7 +322,7 @@ final class HostDriverOperations implements DriverOperations {
             try {
                 parts.validator.starting();
             } catch (IOException e) {
-                throw new DriverStepException("the validator's files cannot be written: " + e.getMessage(), e);
+                throw new DriverStepException("the validator's files cannot be written: " + WriteFailure.text(e), e);
             }
         }
         return done(parts.root.attach(driver));
@@ -359,7 +360,7 @@ final class HostDriverOperations implements DriverOperations {
             parts.values.write(FIRMWARE_PATH, path);
             return List.of();
         } catch (IOException e) {
-            throw new DriverStepException(FIRMWARE_PATH + " cannot be written: " + e.getMessage(), e);
+            throw new DriverStepException(FIRMWARE_PATH + " cannot be written: " + WriteFailure.text(e), e);
         }
     }
 
@@ -394,7 +395,11 @@ final class HostDriverOperations implements DriverOperations {
                 refused.fault().sentence() + inBrackets(refused) + ". Next: "
                         + refused.fault().remedy();
             case ModuleOutcome.TimedOut late ->
-                "it did not end within " + late.limit().toSeconds() + " s: " + late.state();
+                "it did not end within " + late.limit().toSeconds() + " s: " + late.state()
+                        + (late.stuck()
+                                ? ""
+                                : ". Next: dmesg; then the command again, with a longer limit in driver.limits.load or"
+                                        + " driver.limits.unload when the module is merely slow");
         };
     }
 

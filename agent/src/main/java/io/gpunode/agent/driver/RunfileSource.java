@@ -183,7 +183,9 @@ final class RunfileSource {
             return tree;
         } catch (DamagedArchiveException e) {
             throw new DriverSourceException(
-                    DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
+                    DriverSourceException.Kind.DAMAGED,
+                    name + " cannot be used: " + e.getMessage() + "; fetch or copy it again, or name another",
+                    e);
         } catch (IOException e) {
             throw StorageFailure.of(files, "unpacking " + name, draft, e);
         }
@@ -241,7 +243,9 @@ final class RunfileSource {
             }
         } catch (DamagedArchiveException e) {
             throw new DriverSourceException(
-                    DriverSourceException.Kind.DAMAGED, name + " cannot be used: " + e.getMessage(), e);
+                    DriverSourceException.Kind.DAMAGED,
+                    name + " cannot be used: " + e.getMessage() + "; fetch or copy it again, or name another",
+                    e);
         } catch (NoSuchFileException e) {
             throw new DriverSourceException(
                     DriverSourceException.Kind.UNUSABLE, "driver.runfile.file: there is no file " + name, e);
@@ -260,10 +264,10 @@ final class RunfileSource {
         if (!system.equals("Linux")) {
             problem = "is for " + (system.isEmpty() ? "no system" : system);
         } else if (!itsMachine.equals(machine)) {
-            problem = "is for " + itsMachine + " and this machine is " + machine;
+            problem = "is for " + itsMachine + " and this machine is " + machine + "; take the file for this machine";
         } else if (!wish.accepts(version)) {
             problem = "has driver " + version + ", and driver.version wants "
-                    + wish.settings().version();
+                    + wish.settings().version() + "; set driver.version to it, or name another file";
         }
         if (!problem.isEmpty()) {
             throw new DriverSourceException(DriverSourceException.Kind.UNUSABLE, name + " " + problem);

@@ -1,6 +1,7 @@
 package io.gpunode.agent.driver;
 
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
@@ -14,7 +15,7 @@ final class StorageFailure {
 
     /** Wraps a failure to write. */
     static DriverSourceException of(HostFiles files, String what, Path where, IOException e) {
-        String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+        String message = WriteFailure.words(e);
         return new DriverSourceException(
                 DriverSourceException.Kind.STORAGE,
                 what + " in " + where + " failed: " + message + advice(files, where, message),
@@ -23,13 +24,11 @@ final class StorageFailure {
 
     /** What helps against a failure that the system's words tell; empty when they tell of no disk. */
     static String advice(HostFiles files, Path where, String message) {
-        if (message.contains("No space left on device")) {
-            return "; " + room(files, where) + ": make room, for example with gpu-node-agent driver prune";
+        String remedy = WriteFailure.remedy(message);
+        if (remedy.isEmpty()) {
+            return "";
         }
-        if (message.contains("Read-only file system")) {
-            return "; the driver store needs a file system that can be written";
-        }
-        return message.contains("Disk quota exceeded") ? "; raise the quota of root, or make room" : "";
+        return "; " + (WriteFailure.isFull(message) ? room(files, where) + ": " : "") + remedy;
     }
 
     /**

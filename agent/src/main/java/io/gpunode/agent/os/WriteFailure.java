@@ -7,6 +7,8 @@ import java.util.Map;
 
 /** Why a file of this agent's could not be written, in the system's words (errno(3)), and what a person does about it. */
 public final class WriteFailure {
+    private static final String FULL = "No space left on device";
+
     /** By the words of strerror(3), which the JDK passes on. */
     private static final Map<String, String> REMEDIES = Map.of(
             "Permission denied",
@@ -15,7 +17,7 @@ public final class WriteFailure {
             "run it as root, and see that nothing keeps the file from being changed: lsattr -d",
             "Read-only file system",
             "see why it is read-only (findmnt -T and the path; dmesg), and mount it so that it can be written",
-            "No space left on device",
+            FULL,
             "make room, for example with: gpu-node-agent driver prune",
             "Disk quota exceeded",
             "raise the quota of root, or make room",
@@ -41,8 +43,13 @@ public final class WriteFailure {
         return "";
     }
 
-    /** Some failures of the JDK have nothing but the file's name for a message. */
-    private static String words(IOException e) {
+    /** Whether the system, or a program, has said that the disk is full. */
+    public static boolean isFull(String words) {
+        return words.contains(FULL);
+    }
+
+    /** The system's words: some failures of the JDK have nothing but the file's name for a message. */
+    public static String words(IOException e) {
         String message = e.getMessage();
         if (e instanceof AccessDeniedException denied && denied.getReason() == null) {
             return denied.getFile() + ": Permission denied";

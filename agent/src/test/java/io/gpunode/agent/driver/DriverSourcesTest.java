@@ -233,7 +233,10 @@ class DriverSourcesTest {
         run(Runfiles.driver().machine("aarch64"));
 
         // When
-        assertRefused(() -> stage(runfile(), facts()), Kind.UNUSABLE, "is for aarch64 and this machine is x86_64");
+        assertRefused(
+                () -> stage(runfile(), facts()),
+                Kind.UNUSABLE,
+                "is for aarch64 and this machine is x86_64; take the file for this machine");
     }
 
     @Test
@@ -250,7 +253,7 @@ class DriverSourcesTest {
                                 "GPU_NODE_AGENT_DRIVER_VERSION=580"),
                         facts()),
                 Kind.UNUSABLE,
-                "has driver " + Runfiles.VERSION + ", and driver.version wants 580");
+                "has driver " + Runfiles.VERSION + ", and driver.version wants 580; set driver.version to it");
     }
 
     @Test
@@ -412,7 +415,11 @@ class DriverSourcesTest {
         jobs.status = 137;
 
         // When
-        assertRefused(() -> stage(runfile(), facts()), Kind.FAILED, "did not end in 3600 seconds");
+        assertRefused(
+                () -> stage(runfile(), facts()),
+                Kind.FAILED,
+                "did not end in 3600 seconds",
+                "raise driver.build.timeLimit");
     }
 
     @Test
