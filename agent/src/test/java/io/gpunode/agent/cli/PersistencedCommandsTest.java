@@ -79,6 +79,23 @@ class PersistencedCommandsTest {
     }
 
     @Test
+    void aLockThatCannotBeTakenIsToldWithItsReason() throws Exception {
+        // Given: a file where the state directory belongs
+        Files.createDirectories(root.resolve("var/lib"));
+        Files.writeString(root.resolve("var/lib/gpu-node-agent"), "");
+        Terminal terminal = terminal();
+
+        // When
+        ExitCode code = terminal.execute("persistenced", "stop");
+
+        // Then
+        assertThat(code).isEqualTo(ExitCode.FAILURE);
+        assertThat(terminal.err())
+                .contains(
+                        "nothing was changed: the lock /var/lib/gpu-node-agent/driver.lock cannot be taken: FileAlreadyExists");
+    }
+
+    @Test
     void whatWouldBeRunIsPrintedAndNotRun() throws Exception {
         // Given
         Terminal terminal = terminal();

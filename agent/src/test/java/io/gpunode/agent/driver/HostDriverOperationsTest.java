@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.gpunode.agent.os.FakeKernelModules;
 import io.gpunode.agent.os.KernelValues;
+import io.gpunode.agent.os.ModuleOutcome;
 import io.gpunode.agent.os.ModuleToLoad;
 import io.gpunode.agent.os.ProcessIdentity;
 import io.gpunode.agent.os.SystemDeviceNodes;
@@ -102,6 +103,27 @@ class HostDriverOperationsTest {
         public RootStatus observe() {
             return new RootStatus(RootStatus.State.DETACHED, List.of(), "");
         }
+    }
+
+    // ---- modules
+
+    @Test
+    void aProgramThatHangsIsToldWithWhatComesNext() throws Exception {
+        // Given
+        loaded();
+        modules.failUnload(
+                "nvidia",
+                new ModuleOutcome.TimedOut(
+                        Duration.ofSeconds(5), false, "the program was killed; module nvidia is loaded", List.of()));
+
+        // When
+        Throwable thrown = catchThrowable(() -> operations().perform(new DriverStep.UnloadModule("nvidia")));
+
+        // Then
+        assertThat(thrown)
+                .isInstanceOf(DriverStepException.class)
+                .hasMessageContainingAll(
+                        "did not end within 5 s", "module nvidia is loaded. Next: dmesg", "driver.limits.unload");
     }
 
     // ---- daemons
