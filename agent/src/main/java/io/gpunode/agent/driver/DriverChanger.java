@@ -91,6 +91,11 @@ public final class DriverChanger {
         return transaction(DriverListener.NONE).isInterrupted();
     }
 
+    /** {@link DriverTransaction#isToDisrupt}. */
+    boolean isToDisrupt() throws InterruptedException {
+        return transaction(DriverListener.NONE).isToDisrupt(picture());
+    }
+
     /** {@link DriverTransaction#settle}. */
     boolean settle(boolean fits) throws InterruptedException {
         return transaction(DriverListener.NONE).settle(fits);
@@ -249,7 +254,8 @@ public final class DriverChanger {
         DriverTransaction transaction = transaction(listener);
         if (command == DriverCommand.ROLLBACK && transaction.isInterrupted()) {
             // An exchange that was interrupted, or a way back that failed, comes first.
-            return transaction.takeBack().orElseGet(() -> nothingDone("there is nothing to go back to"));
+            return settled(
+                    transaction.takeBack().orElseGet(() -> nothingDone("there is nothing to go back to")), false);
         }
         DriverTarget target;
         try {
@@ -260,12 +266,20 @@ public final class DriverChanger {
         // Somebody is there who has perhaps put right what was in their way.
         operations.retryDaemons();
         if (command != DriverCommand.LOAD) {
-            return pruned(transaction.change(target, drain));
+            return settled(pruned(transaction.change(target, drain)), command == DriverCommand.UPGRADE);
         }
         String refusal = remembered().refusal();
         Optional<DriverTarget> instead = transaction.isInterrupted() ? Optional.empty() : instead(target);
-        DriverOutcome outcome = pruned(transaction.complete(instead.orElse(target), drain));
+        DriverOutcome outcome = settled(pruned(transaction.complete(instead.orElse(target), drain)), instead.isEmpty());
         return instead.isPresent() && outcome instanceof DriverOutcome.Done done ? done.noting(refusal) : outcome;
+    }
+
+    /** @param wanted whether it leads to the wanted driver, where it has succeeded */
+    private DriverOutcome settled(DriverOutcome outcome, boolean wanted) throws InterruptedException {
+        if (!transaction(DriverListener.NONE).settle(wanted && outcome.ok())) {
+            LOG.debug("what is owed to the cluster is asked for again by an agent, or by the next command");
+        }
+        return outcome;
     }
 
     private DriverOutcome pruned(DriverOutcome outcome) {

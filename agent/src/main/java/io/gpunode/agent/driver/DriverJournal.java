@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class DriverJournal {
     private static final Path NAME = Path.of("driver.journal");
+    /** Where it lies on a node; it is there while a change is under way. */
+    static final Path FILE = DriverTransaction.STATE_DIRECTORY.resolve(NAME);
 
     private final JournalFile file;
     /** What it says, where this process has written it last. */

@@ -32,6 +32,8 @@ public final class DriverManager implements Service {
     private static final Log LOG = Log.of(DriverManager.class);
     /** From one look to the next while everything is as it is wanted. */
     static final Duration LOOK = Duration.ofSeconds(30);
+    /** From one look to the next while another process changes the driver. */
+    static final Duration BETWEEN_LOCKS = Duration.ofSeconds(2);
     /** For how long a driver that was found ready is taken to be so: asking the source again reads many files. */
     static final Duration STAGED_FOR = Duration.ofMinutes(10);
 
@@ -80,8 +82,8 @@ public final class DriverManager implements Service {
     /** Why the driver that ran last is what is brought up; empty when the wanted one can be had. */
     private String standIn = "";
 
-    /** Whether what was interrupted could be ended, though its journal may stay where it cannot be removed. */
-    private boolean ended;
+    /** Whether nothing that is left of a change, if its journal is there, takes the driver away: it could not be removed, or a last piece is missing. */
+    private boolean quiet;
 
     /** What somebody asks for. */
     public interface Request extends DriverListener {
@@ -221,7 +223,7 @@ public final class DriverManager implements Service {
         } finally {
             // The picture first: who begins a change after it asks who has the GPUs open.
             boolean loaded = changer.picture().loaded();
-            if (changer.isInterrupted() && !ended) {
+            if (changer.isInterrupted() && !quiet) {
                 keepClosed.accept("a change of the driver has not come to its end");
             } else if (loaded) {
                 // Also one that somebody else has loaded. Without one NVML stays closed: opening it could load another.
@@ -267,16 +269,21 @@ public final class DriverManager implements Service {
 
     private Duration look() throws InterruptedException {
         fits = false;
-        ended = false;
+        quiet = false;
         if (changer.isInterrupted()) {
             Optional<DriverOutcome> found = changer.recover(new Watch(DriverListener.NONE));
             if (found.isPresent()) {
                 DriverOutcome outcome = found.get();
-                ended = outcome.ok() || outcome instanceof DriverOutcome.RolledBack;
+                quiet = outcome.ok()
+                        || outcome instanceof DriverOutcome.RolledBack
+                        || (outcome instanceof DriverOutcome.Stuck && !changer.isToDisrupt());
                 LOG.info("a change of the driver that was interrupted was found", "how", outcome.message());
                 if (changer.isInterrupted()) {
                     show(DriverManagerStatus.State.FAILED, List.of(), outcome.message());
-                    return afterFailure.next();
+                    boolean others =
+                            outcome instanceof DriverOutcome.Untouched kept && kept.why() == DriverOutcome.Why.BUSY;
+                    // The GPUs are away until whoever changes the driver has ended.
+                    return others ? BETWEEN_LOCKS : afterFailure.next();
                 }
             }
         }

@@ -261,6 +261,12 @@ final class DriverTransaction {
         }
     }
 
+    /** Whether what is left of a change takes something away that is there; not so where nothing is left. */
+    boolean isToDisrupt(DriverPicture picture) {
+        return left().map(entry -> DriverPlanner.plan(picture, entry.goal()).disrupts())
+                .orElse(false);
+    }
+
     /** The way back that is still to be made. */
     private Optional<DriverJournal.Entry> left() {
         try {
@@ -322,7 +328,6 @@ final class DriverTransaction {
         DriverPlan plan = DriverPlanner.plan(picture, to);
         if (plan.isEmpty() && left.isEmpty()) {
             List<String> notes = remember(to, picture.bootId());
-            settleNow(!to.isNone());
             return new DriverOutcome.Done(to.text(), 0, Duration.ZERO, Duration.ZERO, notes);
         }
         DriverJournal.Entry entry = new DriverJournal.Entry(
@@ -330,11 +335,11 @@ final class DriverTransaction {
         if (left.isPresent()) {
             entry = entry.asking(left.get());
         }
-        DriverMemory.Owed owed = memory.read().owed();
-        if (!owed.isNothing()) {
-            entry = entry.owing(owed);
-        }
         if (plan.disrupts()) {
+            DriverMemory.Owed owed = memory.read().owed();
+            if (!owed.isNothing()) {
+                entry = entry.owing(owed);
+            }
             if (!mayDisrupt) {
                 return untouched(
                         String.join("; ", plan.differences()) + "; exchange it with: gpu-node-agent driver upgrade");
@@ -557,9 +562,6 @@ final class DriverTransaction {
         letGo(entry, ClusterTurn.State.DONE);
         List<String> notes = new ArrayList<>(made.notes);
         notes.addAll(remember(entry.to(), entry.bootId()));
-        if (!entry.asked().label()) {
-            settleNow(!entry.to().isNone());
-        }
         notes.addAll(forgetJournal());
         countNoBoots();
         return new DriverOutcome.Done(entry.to().text(), made.steps, made.took, made.outage, notes);

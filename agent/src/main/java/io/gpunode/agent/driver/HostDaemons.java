@@ -38,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  * there, and by start time and program, and does not start a second one. One thread at a time; a thread for each child that is kept.
  */
 public final class HostDaemons implements Daemons, AutoCloseable {
+    private static final Path CORE = Path.of("/sys/module", ModuleGraph.CORE);
     private static final Path ROOT = Path.of("/");
     /** How often it is looked whether a daemon is ready. */
     private static final Duration LOOK = Duration.ofMillis(20);
@@ -692,6 +693,14 @@ public final class HostDaemons implements Daemons, AutoCloseable {
             if (anothers.isPresent()) {
                 LOG.info("somebody else has started a daemon: it is left to them", "daemon", anothers.get());
                 return new DaemonOutcome.NotNeeded("somebody else has started it");
+            }
+            if (host.files().exists(DriverJournal.FILE)) {
+                // It was stopped, perhaps by a command without this agent, and would hold the driver that is to go.
+                return new DaemonOutcome.NotNeeded("the driver is being changed, and whoever does that starts it");
+            }
+            if (!host.files().exists(CORE)) {
+                // It would have the kernel look for one.
+                return new DaemonOutcome.NotNeeded("no driver is loaded");
             }
         } catch (IOException e) {
             return failed(recipe.kind(), DaemonFault.UNREADABLE, e.toString(), List.of());

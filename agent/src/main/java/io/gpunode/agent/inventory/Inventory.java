@@ -68,6 +68,9 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
     /** A lane begins a little after it was asked to. */
     private static final Duration ROUND_SLACK = Duration.ofMillis(10);
 
+    /** How long calls may take to return where nobody waits for the end. */
+    private static final Duration BEGIN_LIMIT = Duration.ofSeconds(10);
+
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(3);
 
     /** What the inventory does between two turns. */
@@ -366,7 +369,7 @@ public final class Inventory implements SnapshotSource, HealthReports, Service {
      */
     public void beginSuspended(String owner, String reason) {
         synchronized (mailbox) {
-            var _ = ask(owner, new Suspension(reason, Duration.ZERO));
+            var _ = ask(owner, new Suspension(reason, BEGIN_LIMIT));
         }
         cycle.wake();
     }

@@ -428,7 +428,7 @@ class DriverTransactionTest {
         String waiting = bed.node.label;
 
         // When
-        transaction(bed).complete(OLD, false);
+        transaction(bed).settle(true);
 
         // Then
         assertThat(waiting).isEqualTo("REQUIRED");
@@ -1111,8 +1111,8 @@ class DriverTransactionTest {
         Bed bed = withHostDriver();
         bed.node.refusesModules = "/store/2.0.2/nvidia_modeset.ko";
         bed.node.atStep = () -> {
-            if (bed.node.modules.containsKey("nvidia_uvm")
-                    && bed.node.modules.get("nvidia_uvm").version().equals("2.0.2")) {
+            FakeDriverNode.Module uvm = bed.node.modules.get("nvidia_uvm");
+            if (uvm != null && uvm.version().equals("2.0.2")) {
                 bed.node.faults.put(bed.node.performed, Fault.REFUSES);
             }
         };
@@ -1162,7 +1162,10 @@ class DriverTransactionTest {
 
         // Then
         assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
-        assertThat(bed.node.modules.get("nvidia_uvm").version()).isEqualTo("2.0.2");
+        assertThat(bed.node.modules.get("nvidia_uvm"))
+                .isNotNull()
+                .extracting(FakeDriverNode.Module::version)
+                .isEqualTo("2.0.2");
         assertThat(bed.node.cordoned).isFalse();
     }
 

@@ -10,6 +10,7 @@ import io.gpunode.agent.driver.DaemonStatus.State;
 import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.FakeHostProcesses;
+import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.ProcessIdentity;
 import io.gpunode.agent.os.SystemHostFiles;
@@ -58,6 +59,7 @@ class HostDaemonsTest extends DaemonsContract {
     void install() throws IOException {
         files = new SystemHostFiles(root);
         write(PERSISTENCED, "");
+        write("/sys/module/nvidia/refcnt", "0");
         processes.program("nvidia-persistenced", this::persistenced);
         daemons = daemons(false);
     }
@@ -430,6 +432,40 @@ class HostDaemonsTest extends DaemonsContract {
         DaemonStatus status = awaitState(State.READY);
         assertThat(status.keeper()).isEqualTo(Keeper.AGENT);
         assertThat(status.process().orElseThrow().pid()).isNotEqualTo(first.pid());
+    }
+
+    @Test
+    void aChildThatACommandStopsForAChangeOfTheDriverIsNotStartedInTheMiddleOfIt() throws Exception {
+        // Given
+        daemons = daemons(true);
+        ProcessIdentity first = ((DaemonOutcome.Ready) start()).process();
+        write("/var/lib/gpu-node-agent/driver.journal", "");
+        processes.program("nvidia-persistenced", (_, _, _) -> {
+            throw new AssertionError("started in the middle of a change");
+        });
+
+        // When
+        processes.end(first.pid(), 0);
+
+        // Then
+        assertThat(awaitState(State.STOPPED).state()).isEqualTo(State.STOPPED);
+    }
+
+    @Test
+    void aChildThatEndsWithItsDriverIsNotStartedAgain() throws Exception {
+        // Given
+        daemons = daemons(true);
+        ProcessIdentity first = ((DaemonOutcome.Ready) start()).process();
+        FileTrees.delete(root.resolve("sys/module/nvidia"));
+        processes.program("nvidia-persistenced", (_, _, _) -> {
+            throw new AssertionError("started without a driver");
+        });
+
+        // When
+        processes.end(first.pid(), 0);
+
+        // Then
+        assertThat(awaitState(State.STOPPED).state()).isEqualTo(State.STOPPED);
     }
 
     @Test
