@@ -54,8 +54,9 @@ static bool at_step(const char *journal, const char *step)
     close(fd);
     text[length > 0 ? length : 0] = 0;
     const char *number = member("\"step\"");
-    const char *back = member("\"back\"");
-    return number && back && (strncmp(back, "true", 4) == 0) == goes_back && atoi(number) == atoi(goes_back ? step + 5 : step);
+    const char *direction = member("\"direction\"");
+    return number && direction && (strncmp(direction, "\"back\"", 6) == 0) == goes_back &&
+           atoi(number) == atoi(goes_back ? step + 5 : step);
 }
 
 static void kill_all(void)

@@ -33,7 +33,7 @@ public final class DriverManager implements Service {
     /** From one look to the next while everything is as it is wanted. */
     static final Duration LOOK = Duration.ofSeconds(30);
     /** From one look to the next while another process changes the driver. */
-    static final Duration BETWEEN_LOCKS = Duration.ofSeconds(2);
+    static final Duration BETWEEN_LOCKS = Duration.ofSeconds(5);
     /** For how long a driver that was found ready is taken to be so: asking the source again reads many files. */
     static final Duration STAGED_FOR = Duration.ofMinutes(10);
 
@@ -277,13 +277,15 @@ public final class DriverManager implements Service {
                 quiet = outcome.ok()
                         || outcome instanceof DriverOutcome.RolledBack
                         || (outcome instanceof DriverOutcome.Stuck && !changer.isToDisrupt());
+                if (outcome instanceof DriverOutcome.Untouched kept && kept.why() == DriverOutcome.Why.BUSY) {
+                    show(DriverManagerStatus.State.FAILED, List.of(), outcome.message());
+                    // The GPUs are away until whoever changes the driver has ended.
+                    return BETWEEN_LOCKS;
+                }
                 LOG.info("a change of the driver that was interrupted was found", "how", outcome.message());
                 if (changer.isInterrupted()) {
                     show(DriverManagerStatus.State.FAILED, List.of(), outcome.message());
-                    boolean others =
-                            outcome instanceof DriverOutcome.Untouched kept && kept.why() == DriverOutcome.Why.BUSY;
-                    // The GPUs are away until whoever changes the driver has ended.
-                    return others ? BETWEEN_LOCKS : afterFailure.next();
+                    return afterFailure.next();
                 }
             }
         }

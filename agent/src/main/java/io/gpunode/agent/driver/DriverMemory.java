@@ -8,8 +8,10 @@ import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.JournalFile;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * What is to be known at the next start: which driver was brought up last and how, which one before it, what is not to be tried by itself, and whether the
@@ -46,6 +48,13 @@ final class DriverMemory {
 
         boolean isNothing() {
             return equals(NOTHING);
+        }
+
+        /** This and that. */
+        Owed and(Owed more) {
+            Set<String> namespaces = new LinkedHashSet<>(slotNamespaces);
+            namespaces.addAll(more.slotNamespaces);
+            return new Owed(cordoned || more.cordoned, List.copyOf(namespaces));
         }
     }
 

@@ -731,6 +731,10 @@ final class DriverTransaction {
     /** What others were asked for is given back. */
     private void letGo(DriverJournal.Entry entry, ClusterTurn.State state) throws InterruptedException {
         ClusterTurn.Asked asked = entry.asked();
+        if (asked.isNothing() && !entry.drained()) {
+            // What earlier changes owe is none of this one's.
+            return;
+        }
         ClusterTurn.Asked left = asked.isNothing() ? asked : operations.endTurn(asked, state);
         boolean cordoned = entry.drained() && !operations.undrain(true);
         DriverMemory.Content known = memory.read();
@@ -757,7 +761,7 @@ final class DriverTransaction {
             DriverMemory.Content known = memory.read();
             note(
                     known,
-                    known.owing(new DriverMemory.Owed(cordoned, left.slotNamespaces()))
+                    known.owing(known.owed().and(new DriverMemory.Owed(cordoned, left.slotNamespaces())))
                             .labelled(asks.label() ? DriverMemory.Label.OPEN : known.label()));
             forgetJournal();
             return Optional.empty();

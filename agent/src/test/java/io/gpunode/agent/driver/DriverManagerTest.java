@@ -757,4 +757,24 @@ class DriverManagerTest {
         assertThat(manager.status().since()).isEqualTo(time.wall().instant());
         assertThat(node.log).isEmpty();
     }
+
+    @Test
+    void theLabelOfAnUpgradeThatFailedIsNotDoneAfterTheNextBoot() throws Exception {
+        // Given
+        node.asks = new ClusterTurn.Asked(List.of(), true);
+        failToExchange();
+        String failed = node.label;
+        node.reboot();
+
+        // When
+        DriverManager afterTheBoot = manager();
+        afterTheBoot.turn();
+        time.advance(Duration.ofHours(1));
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(failed).isEqualTo("FAILED");
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(node.label).isEqualTo("FAILED");
+    }
 }

@@ -437,6 +437,26 @@ class DriverTransactionTest {
     }
 
     @Test
+    void whatIsOwedOutlivesABootThatLoadsTheDriver() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        DriverMemory memory = new DriverMemory(bed.files, STATE);
+        memory.write(memory.read().owing(new DriverMemory.Owed(true, List.of("kube-system"))));
+        bed.node.cordoned = true;
+        bed.node.reboot();
+
+        // When
+        transaction(bed).complete(OLD, false);
+        DriverMemory.Owed afterTheLoad = transaction(bed).remembered().owed();
+        transaction(bed).settle(true);
+
+        // Then
+        assertThat(afterTheLoad).isEqualTo(new DriverMemory.Owed(true, List.of("kube-system")));
+        assertThat(transaction(bed).remembered().owed()).isEqualTo(DriverMemory.Owed.NOTHING);
+        assertThat(bed.node.cordoned).isFalse();
+    }
+
+    @Test
     void aLabelThatCouldNotBeWrittenIsWrittenLater() throws Exception {
         // Given
         Bed bed = withOldDriver();
