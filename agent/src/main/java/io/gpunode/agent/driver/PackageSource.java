@@ -322,14 +322,23 @@ final class PackageSource {
         Path at = files.resolve(root);
         for (Path file : packages) {
             manager.unpack(file, root);
-            // Manuals and change logs are nine tenths of the files.
-            for (String directory : NOT_NEEDED) {
-                FileTrees.delete(at.resolve(directory));
-            }
+            removeNotNeeded(at);
             // Before the next one, which would be written through a link that leads out.
             linksInside(at, String.valueOf(file.getFileName()));
         }
         linksOutOfCurrent(at);
+    }
+
+    /** Manuals and change logs, which are nine tenths of the files; not through a link of the package, which may lead to the host's own. */
+    private static void removeNotNeeded(Path root) throws IOException {
+        for (String directory : NOT_NEEDED) {
+            Path unneeded = root.resolve(directory);
+            Path above = Objects.requireNonNull(unneeded.getParent());
+            if (Files.isDirectory(above)
+                    && above.toRealPath().equals(root.toRealPath().resolve(root.relativize(above)))) {
+                FileTrees.delete(unneeded);
+            }
+        }
     }
 
     /** An absolute link means the driver's own root, wherever that lies; one that leads out of it means nothing. */

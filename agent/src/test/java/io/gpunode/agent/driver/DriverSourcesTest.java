@@ -1051,6 +1051,32 @@ class DriverSourcesTest {
     }
 
     @Test
+    void nothingOfTheHostsIsRemovedThroughALinkOfAPackage() throws Exception {
+        // Given: a package that has a directory of manuals removed through a link to the host's
+        tools.says("apt-get", "");
+        repository("nvidia-open-kernel-dkms", "libnvidia-ml1", "firmware-nvidia-gsp");
+        write("/usr/share/doc/of-the-host", "x");
+        tools.does("dpkg-deb -x", words -> {
+            if (words.get(2).contains("libnvidia-ml1")) {
+                write(words.getLast() + "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "nvml");
+                Files.createSymbolicLink(
+                        host.resolve(words.getLast().substring(1)).resolve("usr/share"),
+                        host.resolve("usr/share").toAbsolutePath());
+            } else {
+                unpack(words.get(2), words.getLast());
+            }
+            return new CommandRunner.Result(0, "", "", false, false);
+        });
+
+        // When
+        StagedDriver driver = stage(packages570(), facts());
+
+        // Then
+        assertThat(driver.version().text()).isEqualTo("570.86.15");
+        assertThat(host.resolve("usr/share/doc/of-the-host")).exists();
+    }
+
+    @Test
     void aVersionThatNoRepositoryHasIsToldWithThoseThatThereAre() throws Exception {
         // Given
         tools.says("apt-get", "")
