@@ -4,6 +4,7 @@ import io.gpunode.agent.model.DriverVersion;
 import io.gpunode.agent.os.CommandRunner;
 import io.gpunode.agent.os.FileTrees;
 import io.gpunode.agent.os.HostFiles;
+import io.gpunode.agent.os.WriteFailure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -142,7 +143,7 @@ abstract sealed class PackageManager {
                         DriverSourceException.Kind.BUSY,
                         what + " has to wait: somebody else is at the package manager: " + last(said));
             }
-            String advice = StorageFailure.advice(files, where, said);
+            String advice = WriteFailure.isOfDisk(said) ? StorageFailure.advice(files, where, said) : "";
             throw new DriverSourceException(
                     advice.isEmpty() ? kind : DriverSourceException.Kind.STORAGE,
                     what + " failed: " + command.getFirst() + " ended with status " + result.status() + ": "

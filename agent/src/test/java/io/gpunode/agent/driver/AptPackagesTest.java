@@ -117,4 +117,25 @@ class AptPackagesTest {
         assertThat(failure).hasMessageContainingAll("MiB are free", "driver prune");
         assertThat(failure.kind()).isEqualTo(Kind.STORAGE);
     }
+
+    @Test
+    void aRepositoryThatDoesNotAnswerIsNoDisk() throws Exception {
+        // Given
+        tools.fails(
+                "env",
+                100,
+                "W: Download is performed unsandboxed as root as file '/var/lib/drafts/x.deb' couldn't be accessed by user"
+                        + " '_apt'. - pkgAcquire::Run (13: Permission denied)\n"
+                        + "E: Failed to fetch x.deb  Connection failed");
+        Path drafts = Path.of("/var/lib/drafts");
+        Files.createDirectories(host.resolve("var/lib/drafts"));
+
+        // When
+        DriverSourceException failure = catchThrowableOfType(
+                DriverSourceException.class, () -> manager().download(new Available(NAME, "580.95.05-1", ""), drafts));
+
+        // Then
+        assertThat(failure).hasMessageEndingWith("Connection failed");
+        assertThat(failure.kind()).isEqualTo(Kind.UNREACHABLE);
+    }
 }
