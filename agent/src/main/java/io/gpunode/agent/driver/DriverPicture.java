@@ -19,7 +19,7 @@ import java.util.Set;
  * @param daemonsNeeded those that this node needs, whether they are installed or not
  * @param daemonsDown those that this node needs, that are installed and do not run
  * @param daemonsFailed those that this node needs or an agent has started, and that did not come up or do not stay; with why. They are not tried now
- * @param attached whether the driver's files and nodes are where containers look for them
+ * @param root whether the driver's files and nodes are where containers look for them
  * @param firmwarePath where the kernel looks for firmware beside its own places; empty for nowhere
  * @param blockers what stands in a driver's way
  */
@@ -33,7 +33,7 @@ public record DriverPicture(
         Set<DaemonKind> daemonsNeeded,
         Set<DaemonKind> daemonsDown,
         Map<DaemonKind, String> daemonsFailed,
-        boolean attached,
+        RootStatus.State root,
         String firmwarePath,
         Blockers blockers) {
     /**
@@ -59,6 +59,16 @@ public record DriverPicture(
     /** Whether any of the driver is in the kernel. */
     public boolean loaded() {
         return !modules.isEmpty();
+    }
+
+    /** Whether the driver's files and nodes are where containers look for them. */
+    public boolean attached() {
+        return root == RootStatus.State.ATTACHED;
+    }
+
+    /** Whether an agent has put them there, be it not to the end: what goes with the driver. */
+    public boolean detachable() {
+        return attached() || root == RootStatus.State.UNNOTED;
     }
 
     /** The driver in the kernel, for people. */

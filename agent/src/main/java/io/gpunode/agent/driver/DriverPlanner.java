@@ -27,7 +27,7 @@ public final class DriverPlanner {
     private static DriverPlan unloading(DriverPicture picture) {
         List<String> differences = new ArrayList<>();
         List<DriverStep> steps = new ArrayList<>();
-        if (!picture.loaded() && picture.daemons().isEmpty() && !picture.attached()) {
+        if (!picture.loaded() && picture.daemons().isEmpty() && !picture.detachable()) {
             return new DriverPlan(DriverTarget.NONE, differences, steps);
         }
         differences.add(
@@ -52,7 +52,7 @@ public final class DriverPlanner {
                 steps.add(new DriverStep.StopDaemon(kind));
             }
         }
-        if (picture.attached()) {
+        if (picture.detachable()) {
             steps.add(new DriverStep.DetachRoot());
         }
     }

@@ -124,7 +124,7 @@ public record DriverTarget(
                                         == known.driver().orElseThrow().type())
                         .isPresent()) {
             return new DriverTarget(
-                    known.driver, known.modules, picture.firmwarePath(), picture.daemons(), picture.attached());
+                    known.driver, known.modules, picture.firmwarePath(), picture.daemons(), picture.detachable());
         }
         List<Module> modules = new ArrayList<>();
         List<StagedModule> files = new ArrayList<>();
@@ -151,7 +151,7 @@ public record DriverTarget(
                 Optional.empty(),
                 "");
         return new DriverTarget(
-                Optional.of(driver), modules, picture.firmwarePath(), picture.daemons(), picture.attached());
+                Optional.of(driver), modules, picture.firmwarePath(), picture.daemons(), picture.detachable());
     }
 
     /** The same with these daemons, which run before the change and are to run after it. */

@@ -100,7 +100,7 @@ final class HostDriverOperations implements DriverOperations {
                 needed,
                 down,
                 failed,
-                parts.root.observe().state() == RootStatus.State.ATTACHED,
+                parts.root.observe().state(),
                 firmwarePath(),
                 new DriverPicture.Blockers(observed.nouveau().inTheWay()));
     }

@@ -404,11 +404,13 @@ public final class HostDriverRoot implements DriverRoot {
                 return new RootStatus(RootStatus.State.DETACHED, stack, "");
             }
             Mount top = stack.getLast();
-            boolean ours = note.isPresent() && note.get().is(top);
+            if (note.isPresent() && note.get().is(top)) {
+                return new RootStatus(
+                        RootStatus.State.ATTACHED, stack, "it shows " + note.get().root());
+            }
+            boolean unnoted = note.isEmpty() && isOfStore(top);
             return new RootStatus(
-                    ours ? RootStatus.State.ATTACHED : RootStatus.State.ANOTHERS,
-                    stack,
-                    ours ? "it shows " + note.get().root() : top.toString());
+                    unnoted ? RootStatus.State.UNNOTED : RootStatus.State.ANOTHERS, stack, top.toString());
         } catch (IOException e) {
             return new RootStatus(RootStatus.State.UNKNOWN, List.of(), e.toString());
         }

@@ -16,6 +16,8 @@ public record RootStatus(State state, List<Mount> mounts, String text) {
         DETACHED,
         /** This agent, or one before it, has mounted the driver there. */
         ATTACHED,
+        /** A stored driver is seen there, and no note says so: an agent was killed while it mounted it, or the note is lost. It may be incomplete. */
+        UNNOTED,
         /** What is mounted there is not the agent's, or something of somebody else's covers it. */
         ANOTHERS,
         /** It cannot be seen; the text says why. */

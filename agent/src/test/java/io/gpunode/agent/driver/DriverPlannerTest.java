@@ -189,6 +189,39 @@ class DriverPlannerTest {
     }
 
     @Test
+    void aRootWhoseNoteIsLostGoesWithTheDriver() {
+        // Given
+        FakeDriverNode node = withALostNote();
+
+        // When
+        DriverPlan plan = DriverPlanner.plan(node.observe(), DriverTarget.NONE);
+
+        // Then
+        assertThat(texts(plan.steps())).contains("take away /run/nvidia/driver");
+    }
+
+    @Test
+    void aRootThatAnAgentHadNoTimeToNoteIsMadeToItsEnd() {
+        // Given
+        FakeDriverNode node = withALostNote();
+
+        // When
+        DriverPlan plan = DriverPlanner.plan(node.observe(), FakeDriverNode.target("1.0.1", Map.of()));
+
+        // Then
+        assertThat(texts(plan.steps()))
+                .containsExactly("make the nodes and /run/nvidia/driver", "offer the GPUs again");
+    }
+
+    private static FakeDriverNode withALostNote() {
+        FakeDriverNode node = new FakeDriverNode();
+        node.put("1.0.1", ModuleType.OPEN, Map.of(), "nvidia", "nvidia_uvm", "nvidia_modeset");
+        node.attached = true;
+        node.noteLost = true;
+        return node;
+    }
+
+    @Test
     void anotherParameterOfALeafLeavesTheGpusAlone() {
         // Given
         FakeDriverNode node = new FakeDriverNode();

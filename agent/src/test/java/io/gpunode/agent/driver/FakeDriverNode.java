@@ -73,6 +73,9 @@ final class FakeDriverNode implements DriverOperations {
     Module host = new Module("535.1.1", ModuleType.PROPRIETARY, Map.of());
 
     boolean attached;
+    /** The note of who has attached it is lost. */
+    boolean noteLost;
+
     boolean withdrawn;
     boolean cordoned;
     boolean nouveau;
@@ -197,6 +200,7 @@ final class FakeDriverNode implements DriverOperations {
         copy.dependencies.addAll(dependencies);
         copy.host = host;
         copy.attached = attached;
+        copy.noteLost = noteLost;
         copy.withdrawn = withdrawn;
         copy.cordoned = cordoned;
         copy.nouveau = nouveau;
@@ -220,6 +224,7 @@ final class FakeDriverNode implements DriverOperations {
         daemons.clear();
         dependencies.clear();
         attached = false;
+        noteLost = false;
         withdrawn = false;
         firmwarePath = "";
         bootId = bootId + "+";
@@ -270,7 +275,9 @@ final class FakeDriverNode implements DriverOperations {
                 needed,
                 core == null ? Set.of() : down,
                 failed,
-                attached,
+                attached
+                        ? noteLost ? RootStatus.State.UNNOTED : RootStatus.State.ATTACHED
+                        : RootStatus.State.DETACHED,
                 firmwarePath,
                 new DriverPicture.Blockers(nouveau));
     }
@@ -414,6 +421,7 @@ final class FakeDriverNode implements DriverOperations {
                 violatedUnless(core, "attached without a driver");
                 // What lies at the root already is nowhere mounted.
                 attached = driver.userspaceRoot().getNameCount() > 0;
+                noteLost = false;
             }
             case DriverStep.StartDaemon(DaemonKind kind, StagedDriver _, boolean again) -> {
                 violatedUnless(core, kind + " started without a driver");

@@ -285,6 +285,7 @@ class HostDriverRootTest {
         // Given
         attached(STORE);
         Files.delete(root.resolve("run/gpu-node-agent/driver-root.json"));
+        assertThat(driverRoot().observe().state()).isEqualTo(RootStatus.State.UNNOTED);
 
         // When
         RootOutcome outcome = driverRoot().detach();
