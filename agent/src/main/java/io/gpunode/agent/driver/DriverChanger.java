@@ -190,10 +190,15 @@ public final class DriverChanger {
         }
         try {
             List<String> problems = source.problems(driver);
-            return problems.isEmpty()
-                    ? Optional.empty()
-                    : Optional.of("the store does not have driver " + before.text() + " any more, or not as it was ("
-                            + problems.getFirst() + ")");
+            if (problems.isEmpty()) {
+                return Optional.empty();
+            }
+            return Optional.of(
+                    driver.key().isEmpty()
+                            ? "the host does not have driver " + before.text() + " any more (" + problems.getFirst()
+                                    + ")"
+                            : "the store does not have driver " + before.text() + " any more, or not as it was ("
+                                    + problems.getFirst() + ")");
         } catch (DriverSourceException e) {
             throw new ImpossibleException(
                     String.valueOf(e.getMessage()), e.kind().passing());

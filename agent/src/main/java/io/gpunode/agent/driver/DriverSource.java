@@ -17,12 +17,13 @@ public interface DriverSource {
             throws DriverSourceException, InterruptedException;
 
     /**
-     * What is wrong with a driver that lay ready once, a line each; empty when it can be loaded, and for one of which nothing is kept here. Cheap enough for each
-     * change.
+     * What is wrong with a driver that lay ready once, a line each; empty when it can be loaded. One that the distribution owns is wrong where another, or none, is
+     * installed by now for the kernel that it ran with. Cheap enough for each change.
      *
      * @throws DriverSourceException when it cannot be looked at
+     * @throws InterruptedException when the caller is to stop
      */
-    default List<String> problems(StagedDriver driver) throws DriverSourceException {
+    default List<String> problems(StagedDriver driver) throws DriverSourceException, InterruptedException {
         return List.of();
     }
 }

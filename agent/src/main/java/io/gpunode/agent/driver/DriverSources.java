@@ -131,7 +131,10 @@ public final class DriverSources implements DriverSource {
     }
 
     @Override
-    public List<String> problems(StagedDriver driver) throws DriverSourceException {
+    public List<String> problems(StagedDriver driver) throws DriverSourceException, InterruptedException {
+        if (driver.key().isEmpty()) {
+            return host.problems(driver);
+        }
         try {
             return store.problems(driver);
         } catch (IOException e) {

@@ -585,6 +585,11 @@ final class DriverTransaction {
             if (made.failure.isEmpty()) {
                 letGo(entry, cause != null && cause.inUse() ? ClusterTurn.State.REQUIRED : ClusterTurn.State.FAILED);
                 List<String> told = new ArrayList<>(evidence);
+                if (!instead.isEmpty()
+                        || hasReplaced(entry.from(), memory.read().current())) {
+                    // The next boot is to find what there is, and not what lies on the disk no more.
+                    told.addAll(remember(entry.from(), entry.bootId()));
+                }
                 told.addAll(forgetJournal());
                 DriverMemory.Content known = memory.read();
                 settle(new DriverMemory.Content(
@@ -643,6 +648,15 @@ final class DriverTransaction {
                 before.firmwarePath(),
                 before.daemons(),
                 before.attach()));
+    }
+
+    /** The same where another process, or another try, has found it. */
+    private static boolean hasReplaced(DriverTarget runs, DriverTarget known) {
+        return isOfHost(runs) && isOfHost(known) && !runs.text().equals(known.text());
+    }
+
+    private static boolean isOfHost(DriverTarget target) {
+        return target.driver().filter(driver -> driver.key().isEmpty()).isPresent();
     }
 
     /** Others hear how it ended even where nothing had to be done any more: they may have been told of its beginning. */

@@ -42,18 +42,42 @@ final class HostSource {
         try {
             return adopt(wish, kernel);
         } catch (IOException e) {
-            throw new DriverSourceException(
-                    DriverSourceException.Kind.FAILED,
-                    "the driver that is installed on the host cannot be looked at: " + e.getMessage(),
-                    e);
+            throw unreadable(e);
         }
+    }
+
+    /** Why the host's modprobe would not load this driver, which it had once; empty when it would. */
+    List<String> problems(StagedDriver driver) throws DriverSourceException, InterruptedException {
+        try {
+            Path main = modules(MODULES.resolve(driver.kernel())).get(ModuleGraph.CORE);
+            if (main == null) {
+                return List.of("no NVIDIA driver is installed for kernel " + driver.kernel());
+            }
+            ModuleFile file = ModuleFile.read(files, main, commands);
+            return file.version().equals(driver.version().text()) && type(file) == driver.type()
+                    ? List.of()
+                    : List.of(file.version() + " (" + type(file).text() + ") is installed");
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private static ModuleType type(ModuleFile file) {
+        return file.licence().contains("GPL") ? ModuleType.OPEN : ModuleType.PROPRIETARY;
+    }
+
+    private static DriverSourceException unreadable(IOException cause) {
+        return new DriverSourceException(
+                DriverSourceException.Kind.FAILED,
+                "the driver that is installed on the host cannot be looked at: " + cause.getMessage(),
+                cause);
     }
 
     private StagedDriver adopt(DriverWish wish, KernelFacts kernel)
             throws DriverSourceException, IOException, InterruptedException {
         Path directory = MODULES.resolve(kernel.release());
         Map<String, Path> found = modules(directory);
-        Path main = found.get("nvidia");
+        Path main = found.get(ModuleGraph.CORE);
         if (main == null) {
             throw unusable("no NVIDIA driver is installed for kernel " + kernel.release() + ": " + directory
                     + "/modules.dep has no module nvidia. Install the distribution's packages for this kernel, or choose another"
@@ -68,7 +92,7 @@ final class HostSource {
                     + ", and driver.version wants " + wish.settings().version()
                     + ": install that, or leave driver.version empty to take what is installed");
         }
-        ModuleType type = file.licence().contains("GPL") ? ModuleType.OPEN : ModuleType.PROPRIETARY;
+        ModuleType type = type(file);
         checkLibraries(version);
         List<StagedModule> staged = new ArrayList<>();
         Map<String, ModuleFile> read = new HashMap<>();

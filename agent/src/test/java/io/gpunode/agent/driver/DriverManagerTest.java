@@ -42,6 +42,9 @@ class DriverManagerTest {
     /** What is wrong with stored drivers. */
     private List<String> damage = List.of();
 
+    /** Whether the source is the host, which has what modprobe finds. */
+    private boolean ofHost;
+
     private int staged;
     private int pruned;
     private final Driver settings = settings(false, Map.of());
@@ -110,7 +113,9 @@ class DriverManagerTest {
 
         @Override
         public List<String> problems(StagedDriver driver) {
-            return damage;
+            return !driver.key().isEmpty() || driver.version().text().equals(node.host.version())
+                    ? damage
+                    : List.of(node.host.version() + " is installed");
         }
     };
 
@@ -125,7 +130,17 @@ class DriverManagerTest {
             throw refusal.get();
         }
         progress.begins(Progress.Phase.BUILDING, version);
-        return FakeDriverNode.staged(version);
+        StagedDriver driver = FakeDriverNode.staged(ofHost ? node.host.version() : version);
+        return ofHost
+                ? new StagedDriver(
+                        driver.version(),
+                        node.host.type(),
+                        driver.kernel(),
+                        driver.modules(),
+                        Path.of("/"),
+                        Optional.empty(),
+                        "")
+                : driver;
     }
 
     private ObservedDriver observed() {
@@ -504,6 +519,53 @@ class DriverManagerTest {
         assertThat(afterTheBoot.status().reason())
                 .contains("the bundle is cut off; copy it again")
                 .contains("the driver that ran last is used: ");
+    }
+
+    @Test
+    void aHostWhoseDriverWasReplacedHasTheInstalledOneAfterAFailedExchangeAndABoot() throws Exception {
+        // Given
+        ofHost = true;
+        manager.turn();
+        node.host = new FakeDriverNode.Module("575.2.2", ModuleType.PROPRIETARY, Map.of("NVreg_X", "0"));
+        node.unloadable.add("wrong");
+        Driver wish = settings(true, Map.of("nvidia", Map.of("NVreg_X", "wrong")));
+        manager.configure(wish);
+        turnAfter(DriverManager.STAGED_FOR);
+        node.reboot();
+        node.log.clear();
+        DriverManager afterTheBoot = manager();
+        afterTheBoot.configure(wish);
+
+        // When
+        afterTheBoot.turn();
+        time.advance(DriverManager.STAGED_FOR);
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(node.observe().text()).isEqualTo("575.2.2 (proprietary)");
+        assertThat(node.log).noneMatch(DriverStep.UnloadModule.class::isInstance);
+        assertThat(afterTheBoot.status().state()).isEqualTo(DriverManagerStatus.State.DIFFERS);
+        assertThat(afterTheBoot.status().reason()).startsWith("575.2.2 (proprietary) nvidia.NVreg_X=wrong: ");
+    }
+
+    @Test
+    void aHostThatHasAnotherDriverThanTheOneThatRanLastDoesNotLoadAndUnloadIt() throws Exception {
+        // Given
+        ofHost = true;
+        manager.turn();
+        node.reboot();
+        node.log.clear();
+        node.host = new FakeDriverNode.Module("575.2.2", ModuleType.PROPRIETARY, Map.of());
+        refusal = Optional.of(new DriverSourceException(
+                DriverSourceException.Kind.UNUSABLE, "the host has driver 575.2.2, and driver.version wants 535"));
+        DriverManager afterTheBoot = manager();
+
+        // When
+        afterTheBoot.turn();
+
+        // Then
+        assertThat(node.log).isEmpty();
+        assertThat(afterTheBoot.status().reason()).startsWith("the host has driver 575.2.2");
     }
 
     @Test

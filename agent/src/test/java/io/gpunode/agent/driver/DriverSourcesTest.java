@@ -1165,6 +1165,25 @@ class DriverSourcesTest {
                 () -> stage(wish(), facts()), Kind.UNUSABLE, "no NVIDIA driver is installed for kernel " + KERNEL);
     }
 
+    @Test
+    void aDriverOfTheHostThatWasReplacedOrRemovedIsToldAsWrong() throws Exception {
+        // Given
+        hostModules("580.65.06", KERNEL);
+        write("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.65.06", "");
+        StagedDriver driver = stage(wish(), facts());
+        List<String> asItWas = sources.problems(driver);
+        hostModules("590.10.01", KERNEL);
+
+        // When
+        List<String> replaced = sources.problems(driver);
+
+        // Then
+        write("/lib/modules/" + KERNEL + "/modules.dep", "");
+        assertThat(asItWas).isEmpty();
+        assertThat(replaced).containsExactly("590.10.01 (open) is installed");
+        assertThat(sources.problems(driver)).containsExactly("no NVIDIA driver is installed for kernel " + KERNEL);
+    }
+
     private void hostModules(String version, String kernel) throws IOException {
         write("/lib/modules/" + kernel + "/modules.dep", """
                 updates/dkms/nvidia-uvm.ko: updates/dkms/nvidia.ko

@@ -1123,6 +1123,8 @@ class DriverTransactionTest {
         assertThat(bed.node.withdrawn).isFalse();
         assertThat(bed.node.daemons).containsExactlyInAnyOrder(DaemonKind.PERSISTENCED, DaemonKind.FABRIC_MANAGER);
         assertThat(transaction(bed).isInterrupted()).isFalse();
+        assertThat(transaction(bed).remembered().current().text()).isEqualTo("550.2.2 (proprietary)");
+        assertThat(transaction(bed).remembered().givenUp()).startsWith(NEW.text());
     }
 
     @Test

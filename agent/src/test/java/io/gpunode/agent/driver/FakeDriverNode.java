@@ -69,7 +69,7 @@ final class FakeDriverNode implements DriverOperations {
 
     private final Set<DaemonKind> tried = EnumSet.noneOf(DaemonKind.class);
     final Set<String> dependencies = new java.util.TreeSet<>();
-    /** Version that modprobe finds by name, and its type. */
+    /** Version that modprobe finds by name, its type, and the parameters that it has where none are given. */
     Module host = new Module("535.1.1", ModuleType.PROPRIETARY, Map.of());
 
     boolean attached;
@@ -473,7 +473,9 @@ final class FakeDriverNode implements DriverOperations {
             }
         }
         if (load.file().isEmpty()) {
-            modules.put(load.name(), new Module(host.version(), host.type(), load.parameters()));
+            Map<String, String> parameters = new HashMap<>(host.parameters());
+            parameters.putAll(load.parameters());
+            modules.put(load.name(), new Module(host.version(), host.type(), parameters));
             return;
         }
         for (String needs : load.file().get().depends()) {
