@@ -58,8 +58,8 @@ final class DriverOptions {
             return byItself(shell, node(shell, effective), command);
         } catch (InterruptedException e) {
             shell.err()
-                    .println("stopped; what was begun is ended by the next change, or by: " + Main.NAME
-                            + " driver rollback");
+                    .println("stopped; what was begun is ended by the next change (driver upgrade), or taken back by: "
+                            + Main.NAME + " driver rollback");
             return ExitCode.FAILURE;
         }
     }

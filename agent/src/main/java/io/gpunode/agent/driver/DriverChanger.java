@@ -231,7 +231,10 @@ public final class DriverChanger {
     /** What would be done. Changes nothing of the running driver; what is missing of the wanted one is made ready. */
     public DriverPlan plan(DriverCommand command, DriverListener listener)
             throws ImpossibleException, InterruptedException {
-        DriverTarget target = target(command, listener);
+        Optional<DriverTarget> takenBackTo = command == DriverCommand.ROLLBACK
+                ? transaction(listener).takenBackTo()
+                : Optional.empty();
+        DriverTarget target = takenBackTo.isPresent() ? takenBackTo.get() : target(command, listener);
         DriverPicture picture = operations.observe();
         return DriverPlanner.plan(picture, target.keeping(picture.daemons()));
     }
@@ -259,8 +262,11 @@ public final class DriverChanger {
         DriverTransaction transaction = transaction(listener);
         if (command == DriverCommand.ROLLBACK && transaction.isInterrupted()) {
             // An exchange that was interrupted, or a way back that failed, comes first.
-            return settled(
-                    transaction.takeBack().orElseGet(() -> nothingDone("there is nothing to go back to")), false);
+            Optional<DriverOutcome> ended = transaction.takeBack();
+            if (ended.isPresent()
+                    && (!(ended.get() instanceof DriverOutcome.Untouched) || transaction.isInterrupted())) {
+                return settled(ended.get(), false);
+            }
         }
         DriverTarget target;
         try {

@@ -164,7 +164,7 @@ final class DriverTransaction {
         return Optional.of(outcome);
     }
 
-    /** The same for somebody who wants the driver before: an exchange that was interrupted is taken back. */
+    /** The same for somebody who wants the driver before: an exchange that was interrupted, or an unloading, is taken back. */
     Optional<DriverOutcome> takeBack() throws InterruptedException {
         if (!isInterrupted()) {
             return Optional.empty();
@@ -185,11 +185,23 @@ final class DriverTransaction {
         return Optional.of(outcome);
     }
 
+    /** The driver to which {@link #takeBack} leads; empty where that changes nothing. */
+    Optional<DriverTarget> takenBackTo() throws InterruptedException {
+        Optional<DriverJournal.Entry> left = left();
+        if (left.isEmpty()) {
+            return Optional.empty();
+        }
+        DriverJournal.Entry entry = left.get();
+        DriverPicture picture = operations.observe();
+        DriverTarget goal =
+                isExchange(entry) && !isOfAnotherKernel(entry.from(), picture) ? entry.from() : entry.goal();
+        boolean begun = entry.back() || entry.step() > 0;
+        return begun && !isOfAnotherKernel(goal, picture) ? Optional.of(goal) : Optional.empty();
+    }
+
+    /** Whether a driver, or what of it is loaded, was there before and is taken away. */
     private static boolean isExchange(DriverJournal.Entry entry) {
-        return !entry.back()
-                && entry.step() > 0
-                && !entry.from().isNone()
-                && !entry.to().isNone();
+        return !entry.back() && entry.step() > 0 && !entry.from().isNone();
     }
 
     /**
@@ -392,7 +404,7 @@ final class DriverTransaction {
             abandon(entry, left);
             return untouched("nothing was changed, since it would not survive a crash: " + e.reason());
         }
-        return forward(entry, plan);
+        return forward(entry, plan, false);
     }
 
     /**
@@ -421,7 +433,7 @@ final class DriverTransaction {
                 "the journal " + journal.file() + " could not be written (" + why + "), and it was done all the same";
         LOG.warn("a change of the driver that takes nothing away is made without a journal", "error", why);
         unwritten = true;
-        DriverOutcome outcome = forward(entry, plan);
+        DriverOutcome outcome = forward(entry, plan, false);
         unwritten = false;
         // However it ended, the machine did not.
         countNoBoots();
@@ -543,7 +555,9 @@ final class DriverTransaction {
                 Optional.of(holders));
     }
 
-    private DriverOutcome forward(DriverJournal.Entry entry, DriverPlan plan) throws InterruptedException {
+    /** @param gone whether the driver before was taken away already, by whoever began */
+    private DriverOutcome forward(DriverJournal.Entry entry, DriverPlan plan, boolean gone)
+            throws InterruptedException {
         Made made = make(entry, withAnnouncement(plan));
         if (made.failure.isPresent()) {
             Failure failure = made.failure.get();
@@ -553,7 +567,7 @@ final class DriverTransaction {
                     failure.step,
                     "error",
                     failure.cause.reason());
-            if (!failure.cause.inUse() && !entry.to().isNone() && hasTakenAway(plan, made.steps)) {
+            if (!failure.cause.inUse() && !entry.to().isNone() && (gone || hasTakenAway(plan, made.steps))) {
                 // Each try takes the driver away from the node: the next one is somebody's decision.
                 giveUp(entry.to(), failure.cause.reason());
             }
@@ -832,7 +846,12 @@ final class DriverTransaction {
                 return back(now.back(entry.next(), reason), null, false);
             }
         }
-        return forward(now, DriverPlanner.plan(picture, now.to()));
+        return forward(now, DriverPlanner.plan(picture, now.to()), isGone(now.from(), picture));
+    }
+
+    /** Whether a driver that was there is there no more, or another one in its place. */
+    private static boolean isGone(DriverTarget before, DriverPicture picture) {
+        return !before.isNone() && (!picture.loaded() || DriverPlanner.plan(picture, before).disrupts());
     }
 
     private static boolean isOfAnotherKernel(DriverTarget target, DriverPicture picture) {

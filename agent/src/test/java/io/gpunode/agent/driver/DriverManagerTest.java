@@ -685,6 +685,103 @@ class DriverManagerTest {
         assertThat(Set.copyOf(node.violations)).isEmpty();
     }
 
+    /** The process that does it ends at a step. */
+    private void interruptedAt(int step, DriverCommand command) throws InterruptedException {
+        node.performed = 0;
+        node.faults.put(step, FakeDriverNode.Fault.ENDS_AFTER);
+        boolean ended = false;
+        try {
+            changer(settings).run(command, DriverListener.NONE);
+        } catch (FakeDriverNode.Ended e) {
+            ended = true;
+            node.restartAgent();
+        }
+        assertThat(ended).isTrue();
+    }
+
+    @Test
+    void anUnloadingThatWasInterruptedIsTakenBackByARollbackAsItsPlanSays() throws Exception {
+        // Given
+        manager.turn();
+        interruptedAt(3, DriverCommand.UNLOAD);
+        DriverPlan plan = changer(settings).plan(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // When
+        DriverOutcome outcome = changer(settings).run(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // Then
+        assertThat(plan.target().text()).isEqualTo("1.0.1 (open)");
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(node.modules.keySet()).containsExactly("nvidia", "nvidia_modeset", "nvidia_uvm");
+    }
+
+    @Test
+    void thePlanOfARollbackOfAnInterruptedExchangeLeadsToTheDriverBeforeIt() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        version = "3.0.3";
+        interruptedAt(12, DriverCommand.UPGRADE);
+
+        // When
+        DriverPlan plan = changer(settings).plan(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // Then
+        assertThat(plan.target().text()).isEqualTo("2.0.2 (open)");
+        assertThat(changer(settings)
+                        .run(DriverCommand.ROLLBACK, DriverListener.NONE)
+                        .ok())
+                .isTrue();
+        assertThat(node.observe().text()).isEqualTo("2.0.2 (open)");
+    }
+
+    @Test
+    void aRollbackAfterAChangeThatOnlyWaitedGoesToTheDriverBefore() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        version = "3.0.3";
+        node.endsInTurn = true;
+        try {
+            changer(settings).run(DriverCommand.UPGRADE, DriverListener.NONE);
+        } catch (FakeDriverNode.Ended e) {
+            node.restartAgent();
+        }
+        assertThat(changer(settings).isInterrupted()).isTrue();
+        DriverPlan plan = changer(settings).plan(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // When
+        DriverOutcome outcome = changer(settings).run(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // Then
+        assertThat(plan.target().text()).isEqualTo("1.0.1 (open)");
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+    }
+
+    @Test
+    void anExchangeThatTheNextAgentEndsInVainIsGivenUp() throws Exception {
+        // Given
+        manager.turn();
+        version = "2.0.2";
+        interruptedAt(8, DriverCommand.UPGRADE);
+        assertThat(node.log.getLast()).isEqualTo(new DriverStep.UnloadModule("nvidia"));
+        node.unloadable.add("2.0.2");
+        DriverManager next = manager();
+        next.configure(settings(true, Map.of()));
+
+        // When
+        next.turn();
+
+        // Then
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+        assertThat(changer(settings).remembered().givenUp()).startsWith("2.0.2 (open): ");
+        assertThat(next.status().reason()).endsWith("Try it with: gpu-node-agent driver upgrade");
+    }
+
     /** Exchanges 1.0.1, which runs, for 2.0.2, whose core module does not load. */
     private void failToExchange() throws InterruptedException {
         manager.turn();
