@@ -388,21 +388,28 @@ final class DriverTransaction {
                 return blockedNow.get();
             }
         }
+        boolean takesNothing = left.isEmpty() && !to.isNone() && !plan.disrupts();
         try {
             DriverMemory.Content before = memory.read();
             operations.keep(to.isNone() ? before.current() : to, List.of(from, before.current(), before.previous()));
+        } catch (DriverStepException e) {
+            if (!takesNothing) {
+                abandon(entry, left);
+                return untouched("nothing was changed, since it would not survive a crash: " + e.reason());
+            }
+            // No way back needs what may be pruned now.
+            LOG.warn("a driver is loaded that is not kept from being pruned", "reason", e.reason());
+        }
+        try {
             // With its first step, so that it is written once.
             journal.write(before(entry, 1, withAnnouncement(plan).steps().getFirst()));
             reserveTally();
         } catch (IOException e) {
-            if (left.isEmpty() && !to.isNone() && !plan.disrupts()) {
+            if (takesNothing) {
                 return unwritten(entry, plan, WriteFailure.text(e));
             }
             abandon(entry, left);
             return notBegun(WriteFailure.text(e));
-        } catch (DriverStepException e) {
-            abandon(entry, left);
-            return untouched("nothing was changed, since it would not survive a crash: " + e.reason());
         }
         return forward(entry, plan, false);
     }

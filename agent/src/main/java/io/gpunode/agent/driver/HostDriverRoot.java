@@ -406,7 +406,9 @@ public final class HostDriverRoot implements DriverRoot {
             Mount top = stack.getLast();
             if (note.isPresent() && note.get().is(top)) {
                 return new RootStatus(
-                        RootStatus.State.ATTACHED, stack, "it shows " + note.get().root());
+                        RootStatus.State.ATTACHED,
+                        stack,
+                        "it shows " + note.get().root());
             }
             boolean unnoted = note.isEmpty() && isOfStore(top);
             return new RootStatus(

@@ -157,7 +157,7 @@ class DriverInClusterTest {
         }
 
         @Override
-        public void keep(DriverTarget current, List<DriverTarget> others) {
+        public void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException {
             node.keep(current, others);
         }
 

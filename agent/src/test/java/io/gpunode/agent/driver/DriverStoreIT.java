@@ -23,6 +23,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The store on disks that are full or cannot be written, and in processes that are killed. Mounting needs root; without it these are skipped. */
 @Timeout(60)
@@ -142,21 +144,23 @@ class DriverStoreIT {
         assertThat(Files.getFileStore(host.resolve("var")).getUsableSpace()).isGreaterThan(2_000_000);
     }
 
-    @Test
-    void aBootWithAFullDiskLoadsTheDriverThatRanLast() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"1.0.1", "2.0.2"})
+    void aBootWithAFullDiskLoadsTheDriverThatRanLastAndAnotherOne(String version) throws Exception {
         // Given
         mountDisk();
+        SystemHostFiles files = new SystemHostFiles(host);
         FakeDriverNode node = new FakeDriverNode();
+        node.keeper = HostDriverOperationsTest.keeper(files);
         DriverTransaction transaction = new DriverTransaction(
-                new SystemHostFiles(host),
-                DriverTransaction.STATE_DIRECTORY,
-                node,
-                (_, _) -> {},
-                SystemTime.monotonic());
-        DriverTarget driver = FakeDriverNode.target("1.0.1", Map.of());
-        assertThat(transaction.change(driver, false)).isInstanceOf(DriverOutcome.Done.class);
+                files, DriverTransaction.STATE_DIRECTORY, node, (_, _) -> {}, SystemTime.monotonic());
+        assertThat(transaction.change(FakeDriverNode.target("1.0.1", Map.of()), false))
+                .isInstanceOf(DriverOutcome.Done.class);
+        assertThat(new DriverStore(files, DriverStore.DIRECTORY).pins().current())
+                .isNotEmpty();
         node.reboot();
         fill(host.resolve("var/full"));
+        DriverTarget driver = FakeDriverNode.target(version, Map.of());
 
         // When
         DriverOutcome outcome = transaction.complete(driver, false);
@@ -165,10 +169,7 @@ class DriverStoreIT {
         assertThat(outcome)
                 .isInstanceOfSatisfying(
                         DriverOutcome.Done.class,
-                        done -> assertThat(done.notes())
-                                .singleElement()
-                                .asString()
-                                .contains("No space left on device"));
+                        done -> assertThat(done.notes()).last().asString().contains("No space left on device"));
         assertThat(DriverPlanner.hasModules(node.observe(), driver)).isTrue();
     }
 

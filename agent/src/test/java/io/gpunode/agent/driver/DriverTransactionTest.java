@@ -634,6 +634,40 @@ class DriverTransactionTest {
         assertThat(bed.node.violations).isEmpty();
     }
 
+    private static void keepNothing(DriverTarget current, List<DriverTarget> others) throws DriverStepException {
+        throw new DriverStepException("the store of drivers cannot be written", true, List.of());
+    }
+
+    @Test
+    void aStoreThatCannotBeWrittenKeepsNoNodeWithoutDriver() throws Exception {
+        // Given
+        Bed bed = bed();
+        bed.node.keeper = DriverTransactionTest::keepNothing;
+
+        // When
+        DriverOutcome outcome = transaction(bed).complete(NEW, false);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Done.class);
+        assertThat(DriverPlanner.hasModules(bed.node.observe(), NEW)).isTrue();
+    }
+
+    @Test
+    void aDriverThatIsNotKeptForTheWayBackIsNotExchanged() throws Exception {
+        // Given
+        Bed bed = withOldDriver();
+        Everything before = bed.node.everything();
+        bed.node.keeper = DriverTransactionTest::keepNothing;
+
+        // When
+        DriverOutcome outcome = transaction(bed).change(NEW, false);
+
+        // Then
+        assertThat(outcome.message()).contains("nothing was changed", "the store of drivers cannot be written");
+        assertThat(bed.node.everything()).isEqualTo(before);
+        assertThat(transaction(bed).isInterrupted()).isFalse();
+    }
+
     @Test
     void aStepThatFailsOnAFullDiskLeavesNoDriverAndCountsNoBoot() throws Exception {
         // Given

@@ -39,6 +39,11 @@ final class FakeDriverNode implements DriverOperations {
         private static final long serialVersionUID = 1L;
     }
 
+    /** Who keeps drivers in a store. */
+    interface Keeper {
+        void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException;
+    }
+
     /** A module in the kernel. */
     record Module(String version, ModuleType type, Map<String, String> parameters) {}
 
@@ -114,6 +119,8 @@ final class FakeDriverNode implements DriverOperations {
     String refusesModules = "none";
     /** What happens while pods are evicted. */
     Runnable whilePodsLeave = () -> {};
+    /** What keeps drivers in a store, beside noting them here. */
+    Keeper keeper = (_, _) -> {};
     /** What happens with each step beside it. */
     Runnable atStep = () -> {};
 
@@ -275,9 +282,7 @@ final class FakeDriverNode implements DriverOperations {
                 needed,
                 core == null ? Set.of() : down,
                 failed,
-                attached
-                        ? noteLost ? RootStatus.State.UNNOTED : RootStatus.State.ATTACHED
-                        : RootStatus.State.DETACHED,
+                attached ? noteLost ? RootStatus.State.UNNOTED : RootStatus.State.ATTACHED : RootStatus.State.DETACHED,
                 firmwarePath,
                 new DriverPicture.Blockers(nouveau));
     }
@@ -302,7 +307,8 @@ final class FakeDriverNode implements DriverOperations {
     }
 
     @Override
-    public void keep(DriverTarget current, List<DriverTarget> others) {
+    public void keep(DriverTarget current, List<DriverTarget> others) throws DriverStepException {
+        keeper.keep(current, others);
         kept.clear();
         current.version().ifPresent(version -> kept.add(version.text()));
         others.forEach(other -> other.version().ifPresent(version -> kept.add(version.text())));

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.gpunode.agent.os.FakeKernelModules;
+import io.gpunode.agent.os.HostFiles;
 import io.gpunode.agent.os.KernelValues;
 import io.gpunode.agent.os.ModuleOutcome;
 import io.gpunode.agent.os.ModuleToLoad;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -63,7 +65,17 @@ class HostDriverOperationsTest {
     }
 
     private HostDriverOperations operations() {
-        SystemHostFiles files = new SystemHostFiles(root);
+        return operations(new SystemHostFiles(root), modules, scan, daemons);
+    }
+
+    /** What keeps drivers in the store of a host. */
+    static FakeDriverNode.Keeper keeper(HostFiles files) {
+        HolderTable nobody = new HolderTable(List.of(), List.of(), List.of(), 0, 0, Duration.ZERO);
+        return operations(files, FakeKernelModules.withDriver("580.65.06"), _ -> nobody, new FakeDaemons())::keep;
+    }
+
+    private static HostDriverOperations operations(
+            HostFiles files, FakeKernelModules modules, HolderScan scan, FakeDaemons daemons) {
         KernelValues values = new KernelValues(files);
         HostDriverOperations.Parts parts = new HostDriverOperations.Parts(
                 new HostDriverObserver(files, modules, new SystemDeviceNodes(files), Path.of("/")),
@@ -192,6 +204,24 @@ class HostDriverOperationsTest {
                         DriverStepException.class,
                         failed -> assertThat(failed.inUse()).isTrue())
                 .hasMessageContaining("other modules depend on it");
+    }
+
+    // ---- the store
+
+    @Test
+    void aBootThatLoadsTheDriverThatRanLastWritesNothingInTheStore() throws Exception {
+        // Given
+        SystemHostFiles files = new SystemHostFiles(root);
+        DriverTarget current = FakeDriverNode.target("580.65.06", Map.of());
+        DriverTarget previous = FakeDriverNode.target("570.86.15", Map.of());
+        keeper(files).keep(current, List.of(previous));
+
+        // When
+        Throwable thrown = catchThrowable(
+                () -> keeper(new ReadOnlyFiles(files)).keep(current, List.of(DriverTarget.NONE, current, previous)));
+
+        // Then
+        assertThat(thrown).isNull();
     }
 
     // ---- who is in the way
