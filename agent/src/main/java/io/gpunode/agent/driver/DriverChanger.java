@@ -231,9 +231,8 @@ public final class DriverChanger {
     /** What would be done. Changes nothing of the running driver; what is missing of the wanted one is made ready. */
     public DriverPlan plan(DriverCommand command, DriverListener listener)
             throws ImpossibleException, InterruptedException {
-        Optional<DriverTarget> takenBackTo = command == DriverCommand.ROLLBACK
-                ? transaction(listener).takenBackTo()
-                : Optional.empty();
+        Optional<DriverTarget> takenBackTo =
+                command == DriverCommand.ROLLBACK ? transaction(listener).takenBackTo() : Optional.empty();
         DriverTarget target = takenBackTo.isPresent() ? takenBackTo.get() : target(command, listener);
         DriverPicture picture = operations.observe();
         return DriverPlanner.plan(picture, target.keeping(picture.daemons()));

@@ -858,7 +858,8 @@ final class DriverTransaction {
 
     /** Whether a driver that was there is there no more, or another one in its place. */
     private static boolean isGone(DriverTarget before, DriverPicture picture) {
-        return !before.isNone() && (!picture.loaded() || DriverPlanner.plan(picture, before).disrupts());
+        return !before.isNone()
+                && (!picture.loaded() || DriverPlanner.plan(picture, before).disrupts());
     }
 
     private static boolean isOfAnotherKernel(DriverTarget target, DriverPicture picture) {

@@ -763,6 +763,36 @@ class DriverManagerTest {
     }
 
     @Test
+    void aRollbackToADriverOfAnotherKernelSaysWhatToSet() throws Exception {
+        // Given
+        manager.turn();
+        StagedDriver before = FakeDriverNode.staged("0.9.9");
+        StagedDriver ofAnotherKernel = new StagedDriver(
+                before.version(),
+                before.type(),
+                "5.10.0-old",
+                before.modules(),
+                before.userspaceRoot(),
+                before.firmware(),
+                before.key());
+        DriverTarget current = changer(settings).remembered().current();
+        DriverMemory memory = new DriverMemory(new SystemHostFiles(directory), DriverTransaction.STATE_DIRECTORY);
+        memory.write(DriverMemory.Content.NOTHING
+                .with(new DriverTarget(Optional.of(ofAnotherKernel), current.modules(), "", Set.of(), true))
+                .with(current));
+
+        // When
+        DriverOutcome outcome = changer(settings).run(DriverCommand.ROLLBACK, DriverListener.NONE);
+
+        // Then
+        assertThat(outcome).isInstanceOf(DriverOutcome.Untouched.class);
+        assertThat(outcome.message())
+                .isEqualTo("driver 0.9.9 (open) ran with kernel 5.10.0-old, and this is " + FakeDriverNode.KERNEL
+                        + "; set driver.version to \"0.9.9\", and: gpu-node-agent driver upgrade");
+        assertThat(node.observe().text()).isEqualTo("1.0.1 (open)");
+    }
+
+    @Test
     void anExchangeThatTheNextAgentEndsInVainIsGivenUp() throws Exception {
         // Given
         manager.turn();
