@@ -37,6 +37,7 @@ class StandInPersistencedTest extends DaemonsContract {
     void install() throws Exception {
         StandInDaemons.installPersistenced(root);
         Files.createDirectories(root.resolve("dev"));
+        Files.createDirectories(root.resolve("sys/module/nvidia"));
         Files.writeString(root.resolve("dev/nvidia0"), "");
         files = new SystemHostFiles(root);
         processes = new SystemHostProcesses(new SystemHostFiles(Path.of("/")), files, SystemTime.monotonic());
