@@ -31,11 +31,12 @@ class MonitoringIT {
     private static final String MIG_RESOURCE = "nvidia.com/mig-1g.10gb";
     private static final String JOB = "gpu-node-agent";
 
-    /** Metrics that such a node does not have, each for its reason; docs/metrics.md and docs/kubernetes.md have them. */
+    /** Metrics that such a node does not have, each for its reason; docs/metrics.md, docs/kubernetes.md and docs/driver.md have them. */
     private static final Map<String, Set<String>> OTHERWISE = Map.of(
             "gpu_node_agent_nvml_waiting", Set.of("kind"), // with an open NVML
             "gpu_node_agent_node_finding", Set.of("check", "severity"), // without an NVSwitch's error
             "gpu_node_agent_mig_layout_applied", Set.of(), // without mig.manage
+            "gpu_node_agent_driver_as_wanted", Set.of(), // without driver.manage
             "gpu_node_agent_kubernetes_watch_up", Set.of(), // without an API server
             "gpu_node_agent_http_certificate_expiry_timestamp_seconds", Set.of(), // without TLS
             "gpu_node_agent_http_config_last_read_good", Set.of(), // without a web configuration
@@ -144,8 +145,9 @@ class MonitoringIT {
     @Test
     void whatSuchANodeDoesNotHaveIsDescribed() throws Exception {
         // Given
-        String documents =
-                Files.readString(Path.of("../docs/metrics.md")) + Files.readString(Path.of("../docs/kubernetes.md"));
+        String documents = Files.readString(Path.of("../docs/metrics.md"))
+                + Files.readString(Path.of("../docs/kubernetes.md"))
+                + Files.readString(Path.of("../docs/driver.md"));
 
         // Then
         assertThat(OTHERWISE.keySet())
