@@ -98,7 +98,7 @@ class DriverProcessIT {
             assertThat(atStart).isEqualTo(ALL);
             assertThat(unload).contains("step withdraw the GPUs", "step unload nvidia");
             assertThat(without).isEmpty();
-            assertThat(state).contains("driver reload");
+            assertThat(state).contains("the GPUs are withdrawn: the driver: somebody has unloaded it");
             assertThat(metrics).doesNotContain("DCGM_FI_DEV_GPU_TEMP{").contains("gpu_node_agent_driver_as_wanted 0");
             assertThat(described).isFalse();
             assertThat(load).contains("step load nvidia", "step offer the GPUs again");
@@ -110,15 +110,16 @@ class DriverProcessIT {
 
     @ParameterizedTest
     @CsvSource({
-        "load, before, modprobe, nvidia",
-        "load, after, modprobe, nvidia",
-        "load, after, modprobe, nvidia_uvm",
-        "unload, before, rmmod, nvidia_modeset",
-        "unload, after, rmmod, nvidia_uvm",
-        "unload, after, rmmod, nvidia"
+        "load, before, modprobe, nvidia, rollback, true",
+        "load, after, modprobe, nvidia, load, true",
+        "load, after, modprobe, nvidia_uvm, rollback, true",
+        "unload, before, rmmod, nvidia_modeset, unload, false",
+        "unload, after, rmmod, nvidia_uvm, rollback, true",
+        "unload, after, rmmod, nvidia, unload, false",
+        "unload, after, rmmod, nvidia, rollback, true"
     })
-    void aCommandThatIsKilledHasItsChangeEndedByTheNext(String command, String when, String program, String module)
-            throws Exception {
+    void aCommandThatIsKilledHasItsChangeEndedByTheNext(
+            String command, String when, String program, String module, String next, boolean loaded) throws Exception {
         // Given
         if (command.equals("unload")) {
             command(0, "driver", "load");
@@ -130,11 +131,11 @@ class DriverProcessIT {
         boolean interrupted = Files.exists(folder.resolve("var/lib/gpu-node-agent/driver.journal"));
 
         // When
-        command(0, "driver", "rollback");
+        command(0, "driver", next);
 
         // Then
         assertThat(interrupted).isTrue();
-        assertThat(kernel.loaded()).isEqualTo(command.equals("load") ? ALL : List.of());
+        assertThat(kernel.loaded()).isEqualTo(loaded ? ALL : List.of());
         assertThat(folder.resolve("var/lib/gpu-node-agent/driver.journal")).doesNotExist();
     }
 
